@@ -1,0 +1,172 @@
+"""The four meanings of "level" on a DAG, and the check that a model may batch by one of them.
+
+| name    | definition                                                             | counts from |
+|---------|------------------------------------------------------------------------|-------------|
+| level   | shortest is_a path from a root (GOATOOLS `GOTerm.level`)               | root down   |
+| depth   | longest is_a path from a root (GOATOOLS `GOTerm.depth`)                | root down   |
+| stratum | longest path from GO:ROOT over the edges in use                        | root down   |
+| height  | longest path down to a leaf over the same edges (DrugCell's order)     | leaf up     |
+
+GOATOOLS: Klopfenstein et al. 2018, doi:10.1038/s41598-018-28948-z. Strata are the topological
+generations of the graph (networkx `topological_generations`); height is the same on reversed edges.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int32
+
+from gocell_cli.domain.ontology import IS_A, Edges, Ontology
+
+LEVEL_KINDS = ("stratum", "level", "depth", "height")
+ROOT_DOWN, LEAF_UP = "root_down", "leaf_up"
+SAME_LEVEL, INVERTED = "same_level", "inverted"
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """One assignment of levels to terms; level holds an int32 for each term."""
+
+    by: str
+    level: Int32[np.ndarray, " terms"]
+
+    @property
+    def direction(self) -> str:
+        """`leaf_up` for height, else `root_down`."""
+        return LEAF_UP if self.by == "height" else ROOT_DOWN
+
+
+@dataclass(frozen=True)
+class LevelFinding:
+    """An edge that a level-by-level model may not have; child and parent are term indices."""
+
+    kind: str
+    edge: int
+    child: int
+    parent: int
+    child_level: int
+    parent_level: int
+
+
+@dataclass(frozen=True)
+class LevelReport:
+    """What the check of one grouping found."""
+
+    by: str
+    groups: int
+    same_level: int
+    inverted: int
+    findings: tuple[LevelFinding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True where every edge goes from a strictly deeper group to a strictly shallower one."""
+        return self.same_level == 0 and self.inverted == 0
+
+
+def generations(terms: int, edges: Edges) -> tuple[Int32[np.ndarray, " terms"], Bool[np.ndarray, " terms"]]:
+    """Longest path from any root to each term, and which terms a cycle keeps from having one.
+
+    Peels the terms without parents, round by round (Kahn 1962, doi:10.1145/368996.369025); terms on or
+    below a cycle are never peeled.
+    """
+    generation = np.zeros(terms, dtype=np.int32)
+    waiting = np.ones(terms, dtype=bool)
+    child, parent = edges.child, edges.parent
+    round_ = 0
+    while waiting.any():
+        blocked = np.zeros(terms, dtype=bool)
+        blocked[child] = True
+        peeled = waiting & ~blocked
+        if not peeled.any():
+            break
+        generation[peeled] = round_
+        waiting &= ~peeled
+        left = ~peeled[parent]
+        child, parent = child[left], parent[left]
+        round_ += 1
+    return generation, waiting
+
+
+def shortest(terms: int, edges: Edges) -> Int32[np.ndarray, " terms"]:
+    """Shortest path from any root (a term without parents) to each term of an acyclic graph."""
+    has_parent = np.zeros(terms, dtype=bool)
+    has_parent[edges.child] = True
+    reached = ~has_parent
+    distance = np.zeros(terms, dtype=np.int32)
+    step = 0
+    while not reached.all():
+        step += 1
+        fresh = np.zeros(terms, dtype=bool)
+        fresh[edges.child[reached[edges.parent]]] = True
+        fresh &= ~reached
+        distance[fresh] = step
+        reached |= fresh
+    return distance
+
+
+def ontology_groupings(ontology: Ontology, relations: Sequence[str]) -> dict[str, Grouping]:
+    """Return all four groupings of a whole ontology; namespace roots have stratum 1, level and depth 0.
+
+    Raises CycleError, which names the cycle, where the edges in use (or is_a) are not acyclic.
+    """
+    used = ontology.select(relations)
+    return {
+        "stratum": Grouping("stratum", _acyclic(ontology, used) + np.int32(1)),
+        **goatools_groupings(ontology),
+        "height": Grouping("height", heights(len(ontology), used)),
+    }
+
+
+def goatools_groupings(ontology: Ontology) -> dict[str, Grouping]:
+    """Return GOATOOLS' level and depth: over is_a only, whatever other relations are in use."""
+    is_a = ontology.select([IS_A])
+    depth = _acyclic(ontology, is_a)
+    return {"level": Grouping("level", shortest(len(ontology), is_a)), "depth": Grouping("depth", depth)}
+
+
+def heights(terms: int, edges: Edges) -> Int32[np.ndarray, " terms"]:
+    """Longest path from each term of an acyclic graph down to a leaf."""
+    return generations(terms, Edges(child=edges.parent, parent=edges.child))[0]
+
+
+def _acyclic(ontology: Ontology, edges: Edges) -> Int32[np.ndarray, " terms"]:
+    generation, stuck = generations(len(ontology), edges)
+    if stuck.any():
+        raise ontology.cycle_error(edges, np.flatnonzero(stuck).tolist())
+    return generation
+
+
+def check_levels(grouping: Grouping, edges: Edges) -> LevelReport:
+    """Check every edge of a graph against one grouping.
+
+    Root-down levels need level(child) > level(parent), leaf-up ones level(child) < level(parent).
+    Findings alternate between the two kinds, so that the first few show both.
+    """
+    child_level, parent_level = grouping.level[edges.child], grouping.level[edges.parent]
+    same = child_level == parent_level
+    inverted = child_level < parent_level if grouping.direction == ROOT_DOWN else child_level > parent_level
+    ranked = [
+        (rank, kind, int(edge))
+        for kind, mask in ((INVERTED, inverted), (SAME_LEVEL, same))
+        for rank, edge in enumerate(np.flatnonzero(mask))
+    ]
+    findings = tuple(
+        LevelFinding(
+            kind=kind,
+            edge=e,
+            child=int(edges.child[e]),
+            parent=int(edges.parent[e]),
+            child_level=int(child_level[e]),
+            parent_level=int(parent_level[e]),
+        )
+        for _, kind, e in sorted(ranked)
+    )
+    return LevelReport(
+        by=grouping.by,
+        groups=len(np.unique(grouping.level)),
+        same_level=int(same.sum()),
+        inverted=int(inverted.sum()),
+        findings=findings,
+    )

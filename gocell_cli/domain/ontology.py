@@ -1,0 +1,137 @@
+"""The Gene Ontology as a frozen DAG: terms as columns, edges as index arrays (parent -> child)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import networkx as nx
+import numpy as np
+from jaxtyping import Int32
+
+from gocell_cli.errors import CycleError, UsageError
+
+SUPER_ROOT_ID = "GO:ROOT"
+SUPER_ROOT_NAME = "GO Super Node"
+SUPER_ROOT_NAMESPACE = "super_root"
+IS_A = "is_a"
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Edges between terms, by index into `Ontology.ids`; child and parent share one order."""
+
+    child: Int32[np.ndarray, " edges"]
+    parent: Int32[np.ndarray, " edges"]
+
+    def __len__(self) -> int:
+        return len(self.child)
+
+
+@dataclass(frozen=True)
+class Ontology:
+    """Live terms (sorted by id) and their edges by relation; the super root is not among them."""
+
+    source: str
+    release: str
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+    namespaces: tuple[str, ...]
+    alt_ids: Mapping[str, str]
+    edges: Mapping[str, Edges]
+    dropped: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Term id -> index, primary ids only."""
+        return {term: i for i, term in enumerate(self.ids)}
+
+    def find(self, term: str) -> int | None:
+        """Return the index of a primary or alternative id, None where no live term has it."""
+        return self.index.get(self.alt_ids.get(term, term))
+
+    def select(self, relations: Sequence[str]) -> Edges:
+        """Return the edges of some relations, one after the other.
+
+        Raises UsageError for a relation that the ontology does not have.
+        """
+        unknown = [r for r in relations if r not in self.edges]
+        if unknown or not relations:
+            raise UsageError(
+                f"unknown relation: {', '.join(unknown) or '(none given)'}",
+                why=f"{self.source} has {', '.join(self.edges)}",
+                hint=f"--relations {IS_A}",
+            )
+        chosen = [self.edges[r] for r in dict.fromkeys(relations)]
+        return Edges(
+            child=np.concatenate([e.child for e in chosen]),
+            parent=np.concatenate([e.parent for e in chosen]),
+        )
+
+    def graph(self, relations: Sequence[str]) -> "nx.DiGraph[str]":
+        """Return the DAG over term ids, edges parent -> child, as networkx sees it."""
+        edges = self.select(relations)
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_nodes_from(self.ids)
+        graph.add_edges_from((self.ids[p], self.ids[c]) for p, c in zip(edges.parent, edges.child, strict=True))
+        return graph
+
+    def cycle_error(self, edges: Edges, terms: Iterable[int]) -> CycleError:
+        """Return the error that names one cycle among `terms`, which must hold one."""
+        among = set(terms)
+        pairs = zip(edges.parent.tolist(), edges.child.tolist(), strict=True)
+        graph = nx.DiGraph((p, c) for p, c in pairs if p in among and c in among)
+        cycle = [parent for parent, _ in nx.find_cycle(graph)]
+        start = cycle.index(min(cycle))
+        named = [f"{self.ids[t]} ({self.names[t]})" for t in cycle[start:] + cycle[:start]]
+        return CycleError(named, source=self.source)
+
+
+def make_ontology(
+    *,
+    source: str,
+    release: str,
+    terms: Sequence[tuple[str, str, str]],
+    alt_ids: Mapping[str, str],
+    edges: Iterable[tuple[str, str, str]],
+    dropped: Mapping[str, int],
+) -> Ontology:
+    """Build an ontology from (id, name, namespace) and (child, parent, relation) tuples.
+
+    Edges to ids that are no live term are dropped and counted; an alternative id as parent means its
+    primary term. Repeated edges count once.
+    """
+    ordered = sorted(terms)
+    index = {term: i for i, (term, _, _) in enumerate(ordered)}
+    by_relation: dict[str, dict[tuple[int, int], None]] = {}
+    dangling = repeated = 0
+    for child, parent, relation in edges:
+        c, p = index.get(child), index.get(alt_ids.get(parent, parent))
+        if c is None or p is None:
+            dangling += 1
+            continue
+        pairs = by_relation.setdefault(relation, {})
+        repeated += (c, p) in pairs
+        pairs[c, p] = None
+    return Ontology(
+        source=source,
+        release=release,
+        ids=tuple(t[0] for t in ordered),
+        names=tuple(t[1] for t in ordered),
+        namespaces=tuple(t[2] for t in ordered),
+        alt_ids=dict(alt_ids),
+        edges={r: _edge_arrays(pairs) for r, pairs in _is_a_first(by_relation).items()},
+        dropped={**dropped, "edges_to_no_live_term": dangling, "repeated_edges": repeated},
+    )
+
+
+def _is_a_first(by_relation: dict[str, dict[tuple[int, int], None]]) -> dict[str, dict[tuple[int, int], None]]:
+    names = sorted(by_relation, key=lambda r: (r != IS_A, r))
+    return {IS_A: {}} | {r: by_relation[r] for r in names}
+
+
+def _edge_arrays(pairs: Iterable[tuple[int, int]]) -> Edges:
+    array = np.array(sorted(pairs), dtype=np.int32).reshape(-1, 2)
+    return Edges(child=array[:, 0].copy(), parent=array[:, 1].copy())

@@ -1,0 +1,120 @@
+"""Filters that turn the whole ontology into the hierarchy a model uses, and their presets.
+
+`true-path` and `ma2018` (Ma et al. 2018, doi:10.1038/nmeth.4627): terms with fewer than N contained genes
+go, then redundant ones (contained gene set equal to a child's). A removed term's children attach to its
+nearest kept ancestors; a small term's direct genes move up to them, a redundant term's already belong to
+the child that makes it redundant. Redundancy does not depend on the order of removal: equality is
+transitive, so a chain of equal terms always collapses to its lowest.
+
+`torchcell` follows torchcell's own order and rules (`torchcell/graph/graph.py`), for comparison with its
+published runs: terms without direct genes are dropped WITHOUT reconnecting their children (a term that
+loses its path hangs under its namespace root); terms emptied by the evidence rule are dropped WITH
+reconnection; redundant means DIRECT gene set equal to a child's; no gene moves up.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from gocell_cli.domain.annotations import Annotations
+from gocell_cli.domain.ontology import IS_A, Ontology
+from gocell_cli.domain.term_graph import SUPER_ROOT, TermGraph, gene_masks
+from gocell_cli.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class FilterRules:
+    """How a hierarchy is made; `torchcell_order` switches to torchcell's rules."""
+
+    preset: str
+    relations: tuple[str, ...]
+    min_genes: int
+    width_by: str
+    exclude_evidence: tuple[str, ...]
+    torchcell_order: bool = False
+
+    def changed(self, **changes: object) -> "FilterRules":
+        """Return the rules with those changes that are not None."""
+        return replace(self, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+
+
+PRESETS: Mapping[str, FilterRules] = {
+    rules.preset: rules
+    for rules in (
+        FilterRules("true-path", (IS_A,), 4, "direct", ("HGI", "IGI")),
+        FilterRules("torchcell", (IS_A,), 4, "direct", ("IGI",), torchcell_order=True),
+        FilterRules("ma2018", (IS_A, "part_of"), 6, "contained", ("HGI", "IGI")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class FilteredTerms:
+    """The graph in use and how many terms each step left, raw ontology first."""
+
+    graph: TermGraph
+    funnel: Mapping[str, int] = field(default_factory=dict)
+
+
+def filter_terms(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
+    """Apply the rules; raises InvalidInput where no annotated term is left below GO:ROOT."""
+    steps = _torchcell if rules.torchcell_order else _true_path
+    filtered = steps(ontology, annotations, rules)
+    if not any(filtered.graph.direct.values()):
+        raise InvalidInput(
+            f"no annotated term with {rules.min_genes} genes or more is left of {ontology.source}",
+            why=f"of {annotations.rows_read} annotation rows {len(annotations.direct)} (term, gene) pairs were usable",
+            hint="check that ontology and annotations belong together, or lower --min-genes",
+        )
+    return filtered
+
+
+def whole_graph(ontology: Ontology, rules: FilterRules, direct: Mapping[int, int]) -> TermGraph:
+    """Return all live terms under GO:ROOT, which takes in every term without parents."""
+    edges = ontology.select(rules.relations)
+    parents: dict[int, set[int]] = {t: set() for t in range(len(ontology))}
+    for child, parent in zip(edges.child.tolist(), edges.parent.tolist(), strict=True):
+        parents[child].add(parent)
+    frozen = {t: frozenset(p or (SUPER_ROOT,)) for t, p in parents.items()}
+    return TermGraph(
+        parents={**frozen, SUPER_ROOT: frozenset()},
+        direct={**{t: direct.get(t, 0) for t in frozen}, SUPER_ROOT: 0},
+    )
+
+
+def _true_path(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
+    graph = whole_graph(ontology, rules, gene_masks(annotations.direct))
+    funnel = {"ontology": len(graph)}
+    small = {t for t, mask in graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
+    graph = graph.remove(small, move_genes=True)
+    funnel[f"at least {rules.min_genes} contained genes"] = len(graph)
+    graph = graph.remove(_redundant(graph, graph.contained))
+    funnel["not redundant"] = len(graph)
+    return FilteredTerms(graph, funnel)
+
+
+def _torchcell(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
+    asserted = whole_graph(ontology, rules, gene_masks(annotations.asserted))
+    roots = set(asserted.children[SUPER_ROOT])
+    root_of = {ontology.namespaces[r]: r for r in roots}
+    kept = {t for t, mask in asserted.direct.items() if mask} | roots | {SUPER_ROOT}
+    graph = asserted.restrict(kept, lambda t: root_of.get(ontology.namespaces[t], SUPER_ROOT))
+    funnel = {"ontology": len(asserted), "with direct genes": len(graph)}
+    direct = gene_masks(annotations.direct)
+    graph = TermGraph(graph.parents, {t: direct.get(t, 0) for t in graph.direct})
+    graph = graph.remove({t for t, mask in graph.direct.items() if not mask} - roots - {SUPER_ROOT})
+    funnel["with genes by allowed evidence"] = len(graph)
+    graph = graph.remove(_redundant(graph, graph.direct))
+    funnel["not redundant"] = len(graph)
+    small = {t for t, mask in graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
+    graph = graph.remove(small)
+    funnel[f"at least {rules.min_genes} contained genes"] = len(graph)
+    return FilteredTerms(graph, funnel)
+
+
+def _redundant(graph: TermGraph, masks: Mapping[int, int]) -> set[int]:
+    """Terms whose gene set equals that of a child; GO:ROOT never is."""
+    return {
+        t
+        for t in graph.parents
+        if t != SUPER_ROOT and any(masks[child] == masks[t] for child in graph.children[t])
+    }

@@ -1,0 +1,152 @@
+"""OBO 1.2/1.4 -> Ontology: a tolerant line scanner for the few tags that matter here.
+
+It reads `id name namespace alt_id is_a relationship is_obsolete` of `[Term]` stanzas and ignores the rest,
+so the odd lines of old releases (`xref: EC 2.7.1.190`, which stops fastobo and pronto) do no harm.
+Trailing modifiers `{...}` and comments `! ...` are cut off.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gocell_cli.domain.ontology import IS_A, Ontology, make_ontology
+from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.text_file import decode, read_bytes
+
+TERM_ID = re.compile(r"\S+:\S+")
+
+
+@dataclass
+class _Term:
+    line: int
+    id: str = ""
+    name: str = ""
+    namespace: str = ""
+    alt_ids: list[str] = field(default_factory=list)
+    parents: list[tuple[str, str]] = field(default_factory=list)
+    obsolete: bool = False
+
+
+@dataclass
+class _Scan:
+    path: Path
+    header: dict[str, str] = field(default_factory=dict)
+    terms: list[_Term] = field(default_factory=list)
+    stanzas: int = 0
+
+    def fail(self, line: int, reason: str) -> InvalidInput:
+        return InvalidInput.at(self.path, line, reason, hint="download the ontology again, or mend the line")
+
+
+def read_obo(path: Path) -> Ontology:
+    """Read an OBO file, plain or gzipped.
+
+    Raises InvalidInput, with the line, for a broken stanza header, a line that is no tag, a term without
+    an id, an id given twice, or an is_a or relationship line without a target.
+    """
+    scan = _scan(decode(read_bytes(path), path), path)
+    _check_ids(scan)
+    live = [t for t in scan.terms if not t.obsolete]
+    default = scan.header.get("default-namespace", "")
+    primary = {t.id for t in live}
+    return make_ontology(
+        source=str(path),
+        release=scan.header.get("data-version", "unknown"),
+        terms=[(t.id, t.name or t.id, t.namespace or default) for t in live],
+        alt_ids={a: t.id for t in reversed(live) for a in t.alt_ids if a not in primary},
+        edges=((t.id, parent, relation) for t in live for relation, parent in t.parents),
+        dropped={"obsolete_terms": len(scan.terms) - len(live)},
+    )
+
+
+def _scan(text: str, path: Path) -> _Scan:
+    scan = _Scan(path)
+    term: _Term | None = None
+    for number, line in enumerate(text.split("\n"), 1):
+        tag, colon, value = line.partition(":")
+        if tag.startswith("["):
+            term = _open_stanza(scan, number, line.strip())
+        elif not colon:
+            if line.strip() and not line.startswith("!"):
+                raise scan.fail(number, f"not a `tag: value` line: {line[:60]!r}")
+        elif term is not None:
+            reader = _TAGS.get(tag)
+            if reader is not None:
+                reader(scan, term, number, value)
+        elif scan.stanzas == 0:
+            scan.header.setdefault(tag, value.strip())
+    if not scan.terms:
+        raise InvalidInput.at(path, None, "no [Term] stanza: not an OBO file, or an empty one")
+    return scan
+
+
+def _open_stanza(scan: _Scan, number: int, line: str) -> _Term | None:
+    if not line.endswith("]"):
+        raise scan.fail(number, f"broken stanza header: {line[:60]!r}")
+    scan.stanzas += 1
+    if line != "[Term]":
+        return None
+    scan.terms.append(_Term(number))
+    return scan.terms[-1]
+
+
+def _bare(value: str) -> str:
+    """Cut the comment and the trailing modifiers off a value that holds no text of its own."""
+    return value.split(" !", 1)[0].split("{", 1)[0].strip()
+
+
+def _read_id(scan: _Scan, term: _Term, number: int, value: str) -> None:
+    term.id = _bare(value)
+    if not TERM_ID.fullmatch(term.id):
+        raise scan.fail(number, f"not a term id: {value.strip()[:60]!r}")
+
+
+def _read_name(scan: _Scan, term: _Term, number: int, value: str) -> None:
+    term.name = value.strip()
+
+
+def _read_namespace(scan: _Scan, term: _Term, number: int, value: str) -> None:
+    term.namespace = _bare(value)
+
+
+def _read_alt_id(scan: _Scan, term: _Term, number: int, value: str) -> None:
+    term.alt_ids.append(_bare(value))
+
+
+def _read_obsolete(scan: _Scan, term: _Term, number: int, value: str) -> None:
+    term.obsolete = _bare(value) == "true"
+
+
+def _read_is_a(scan: _Scan, term: _Term, number: int, value: str) -> None:
+    parent = _bare(value)
+    if not TERM_ID.fullmatch(parent):
+        raise scan.fail(number, f"is_a without a term id: {value.strip()[:60]!r}")
+    term.parents.append((IS_A, parent))
+
+
+def _read_relationship(scan: _Scan, term: _Term, number: int, value: str) -> None:
+    words = _bare(value).split()
+    if len(words) != 2 or not TERM_ID.fullmatch(words[1]):
+        raise scan.fail(number, f"relationship without a relation and a term id: {value.strip()[:60]!r}")
+    term.parents.append((words[0], words[1]))
+
+
+_TAGS = {
+    "id": _read_id,
+    "name": _read_name,
+    "namespace": _read_namespace,
+    "alt_id": _read_alt_id,
+    "is_obsolete": _read_obsolete,
+    "is_a": _read_is_a,
+    "relationship": _read_relationship,
+}
+
+
+def _check_ids(scan: _Scan) -> None:
+    first: dict[str, int] = {}
+    for term in scan.terms:
+        if not term.id:
+            raise scan.fail(term.line, "[Term] without an id")
+        if term.id in first:
+            raise scan.fail(term.line, f"{term.id} stands here again; first in line {first[term.id]}")
+        first[term.id] = term.line
