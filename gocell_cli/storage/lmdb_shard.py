@@ -1,0 +1,67 @@
+"""A shard as one LMDB file: random access by sample, from many processes at once.
+
+Keys are the sample's position in the shard as a big-endian u64, values the records of `codec`. Readers
+use `lock=False`: a finished shard never changes, and a lock file would stop read-only media. LMDB opens
+a file once per process, so environments are opened per call and closed again.
+"""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import lmdb
+
+from gocell_cli.errors import DamagedCache
+from gocell_cli.storage.codec import decode_records, encode_records, one_sample
+from gocell_cli.storage.schema import Sample, Samples
+
+COMMIT_EVERY = 10_000
+PAGE = 4096
+KEY = struct.Struct(">Q")
+
+
+class LmdbShard:
+    """Reads and writes shards as LMDB environments of one file."""
+
+    suffix = ".lmdb"
+
+    def write(self, path: str, samples: Samples) -> None:
+        """Write all samples to a new file, trimmed to its used pages."""
+        records = encode_records(samples)
+        used = sum(map(len, records)) + 64 * len(records)
+        size = 64 * PAGE + 4 * (used // PAGE + 1) * PAGE
+        with lmdb.open(path, subdir=False, lock=False, map_size=size, writemap=False, sync=False) as env:
+            for start in range(0, len(records), COMMIT_EVERY):
+                chunk = records[start : start + COMMIT_EVERY]
+                items = [(KEY.pack(start + i), record) for i, record in enumerate(chunk)]
+                with env.begin(write=True) as transaction, transaction.cursor() as cursor:
+                    cursor.putmulti(items, append=True)
+            env.sync(True)
+
+    def read(self, path: str) -> Samples:
+        """Read all samples back."""
+        with _open(path) as env, env.begin(buffers=False) as transaction:
+            keys, records = [], []
+            for key, record in transaction.cursor():
+                keys.append(key)
+                records.append(record)
+        if keys != [KEY.pack(i) for i in range(len(keys))]:
+            raise DamagedCache(f"{path}: its keys are not 0 to {len(keys) - 1}")
+        return decode_records(records)
+
+    def read_one(self, path: str, index: int) -> Sample:
+        """Read the sample at `index`, counted from the shard's start."""
+        with _open(path) as env, env.begin() as transaction:
+            record = transaction.get(KEY.pack(index))
+        if record is None:
+            raise DamagedCache(f"{path}: holds no sample {index}")
+        return one_sample(decode_records([record]), 0)
+
+
+@contextmanager
+def _open(path: str) -> Iterator[lmdb.Environment]:
+    try:
+        with lmdb.open(path, subdir=False, lock=False, readonly=True, create=False, readahead=True) as env:
+            yield env
+    except lmdb.Error as error:
+        raise DamagedCache(f"{path}: not a readable LMDB shard ({error})") from error

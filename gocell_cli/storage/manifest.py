@@ -1,0 +1,130 @@
+"""manifest.json: canonical JSON, byte for byte, with its sha256 beside it."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gocell_cli.errors import DamagedCache
+from gocell_cli.storage.schema import (
+    FORMAT_VERSION,
+    MANIFEST,
+    MANIFEST_HASH,
+    FileRecord,
+    Manifest,
+    ShardRecord,
+)
+
+REBUILD_HINT = "build the cache again: gocell build-cache ... --overwrite"
+
+
+def canonical_json(value: Any) -> bytes:
+    """Encode as JSON with sorted keys, no spaces, UTF-8, and a newline at the end."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes of manifest.json."""
+    return canonical_json(asdict(manifest))
+
+
+def decode_manifest(data: bytes, path: Path) -> Manifest:
+    """Read manifest.json's bytes; raises DamagedCache for a wrong version or a missing field."""
+    try:
+        raw = json.loads(data)
+        version = raw["format_version"]
+        if version != FORMAT_VERSION:
+            raise DamagedCache(
+                f"{path}: cache format version {version}, this gocell reads version {FORMAT_VERSION}",
+                hint="install the gocell that wrote it, or build the cache again",
+            )
+        files = tuple(FileRecord(**f) for f in raw.pop("files"))
+        shards = tuple(_shard(s) for s in raw.pop("shards"))
+        raw["datasets"], raw["level_counts"] = tuple(raw["datasets"]), tuple(raw["level_counts"])
+        return Manifest(**raw, files=files, shards=shards)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedCache(f"{path}: not a manifest ({error})", hint=REBUILD_HINT) from error
+
+
+def _shard(raw: dict[str, Any]) -> ShardRecord:
+    files = {backend: FileRecord(**f) for backend, f in raw.pop("files").items()}
+    return ShardRecord(**raw, files=files)
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write manifest.sha256, then manifest.json, each whole or not at all."""
+    data = encode_manifest(manifest)
+    write_durably(directory / MANIFEST_HASH, hashlib.sha256(data).hexdigest().encode() + b"\n")
+    write_durably(directory / MANIFEST, data)
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read and check manifest.json; raises DamagedCache where it is missing, changed or of another version."""
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise DamagedCache(f"{directory}: no {MANIFEST}, so this is no finished cache", hint=REBUILD_HINT)
+    data = path.read_bytes()
+    hash_path = directory / MANIFEST_HASH
+    expected = hash_path.read_bytes().strip().decode("ascii", "replace") if hash_path.is_file() else "(missing)"
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != expected:
+        raise DamagedCache(
+            f"{path}: its sha256 is not the one in {MANIFEST_HASH}",
+            why=f"found {actual}, expected {expected}",
+            hint=REBUILD_HINT,
+        )
+    return decode_manifest(data, path)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write under a temporary name, fsync, rename, fsync the directory."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as stream:
+        stream.write(data)
+    settle(temporary, path)
+
+
+def settle(temporary: Path, path: Path) -> None:
+    """Make a written file durable and give it its final name."""
+    sync(temporary)
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Fsync a file or a directory."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def record_file(directory: Path, path: Path) -> FileRecord:
+    """Size and sha256 of one file of a cache."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return FileRecord(path=path.relative_to(directory).as_posix(), bytes=path.stat().st_size, sha256=digest)
+
+
+def check_file(directory: Path, record: FileRecord) -> Path:
+    """Return the path of a recorded file; raises DamagedCache where it is missing or not as recorded.
+
+    A path that leaves the cache's directory is refused before anything is opened.
+    """
+    path = directory / record.path
+    if os.path.isabs(record.path) or ".." in Path(record.path).parts:
+        raise DamagedCache(f"{directory}: the manifest names a file outside the cache: {record.path}")
+    if not path.is_file():
+        raise DamagedCache(f"{path}: missing", hint=REBUILD_HINT)
+    found = record_file(directory, path)
+    if found != record:
+        raise DamagedCache(
+            f"{path}: damaged",
+            why=f"{found.bytes} bytes with sha256 {found.sha256}, recorded {record.bytes} with {record.sha256}",
+            hint=REBUILD_HINT,
+        )
+    return path

@@ -1,0 +1,96 @@
+"""A shard as one Parquet file: the archive and the fast path (column scans, whole epochs in memory)."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Int64
+
+from gocell_cli.errors import DamagedCache
+from gocell_cli.storage.codec import one_sample, slice_samples
+from gocell_cli.storage.schema import Sample, Samples
+
+ROW_GROUP = 100_000
+SCHEMA = pa.schema(
+    [
+        pa.field("genes", pa.list_(pa.int32()), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("statistic", pa.float64()),
+        pa.field("dataset", pa.int16(), nullable=False),
+        pa.field("query_group", pa.int32(), nullable=False),
+        pa.field("source_row", pa.list_(pa.int64()), nullable=False),
+        pa.field("query_strain", pa.list_(pa.int32()), nullable=False),
+        pa.field("array_strain", pa.list_(pa.int32()), nullable=False),
+    ]
+)
+
+
+class ParquetShard:
+    """Reads and writes shards as Parquet (zstd, dictionaries, page checksums)."""
+
+    suffix = ".parquet"
+
+    def write(self, path: str, samples: Samples) -> None:
+        """Write all samples to a new file."""
+        table = pa.table(
+            {
+                "genes": _lists(samples.gene_ptr, samples.genes),
+                "value": samples.value,
+                "statistic": pa.array(samples.statistic, mask=np.isnan(samples.statistic)),
+                "dataset": samples.dataset,
+                "query_group": samples.query_group,
+                "source_row": _lists(samples.source_ptr, samples.source_row),
+                "query_strain": _lists(samples.source_ptr, samples.query_strain),
+                "array_strain": _lists(samples.source_ptr, samples.array_strain),
+            },
+            schema=SCHEMA,
+        )
+        pq.write_table(table, path, compression="zstd", row_group_size=ROW_GROUP, write_page_checksum=True)
+
+    def read(self, path: str) -> Samples:
+        """Read all samples back."""
+        table = self._table(path)
+        gene_ptr, genes = _flat(table, "genes")
+        source_ptr, source_row = _flat(table, "source_row")
+        return Samples(
+            gene_ptr=gene_ptr,
+            genes=genes,
+            value=_values(table, "value"),
+            statistic=_values(table, "statistic"),
+            dataset=_values(table, "dataset"),
+            query_group=_values(table, "query_group"),
+            source_ptr=source_ptr,
+            source_row=source_row,
+            query_strain=_flat(table, "query_strain")[1],
+            array_strain=_flat(table, "array_strain")[1],
+        )
+
+    def read_one(self, path: str, index: int) -> Sample:
+        """Read the sample at `index`, counted from the shard's start."""
+        return one_sample(slice_samples(self.read(path), index, index + 1), 0)
+
+    def _table(self, path: str) -> pa.Table:
+        try:
+            table = pq.read_table(path, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedCache(f"{path}: not a readable Parquet shard ({error})") from error
+        if not table.schema.equals(SCHEMA):
+            raise DamagedCache(f"{path}: its columns are not those of the format", why=str(table.schema))
+        return table
+
+
+def _lists(ptr: Int64[np.ndarray, " n_plus_1"], values: np.ndarray[Any, Any]) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(ptr.astype(np.int32)), pa.array(values))
+
+
+def _values(table: pa.Table, name: str) -> np.ndarray[Any, Any]:
+    return np.ascontiguousarray(table.column(name).to_numpy())
+
+
+def _flat(table: pa.Table, name: str) -> tuple[Int64[np.ndarray, " n_plus_1"], np.ndarray[Any, Any]]:
+    column = table.column(name).combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    offsets = column.offsets.to_numpy().astype(np.int64)
+    return offsets - offsets[0], column.flatten().to_numpy().copy()

@@ -1,0 +1,127 @@
+"""The hierarchy's and the provenance's Parquet tables: encode beside decode."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gocell_cli.errors import DamagedCache
+from gocell_cli.storage.schema import Hierarchy, Provenance
+
+HIERARCHY_DIR, PROVENANCE_DIR, SAMPLES_DIR = "hierarchy", "provenance", "samples"
+TERM_ARRAYS = ("go_level", "go_depth", "stratum", "height", "level", "direct_genes", "contained_genes")
+STRINGS = pa.list_(pa.string())
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "hierarchy/terms": pa.schema(
+        [("id", pa.string()), ("name", pa.string()), ("namespace", pa.string())]
+        + [(name, pa.int32()) for name in TERM_ARRAYS]
+    ),
+    "hierarchy/genes": pa.schema(
+        [
+            ("systematic", pa.string()),
+            ("standard", pa.string()),
+            ("aliases", STRINGS),
+            ("first_row", pa.int64()),
+            ("row_count", pa.int64()),
+        ]
+    ),
+    "hierarchy/edges": pa.schema([("child", pa.int32()), ("parent", pa.int32())]),
+    "hierarchy/term_genes": pa.schema([("term", pa.int32()), ("gene", pa.int32())]),
+    "hierarchy/gene_rows": pa.schema([("row", pa.int32())]),
+    "provenance/strains": pa.schema([("strain", pa.string()), ("allele", pa.string())]),
+    "provenance/query_groups": pa.schema([("genes", pa.string())]),
+}
+
+
+def hierarchy_tables(h: Hierarchy) -> dict[str, pa.Table]:
+    """Encode a hierarchy as its five tables, by path without suffix."""
+    columns = {
+        "hierarchy/terms": [
+            list(h.term_ids),
+            list(h.term_names),
+            list(h.term_namespaces),
+            *(getattr(h, name) for name in TERM_ARRAYS),
+        ],
+        "hierarchy/genes": [
+            list(h.gene_names),
+            list(h.gene_standard),
+            [list(a) for a in h.gene_aliases],
+            h.gene_ptr[:-1],
+            np.diff(h.gene_ptr),
+        ],
+        "hierarchy/edges": [h.edge_child, h.edge_parent],
+        "hierarchy/term_genes": [h.row_term, h.row_gene],
+        "hierarchy/gene_rows": [h.gene_rows],
+    }
+    return {path: _table(path, values) for path, values in columns.items()}
+
+
+def read_hierarchy(directory: Path, level_by: str, level_direction: str) -> Hierarchy:
+    """Decode the five tables of a cache's hierarchy; raises DamagedCache where one is not as the format says."""
+    terms, genes, edges, rows, gene_rows = (
+        _read(directory, f"hierarchy/{name}") for name in ("terms", "genes", "edges", "term_genes", "gene_rows")
+    )
+    first, count = _array(genes, "first_row"), _array(genes, "row_count")
+    return Hierarchy(
+        term_ids=_strings(terms, "id"),
+        term_names=_strings(terms, "name"),
+        term_namespaces=_strings(terms, "namespace"),
+        **{name: _array(terms, name) for name in TERM_ARRAYS},
+        gene_names=_strings(genes, "systematic"),
+        gene_standard=_strings(genes, "standard"),
+        gene_aliases=tuple(tuple(a) for a in genes.column("aliases").to_pylist()),
+        edge_child=_array(edges, "child"),
+        edge_parent=_array(edges, "parent"),
+        row_term=_array(rows, "term"),
+        row_gene=_array(rows, "gene"),
+        gene_ptr=np.append(first, first[-1:] + count[-1:]),
+        gene_rows=_array(gene_rows, "row"),
+        level_by=level_by,
+        level_direction=level_direction,
+    )
+
+
+def provenance_tables(provenance: Provenance) -> dict[str, pa.Table]:
+    """Encode strains and query groups as their two tables."""
+    strains = [list(column) for column in zip(*provenance.strains, strict=True)] or [[], []]
+    return {
+        "provenance/strains": _table("provenance/strains", strains),
+        "provenance/query_groups": _table("provenance/query_groups", [list(provenance.query_groups)]),
+    }
+
+
+def read_provenance(directory: Path) -> Provenance:
+    """Decode strains and query groups."""
+    strains = _read(directory, "provenance/strains")
+    return Provenance(
+        strains=tuple(zip(_strings(strains, "strain"), _strings(strains, "allele"), strict=True)),
+        query_groups=_strings(_read(directory, "provenance/query_groups"), "genes"),
+    )
+
+
+def _table(path: str, values: list[Any]) -> pa.Table:
+    schema = SCHEMAS[path]
+    arrays = [pa.array(v, type=f.type) for v, f in zip(values, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _read(directory: Path, path: str) -> pa.Table:
+    file = directory / f"{path}.parquet"
+    try:
+        table = pq.read_table(file, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedCache(f"{file}: not a readable Parquet table ({error})") from error
+    if not table.schema.equals(SCHEMAS[path]):
+        raise DamagedCache(f"{file}: its columns are not those of the format", why=str(table.schema))
+    return table
+
+
+def _array(table: pa.Table, name: str) -> np.ndarray[Any, Any]:
+    return np.ascontiguousarray(table.column(name).to_numpy())
+
+
+def _strings(table: pa.Table, name: str) -> tuple[str, ...]:
+    return tuple(table.column(name).to_pylist())
