@@ -75,18 +75,18 @@ def resolve_annotations(
     for object_, term_id, qualifier, evidence, date in columns:
         term = term_of[term_id]
         if "NOT" in qualifier.split("|"):
-            dropped["negated (NOT)"] += 1
+            dropped["negated"] += 1
         elif not genes_of[object_]:
-            dropped["gene not in the gene table"] += 1
+            dropped["unknown_gene"] += 1
         elif term is None:
-            dropped["term obsolete or unknown"] += 1
+            dropped["unknown_term"] += 1
         else:
             pairs = [(term, gene) for gene in genes_of[object_]]
             asserted.update(pairs)
             if evidence in exclude_evidence:
-                dropped[f"evidence {evidence}"] += 1
+                dropped[f"evidence_{evidence}"] += 1
             elif until is not None and date > until:
-                dropped[f"newer than {until}"] += 1
+                dropped[f"newer_than_{until}"] += 1
             else:
                 direct.update(pairs)
     return Annotations(

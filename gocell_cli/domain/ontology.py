@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from jaxtyping import Int32
 
 from gocell_cli.errors import CycleError, UsageError
+
+if TYPE_CHECKING:
+    import networkx as nx  # half a second to import, and needed only to name a cycle or to hand out a graph
 
 SUPER_ROOT_ID = "GO:ROOT"
 SUPER_ROOT_NAME = "GO Super Node"
@@ -70,8 +73,14 @@ class Ontology:
             parent=np.concatenate([e.parent for e in chosen]),
         )
 
+    def relation_of_edge(self, relations: Sequence[str]) -> list[str]:
+        """Return the relation of each edge that `select` returns, in its order."""
+        return [r for r in dict.fromkeys(relations) for _ in range(len(self.edges[r]))]
+
     def graph(self, relations: Sequence[str]) -> "nx.DiGraph[str]":
         """Return the DAG over term ids, edges parent -> child, as networkx sees it."""
+        import networkx as nx
+
         edges = self.select(relations)
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.ids)
@@ -80,6 +89,8 @@ class Ontology:
 
     def cycle_error(self, edges: Edges, terms: Iterable[int]) -> CycleError:
         """Return the error that names one cycle among `terms`, which must hold one."""
+        import networkx as nx
+
         among = set(terms)
         pairs = zip(edges.parent.tolist(), edges.child.tolist(), strict=True)
         graph = nx.DiGraph((p, c) for p, c in pairs if p in among and c in among)

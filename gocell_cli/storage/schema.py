@@ -9,7 +9,7 @@ A cache is a directory:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -151,7 +151,6 @@ class Manifest:
     width_by: str
     files: tuple[FileRecord, ...]
     shards: tuple[ShardRecord, ...]
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:

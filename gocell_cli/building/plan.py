@@ -1,0 +1,157 @@
+"""The plan of a build: a pure function of what was read and what was asked for.
+
+Nothing is written here, so every error that the inputs can cause is raised before a file exists.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from gocell_cli.building.hierarchy import make_hierarchy
+from gocell_cli.building.samples import apply_unannotated_rule, make_provenance, make_samples
+from gocell_cli.domain.annotations import Annotations, AnnotationRows, resolve_annotations
+from gocell_cli.domain.genes import GeneTable
+from gocell_cli.domain.genotype import Dataset, merge_duplicates
+from gocell_cli.domain.ontology import Ontology
+from gocell_cli.domain.term_filters import FilterRules, filter_terms
+from gocell_cli.domain.term_hierarchy import TermHierarchy, make_term_hierarchy
+from gocell_cli.errors import InvalidInput
+from gocell_cli.storage.manifest import canonical_json
+from gocell_cli.storage.schema import FORMAT_VERSION, Hierarchy, Provenance, Samples
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What the user asked for, beyond the sources."""
+
+    rules: FilterRules
+    level_by: str = "stratum"
+    backends: tuple[str, ...] = ("parquet",)
+    shard_size: int = 100_000
+    keep_unannotated: bool = True
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """Everything the cache will hold, and how it is cut into shards."""
+
+    config: Mapping[str, Any]
+    fingerprint: str
+    hierarchy: Hierarchy
+    samples: Samples
+    provenance: Provenance
+    counts: Mapping[str, Any]
+    dataset: Dataset
+    options: BuildOptions
+    bounds: tuple[tuple[int, int], ...]
+    warnings: tuple[str, ...]
+
+
+def plan_hierarchy(
+    ontology: Ontology,
+    rows: AnnotationRows,
+    genes: GeneTable,
+    rules: FilterRules,
+    *,
+    until: int | None = None,
+    published: int | None = None,
+) -> tuple[TermHierarchy, Annotations]:
+    """Resolve the annotations, filter the terms, and return the hierarchy in use with what was dropped."""
+    annotations = resolve_annotations(
+        rows, ontology, genes, exclude_evidence=rules.exclude_evidence, until=until, published=published
+    )
+    return make_term_hierarchy(ontology, filter_terms(ontology, annotations, rules)), annotations
+
+
+def plan_build(
+    ontology: Ontology,
+    rows: AnnotationRows,
+    genes: GeneTable,
+    dataset: Dataset,
+    options: BuildOptions,
+    sha256: Mapping[str, str],
+) -> BuildPlan:
+    """Plan a cache; raises LevelsError or InvalidInput where it cannot be built."""
+    terms, annotations = plan_hierarchy(
+        ontology, rows, genes, options.rules, until=options.until, published=dataset.published
+    )
+    hierarchy = make_hierarchy(terms, genes, options.level_by)
+    unannotated = apply_unannotated_rule(dataset, hierarchy, keep=options.keep_unannotated)
+    dataset = unannotated.dataset
+    if not len(dataset.measurements):
+        raise InvalidInput(f"{dataset.name}: no sample is left", why=f"rows dropped: {dict(dataset.dropped)}")
+    genotypes = merge_duplicates(dataset)
+    merged = len(dataset.measurements) - len(genotypes)
+    counts = {
+        "rows_read": dataset.rows_read,
+        "samples": len(genotypes),
+        "dropped": {**dataset.dropped, **({"duplicate_merged": merged} if merged else {})},
+        "rows_with_unannotated_gene": unannotated.rows,
+        "annotations": {
+            "rows_read": annotations.rows_read,
+            "dropped": dict(annotations.dropped_rows),
+            "pairs_asserted": len(annotations.asserted),
+            "pairs_used": len(annotations.direct),
+        },
+        "ontology": {"terms": len(ontology), "dropped": dict(ontology.dropped)},
+        "terms_after": dict(terms.funnel),
+    }
+    config = _config(ontology, dataset, options, sha256)
+    return BuildPlan(
+        config=config,
+        fingerprint=hashlib.sha256(canonical_json(config)).hexdigest(),
+        hierarchy=hierarchy,
+        samples=make_samples(dataset, genotypes, 0),
+        provenance=make_provenance(dataset, genotypes),
+        counts=counts,
+        dataset=dataset,
+        options=options,
+        bounds=_bounds(len(genotypes), options.shard_size),
+        warnings=_warnings(annotations, dataset),
+    )
+
+
+def _config(
+    ontology: Ontology, dataset: Dataset, options: BuildOptions, sha256: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the canonical configuration: what decides the cache's content, and no path of this machine."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "package_version": version("gocell"),
+        "dataset": dataset.name,
+        "phenotype": dataset.phenotype.kind,
+        "dataset_options": dict(dataset.options),
+        "sources": {**sha256, **dataset.sources},
+        "go_release": ontology.release,
+        "filters": {**asdict(options.rules), "until": options.until},
+        "keep_unannotated": options.keep_unannotated,
+        "level_by": options.level_by,
+        "backends": list(options.backends),
+        "shard_size": options.shard_size,
+        "seed": None,
+    }
+
+
+def _bounds(samples: int, shard_size: int) -> tuple[tuple[int, int], ...]:
+    starts: Sequence[int] = range(0, samples, shard_size)
+    return tuple((start, min(start + shard_size, samples)) for start in starts)
+
+
+def _warnings(annotations: Annotations, dataset: Dataset) -> tuple[str, ...]:
+    if not annotations.later_rows:
+        return ()
+    return (
+        f"{annotations.later_rows} of {annotations.rows_read} annotation rows (newest {annotations.newest_date}) are"
+        f" newer than {dataset.name} ({dataset.published}) and may have learned from it; --until"
+        f" {dataset.published} leaves them out",
+    )
+
+
+def level_counts(hierarchy: Hierarchy) -> tuple[int, ...]:
+    """Terms at each level, lowest level first; every level between lowest and highest has an entry."""
+    return tuple(np.bincount(hierarchy.level - hierarchy.level.min()).tolist())

@@ -1,0 +1,58 @@
+"""domain -> storage: merged genotypes as the cache's sample columns."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Int64
+
+from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes, Measurements
+from gocell_cli.storage.schema import Hierarchy, Provenance, Samples
+
+
+@dataclass(frozen=True)
+class UnannotatedRows:
+    """How many measured rows delete a gene that no term of the hierarchy holds."""
+
+    dataset: Dataset
+    rows: int
+
+
+def apply_unannotated_rule(dataset: Dataset, hierarchy: Hierarchy, *, keep: bool) -> UnannotatedRows:
+    """Count the rows with a gene without annotation, and drop them (counted) unless they are to be kept."""
+    annotated = np.append(np.diff(hierarchy.gene_ptr) > 0, True)  # the last entry serves the padding, -1
+    affected = ~annotated[dataset.measurements.genes].all(axis=1)
+    count = int(affected.sum())
+    if keep or not count:
+        return UnannotatedRows(dataset, count)
+    rows = dataset.measurements
+    kept = Measurements(**{name: getattr(rows, name)[~affected] for name in Measurements.__dataclass_fields__})
+    dropped = {**dataset.dropped, "gene_without_annotation": count}
+    return UnannotatedRows(replace(dataset, measurements=kept, dropped=dropped), count)
+
+
+def make_samples(dataset: Dataset, genotypes: Genotypes, dataset_index: int) -> Samples:
+    """Return the genotypes as sample columns, in their order."""
+    rows = dataset.measurements
+    present = genotypes.genes != NO_GENE
+    sources = np.diff(np.append(genotypes.start, len(genotypes.order)))
+    return Samples(
+        gene_ptr=_pointers(present.sum(axis=1)),
+        genes=genotypes.genes[present].astype(np.int32),
+        value=genotypes.value,
+        statistic=genotypes.statistic,
+        dataset=np.full(len(genotypes), dataset_index, dtype=np.int16),
+        query_group=genotypes.query_group,
+        source_ptr=_pointers(sources),
+        source_row=rows.row[genotypes.order],
+        query_strain=rows.query_strain[genotypes.order],
+        array_strain=rows.array_strain[genotypes.order],
+    )
+
+
+def make_provenance(dataset: Dataset, genotypes: Genotypes) -> Provenance:
+    """Return the names that the samples' provenance columns index."""
+    return Provenance(strains=dataset.strains, query_groups=genotypes.group_names)
+
+
+def _pointers(counts: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n_plus_1"]:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

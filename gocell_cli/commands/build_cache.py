@@ -1,0 +1,163 @@
+"""`gocell build-cache`: from ontology and deletion data to a level-annotated, sharded cache."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from gocell_cli.commands import options as opt
+from gocell_cli.commands.choices import Backend, DatasetName, LevelBy, Order, Preset, Unannotated, WidthBy
+from gocell_cli.commands.data_root import data_root, default_out, remember_latest
+from gocell_cli.commands.dataset_choice import DEFAULT_PHENOTYPE, DatasetChoice
+from gocell_cli.commands.progress import shard_progress
+from gocell_cli.commands.terminal import make_table, note, show, show_json
+from gocell_cli.errors import LevelsError
+
+if TYPE_CHECKING:
+    from gocell_cli.building.build import BuildResult
+    from gocell_cli.building.plan import BuildOptions, BuildPlan
+
+
+def build_cache(
+    dataset: opt.Dataset = DatasetName.ESSENTIALITY,
+    raw: opt.Raw = None,
+    phenotype: opt.PhenotypeOption = None,
+    order: opt.OrderOption = Order.ALL,
+    preset: opt.PresetOption = Preset.TRUE_PATH,
+    relations: opt.Relations = None,
+    min_genes: opt.MinGenes = None,
+    width_by: opt.Width = None,
+    level_by: opt.LevelByOption = LevelBy.STRATUM,
+    obo: opt.Obo = None,
+    gaf: opt.Gaf = None,
+    until: opt.Until = None,
+    unannotated: opt.UnannotatedOption = Unannotated.KEEP,
+    backend: opt.BackendOption = Backend.PARQUET,
+    shard_size: opt.ShardSize = 100_000,
+    root: opt.Root = None,
+    out: opt.Out = None,
+    overwrite: opt.Overwrite = False,
+    offline: opt.Offline = False,
+    json: opt.Json = False,
+) -> None:
+    """Build a cache: filter the ontology, verify its levels, merge genotypes, write shards.
+
+    Nothing is written unless the levels hold (exit code 3 otherwise). The finished cache's path is kept in
+    ROOT/latest. Building the same thing again says 'up to date'.
+    """
+    from gocell_cli.building.build import build
+
+    started = time.perf_counter()
+    chosen_root = data_root(root)
+    kind = phenotype or DEFAULT_PHENOTYPE[dataset]
+    choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline)
+    options = _options(preset, relations, min_genes, width_by, level_by, until, unannotated, backend, shard_size)
+    try:
+        plan = _plan(obo, gaf, options, choice)
+    except LevelsError as error:
+        if json:
+            show_json({"cache": None, "ok": False, "error": error.message})
+        raise
+    for warning in plan.warnings:
+        note(warning, "warning")
+    target = out if out is not None else default_out(chosen_root, dataset.value, kind, plan.fingerprint)
+    with shard_progress() as progress:
+        result = build(plan, target, overwrite=overwrite, progress=progress)
+    remember_latest(chosen_root, result.directory)
+    summary = _summary(result, plan, time.perf_counter() - started)
+    if json:
+        show_json(summary)
+    else:
+        _print(summary, result, plan)
+
+
+def _options(
+    preset: Preset,
+    relations: str | None,
+    min_genes: int | None,
+    width_by: WidthBy | None,
+    level_by: LevelBy,
+    until: int | None,
+    unannotated: Unannotated,
+    backend: Backend,
+    shard_size: int,
+) -> "BuildOptions":
+    from gocell_cli.building.plan import BuildOptions
+    from gocell_cli.domain.term_filters import PRESETS
+    from gocell_cli.storage.schema import BACKENDS
+
+    rules = PRESETS[preset.value].changed(
+        relations=opt.relation_list(relations),
+        min_genes=min_genes,
+        width_by=width_by.value if width_by is not None else None,
+    )
+    return BuildOptions(
+        rules=rules,
+        level_by=level_by.value,
+        backends=BACKENDS if backend is Backend.BOTH else (backend.value,),
+        shard_size=shard_size,
+        keep_unannotated=unannotated is Unannotated.KEEP,
+        until=until,
+    )
+
+
+def _plan(obo: Path | None, gaf: Path | None, options: "BuildOptions", choice: DatasetChoice) -> "BuildPlan":
+    from gocell_cli.building.plan import plan_build
+    from gocell_cli.sources.releases import load_release
+
+    choice.check()
+    release = load_release(obo, gaf)
+    dataset = choice.read(release.genes)
+    return plan_build(release.ontology, release.annotations, release.genes, dataset, options, release.sha256)
+
+
+def _summary(result: "BuildResult", plan: "BuildPlan", seconds: float) -> dict[str, Any]:
+    manifest, hierarchy = result.manifest, plan.hierarchy
+    return {
+        "cache": str(result.directory),
+        "status": "built" if result.built else "up to date",
+        "dataset": plan.dataset.name,
+        "phenotype": plan.dataset.phenotype.kind,
+        "samples": manifest.samples,
+        "shards": len(manifest.shards),
+        "terms": len(hierarchy.term_ids),
+        "genes": len(hierarchy.gene_names),
+        "edges": len(hierarchy.edge_child),
+        "rows": hierarchy.rows,
+        "levels": {"by": manifest.level_by, "counts": list(manifest.level_counts)},
+        "rows_read": manifest.counts["rows_read"],
+        "dropped": dict(manifest.counts["dropped"]),
+        "rows_with_unannotated_gene": manifest.counts["rows_with_unannotated_gene"],
+        "fingerprint": manifest.fingerprint,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _print(summary: dict[str, Any], result: "BuildResult", plan: "BuildPlan") -> None:
+    verb = "built" if result.built else "up to date:"
+    show(f"[bold green]{verb}[/bold green] {escape(summary['cache'])}", "")
+    show(make_table("Samples", ["", "rows"], _sample_rows(summary, plan), right=(1,)), "")
+    counts = plan.counts
+    funnel = [[f"terms: {step}", f"{n:,}"] for step, n in counts["terms_after"].items()]
+    funnel += [[f"annotation rows dropped: {r}", f"{n:,}"] for r, n in counts["annotations"]["dropped"].items()]
+    funnel += [
+        ["edges (child, parent)", f"{summary['edges']:,}"],
+        ["mutant_state rows (term, gene)", f"{summary['rows']:,}"],
+        ["genes", f"{summary['genes']:,}"],
+    ]
+    show(make_table(f"Hierarchy, preset {plan.options.rules.preset}", ["", "count"], funnel, right=(1,)), "")
+    levels = summary["levels"]
+    show(f"levels by {levels['by']} hold on every edge; terms a level: {' '.join(map(str, levels['counts']))}")
+    backends = " and ".join(plan.options.backends)
+    show(f"{summary['shards']} shards ({backends}), fingerprint {summary['fingerprint'][:8]}, {summary['seconds']} s")
+
+
+def _sample_rows(summary: dict[str, Any], plan: "BuildPlan") -> list[list[str]]:
+    kept = "kept" if plan.options.keep_unannotated else "dropped"
+    return [
+        [f"{summary['dataset']} rows read", f"{summary['rows_read']:,}"],
+        *([f"dropped: {reason}", f"{n:,}"] for reason, n in summary["dropped"].items()),
+        [f"samples ({summary['phenotype']})", f"{summary['samples']:,}"],
+        [f"rows with a gene without annotation ({kept})", f"{summary['rows_with_unannotated_gene']:,}"],
+    ]

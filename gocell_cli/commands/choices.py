@@ -1,0 +1,67 @@
+"""The values that options take. Spelled out here so that `gocell --help` need not import the rooms.
+
+A test holds them equal to the constants of domain and storage.
+"""
+
+from enum import StrEnum
+
+
+class LevelBy(StrEnum):
+    """How terms are grouped."""
+
+    STRATUM = "stratum"
+    LEVEL = "level"
+    DEPTH = "depth"
+    HEIGHT = "height"
+
+
+class Scope(StrEnum):
+    """Which graph is verified."""
+
+    ONTOLOGY = "ontology"
+    HIERARCHY = "hierarchy"
+
+
+class Preset(StrEnum):
+    """Filter presets."""
+
+    TRUE_PATH = "true-path"
+    TORCHCELL = "torchcell"
+    MA2018 = "ma2018"
+
+
+class DatasetName(StrEnum):
+    """Data sets that can be built."""
+
+    KUZMIN2018 = "kuzmin2018"
+    ESSENTIALITY = "essentiality"
+
+
+class Order(StrEnum):
+    """Which combined mutants of a data set are used."""
+
+    ALL = "all"
+    DIGENIC = "digenic"
+    TRIGENIC = "trigenic"
+
+
+class Backend(StrEnum):
+    """Shard backends."""
+
+    PARQUET = "parquet"
+    LMDB = "lmdb"
+    BOTH = "both"
+
+
+class WidthBy(StrEnum):
+    """Which genes a subsystem's width counts."""
+
+    DIRECT = "direct"
+    CONTAINED = "contained"
+
+
+class Unannotated(StrEnum):
+    """What happens to rows that delete a gene no term holds."""
+
+    KEEP = "keep"
+    DROP = "drop"

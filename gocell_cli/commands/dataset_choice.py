@@ -1,0 +1,70 @@
+"""The data set that `--dataset`, `--phenotype`, `--order` and `--raw` choose, checked before anything is read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gocell_cli.commands.choices import DatasetName, Order
+from gocell_cli.errors import SourceMissing, UsageError
+
+if TYPE_CHECKING:
+    from gocell_cli.domain.genes import GeneTable
+    from gocell_cli.domain.genotype import Dataset
+
+DEFAULT_PHENOTYPE = {DatasetName.KUZMIN2018: "tau", DatasetName.ESSENTIALITY: "viability"}
+
+
+@dataclass(frozen=True)
+class DatasetChoice:
+    """What was chosen; `read` turns it into a Dataset."""
+
+    name: DatasetName
+    phenotype: str
+    order: Order
+    raw: Path | None
+    root: Path
+    offline: bool
+
+    def check(self) -> None:
+        """Raise UsageError for a phenotype, order or file that the data set does not take."""
+        if self.name is DatasetName.KUZMIN2018:
+            from gocell_cli.sources.kuzmin2018 import choose_rows
+
+            choose_rows(self.phenotype, self.order.value)
+            return
+        if self.phenotype != DEFAULT_PHENOTYPE[self.name]:
+            raise UsageError(
+                f"{self.name.value} has no phenotype {self.phenotype!r}",
+                hint=f"--phenotype {DEFAULT_PHENOTYPE[self.name]}",
+            )
+        if self.raw is not None or self.order is not Order.ALL:
+            raise UsageError(f"{self.name.value} takes neither --raw nor --order", hint="leave them out")
+
+    def read(self, genes: "GeneTable") -> "Dataset":
+        """Read the data set; raises SourceMissing where its table is not to be had."""
+        if self.name is DatasetName.KUZMIN2018:
+            from gocell_cli.sources.kuzmin2018 import read_kuzmin2018
+
+            return read_kuzmin2018(self._table(), genes, phenotype=self.phenotype, order=self.order.value)
+        from gocell_cli.sources.bundle import load_essential
+        from gocell_cli.sources.essentiality import essentiality
+        from gocell_cli.sources.releases import bundled_hash
+
+        return essentiality(genes, load_essential(), {"essential": bundled_hash("essential")})
+
+    def _table(self) -> Path:
+        from gocell_cli.sources.catalog import KUZMIN2018
+        from gocell_cli.sources.download import find_table
+
+        if self.raw is None:
+            return find_table(KUZMIN2018, self.root, offline=self.offline)
+        if not self.raw.is_dir():
+            return self.raw
+        named = self.raw / KUZMIN2018.file
+        tables = [named] if named.is_file() else sorted(self.raw.glob("*.tsv*"))
+        if len(tables) != 1:
+            raise SourceMissing(
+                f"{self.raw}: holds {len(tables)} tables, none of them named {KUZMIN2018.file}",
+                hint="pass the table itself: --raw FILE",
+            )
+        return tables[0]

@@ -1,0 +1,53 @@
+"""The options that commands share, each with its help, so that a command's signature stays one line each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gocell_cli.commands.choices import Backend, DatasetName, LevelBy, Order, Preset, Scope, Unannotated, WidthBy
+
+Obo = Annotated[Path | None, typer.Option(help="OBO file, plain or .gz; default: the bundled GO.")]
+Gaf = Annotated[Path | None, typer.Option(help="GAF 2.x, plain or .gz; default: the bundled annotations.")]
+Relations = Annotated[
+    str | None, typer.Option(help="Comma-separated relations; default: is_a, or those of the preset in use.")
+]
+PresetOption = Annotated[Preset, typer.Option(help="How the ontology is filtered to the hierarchy in use.")]
+By = Annotated[LevelBy, typer.Option(help="The grouping whose verdict decides the exit code.")]
+ScopeOption = Annotated[Scope, typer.Option(help="The whole ontology, or the hierarchy that a cache would use.")]
+MaxFindings = Annotated[
+    int | None, typer.Option(min=0, help="Offending edges to list; default: 20 in the table, all in JSON.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Root = Annotated[Path | None, typer.Option(help="Data root; default: $GOCELL_ROOT, else ./gocell_data.")]
+CacheDir = Annotated[Path | None, typer.Option("--cache", help="Cache to read; default: the one ROOT/latest names.")]
+
+Dataset = Annotated[DatasetName, typer.Option(help="Data set; essentiality needs no file.")]
+Raw = Annotated[
+    Path | None, typer.Option(help="The data set's table or a folder that holds it; default: data root, then download.")
+]
+PhenotypeOption = Annotated[
+    str | None, typer.Option(help="kuzmin2018: tau (default), epsilon or fitness; essentiality: viability.")
+]
+OrderOption = Annotated[Order, typer.Option(help="Which combined mutants of kuzmin2018 are used.")]
+MinGenes = Annotated[
+    int | None, typer.Option(min=1, help="Fewest contained genes of a term; default: the preset's.")
+]
+Width = Annotated[WidthBy | None, typer.Option(help="Genes that a subsystem's width counts; default: the preset's.")]
+LevelByOption = Annotated[LevelBy, typer.Option(help="What the level column of mutant_state holds.")]
+Until = Annotated[
+    int | None, typer.Option(min=19000101, max=29991231, help="Leave out annotations newer than YYYYMMDD.")
+]
+UnannotatedOption = Annotated[Unannotated, typer.Option(help="Rows that delete a gene no term of the hierarchy holds.")]
+BackendOption = Annotated[Backend, typer.Option(help="Parquet for scans, LMDB for random access by sample.")]
+ShardSize = Annotated[int, typer.Option(min=1, help="Samples in a shard.")]
+Out = Annotated[Path | None, typer.Option(help="Default: ROOT/caches/DATASET-PHENOTYPE-FINGERPRINT.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at the cache's place.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never download.")]
+
+
+def relation_list(relations: str | None) -> tuple[str, ...] | None:
+    """Split `--relations`; None where it was not given."""
+    if relations is None:
+        return None
+    return tuple(r.strip() for r in relations.split(",") if r.strip())
