@@ -13,7 +13,7 @@ import numpy as np
 
 from gocell_cli.building.hierarchy import make_hierarchy
 from gocell_cli.building.samples import apply_unannotated_rule, make_provenance, make_samples
-from gocell_cli.domain.annotations import Annotations, AnnotationRows, resolve_annotations
+from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, merge_duplicates
 from gocell_cli.domain.ontology import Ontology
@@ -116,9 +116,7 @@ def plan_build(
     )
 
 
-def _config(
-    ontology: Ontology, dataset: Dataset, options: BuildOptions, sha256: Mapping[str, str]
-) -> dict[str, Any]:
+def _config(ontology: Ontology, dataset: Dataset, options: BuildOptions, sha256: Mapping[str, str]) -> dict[str, Any]:
     """Return the canonical configuration: what decides the cache's content, and no path of this machine."""
     return {
         "format_version": FORMAT_VERSION,

@@ -86,7 +86,10 @@ def _document(cache: "Cache", index: int) -> dict[str, Any]:
 
 def _provenance(cache: "Cache", index: int) -> dict[str, Any]:
     sample, names = cache.sample(index), cache.provenance
-    strain = lambda i: None if i is None else names.strains[i][0]  # noqa: E731
+
+    def strain(index: int | None) -> str | None:
+        return None if index is None else names.strains[index][0]
+
     return {
         "dataset": cache.manifest.datasets[sample.dataset],
         "query_group": None if sample.query_group is None else names.query_groups[sample.query_group],
@@ -102,7 +105,7 @@ def _print(cache: "Cache", document: dict[str, Any]) -> None:
     phenotype, provenance = document["phenotype"], document["provenance"]
     statistic = "" if phenotype["statistic"] is None else f", {phenotype['statistic_kind']} {phenotype['statistic']:g}"
     sources = "; ".join(
-        " x ".join([f"row {s['row']}", *(s[k] for k in ("query_strain", "array_strain") if s[k])]) 
+        " x ".join([f"row {s['row']}", *(s[k] for k in ("query_strain", "array_strain") if s[k])])
         for s in provenance["sources"]
     )
     show(f"[bold]sample {document['index']}[/bold] of {len(cache):,} in {cache.directory}")

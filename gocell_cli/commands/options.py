@@ -30,9 +30,7 @@ PhenotypeOption = Annotated[
     str | None, typer.Option(help="kuzmin2018: tau (default), epsilon or fitness; essentiality: viability.")
 ]
 OrderOption = Annotated[Order, typer.Option(help="Which combined mutants of kuzmin2018 are used.")]
-MinGenes = Annotated[
-    int | None, typer.Option(min=1, help="Fewest contained genes of a term; default: the preset's.")
-]
+MinGenes = Annotated[int | None, typer.Option(min=1, help="Fewest contained genes of a term; default: the preset's.")]
 Width = Annotated[WidthBy | None, typer.Option(help="Genes that a subsystem's width counts; default: the preset's.")]
 LevelByOption = Annotated[LevelBy, typer.Option(help="What the level column of mutant_state holds.")]
 Until = Annotated[

@@ -9,7 +9,17 @@ import typer
 from rich.markup import escape
 
 from gocell_cli.commands.choices import LevelBy, Preset, Scope
-from gocell_cli.commands.options import By, Gaf, Json, MaxFindings, Obo, PresetOption, Relations, ScopeOption, relation_list
+from gocell_cli.commands.options import (
+    By,
+    Gaf,
+    Json,
+    MaxFindings,
+    Obo,
+    PresetOption,
+    Relations,
+    ScopeOption,
+    relation_list,
+)
 from gocell_cli.commands.terminal import make_table, note, show, show_json
 
 if TYPE_CHECKING:
@@ -52,7 +62,11 @@ def verify_levels(
     if scope is Scope.ONTOLOGY and (gaf is not None or preset is not Preset.TRUE_PATH):
         note("--gaf and --preset have no effect without --scope hierarchy")
     chosen = relation_list(relations)
-    graph = _whole(obo, ("is_a",) if chosen is None else chosen) if scope is Scope.ONTOLOGY else _filtered(obo, gaf, preset, chosen)
+    graph = (
+        _whole(obo, ("is_a",) if chosen is None else chosen)
+        if scope is Scope.ONTOLOGY
+        else _filtered(obo, gaf, preset, chosen)
+    )
     reports = {name: check_levels(grouping, graph.edges) for name, grouping in graph.groupings.items()}
     if json:
         show_json(_document(graph, reports, by, max_findings))

@@ -105,7 +105,8 @@ def _means(
 ) -> Float64[np.ndarray, " n"]:
     if not len(values):
         return values
-    return np.add.reduceat(values, start) / count
+    means: Float64[np.ndarray, " n"] = np.add.reduceat(values, start) / count
+    return means
 
 
 def _merged_statistic(
@@ -116,8 +117,11 @@ def _merged_statistic(
 ) -> Float64[np.ndarray, " n"]:
     if kind == "sd":
         root_mean_square = np.sqrt(_means(statistic**2, start, count))
-        return np.where(count == 1, statistic[start], root_mean_square)
-    return np.where(count == 1, statistic[start], np.nan)
+        merged = root_mean_square
+    else:
+        merged = np.full(len(start), np.nan)
+    result: Float64[np.ndarray, " n"] = np.where(count == 1, statistic[start], merged)
+    return result
 
 
 def _query_components(

@@ -114,7 +114,5 @@ def _torchcell(ontology: Ontology, annotations: Annotations, rules: FilterRules)
 def _redundant(graph: TermGraph, masks: Mapping[int, int]) -> set[int]:
     """Terms whose gene set equals that of a child; GO:ROOT never is."""
     return {
-        t
-        for t in graph.parents
-        if t != SUPER_ROOT and any(masks[child] == masks[t] for child in graph.children[t])
+        t for t in graph.parents if t != SUPER_ROOT and any(masks[child] == masks[t] for child in graph.children[t])
     }

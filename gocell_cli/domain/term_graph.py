@@ -92,5 +92,9 @@ def gene_masks(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
 
 def genes_in(mask: int) -> list[int]:
     """Return the genes of a mask, ascending."""
-    bits = bin(mask)[:1:-1]
-    return [gene for gene, bit in enumerate(bits) if bit == "1"]
+    genes = []
+    while mask:
+        lowest = mask & -mask
+        genes.append(lowest.bit_length() - 1)
+        mask ^= lowest
+    return genes

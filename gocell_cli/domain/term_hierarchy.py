@@ -11,7 +11,6 @@ from gocell_cli.domain.ontology import SUPER_ROOT_ID, SUPER_ROOT_NAME, SUPER_ROO
 from gocell_cli.domain.term_filters import FilteredTerms
 from gocell_cli.domain.term_graph import SUPER_ROOT, genes_in
 
-
 CONTRACTED = "contracted"
 
 
@@ -92,16 +91,12 @@ def below_super_root(hierarchy: TermHierarchy) -> tuple[tuple[int, ...], Edges, 
     return tuple(hierarchy.ontology_index[kept].tolist()), edges, groupings
 
 
-def edge_relations(
-    ontology: Ontology, terms: tuple[int, ...], edges: Edges, relations: tuple[str, ...]
-) -> list[str]:
+def edge_relations(ontology: Ontology, terms: tuple[int, ...], edges: Edges, relations: tuple[str, ...]) -> list[str]:
     """Return each edge's relation in the ontology, `contracted` where a removed term stood between."""
     direct = {
         pair: relation
         for relation in reversed(relations)
-        for pair in zip(
-            ontology.edges[relation].child.tolist(), ontology.edges[relation].parent.tolist(), strict=True
-        )
+        for pair in zip(ontology.edges[relation].child.tolist(), ontology.edges[relation].parent.tolist(), strict=True)
     }
     pairs = zip(edges.child.tolist(), edges.parent.tolist(), strict=True)
     return [direct.get((terms[child], terms[parent]), CONTRACTED) for child, parent in pairs]

@@ -6,6 +6,7 @@ Trailing modifiers `{...}` and comments `! ...` are cut off.
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from gocell_cli.sources.text_file import decode, read_bytes
 TERM_ID = re.compile(r"\S+:\S+")
 
 
-@dataclass
+@dataclass(slots=True)
 class _Term:
     line: int
     id: str = ""
@@ -64,20 +65,25 @@ def _scan(text: str, path: Path) -> _Scan:
     term: _Term | None = None
     for number, line in enumerate(text.split("\n"), 1):
         tag, colon, value = line.partition(":")
-        if tag.startswith("["):
+        reader = _TAGS.get(tag)
+        if reader is not None:
+            fault = reader(term, value) if term is not None else None
+            if fault:
+                raise scan.fail(number, fault)
+        elif tag[:1] == "[":
             term = _open_stanza(scan, number, line.strip())
         elif not colon:
-            if line.strip() and not line.startswith("!"):
-                raise scan.fail(number, f"not a `tag: value` line: {line[:60]!r}")
-        elif term is not None:
-            reader = _TAGS.get(tag)
-            if reader is not None:
-                reader(scan, term, number, value)
+            _check_tagless(scan, number, line)
         elif scan.stanzas == 0:
             scan.header.setdefault(tag, value.strip())
     if not scan.terms:
         raise InvalidInput.at(path, None, "no [Term] stanza: not an OBO file, or an empty one")
     return scan
+
+
+def _check_tagless(scan: _Scan, number: int, line: str) -> None:
+    if line.strip() and not line.startswith("!"):
+        raise scan.fail(number, f"not a `tag: value` line: {line[:60]!r}")
 
 
 def _open_stanza(scan: _Scan, number: int, line: str) -> _Term | None:
@@ -92,46 +98,48 @@ def _open_stanza(scan: _Scan, number: int, line: str) -> _Term | None:
 
 def _bare(value: str) -> str:
     """Cut the comment and the trailing modifiers off a value that holds no text of its own."""
-    return value.split(" !", 1)[0].split("{", 1)[0].strip()
+    return value.partition(" !")[0].partition("{")[0].strip()
 
 
-def _read_id(scan: _Scan, term: _Term, number: int, value: str) -> None:
+# Each reader puts one tag's value into the term, and returns what is wrong with it, None where nothing is.
+
+
+def _read_id(term: _Term, value: str) -> str | None:
     term.id = _bare(value)
-    if not TERM_ID.fullmatch(term.id):
-        raise scan.fail(number, f"not a term id: {value.strip()[:60]!r}")
+    return None if TERM_ID.fullmatch(term.id) else f"not a term id: {value.strip()[:60]!r}"
 
 
-def _read_name(scan: _Scan, term: _Term, number: int, value: str) -> None:
+def _read_name(term: _Term, value: str) -> None:
     term.name = value.strip()
 
 
-def _read_namespace(scan: _Scan, term: _Term, number: int, value: str) -> None:
+def _read_namespace(term: _Term, value: str) -> None:
     term.namespace = _bare(value)
 
 
-def _read_alt_id(scan: _Scan, term: _Term, number: int, value: str) -> None:
+def _read_alt_id(term: _Term, value: str) -> None:
     term.alt_ids.append(_bare(value))
 
 
-def _read_obsolete(scan: _Scan, term: _Term, number: int, value: str) -> None:
+def _read_obsolete(term: _Term, value: str) -> None:
     term.obsolete = _bare(value) == "true"
 
 
-def _read_is_a(scan: _Scan, term: _Term, number: int, value: str) -> None:
+def _read_is_a(term: _Term, value: str) -> str | None:
     parent = _bare(value)
-    if not TERM_ID.fullmatch(parent):
-        raise scan.fail(number, f"is_a without a term id: {value.strip()[:60]!r}")
     term.parents.append((IS_A, parent))
+    return None if TERM_ID.fullmatch(parent) else f"is_a without a term id: {value.strip()[:60]!r}"
 
 
-def _read_relationship(scan: _Scan, term: _Term, number: int, value: str) -> None:
+def _read_relationship(term: _Term, value: str) -> str | None:
     words = _bare(value).split()
     if len(words) != 2 or not TERM_ID.fullmatch(words[1]):
-        raise scan.fail(number, f"relationship without a relation and a term id: {value.strip()[:60]!r}")
+        return f"relationship without a relation and a term id: {value.strip()[:60]!r}"
     term.parents.append((words[0], words[1]))
+    return None
 
 
-_TAGS = {
+_TAGS: Mapping[str, Callable[[_Term, str], str | None]] = {
     "id": _read_id,
     "name": _read_name,
     "namespace": _read_namespace,

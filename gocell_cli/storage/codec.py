@@ -42,7 +42,7 @@ def logical_sha256(samples: Samples) -> str:
         if values.dtype.kind == "f":
             values = np.where(np.isnan(values), np.nan, values + 0.0)
         digest.update(f"{name}:{values.dtype.str}:{len(values)};".encode())
-        digest.update(memoryview(values).cast("B"))
+        digest.update(values.tobytes())
     return digest.hexdigest()
 
 

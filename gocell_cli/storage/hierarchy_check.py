@@ -5,6 +5,7 @@ a cache is opened.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Int32
@@ -77,7 +78,7 @@ def _within(values: Int32[np.ndarray, " n"], size: int) -> bool:
 
 
 def _ascending(names: tuple[str, ...]) -> bool:
-    return all(a < b for a, b in zip(names, names[1:], strict=False))
+    return all(a < b for a, b in pairwise(names))
 
 
 def _pairs_ascend(first: Int32[np.ndarray, " n"], second: Int32[np.ndarray, " n"]) -> bool:

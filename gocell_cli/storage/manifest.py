@@ -116,7 +116,7 @@ def check_file(directory: Path, record: FileRecord) -> Path:
     A path that leaves the cache's directory is refused before anything is opened.
     """
     path = directory / record.path
-    if os.path.isabs(record.path) or ".." in Path(record.path).parts:
+    if Path(record.path).is_absolute() or ".." in Path(record.path).parts:
         raise DamagedCache(f"{directory}: the manifest names a file outside the cache: {record.path}")
     if not path.is_file():
         raise DamagedCache(f"{path}: missing", hint=REBUILD_HINT)

