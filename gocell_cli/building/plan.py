@@ -86,12 +86,36 @@ def plan_build(
     if not len(dataset.measurements):
         raise InvalidInput(f"{dataset.name}: no sample is left", why=f"rows dropped: {dict(dataset.dropped)}")
     genotypes = merge_duplicates(dataset)
-    merged = len(dataset.measurements) - len(genotypes)
-    counts = {
+    config = _config(ontology, dataset, options, sha256)
+    return BuildPlan(
+        config=config,
+        fingerprint=hashlib.sha256(canonical_json(config)).hexdigest(),
+        hierarchy=hierarchy,
+        samples=make_samples(dataset, genotypes, 0),
+        provenance=make_provenance(dataset, genotypes),
+        counts=_counts(ontology, annotations, terms, dataset, len(genotypes), unannotated.rows),
+        dataset=dataset,
+        options=options,
+        bounds=_bounds(len(genotypes), options.shard_size),
+        warnings=_warnings(annotations, dataset),
+    )
+
+
+def _counts(
+    ontology: Ontology,
+    annotations: Annotations,
+    terms: TermHierarchy,
+    dataset: Dataset,
+    samples: int,
+    unannotated: int,
+) -> dict[str, Any]:
+    """Return what was kept and what was dropped, with the reason: rows_read == samples + all that is dropped."""
+    merged = len(dataset.measurements) - samples
+    return {
         "rows_read": dataset.rows_read,
-        "samples": len(genotypes),
+        "samples": samples,
         "dropped": {**dataset.dropped, **({"duplicate_merged": merged} if merged else {})},
-        "rows_with_unannotated_gene": unannotated.rows,
+        "rows_with_unannotated_gene": unannotated,
         "annotations": {
             "rows_read": annotations.rows_read,
             "dropped": dict(annotations.dropped_rows),
@@ -101,19 +125,6 @@ def plan_build(
         "ontology": {"terms": len(ontology), "dropped": dict(ontology.dropped)},
         "terms_after": dict(terms.funnel),
     }
-    config = _config(ontology, dataset, options, sha256)
-    return BuildPlan(
-        config=config,
-        fingerprint=hashlib.sha256(canonical_json(config)).hexdigest(),
-        hierarchy=hierarchy,
-        samples=make_samples(dataset, genotypes, 0),
-        provenance=make_provenance(dataset, genotypes),
-        counts=counts,
-        dataset=dataset,
-        options=options,
-        bounds=_bounds(len(genotypes), options.shard_size),
-        warnings=_warnings(annotations, dataset),
-    )
 
 
 def _config(ontology: Ontology, dataset: Dataset, options: BuildOptions, sha256: Mapping[str, str]) -> dict[str, Any]:

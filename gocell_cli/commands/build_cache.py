@@ -59,8 +59,6 @@ def build_cache(
         if json:
             show_json({"cache": None, "ok": False, "error": error.message})
         raise
-    for warning in plan.warnings:
-        note(warning, "warning")
     target = out if out is not None else default_out(chosen_root, dataset.value, kind, plan.fingerprint)
     with shard_progress() as progress:
         result = build(plan, target, overwrite=overwrite, progress=progress)
@@ -109,7 +107,10 @@ def _plan(obo: Path | None, gaf: Path | None, options: "BuildOptions", choice: D
     choice.check()
     release = load_release(obo, gaf)
     dataset = choice.read(release.genes)
-    return plan_build(release.ontology, release.annotations, release.genes, dataset, options, release.sha256)
+    plan = plan_build(release.ontology, release.annotations, release.genes, dataset, options, release.sha256)
+    for warning in plan.warnings:
+        note(warning, "warning")
+    return plan
 
 
 def _summary(result: "BuildResult", plan: "BuildPlan", seconds: float) -> dict[str, Any]:

@@ -160,11 +160,11 @@ def one_sample(samples: Samples, index: int) -> Sample:
         dataset=int(samples.dataset[index]),
         query_group=_or_none(group),
         sources=tuple(
-            (int(samples.source_row[i]), _or_none(samples.query_strain[i]), _or_none(samples.array_strain[i]))
+            (int(samples.source_row[i]), _or_none(int(samples.query_strain[i])), _or_none(int(samples.array_strain[i])))
             for i in at
         ),
     )
 
 
-def _or_none(index: int | np.integer[Any]) -> int | None:
-    return None if index == NONE_INDEX else int(index)
+def _or_none(index: int) -> int | None:
+    return None if index == NONE_INDEX else index

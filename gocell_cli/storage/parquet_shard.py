@@ -1,7 +1,5 @@
 """A shard as one Parquet file: the archive and the fast path (column scans, whole epochs in memory)."""
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -80,15 +78,15 @@ class ParquetShard:
         return table
 
 
-def _lists(ptr: Int64[np.ndarray, " n_plus_1"], values: np.ndarray[Any, Any]) -> pa.ListArray:
+def _lists(ptr: Int64[np.ndarray, " n_plus_1"], values: np.ndarray) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(ptr.astype(np.int32)), pa.array(values))
 
 
-def _values(table: pa.Table, name: str) -> np.ndarray[Any, Any]:
+def _values(table: pa.Table, name: str) -> np.ndarray:
     return np.ascontiguousarray(table.column(name).to_numpy())
 
 
-def _flat(table: pa.Table, name: str) -> tuple[Int64[np.ndarray, " n_plus_1"], np.ndarray[Any, Any]]:
+def _flat(table: pa.Table, name: str) -> tuple[Int64[np.ndarray, " n_plus_1"], np.ndarray]:
     column = table.column(name).combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -86,7 +86,7 @@ class Samples:
     def __len__(self) -> int:
         return len(self.value)
 
-    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+    def columns(self) -> dict[str, np.ndarray]:
         """Column name -> array, in the order of the format."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 

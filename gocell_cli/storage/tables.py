@@ -119,7 +119,7 @@ def _read(directory: Path, path: str) -> pa.Table:
     return table
 
 
-def _array(table: pa.Table, name: str) -> np.ndarray[Any, Any]:
+def _array(table: pa.Table, name: str) -> np.ndarray:
     return np.ascontiguousarray(table.column(name).to_numpy())
 
 

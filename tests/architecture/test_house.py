@@ -1,0 +1,65 @@
+"""What import-linter cannot see: empty `__init__.py` files, what an import loads, sizes, option values."""
+
+import ast
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+import gocell_cli
+from gocell_cli.commands import choices
+from gocell_cli.domain import levels, term_filters
+from gocell_cli.sources import kuzmin2018
+from gocell_cli.storage import schema
+
+PACKAGE = Path(gocell_cli.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LONGEST_FUNCTION, LONGEST_MODULE = 50, 300
+
+
+def _loaded_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys; print(*sorted(sys.modules))"
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.name == "__init__.py"], ids=str)
+def test_every_init_is_empty(path: Path) -> None:
+    assert path.read_text("utf-8") == ""
+
+
+def test_the_app_loads_no_heavy_library() -> None:
+    loaded = _loaded_after("import gocell_cli.commands.app")
+    assert not loaded & {"torch", "networkx", "pyarrow", "lmdb", "numpy", "pooch"}
+
+
+def test_the_reader_loads_neither_domain_nor_networkx_nor_the_writer() -> None:
+    loaded = _loaded_after("import gocell_cli.storage.reader")
+    unwanted = ("networkx", "torch", "gocell_cli.domain", "gocell_cli.building", "gocell_cli.storage.writer")
+    assert not {m for m in loaded if m.startswith(unwanted)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_modules_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= LONGEST_MODULE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= LONGEST_FUNCTION, f"{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize(
+    ("choice", "values"),
+    [
+        (choices.LevelBy, levels.LEVEL_KINDS),
+        (choices.LevelBy, schema.LEVEL_KINDS),
+        (choices.Preset, tuple(term_filters.PRESETS)),
+        (choices.Order, kuzmin2018.ORDERS),
+        (choices.Backend, (*schema.BACKENDS, "both")),
+        (choices.WidthBy, schema.WIDTH_KINDS),
+    ],
+)
+def test_option_values_are_those_of_the_rooms(choice: type[StrEnum], values: tuple[str, ...]) -> None:
+    assert {c.value for c in choice} == set(values)

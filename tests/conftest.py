@@ -1,0 +1,69 @@
+"""Fixtures: the real test data (skipped, with the reason, where it is absent) and toy caches."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gocell_cli.building.build import build
+from gocell_cli.building.plan import BuildOptions, BuildPlan, plan_build
+from gocell_cli.domain.genes import GeneTable
+from gocell_cli.domain.genotype import Dataset
+from gocell_cli.sources.kuzmin2018 import COLUMNS, read_kuzmin2018
+from tests import toy
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of real data: GOCELL_TEST_DATA, else ../shared/data beside the checkout."""
+    path = Path(os.environ.get("GOCELL_TEST_DATA") or PROJECT.parent / "shared" / "data")
+    if not path.is_dir():
+        pytest.skip(f"no real test data at {path}; set GOCELL_TEST_DATA to run this test")
+    return path
+
+
+@pytest.fixture(scope="session")
+def toy_genes() -> GeneTable:
+    return toy.gene_table()
+
+
+def sga_line(query: str, array: str, kind: str, score: str = "", p: str = "", fitness: str = "", sd: str = "") -> str:
+    """One row of Kuzmin 2018's table."""
+    return "\t".join([query, "q", array, "a", kind, "", score, p, "", "", fitness, sd])
+
+
+TOY_ROWS = (
+    sga_line("YAL001C+YDL227C_tm1", "YAL002W_dma1", "digenic", "-0.5", "0.01", "0.5", "0.03"),
+    sga_line("YDL227C+YAL002W_tm2", "YAL001C_dma2", "digenic", "-0.1", "0.02", "0.7", "0.04"),
+    sga_line("YAL003W+YAL005C_tm3", "YAL007C_dma3", "trigenic", "-0.2", "0.03", "0.25", "0.05"),
+    sga_line("YAL003W+YDL227C_tm4", "YZZ999W_dma4", "digenic", "0.1", "0.5", "0.9", "0.01"),
+    sga_line("YAL003W+YDL227C_tm4", "YAL007C_dma3", "digenic", "", "", "", ""),
+)
+
+
+@pytest.fixture
+def toy_table(tmp_path: Path) -> Path:
+    """Five rows: two of one genotype, one trigenic, one with an unknown gene, one without a phenotype."""
+    path = tmp_path / "toy.tsv"
+    path.write_text("\n".join(["\t".join(COLUMNS), *TOY_ROWS]) + "\n", "utf-8")
+    return path
+
+
+@pytest.fixture
+def toy_dataset(toy_table: Path, toy_genes: GeneTable) -> Dataset:
+    return read_kuzmin2018(toy_table, toy_genes, phenotype="fitness", order="all")
+
+
+@pytest.fixture
+def toy_plan(tmp_path: Path, toy_dataset: Dataset, toy_genes: GeneTable) -> BuildPlan:
+    """Two genotypes on the filtered toy hierarchy, one sample a shard, both backends."""
+    options = BuildOptions(toy.RULES, backends=("parquet", "lmdb"), shard_size=1)
+    return plan_build(toy.ontology(tmp_path), toy.annotations(tmp_path), toy_genes, toy_dataset, options, {})
+
+
+@pytest.fixture
+def toy_cache(tmp_path: Path, toy_plan: BuildPlan) -> Path:
+    """A finished cache of the toy plan."""
+    return build(toy_plan, tmp_path / "cache", overwrite=False).directory
