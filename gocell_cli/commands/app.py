@@ -11,9 +11,11 @@ import typer
 
 from gocell_cli.commands.build_cache import build_cache
 from gocell_cli.commands.inspect import inspect_app
-from gocell_cli.commands.terminal import note, report_error, show
+from gocell_cli.commands.terminal import note, report_error, show, show_json
 from gocell_cli.commands.verify_levels import verify_levels
-from gocell_cli.errors import GocellError
+from gocell_cli.errors import DamagedCache, GocellError, LevelsError
+
+EXITS_WITH_JSON = (LevelsError.exit_code, DamagedCache.exit_code)
 
 app = typer.Typer(name="gocell", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.command("verify-levels")(verify_levels)
@@ -50,6 +52,8 @@ def main() -> NoReturn:
         app()
     except GocellError as error:
         report_error(error.message, error.why, error.hint)
+        if "--json" in sys.argv and error.exit_code in EXITS_WITH_JSON:
+            show_json({"ok": False, "exit_code": error.exit_code, "error": error.message, "why": error.why})
         sys.exit(error.exit_code)
     sys.exit(0)
 

@@ -12,7 +12,6 @@ from gocell_cli.commands.data_root import data_root, default_out, remember_lates
 from gocell_cli.commands.dataset_choice import DEFAULT_PHENOTYPE, DatasetChoice
 from gocell_cli.commands.progress import shard_progress
 from gocell_cli.commands.terminal import make_table, note, show, show_json
-from gocell_cli.errors import LevelsError
 
 if TYPE_CHECKING:
     from gocell_cli.building.build import BuildResult
@@ -53,12 +52,7 @@ def build_cache(
     kind = phenotype or DEFAULT_PHENOTYPE[dataset]
     choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline)
     options = _options(preset, relations, min_genes, width_by, level_by, until, unannotated, backend, shard_size)
-    try:
-        plan = _plan(obo, gaf, options, choice)
-    except LevelsError as error:
-        if json:
-            show_json({"cache": None, "ok": False, "error": error.message})
-        raise
+    plan = _plan(obo, gaf, options, choice)
     target = out if out is not None else default_out(chosen_root, dataset.value, kind, plan.fingerprint)
     with shard_progress() as progress:
         result = build(plan, target, overwrite=overwrite, progress=progress)

@@ -1,9 +1,10 @@
 """A table of Kuzmin 2018's full size and shape: real strain ids where the data is at hand, made-up scores.
 
 501,510 rows, 410,399 digenic and 91,111 trigenic, in the official 12-column layout. Strain ids come from
-the slice in the test data; without it, from the bundled ORFs. Every score is drawn from a seed.
+the slice in the test data, filled up with bundled ORFs. Every score is drawn from a seed.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,60 +14,56 @@ import pyarrow.csv as pa_csv
 from gocell_cli.sources.bundle import load_genes
 from gocell_cli.sources.kuzmin2018 import ARRAY_ID, COLUMNS, HO, QUERY_ID, read_table
 
-DIGENIC, TRIGENIC, QUERY_PAIRS = 410_399, 91_111, 182
+DIGENIC, TRIGENIC = 410_399, 91_111
+QUERY_PAIRS, SINGLE_QUERIES, ARRAYS = 182, 364, 1_180
 SEED = 2018
+SCORES = (  # mean, SD, decimals of the seven numeric columns
+    (-0.03, 0.08, 6),
+    (-0.04, 0.05, 6),
+    (0.3, 0.1, 4),
+    (0.8, 0.1, 4),
+    (0.9, 0.1, 4),
+    (0.7, 0.1, 4),
+    (0.05, 0.01, 4),
+)
 
 
 def write_full_size_table(path: Path, slice_path: Path) -> None:
-    """Write the table; distinct (query, array) pairs, so that genotypes are as distinct as the paper's."""
+    """Write the table; queries and arrays share no gene, so every row is a genotype of full order."""
     rng = np.random.default_rng(SEED)
-    singles, arrays = _strains(slice_path, rng)
-    doubles = np.array(
-        [
-            f"{a.split('+')[0]}+{b.split('+')[0]}_tm{9000 + i}"
-            for i, (a, b) in enumerate(zip(singles[:QUERY_PAIRS], singles[-QUERY_PAIRS:], strict=True))
-        ]
-    )
-    rows = [_pairs(rng, singles, arrays, DIGENIC), _pairs(rng, doubles, arrays, TRIGENIC)]
-    query, array = (np.concatenate([r[i] for r in rows]) for i in (0, 1))
+    queries, arrays = _genes(slice_path, rng)
+    singles = [f"{gene}+{HO}_tm{i}" for i, gene in enumerate(queries)]
+    pairs = zip(queries[:QUERY_PAIRS], queries[QUERY_PAIRS:], strict=True)
+    doubles = [f"{a}+{b}_tm{9000 + i}" for i, (a, b) in enumerate(pairs)]
+    array_ids = [f"{gene}_dma{i}" for i, gene in enumerate(arrays)]
+    digenic, trigenic = _cells(rng, singles, array_ids, DIGENIC), _cells(rng, doubles, array_ids, TRIGENIC)
+    query, array = (np.concatenate(side) for side in zip(digenic, trigenic, strict=True))
     kind = np.repeat(["digenic", "trigenic"], [DIGENIC, TRIGENIC])
-    numbers = [
-        pa.array(rng.normal(m, s, len(kind)).round(d))
-        for m, s, d in (
-            (-0.03, 0.08, 6),
-            (-0.04, 0.05, 6),
-            (0.3, 0.1, 4),
-            (0.8, 0.1, 4),
-            (0.9, 0.1, 4),
-            (0.7, 0.1, 4),
-            (0.05, 0.01, 4),
-        )
-    ]
-    columns = [pa.array(query), pa.array(query), pa.array(array), pa.array(array), pa.array(kind), *numbers]
-    table = pa.table(dict(zip(COLUMNS, columns, strict=True)))
+    scores = [rng.normal(mean, sd, len(kind)).round(decimals) for mean, sd, decimals in SCORES]
+    columns = [pa.array(column) for column in (query, query, array, array, kind, *scores)]
     options = pa_csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
     with path.open("wb") as stream:
         stream.write("\t".join(COLUMNS).encode() + b"\n")
-        pa_csv.write_csv(table, stream, options)
+        pa_csv.write_csv(pa.table(dict(zip(COLUMNS, columns, strict=True))), stream, options)
 
 
-def _strains(slice_path: Path, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """About 360 distinct control query strains and 1,180 distinct array strains."""
+def _genes(slice_path: Path, rng: np.random.Generator) -> tuple[list[str], list[str]]:
+    """Distinct query genes and array genes: those of the real strains first, then bundled ORFs."""
+    found: dict[str, list[str]] = {QUERY_ID: [], ARRAY_ID: []}
     if slice_path.is_file():
         table = read_table(slice_path, COLUMNS, (QUERY_ID, ARRAY_ID))
-        found = {
-            c: sorted({s.split("_")[0]: s for s in table.column(c).to_pylist()}.values()) for c in (QUERY_ID, ARRAY_ID)
-        }
-    else:
-        found = {QUERY_ID: [], ARRAY_ID: []}
+        for column in found:
+            strains = {g for s in set(table.column(column).to_pylist()) for g in s.split("_")[0].split("+")}
+            found[column] = sorted(strains - {HO})
     orfs = rng.permutation([g for g in load_genes().systematic if g != HO]).tolist()
-    queries = [*found[QUERY_ID], *(f"{orf}+{HO}_tm{i}" for i, orf in enumerate(orfs[:364]))]
-    arrays = [*found[ARRAY_ID], *(f"{orf}_dma{i}" for i, orf in enumerate(orfs[364:1544]))]
-    return np.array(queries[:364]), np.array(arrays[:1180])
+    queries = list(dict.fromkeys([*found[QUERY_ID], *orfs]))[:SINGLE_QUERIES]
+    arrays = [g for g in dict.fromkeys([*found[ARRAY_ID], *orfs]) if g not in set(queries)][:ARRAYS]
+    return queries, arrays
 
 
-def _pairs(
-    rng: np.random.Generator, queries: np.ndarray, arrays: np.ndarray, rows: int
+def _cells(
+    rng: np.random.Generator, queries: Sequence[str], arrays: Sequence[str], rows: int
 ) -> tuple[np.ndarray, np.ndarray]:
+    """`rows` distinct cells of the query x array matrix, in the matrix's order."""
     cells = np.sort(rng.choice(len(queries) * len(arrays), rows, replace=False))
-    return queries[cells // len(arrays)], arrays[cells % len(arrays)]
+    return np.array(queries)[cells // len(arrays)], np.array(arrays)[cells % len(arrays)]
