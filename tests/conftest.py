@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gocell_cli.building.build import build
+from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, BuildPlan, plan_build
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset
@@ -66,4 +66,4 @@ def toy_plan(tmp_path: Path, toy_dataset: Dataset, toy_genes: GeneTable) -> Buil
 @pytest.fixture
 def toy_cache(tmp_path: Path, toy_plan: BuildPlan) -> Path:
     """A finished cache of the toy plan."""
-    return build(toy_plan, tmp_path / "cache", overwrite=False).directory
+    return build(toy_plan, tmp_path / "cache", BuildMode()).directory

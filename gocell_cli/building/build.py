@@ -1,59 +1,96 @@
-"""Carry out a plan: encode its shards, write the tables, finish with the manifest."""
+"""Carry out a plan: encode its shards wherever they are to run, write the tables, finish with the manifest."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from gocell_cli.building.executors import ExecutorChoice, run_tasks
 from gocell_cli.building.plan import BuildPlan, level_counts
+from gocell_cli.building.shard_task import ShardTask
 from gocell_cli.errors import DamagedCache, UsageError
-from gocell_cli.storage.codec import slice_samples
 from gocell_cli.storage.manifest import check_file, read_manifest
-from gocell_cli.storage.schema import FORMAT_VERSION, FileRecord, Manifest, ShardRecord
+from gocell_cli.storage.schema import FORMAT_VERSION, MANIFEST, PART_MANIFEST, FileRecord, Manifest, ShardRecord
+from gocell_cli.storage.staging import StagedPlan, Staging
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
-from gocell_cli.storage.writer import CacheWriter
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class BuildMode:
+    """How a plan is carried out; none of it changes what the cache holds.
+
+    `part` is (i, n): only the shards whose index leaves remainder i when divided by n. `command` is told
+    to whoever finds the build unfinished.
+    """
+
+    overwrite: bool = False
+    resume: bool = False
+    part: tuple[int, int] | None = None
+    executor: ExecutorChoice = field(default_factory=ExecutorChoice)
+    command: str = "gocell build-cache"
+
+    @property
+    def manifest_name(self) -> str:
+        """`manifest.json`, or `part.json` for a part."""
+        return MANIFEST if self.part is None else PART_MANIFEST
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """The finished cache; `built` is False where it was already there."""
+    """The finished cache; `built` is False where it was already there, `reused` counts resumed shards."""
 
     directory: Path
     manifest: Manifest
     built: bool
+    reused: int = 0
 
 
-def build(
-    plan: BuildPlan, out: Path, *, overwrite: bool, progress: Callable[[int, int], None] | None = None
-) -> BuildResult:
-    """Write the planned cache to `out`, or find it there.
+def build(plan: BuildPlan, out: Path, mode: BuildMode, progress: Progress | None = None) -> BuildResult:
+    """Write the planned cache (or a part of it) to `out`, or find it there.
 
     `progress` is called with (shards done, shards in all). Raises UsageError where `out` holds anything
-    else and `overwrite` is not set.
+    else and `overwrite` is not set; DamagedCache where writing fails (what is finished stays for --resume).
     """
-    standing = _standing(plan, out, overwrite=overwrite)
+    standing = _standing(plan, out, mode)
     if standing is not None:
         return BuildResult(out, standing, built=False)
-    with CacheWriter(out, plan.options.backends) as writer:
-        files = writer.write_tables({**hierarchy_tables(plan.hierarchy), **provenance_tables(plan.provenance)})
-        shards = []
-        for index, (start, stop) in enumerate(plan.bounds):
-            shards.append(writer.write_shard(index, start, slice_samples(plan.samples, start, stop)))
+    staging = Staging(out)
+    with staging.open(StagedPlan(plan.fingerprint, mode.command), resume=mode.resume):
+        files = staging.write_tables({**hierarchy_tables(plan.hierarchy), **provenance_tables(plan.provenance)})
+        wanted = _wanted(plan, mode)
+        found = {i: staging.done(i, plan.options.backends) for i in wanted} if mode.resume else {}
+        records = {i: record for i, record in found.items() if record is not None}
+        reused = len(records)
+        for record in run_tasks(_tasks(plan, staging, [i for i in wanted if i not in records]), mode.executor):
+            records[record.index] = record
             if progress is not None:
-                progress(index + 1, len(plan.bounds))
-        manifest = make_manifest(plan, files, tuple(shards))
-        writer.finish(manifest)
-    return BuildResult(out, manifest, built=True)
+                progress(len(records), len(wanted))
+        manifest = make_manifest(plan, files, tuple(records[i] for i in wanted))
+        staging.finish(manifest, name=mode.manifest_name)
+    return BuildResult(out, manifest, built=True, reused=reused)
 
 
-def _standing(plan: BuildPlan, out: Path, *, overwrite: bool) -> Manifest | None:
+def _wanted(plan: BuildPlan, mode: BuildMode) -> list[int]:
+    i, n = mode.part or (0, 1)
+    return [index for index in range(len(plan.bounds)) if index % n == i]
+
+
+def _tasks(plan: BuildPlan, staging: Staging, indices: list[int]) -> Iterator[ShardTask]:
+    for index in indices:
+        start, stop = plan.bounds[index]
+        yield ShardTask(staging.cache, plan.options.backends, index, start, plan.source.part(start, stop))
+
+
+def _standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
     """Return the manifest of the same, undamaged cache at `out`; None where it is to be built."""
-    if overwrite or not out.exists():
+    if mode.overwrite or not out.exists():
         return None
     if out.is_dir() and not any(out.iterdir()):
         return None
     try:
-        manifest = read_manifest(out)
+        manifest = read_manifest(out, mode.manifest_name)
         for record in (*manifest.files, *(f for s in manifest.shards for f in s.files.values())):
             check_file(out, record)
         other = manifest.fingerprint != plan.fingerprint
@@ -72,8 +109,8 @@ def make_manifest(plan: BuildPlan, files: tuple[FileRecord, ...], shards: tuple[
         package_version=version("gocell"),
         fingerprint=plan.fingerprint,
         config=plan.config,
-        datasets=(plan.dataset.name,),
-        phenotype={"kind": plan.dataset.phenotype.kind, "statistic": plan.dataset.phenotype.statistic},
+        datasets=(plan.dataset,),
+        phenotype={"kind": plan.phenotype.kind, "statistic": plan.phenotype.statistic},
         counts=plan.counts,
         level_by=plan.hierarchy.level_by,
         level_direction=plan.hierarchy.level_direction,

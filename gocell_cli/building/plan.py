@@ -13,15 +13,16 @@ import numpy as np
 
 from gocell_cli.building.hierarchy import make_hierarchy
 from gocell_cli.building.samples import apply_unannotated_rule, make_provenance, make_samples
+from gocell_cli.building.shard_task import InMemory, SampleSource
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
 from gocell_cli.domain.genes import GeneTable
-from gocell_cli.domain.genotype import Dataset, merge_duplicates
+from gocell_cli.domain.genotype import Dataset, Phenotype, merge_duplicates
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.domain.term_filters import FilterRules, filter_terms
 from gocell_cli.domain.term_hierarchy import TermHierarchy, make_term_hierarchy
 from gocell_cli.errors import InvalidInput
 from gocell_cli.storage.manifest import canonical_json
-from gocell_cli.storage.schema import FORMAT_VERSION, Hierarchy, Provenance, Samples
+from gocell_cli.storage.schema import FORMAT_VERSION, Hierarchy, Provenance
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,11 @@ class BuildPlan:
     config: Mapping[str, Any]
     fingerprint: str
     hierarchy: Hierarchy
-    samples: Samples
+    source: SampleSource
     provenance: Provenance
     counts: Mapping[str, Any]
-    dataset: Dataset
+    dataset: str
+    phenotype: Phenotype
     options: BuildOptions
     bounds: tuple[tuple[int, int], ...]
     warnings: tuple[str, ...]
@@ -91,10 +93,11 @@ def plan_build(
         config=config,
         fingerprint=hashlib.sha256(canonical_json(config)).hexdigest(),
         hierarchy=hierarchy,
-        samples=make_samples(dataset, genotypes, 0),
+        source=InMemory(make_samples(dataset, genotypes, 0)),
         provenance=make_provenance(dataset, genotypes),
         counts=_counts(ontology, annotations, terms, dataset, len(genotypes), unannotated.rows),
-        dataset=dataset,
+        dataset=dataset.name,
+        phenotype=dataset.phenotype,
         options=options,
         bounds=_bounds(len(genotypes), options.shard_size),
         warnings=_warnings(annotations, dataset),

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from gocell_cli.commands.build_cache import build_cache
+from gocell_cli.commands.cache import cache_app
 from gocell_cli.commands.inspect import inspect_app
 from gocell_cli.commands.terminal import note, report_error, show, show_json
 from gocell_cli.commands.verify_levels import verify_levels
@@ -21,6 +22,7 @@ app = typer.Typer(name="gocell", no_args_is_help=True, pretty_exceptions_enable=
 app.command("verify-levels")(verify_levels)
 app.command("build-cache")(build_cache)
 app.add_typer(inspect_app, name="inspect")
+app.add_typer(cache_app, name="cache")
 
 
 def _version(wanted: bool) -> None:
@@ -59,6 +61,6 @@ def main() -> NoReturn:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    """Leave through every `with`, so that nothing half-written stays: 130 for SIGINT, 143 for SIGTERM."""
-    note("interrupted; nothing half-written was left", "error")
+    """Leave through every `with`: 130 for SIGINT, 143 for SIGTERM."""
+    note("interrupted", "error")
     sys.exit(128 + number)

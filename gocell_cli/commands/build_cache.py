@@ -1,5 +1,7 @@
 """`gocell build-cache`: from ontology and deletion data to a level-annotated, sharded cache."""
 
+import shlex
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from gocell_cli.commands import options as opt
-from gocell_cli.commands.choices import Backend, DatasetName, LevelBy, Order, Preset, Unannotated, WidthBy
+from gocell_cli.commands.choices import Backend, DatasetName, Executor, LevelBy, Order, Preset, Unannotated, WidthBy
 from gocell_cli.commands.data_root import data_root, default_out, remember_latest
 from gocell_cli.commands.dataset_choice import DEFAULT_PHENOTYPE, DatasetChoice
 from gocell_cli.commands.progress import shard_progress
 from gocell_cli.commands.terminal import make_table, note, show, show_json
+from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gocell_cli.building.build import BuildResult
+    from gocell_cli.building.build import BuildMode, BuildResult
     from gocell_cli.building.plan import BuildOptions, BuildPlan
 
 
@@ -38,30 +41,66 @@ def build_cache(
     out: opt.Out = None,
     overwrite: opt.Overwrite = False,
     offline: opt.Offline = False,
+    resume: opt.Resume = False,
+    part: opt.Part = None,
+    workers: opt.Workers = 1,
+    executor: opt.ExecutorOption = Executor.LOCAL,
+    scheduler: opt.Scheduler = None,
     json: opt.Json = False,
 ) -> None:
     """Build a cache: filter the ontology, verify its levels, merge genotypes, write shards.
 
     Nothing is written unless the levels hold (exit code 3 otherwise). The finished cache's path is kept in
-    ROOT/latest. Building the same thing again says 'up to date'.
+    ROOT/latest. Building the same thing again says 'up to date'; --resume continues after an interruption.
     """
-    from gocell_cli.building.build import build
-
     started = time.perf_counter()
     chosen_root = data_root(root)
     kind = phenotype or DEFAULT_PHENOTYPE[dataset]
     choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline)
     options = _options(preset, relations, min_genes, width_by, level_by, until, unannotated, backend, shard_size)
+    mode = _mode(overwrite, resume, part, executor, workers, scheduler)
     plan = _plan(obo, gaf, options, choice)
     target = out if out is not None else default_out(chosen_root, dataset.value, kind, plan.fingerprint)
-    with shard_progress() as progress:
-        result = build(plan, target, overwrite=overwrite, progress=progress)
-    remember_latest(chosen_root, result.directory)
+    result = _build(plan, target, mode, chosen_root)
     summary = _summary(result, plan, time.perf_counter() - started)
     if json:
         show_json(summary)
     else:
         _print(summary, result, plan)
+
+
+def _mode(
+    overwrite: bool, resume: bool, part: str | None, executor: Executor, workers: int, scheduler: str | None
+) -> "BuildMode":
+    from gocell_cli.building.build import BuildMode
+    from gocell_cli.building.executors import ExecutorChoice
+
+    if scheduler is not None and executor is not Executor.DASK:
+        raise UsageError("--scheduler needs --executor dask", hint="--executor dask --scheduler ADDRESS")
+    chosen = ExecutorChoice(executor.value, workers, scheduler)
+    return BuildMode(overwrite, resume, opt.part_of(part), chosen, _resume_command())
+
+
+def _build(plan: "BuildPlan", target: Path, mode: "BuildMode", root: Path) -> "BuildResult":
+    from gocell_cli.building.build import build
+
+    if mode.part is not None:
+        target = target.with_name(f"{target.name}.part-{mode.part[0]}-of-{mode.part[1]}")
+    try:
+        with shard_progress() as progress:
+            result = build(plan, target, mode, progress)
+    except SystemExit:  # by a signal
+        note(mode.command, "resume with")
+        raise
+    if mode.part is None:
+        remember_latest(root, result.directory)
+    return result
+
+
+def _resume_command() -> str:
+    """The command line in use, with --resume."""
+    words = ["gocell", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
+    return shlex.join(words)
 
 
 def _options(
@@ -112,10 +151,11 @@ def _summary(result: "BuildResult", plan: "BuildPlan", seconds: float) -> dict[s
     return {
         "cache": str(result.directory),
         "status": "built" if result.built else "up to date",
-        "dataset": plan.dataset.name,
-        "phenotype": plan.dataset.phenotype.kind,
+        "dataset": plan.dataset,
+        "phenotype": plan.phenotype.kind,
         "samples": manifest.samples,
         "shards": len(manifest.shards),
+        "shards_reused": result.reused,
         "terms": len(hierarchy.term_ids),
         "genes": len(hierarchy.gene_names),
         "edges": len(hierarchy.edge_child),

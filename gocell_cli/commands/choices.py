@@ -53,6 +53,13 @@ class Backend(StrEnum):
     BOTH = "both"
 
 
+class Executor(StrEnum):
+    """Where shards are encoded."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
+
 class WidthBy(StrEnum):
     """Which genes a subsystem's width counts."""
 

@@ -2,8 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
-from gocell_cli.errors import SourceMissing
+from gocell_cli.errors import DamagedCache, SourceMissing
 
 ROOT_VARIABLE = "GOCELL_ROOT"
 DEFAULT_ROOT = "gocell_data"
@@ -28,6 +29,42 @@ def remember_latest(root: Path, cache: Path) -> None:
     os.replace(temporary, root / "latest")
 
 
+def leftovers(root: Path) -> list[Path]:
+    """Return the partial directories of unfinished builds under the data root."""
+    from gocell_cli.storage.staging import PARTIAL
+
+    return sorted(p for p in (root / "caches").glob(f"*{PARTIAL}") if p.is_dir())
+
+
+def caches_under(root: Path) -> list[dict[str, Any]]:
+    """Describe every directory under `<root>/caches`: finished, part, unfinished or damaged."""
+    folder = root / "caches"
+    return [_describe(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    from gocell_cli.storage.manifest import read_manifest
+    from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST
+    from gocell_cli.storage.staging import PARTIAL
+
+    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    entry: dict[str, Any] = {"name": path.name, "path": str(path), "bytes": size}
+    if path.name.endswith(PARTIAL):
+        return {**entry, "state": "unfinished", "dataset": None, "phenotype": None, "samples": None}
+    part = (path / PART_MANIFEST).is_file()
+    try:
+        manifest = read_manifest(path, PART_MANIFEST if part else MANIFEST)
+    except DamagedCache:
+        return {**entry, "state": "damaged", "dataset": None, "phenotype": None, "samples": None}
+    return {
+        **entry,
+        "state": "part" if part else "finished",
+        "dataset": ", ".join(manifest.datasets),
+        "phenotype": manifest.phenotype["kind"],
+        "samples": manifest.samples,
+    }
+
+
 def find_cache(cache: Path | None, root: Path) -> Path:
     """Return the cache named, else the latest one; raises SourceMissing where there is none."""
     latest = root / "latest"
@@ -35,6 +72,16 @@ def find_cache(cache: Path | None, root: Path) -> Path:
         raise SourceMissing(f"{latest}: no cache has been built under {root} yet", hint=BUILD_HINT)
     found = cache if cache is not None else Path(latest.read_text("utf-8").strip())
     if not found.is_dir():
+        _refuse_unfinished(found)
         source = "" if cache is not None else f" (named by {latest})"
         raise SourceMissing(f"{found}: no such cache{source}", hint=BUILD_HINT)
     return found
+
+
+def _refuse_unfinished(cache: Path) -> None:
+    """Raise DamagedCache where a build of this cache was interrupted, with the command that resumes it."""
+    from gocell_cli.storage.staging import staged_plan
+
+    plan = staged_plan(cache)
+    if plan is not None:
+        raise DamagedCache(f"{cache}: incomplete, its build was interrupted", hint=f"resume with: {plan.command}")

@@ -92,9 +92,15 @@ def _provenance(cache: "Cache", index: int) -> dict[str, Any]:
 
     return {
         "dataset": cache.manifest.datasets[sample.dataset],
-        "query_group": None if sample.query_group is None else names.query_groups[sample.query_group],
+        "query_group": None if sample.query_group is None else _short(names.query_groups[sample.query_group]),
         "sources": [{"row": row, "query_strain": strain(q), "array_strain": strain(a)} for row, q, a in sample.sources],
     }
+
+
+def _short(group: str) -> str:
+    """The first of the query groups that merged rows joined into one, and how many more there are."""
+    first, *others = group.split(";")
+    return f"{first} and {len(others)} more" if others else first
 
 
 def _print(cache: "Cache", document: dict[str, Any]) -> None:

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from gocell_cli.commands.choices import Backend, DatasetName, LevelBy, Order, Preset, Scope, Unannotated, WidthBy
+from gocell_cli.commands.choices import (
+    Backend,
+    DatasetName,
+    Executor,
+    LevelBy,
+    Order,
+    Preset,
+    Scope,
+    Unannotated,
+    WidthBy,
+)
+from gocell_cli.errors import UsageError
 
 Obo = Annotated[Path | None, typer.Option(help="OBO file, plain or .gz; default: the bundled GO.")]
 Gaf = Annotated[Path | None, typer.Option(help="GAF 2.x, plain or .gz; default: the bundled annotations.")]
@@ -42,6 +53,29 @@ ShardSize = Annotated[int, typer.Option(min=1, help="Samples in a shard.")]
 Out = Annotated[Path | None, typer.Option(help="Default: ROOT/caches/DATASET-PHENOTYPE-FINGERPRINT.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at the cache's place.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never download.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted build; redo only what is missing.")]
+Part = Annotated[
+    str | None,
+    typer.Option(
+        help="Build only part I/N of the shards, I from 0, into OUT.part-I-of-N; then `gocell cache merge`."
+        " In a SLURM array of 16: --part $SLURM_ARRAY_TASK_ID/16."
+    ),
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that encode shards.")]
+ExecutorOption = Annotated[Executor, typer.Option(help="Where shards are encoded; dask is the extra gocell\\[dask].")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a dask scheduler; default: a local cluster of --workers processes.")
+]
+
+
+def part_of(part: str | None) -> tuple[int, int] | None:
+    """Parse `--part i/n`; raises UsageError unless 0 <= i < n."""
+    if part is None:
+        return None
+    i, slash, n = part.partition("/")
+    if not (slash and i.isdigit() and n.isdigit() and int(i) < int(n)):
+        raise UsageError(f"--part {part}: not a part i/n with 0 <= i < n", hint="--part 0/4")
+    return int(i), int(n)
 
 
 def relation_list(relations: str | None) -> tuple[str, ...] | None:

@@ -133,6 +133,33 @@ def slice_samples(samples: Samples, start: int, stop: int) -> Samples:
     )
 
 
+def take_samples(samples: Samples, rows: Int64[np.ndarray, " taken"]) -> Samples:
+    """Return the samples at `rows`, in that order, as columns of their own."""
+    gene_ptr, genes = _take_lists(samples.gene_ptr, rows)
+    source_ptr, sources = _take_lists(samples.source_ptr, rows)
+    return Samples(
+        gene_ptr=gene_ptr,
+        genes=samples.genes[genes],
+        value=samples.value[rows],
+        statistic=samples.statistic[rows],
+        dataset=samples.dataset[rows],
+        query_group=samples.query_group[rows],
+        source_ptr=source_ptr,
+        source_row=samples.source_row[sources],
+        query_strain=samples.query_strain[sources],
+        array_strain=samples.array_strain[sources],
+    )
+
+
+def _take_lists(
+    ptr: Int64[np.ndarray, " n_plus_1"], rows: Int64[np.ndarray, " taken"]
+) -> tuple[Int64[np.ndarray, " taken_plus_1"], Int64[np.ndarray, " values"]]:
+    """New pointers of the lists at `rows`, and where their values stand in the old ones."""
+    count = ptr[rows + 1] - ptr[rows]
+    taken = _pointers(count)
+    return taken, np.arange(taken[-1]) + np.repeat(ptr[rows] - taken[:-1], count)
+
+
 def concat_samples(parts: Sequence[Samples]) -> Samples:
     """Return the samples of several parts, one after the other; at least one part."""
     columns = [p.columns() for p in parts]

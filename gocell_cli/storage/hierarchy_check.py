@@ -41,12 +41,13 @@ def _name_edges(hierarchy: Hierarchy, kind: str, edges: list[int]) -> str:
 
 
 def _structure(h: Hierarchy) -> list[str]:
+    if not _lengths(h):
+        return ["columns of one table differ in length"]
     terms, genes, rows = len(h.term_ids), len(h.gene_names), h.rows
     checks: list[tuple[str, Callable[[], bool]]] = [
         ("an edge names a term out of range", lambda: _within(h.edge_child, terms) and _within(h.edge_parent, terms)),
         ("a row names a term or gene out of range", lambda: _within(h.row_term, terms) and _within(h.row_gene, genes)),
         ("a gene names a row out of range", lambda: _within(h.gene_rows, rows)),
-        ("columns of one table differ in length", lambda: _lengths(h)),
         ("term ids are not sorted and distinct", lambda: _ascending(h.term_ids)),
         ("gene names are not sorted and distinct", lambda: _ascending(h.gene_names)),
         ("rows are not sorted by (term, gene)", lambda: _pairs_ascend(h.row_term, h.row_gene)),
@@ -82,7 +83,5 @@ def _ascending(names: tuple[str, ...]) -> bool:
 
 
 def _pairs_ascend(first: Int32[np.ndarray, " n"], second: Int32[np.ndarray, " n"]) -> bool:
-    if len(first) != len(second):
-        return False
     key = first.astype(np.int64) * (2**31) + second
     return bool((np.diff(key) > 0).all())

@@ -11,7 +11,7 @@ from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.schema import (
     FORMAT_VERSION,
     MANIFEST,
-    MANIFEST_HASH,
+    PART_MANIFEST,
     FileRecord,
     Manifest,
     ShardRecord,
@@ -42,46 +42,58 @@ def decode_manifest(data: bytes, path: Path) -> Manifest:
                 hint="install the gocell that wrote it, or build the cache again",
             )
         files = tuple(FileRecord(**f) for f in raw.pop("files"))
-        shards = tuple(_shard(s) for s in raw.pop("shards"))
+        shards = tuple(decode_shard(s) for s in raw.pop("shards"))
         raw["datasets"], raw["level_counts"] = tuple(raw["datasets"]), tuple(raw["level_counts"])
         return Manifest(**raw, files=files, shards=shards)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DamagedCache(f"{path}: not a manifest ({error})", hint=REBUILD_HINT) from error
 
 
-def _shard(raw: dict[str, Any]) -> ShardRecord:
+def decode_shard(raw: dict[str, Any]) -> ShardRecord:
+    """Return the record of one shard from its JSON."""
     files = {backend: FileRecord(**f) for backend, f in raw.pop("files").items()}
     return ShardRecord(**raw, files=files)
 
 
-def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write manifest.sha256, then manifest.json, each whole or not at all."""
+def write_manifest(directory: Path, manifest: Manifest, name: str = MANIFEST) -> None:
+    """Write the manifest's sha256, then the manifest, each whole or not at all."""
     data = encode_manifest(manifest)
-    write_durably(directory / MANIFEST_HASH, hashlib.sha256(data).hexdigest().encode() + b"\n")
-    write_durably(directory / MANIFEST, data)
+    write_durably(_hash_path(directory / name), hashlib.sha256(data).hexdigest().encode() + b"\n")
+    write_durably(directory / name, data)
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """Read and check manifest.json; raises DamagedCache where it is missing, changed or of another version."""
-    path = directory / MANIFEST
+def read_manifest(directory: Path, name: str = MANIFEST) -> Manifest:
+    """Read and check a manifest; raises DamagedCache where it is missing, changed or of another version."""
+    path = directory / name
     if not path.is_file():
-        raise DamagedCache(f"{directory}: no {MANIFEST}, so this is no finished cache", hint=REBUILD_HINT)
+        raise _no_manifest(directory, name)
     data = path.read_bytes()
-    hash_path = directory / MANIFEST_HASH
+    hash_path = _hash_path(path)
     expected = hash_path.read_bytes().strip().decode("ascii", "replace") if hash_path.is_file() else "(missing)"
     actual = hashlib.sha256(data).hexdigest()
     if actual != expected:
         raise DamagedCache(
-            f"{path}: its sha256 is not the one in {MANIFEST_HASH}",
+            f"{path}: its sha256 is not the one in {hash_path.name}",
             why=f"found {actual}, expected {expected}",
             hint=REBUILD_HINT,
         )
     return decode_manifest(data, path)
 
 
+def _hash_path(manifest: Path) -> Path:
+    return manifest.with_suffix(".sha256")
+
+
+def _no_manifest(directory: Path, name: str) -> DamagedCache:
+    if name == MANIFEST and (directory / PART_MANIFEST).is_file():
+        hint = "gocell cache merge PART... --out DIR"
+        return DamagedCache(f"{directory}: one part of a cache, not a cache", hint=hint)
+    return DamagedCache(f"{directory}: no {name}, so this is no finished cache", hint=REBUILD_HINT)
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Write under a temporary name, fsync, rename, fsync the directory."""
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     with temporary.open("wb") as stream:
         stream.write(data)
     settle(temporary, path)

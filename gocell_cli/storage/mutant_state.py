@@ -4,7 +4,7 @@ NumPy on the hierarchy's arrays alone; used by inspect, the reader and the train
 """
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int32, Int64, UInt8
 
 from gocell_cli.storage.schema import Hierarchy
 
@@ -25,6 +25,17 @@ def rows_at_zero(
     within = np.arange(int(count.sum())) - np.repeat(ends - count, count)
     rows = hierarchy.gene_rows[np.repeat(start, count) + within].astype(np.int64)
     return np.repeat(sample_of_deletion, count), rows
+
+
+def gene_state(
+    hierarchy: Hierarchy,
+    gene_ptr: Int64[np.ndarray, " samples_plus_1"],
+    genes: Int32[np.ndarray, " deletions"],
+) -> UInt8[np.ndarray, "samples rows"]:
+    """Return the state column alone: 0 where the row's gene is deleted in the sample, else 1."""
+    state = np.ones((len(gene_ptr) - 1, hierarchy.rows), dtype=np.uint8)
+    state[rows_at_zero(hierarchy, gene_ptr, genes)] = 0
+    return state
 
 
 def mutant_state(

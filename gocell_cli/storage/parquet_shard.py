@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 from jaxtyping import Int64
 
 from gocell_cli.errors import DamagedCache
-from gocell_cli.storage.codec import one_sample, slice_samples
-from gocell_cli.storage.schema import Sample, Samples
+from gocell_cli.storage.codec import take_samples
+from gocell_cli.storage.schema import Samples
 
 ROW_GROUP = 100_000
 SCHEMA = pa.schema(
@@ -64,9 +64,9 @@ class ParquetShard:
             array_strain=_flat(table, "array_strain")[1],
         )
 
-    def read_one(self, path: str, index: int) -> Sample:
-        """Read the sample at `index`, counted from the shard's start."""
-        return one_sample(slice_samples(self.read(path), index, index + 1), 0)
+    def read_rows(self, path: str, rows: Int64[np.ndarray, " some"]) -> Samples:
+        """Read the samples at `rows`, counted from the shard's start, in that order."""
+        return take_samples(self.read(path), rows)
 
     def _table(self, path: str) -> pa.Table:
         try:

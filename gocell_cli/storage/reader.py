@@ -1,28 +1,32 @@
-"""Cache: open a finished cache, check it, and read samples by index or as whole columns."""
+"""Cache: open a finished cache, check it, and read samples by index, in batches or as whole columns."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64, UInt8
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.backends import SHARD_BACKENDS
-from gocell_cli.storage.codec import concat_samples, logical_sha256, slice_samples
+from gocell_cli.storage.codec import concat_samples, logical_sha256, one_sample, take_samples
 from gocell_cli.storage.hierarchy_check import check_hierarchy
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest
-from gocell_cli.storage.mutant_state import mutant_state
+from gocell_cli.storage.mutant_state import gene_state, mutant_state
 from gocell_cli.storage.schema import Hierarchy, Manifest, Provenance, Sample, Samples, ShardRecord
 from gocell_cli.storage.tables import read_hierarchy, read_provenance
+
+Rows = Sequence[int] | Int64[np.ndarray, " rows"]
 
 
 class Cache:
     """A finished cache, read-only. `len(cache)` is its number of samples.
 
     Opening checks the manifest, the hierarchy's and provenance's files and the levels of every edge; a
-    shard's file is checked against its recorded sha256 before it is first read. `backend` chooses where
-    both are there (default: parquet).
+    shard's file is checked against its recorded sha256, and its values against their logical hash, when it
+    is first read. `backend` chooses where both are there: `parquet` (default) reads all samples into
+    memory once, `lmdb` fetches each batch by key. A pickled Cache opens the directory anew, so that it may
+    be handed to spawned workers; forked ones share the parent's memory.
     """
 
     def __init__(self, directory: Path, backend: str | None = None) -> None:
@@ -31,14 +35,19 @@ class Cache:
         held = [b for b in SHARD_BACKENDS if all(b in s.files for s in self.manifest.shards)]
         self.backend = backend or (held[0] if held else "")
         if self.backend not in held:
-            raise DamagedCache(f"{directory}: holds no {self.backend} shards", why=f"it holds {', '.join(held)}")
+            why = f"it holds {', '.join(held) or 'none'}"
+            raise DamagedCache(f"{directory}: holds no {self.backend or 'complete'} shards", why=why)
         for record in self.manifest.files:
             check_file(directory, record)
         self.hierarchy = self._read_hierarchy()
+        self._starts = np.array([s.start for s in self.manifest.shards], dtype=np.int64)
         self._checked: set[int] = set()
 
     def __len__(self) -> int:
         return self.manifest.samples
+
+    def __reduce__(self) -> tuple[type["Cache"], tuple[Path, str]]:
+        return Cache, (self.directory, self.backend)
 
     def _read_hierarchy(self) -> Hierarchy:
         manifest = self.manifest
@@ -57,13 +66,20 @@ class Cache:
 
     def sample(self, index: int) -> Sample:
         """Return one sample; raises IndexError where there is none."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sample {index}: the cache holds samples 0 to {len(self) - 1}")
-        shard = next(s for s in self.manifest.shards if s.start <= index < s.start + s.rows)
-        return SHARD_BACKENDS[self.backend].read_one(self._path(shard), index - shard.start)
+        return one_sample(self.rows([index]), 0)
+
+    def rows(self, rows: Rows) -> Samples:
+        """Return some samples as columns, in the order asked for; raises IndexError where one is not there."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        outside = (wanted < 0) | (wanted >= len(self))
+        if outside.any():
+            raise IndexError(f"sample {wanted[outside][0]}: the cache holds samples 0 to {len(self) - 1}")
+        if self.backend == "lmdb" and len(wanted):
+            return self._fetch(wanted)
+        return take_samples(self._columns, wanted)
 
     def shards(self) -> Iterator[Samples]:
-        """Yield the columns of each shard, in order; each is checked against its logical hash."""
+        """Yield the columns of each shard, in order, one in memory at a time."""
         for shard in self.manifest.shards:
             yield self._read(shard)
 
@@ -75,20 +91,32 @@ class Cache:
     def _columns(self) -> Samples:
         return self.columns()
 
-    def mutant_state(self, rows: Sequence[int]) -> Int32[np.ndarray, "samples rows 4"]:
+    def batches(self, size: int, order: Int64[np.ndarray, " rows"] | None = None) -> Iterator[Samples]:
+        """Yield batches of `size` samples (the last may be smaller), in the cache's order or in `order`."""
+        rows = np.arange(len(self)) if order is None else order
+        for start in range(0, len(rows), size):
+            yield self.rows(rows[start : start + size])
+
+    def mutant_state(self, rows: Rows) -> Int32[np.ndarray, "samples rows 4"]:
         """Return the (term, gene, level, state) tables of some samples, in the order asked for."""
-        columns = self._columns
-        picked = [slice_samples(columns, i, i + 1) for i in self._in_range(rows)]
-        if not picked:
-            return np.zeros((0, self.hierarchy.rows, 4), dtype=np.int32)
-        samples = concat_samples(picked)
+        samples = self.rows(rows)
         return mutant_state(self.hierarchy, samples.gene_ptr, samples.genes)
 
-    def _in_range(self, rows: Sequence[int]) -> list[int]:
-        for index in rows:
-            if not 0 <= index < len(self):
-                raise IndexError(f"sample {index}: the cache holds samples 0 to {len(self) - 1}")
-        return [int(i) for i in rows]
+    def state(self, rows: Rows) -> UInt8[np.ndarray, "samples rows"]:
+        """Return the state column alone, 0 where the row's gene is deleted."""
+        samples = self.rows(rows)
+        return gene_state(self.hierarchy, samples.gene_ptr, samples.genes)
+
+    def _fetch(self, wanted: Int64[np.ndarray, " rows"]) -> Samples:
+        """Read samples from their shards by key, then put them back into the order asked for."""
+        shard_of = np.searchsorted(self._starts, wanted, side="right") - 1
+        order = np.argsort(shard_of, kind="stable")
+        parts = []
+        for index in np.unique(shard_of).tolist():
+            shard = self.manifest.shards[index]
+            here = wanted[order[shard_of[order] == index]] - shard.start
+            parts.append(SHARD_BACKENDS[self.backend].read_rows(self._path(shard), here))
+        return take_samples(concat_samples(parts), np.argsort(order, kind="stable"))
 
     def _path(self, shard: ShardRecord) -> str:
         record = shard.files[self.backend]

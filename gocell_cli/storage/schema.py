@@ -2,7 +2,7 @@
 
 A cache is a directory:
 
-    manifest.json, manifest.sha256      canonical JSON and its hash; written last
+    manifest.json, manifest.sha256      canonical JSON and its hash; written last (part.json in a part)
     hierarchy/*.parquet                 terms, genes, edges, term_genes, gene_rows
     provenance/*.parquet                strains, query_groups
     samples/part-00000.parquet|.lmdb    the samples, by shard and backend
@@ -10,14 +10,14 @@ A cache is a directory:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int16, Int32, Int64
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-MANIFEST_HASH = "manifest.sha256"
+PART_MANIFEST = "part.json"
 BACKENDS = ("parquet", "lmdb")
 LEVEL_KINDS = ("stratum", "level", "depth", "height")
 ROOT_DOWN, LEAF_UP = "root_down", "leaf_up"
@@ -158,6 +158,7 @@ class Manifest:
         return sum(shard.rows for shard in self.shards)
 
 
+@runtime_checkable
 class ShardBackend(Protocol):
     """One way to keep a shard in one file."""
 
@@ -169,5 +170,5 @@ class ShardBackend(Protocol):
     def read(self, path: str) -> Samples:
         """Read all samples back."""
 
-    def read_one(self, path: str, index: int) -> Sample:
-        """Read the sample at `index`, counted from the shard's start."""
+    def read_rows(self, path: str, rows: Int64[np.ndarray, " some"]) -> Samples:
+        """Read the samples at `rows`, counted from the shard's start, in that order."""

@@ -36,7 +36,7 @@ def test_the_app_loads_no_heavy_library() -> None:
 
 def test_the_reader_loads_neither_domain_nor_networkx_nor_the_writer() -> None:
     loaded = _loaded_after("import gocell_cli.storage.reader")
-    unwanted = ("networkx", "torch", "gocell_cli.domain", "gocell_cli.building", "gocell_cli.storage.writer")
+    unwanted = ("networkx", "torch", "gocell_cli.domain", "gocell_cli.building", "gocell_cli.storage.staging")
     assert not {m for m in loaded if m.startswith(unwanted)}
 
 

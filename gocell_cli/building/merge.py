@@ -1,0 +1,69 @@
+"""Merge the parts of one plan into the cache that a single process would have made."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gocell_cli.errors import DamagedCache, UsageError
+from gocell_cli.storage.manifest import check_file, read_manifest, sync
+from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
+from gocell_cli.storage.staging import StagedPlan, Staging, writing
+
+
+def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) -> Manifest:
+    """Merge part directories; files are linked where the file system allows it, else copied.
+
+    Raises UsageError where the parts are not of one plan, or `out` is taken; DamagedCache where a part is
+    damaged or shards are missing or given twice.
+    """
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} is there already", hint="choose another --out, or pass --overwrite")
+    manifests = [read_manifest(part, PART_MANIFEST) for part in parts]
+    if not manifests or len({m.fingerprint for m in manifests}) != 1:
+        found = ", ".join(sorted({m.fingerprint[:8] for m in manifests})) or "no part"
+        raise UsageError("the parts are not of one plan", why=f"fingerprints: {found}", hint="build all parts alike")
+    shards = _all_shards(parts, manifests)
+    merged = replace(manifests[0], shards=tuple(shard for _, shard in shards))
+    staging = Staging(out)
+    with staging.open(StagedPlan(merged.fingerprint, "gocell cache merge"), resume=False):
+        for record in merged.files:
+            _bring(check_file(parts[0], record), staging.cache / record.path)
+        for part, shard in shards:
+            for file in shard.files.values():
+                _bring(check_file(part, file), staging.cache / file.path)
+        staging.finish(merged, name=MANIFEST)
+    return merged
+
+
+def _all_shards(parts: Sequence[Path], manifests: Sequence[Manifest]) -> list[tuple[Path, ShardRecord]]:
+    """Every shard once, in order; the shards must cover all samples of the plan."""
+    held = [(part, shard) for part, m in zip(parts, manifests, strict=True) for shard in m.shards]
+    held.sort(key=lambda item: item[1].index)
+    indices = [shard.index for _, shard in held]
+    repeated = sorted({i for i in indices if indices.count(i) > 1})
+    if repeated:
+        raise UsageError(f"shards given twice: {repeated[:10]}", hint="name each part once")
+    position = 0
+    for _, shard in held:
+        if shard.start != position:
+            break
+        position += shard.rows
+    total = manifests[0].counts["samples"]
+    if position != total:
+        raise DamagedCache(
+            f"shards are missing: the parts hold samples 0 to {position - 1} without a gap, the plan has {total}",
+            hint="build the missing parts with --part i/n, then merge all of them",
+        )
+    return held
+
+
+def _bring(source: Path, target: Path) -> None:
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
+            sync(target)

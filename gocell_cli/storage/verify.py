@@ -1,0 +1,178 @@
+"""Check every promise of a cache, and return what does not hold as values.
+
+Hashes of files first, then the values they hold: logical hashes in every backend, row counts, indices in
+range, the levels of every edge, and the manifest's own sums. Nothing is repaired.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from gocell_cli.errors import DamagedCache
+from gocell_cli.storage.backends import SHARD_BACKENDS
+from gocell_cli.storage.codec import logical_sha256
+from gocell_cli.storage.hierarchy_check import check_hierarchy
+from gocell_cli.storage.json_schemas import schema_faults
+from gocell_cli.storage.manifest import canonical_json, check_file, read_manifest
+from gocell_cli.storage.schema import (
+    MANIFEST,
+    NONE_INDEX,
+    FileRecord,
+    Hierarchy,
+    Manifest,
+    Provenance,
+    Samples,
+    ShardRecord,
+)
+from gocell_cli.storage.tables import read_hierarchy, read_provenance
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a cache promises and does not hold; `where` is a file, a shard or a part of the manifest."""
+
+    where: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was looked at, and what was found."""
+
+    findings: tuple[Finding, ...]
+    samples: int = 0
+    files: int = 0
+    bytes: int = 0
+    shards: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def ok(self) -> bool:
+        """True where nothing was found."""
+        return not self.findings
+
+
+def verify_cache(directory: Path, threads: int | None = None) -> Verification:
+    """Verify a whole cache; shards are read by `threads` threads (default: one a processor)."""
+    try:
+        manifest = read_manifest(directory)
+    except DamagedCache as error:
+        return Verification((Finding(MANIFEST, _text(error)),))
+    findings = [
+        *_manifest_findings(directory, manifest),
+        *_unlisted(directory, manifest),
+        *_file_findings(directory, manifest.files),
+    ]
+    if not findings:
+        findings += _content_findings(directory, manifest, threads or len(os.sched_getaffinity(0)))
+    files = _all_files(manifest)
+    return Verification(
+        tuple(findings),
+        samples=manifest.samples,
+        files=len(files),
+        bytes=sum(f.bytes for f in files),
+        shards=tuple(sorted({b for s in manifest.shards for b in s.files})),
+    )
+
+
+def _all_files(manifest: Manifest) -> list[FileRecord]:
+    return [*manifest.files, *(f for s in manifest.shards for f in s.files.values())]
+
+
+def _manifest_findings(directory: Path, manifest: Manifest) -> Iterator[Finding]:
+    data = (directory / MANIFEST).read_bytes()
+    raw = json.loads(data)
+    if data != canonical_json(raw):
+        yield Finding(MANIFEST, "not canonical JSON")
+    for fault in schema_faults("manifest", raw):
+        yield Finding(MANIFEST, fault)
+    if hashlib.sha256(canonical_json(raw["config"])).hexdigest() != manifest.fingerprint:
+        yield Finding(MANIFEST, "the fingerprint is not that of the configuration")
+    counts = manifest.counts
+    if counts["samples"] != manifest.samples or counts["rows_read"] != counts["samples"] + sum(
+        counts["dropped"].values()
+    ):
+        yield Finding(MANIFEST, "rows read, samples and dropped rows do not add up")
+    position = 0
+    for expected, shard in enumerate(manifest.shards):
+        if (shard.index, shard.start) != (expected, position):
+            yield Finding(MANIFEST, f"shard {shard.index} starts at {shard.start}, expected {expected} at {position}")
+        position = shard.start + shard.rows
+
+
+def _unlisted(directory: Path, manifest: Manifest) -> Iterator[Finding]:
+    listed = {f.path for f in _all_files(manifest)} | {MANIFEST, "manifest.sha256"}
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory).as_posix()
+        if not path.is_dir() and name not in listed:
+            yield Finding(name, "not listed in the manifest")
+
+
+def _file_findings(directory: Path, files: tuple[FileRecord, ...]) -> Iterator[Finding]:
+    for record in files:
+        try:
+            check_file(directory, record)
+        except DamagedCache as error:
+            yield Finding(record.path, _text(error))
+
+
+def _content_findings(directory: Path, manifest: Manifest, threads: int) -> list[Finding]:
+    try:
+        hierarchy = read_hierarchy(directory, manifest.level_by, manifest.level_direction)
+        provenance = read_provenance(directory)
+    except DamagedCache as error:
+        return [Finding("hierarchy", _text(error))]
+    findings = [Finding("hierarchy", fault) for fault in check_hierarchy(hierarchy)]
+    levels = np.bincount(hierarchy.level - hierarchy.level.min()).tolist() if len(hierarchy.level) else []
+    if tuple(levels) != manifest.level_counts:
+        findings.append(Finding(MANIFEST, "level_counts are not those of the hierarchy"))
+    tasks = [(shard, backend) for shard in manifest.shards for backend in shard.files]
+    with ThreadPoolExecutor(threads) as pool:
+        checked = pool.map(lambda task: _shard_findings(directory, manifest, hierarchy, provenance, *task), tasks)
+        return findings + [finding for found in checked for finding in found]
+
+
+def _shard_findings(
+    directory: Path, manifest: Manifest, hierarchy: Hierarchy, provenance: Provenance, shard: ShardRecord, backend: str
+) -> list[Finding]:
+    where = f"shard {shard.index} ({shard.files[backend].path})"
+    try:
+        samples = SHARD_BACKENDS[backend].read(str(check_file(directory, shard.files[backend])))
+    except DamagedCache as error:
+        return [Finding(where, _text(error))]
+    problems = []
+    if len(samples) != shard.rows:
+        problems.append(f"holds {len(samples)} samples, recorded {shard.rows}")
+    if logical_sha256(samples) != shard.logical_sha256:
+        problems.append("its values are not those of the recorded logical hash")
+    problems += _ranges(samples, manifest, hierarchy, provenance)
+    return [Finding(where, problem) for problem in problems]
+
+
+def _ranges(samples: Samples, manifest: Manifest, hierarchy: Hierarchy, provenance: Provenance) -> list[str]:
+    limits = {
+        "genes": (0, len(hierarchy.gene_names)),
+        "dataset": (0, len(manifest.datasets)),
+        "query_group": (NONE_INDEX, len(provenance.query_groups)),
+        "query_strain": (NONE_INDEX, len(provenance.strains)),
+        "array_strain": (NONE_INDEX, len(provenance.strains)),
+    }
+    columns = samples.columns()
+    outside = [
+        f"{name} out of range"
+        for name, (low, high) in limits.items()
+        if len(columns[name]) and (columns[name].min() < low or columns[name].max() >= high)
+    ]
+    within = np.ones(len(samples.genes), dtype=bool)
+    within[samples.gene_ptr[:-1][np.diff(samples.gene_ptr) > 0]] = False
+    descending = np.diff(samples.genes, prepend=-1) <= 0
+    return [*outside, *(["deleted genes are not ascending and distinct"] if (descending & within).any() else [])]
+
+
+def _text(error: DamagedCache) -> str:
+    return f"{error.message}: {error.why}" if error.why else error.message

@@ -1,0 +1,25 @@
+"""torch and torch_geometric come with the extra `train`; here, and only here, their absence is put into words.
+
+with train_extra():
+import torch
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gocell_cli.errors import ExtraMissing
+
+EXTRA = ("torch", "torch_geometric")
+
+
+@contextmanager
+def train_extra() -> Iterator[None]:
+    """Turn the failed import of a library of the extra into ExtraMissing; any other failure passes."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in EXTRA:
+            raise
+        raise ExtraMissing(
+            f"the trainer needs {error.name}, which is not installed", hint="pip install 'gocell[train]'"
+        ) from error
