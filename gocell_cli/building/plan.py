@@ -88,10 +88,17 @@ def plan_build(
     if not len(dataset.measurements):
         raise InvalidInput(f"{dataset.name}: no sample is left", why=f"rows dropped: {dict(dataset.dropped)}")
     genotypes = merge_duplicates(dataset)
-    config = _config(ontology, dataset, options, sha256)
+    config = make_config(
+        dataset.name,
+        dataset.phenotype,
+        options,
+        go_release=ontology.release,
+        sources={**sha256, **dataset.sources},
+        dataset_options=dataset.options,
+    )
     return BuildPlan(
         config=config,
-        fingerprint=hashlib.sha256(canonical_json(config)).hexdigest(),
+        fingerprint=make_fingerprint(config),
         hierarchy=hierarchy,
         source=InMemory(make_samples(dataset, genotypes, 0)),
         provenance=make_provenance(dataset, genotypes),
@@ -99,7 +106,7 @@ def plan_build(
         dataset=dataset.name,
         phenotype=dataset.phenotype,
         options=options,
-        bounds=_bounds(len(genotypes), options.shard_size),
+        bounds=shard_bounds(len(genotypes), options.shard_size),
         warnings=_warnings(annotations, dataset),
     )
 
@@ -130,16 +137,29 @@ def _counts(
     }
 
 
-def _config(ontology: Ontology, dataset: Dataset, options: BuildOptions, sha256: Mapping[str, str]) -> dict[str, Any]:
+def make_fingerprint(config: Mapping[str, Any]) -> str:
+    """Return the sha256 of a configuration's canonical JSON."""
+    return hashlib.sha256(canonical_json(config)).hexdigest()
+
+
+def make_config(
+    dataset: str,
+    phenotype: Phenotype,
+    options: BuildOptions,
+    *,
+    go_release: str,
+    sources: Mapping[str, str],
+    dataset_options: Mapping[str, str],
+) -> dict[str, Any]:
     """Return the canonical configuration: what decides the cache's content, and no path of this machine."""
     return {
         "format_version": FORMAT_VERSION,
         "package_version": version("gocell"),
-        "dataset": dataset.name,
-        "phenotype": dataset.phenotype.kind,
-        "dataset_options": dict(dataset.options),
-        "sources": {**sha256, **dataset.sources},
-        "go_release": ontology.release,
+        "dataset": dataset,
+        "phenotype": phenotype.kind,
+        "dataset_options": dict(dataset_options),
+        "sources": dict(sources),
+        "go_release": go_release,
         "filters": {**asdict(options.rules), "until": options.until},
         "keep_unannotated": options.keep_unannotated,
         "level_by": options.level_by,
@@ -149,7 +169,8 @@ def _config(ontology: Ontology, dataset: Dataset, options: BuildOptions, sha256:
     }
 
 
-def _bounds(samples: int, shard_size: int) -> tuple[tuple[int, int], ...]:
+def shard_bounds(samples: int, shard_size: int) -> tuple[tuple[int, int], ...]:
+    """Return [start, stop) of each shard."""
     starts: Sequence[int] = range(0, samples, shard_size)
     return tuple((start, min(start + shard_size, samples)) for start in starts)
 

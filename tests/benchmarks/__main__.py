@@ -1,11 +1,11 @@
-"""`make bench [ONLY=name]`: run all benchmarks, one group (cli, build), or the group of one figure."""
+"""`make bench [ONLY=name]`: run all benchmarks, one group (cli, build, cache), or the group of one figure."""
 
 import sys
 from types import ModuleType
 
-from tests.benchmarks import bench_build, bench_cli
+from tests.benchmarks import bench_build, bench_cache, bench_cli
 
-GROUPS: dict[str, ModuleType] = {"cli": bench_cli, "build": bench_build}
+GROUPS: dict[str, ModuleType] = {"cli": bench_cli, "build": bench_build, "cache": bench_cache}
 
 
 def chosen(only: str) -> list[ModuleType]:

@@ -102,7 +102,9 @@ def test_concat_is_the_inverse_of_slice(drawn: Drawn, data: st.DataObject) -> No
 def test_slice_holds_its_samples(drawn: Drawn, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(drawn)))
     stop = data.draw(st.integers(start, len(drawn)))
-    assert_equal(codec.slice_samples(as_columns(as_samples(drawn)), start, stop), as_columns(as_samples(drawn)[start:stop]))
+    assert_equal(
+        codec.slice_samples(as_columns(as_samples(drawn)), start, stop), as_columns(as_samples(drawn)[start:stop])
+    )
 
 
 @given(sample_lists.filter(bool), st.data())

@@ -8,7 +8,10 @@ import pytest
 from gocell_cli.building.plan import BuildPlan
 from gocell_cli.storage.hierarchy_check import check_hierarchy
 from gocell_cli.storage.schema import LEAF_UP, Hierarchy
+from gocell_cli.storage.tables import TERM_ARRAYS
 from tests import toy
+
+TERM_COLUMNS = ("term_names", "term_namespaces", *TERM_ARRAYS)
 
 
 @pytest.fixture
@@ -55,8 +58,7 @@ def test_an_index_out_of_range(hierarchy: Hierarchy, name: str, finding: str, va
 
 @pytest.mark.parametrize(
     "name",
-    ["term_names", "term_namespaces", "go_level", "go_depth", "stratum", "height", "level", "direct_genes"]
-    + ["contained_genes", "gene_names", "gene_ptr", "gene_rows", "row_term", "edge_child"],
+    [*TERM_COLUMNS, "gene_names", "gene_ptr", "gene_rows"],
 )
 def test_a_column_that_is_too_short(hierarchy: Hierarchy, name: str) -> None:
     short = changed(hierarchy, **{name: getattr(hierarchy, name)[:-1]})

@@ -64,5 +64,5 @@ def test_a_missing_table_is_damage(toy_plan: BuildPlan, tmp_path: Path) -> None:
     tables = hierarchy_tables(toy_plan.hierarchy)
     del tables["hierarchy/edges"]
     write(tmp_path, tables)
-    with pytest.raises(DamagedCache, match="edges.parquet: not a readable Parquet table"):
+    with pytest.raises(DamagedCache, match=r"edges\.parquet: not a readable Parquet table"):
         read_hierarchy(tmp_path, "stratum", "root_down")
