@@ -1,0 +1,103 @@
+"""Filters: the toy by hand, a slow oracle on random DAGs, and the promises of the true-path rule."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gocell_cli.domain.annotations import resolve_annotations
+from gocell_cli.domain.term_filters import PRESETS, FilterRules, filter_terms
+from gocell_cli.domain.term_graph import SUPER_ROOT, gene_masks, genes_in
+from gocell_cli.domain.term_hierarchy import make_term_hierarchy
+from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.releases import load_release
+from tests import toy
+from tests.domain.dags import GENES, Pairs, annotated_dags, as_annotations, as_ontology
+from tests.reference import filters as slow
+
+
+def _rules(min_genes: int) -> FilterRules:
+    return PRESETS["true-path"].changed(min_genes=min_genes)
+
+
+def test_the_toy_filters_to_what_was_found_by_hand(tmp_path: Path) -> None:
+    ontology = toy.ontology(tmp_path)
+    annotations = resolve_annotations(toy.annotations(tmp_path), ontology, toy.gene_table(), exclude_evidence=("IGI",))
+    hierarchy = make_term_hierarchy(ontology, filter_terms(ontology, annotations, toy.RULES))
+    assert hierarchy.ids == toy.KEPT
+    assert tuple(zip(hierarchy.edges.child.tolist(), hierarchy.edges.parent.tolist(), strict=True)) == toy.KEPT_EDGES
+    assert tuple(zip(hierarchy.row_term.tolist(), hierarchy.row_gene.tolist(), strict=True)) == toy.KEPT_ROWS
+    assert tuple(hierarchy.groupings["stratum"].level.tolist()) == toy.KEPT_STRATUM
+    assert tuple(hierarchy.groupings["height"].level.tolist()) == toy.KEPT_HEIGHT
+    assert hierarchy.contained_genes.tolist() == [5, 4, 4, 3, 5]
+    assert dict(hierarchy.funnel) == {"ontology": 7, "at least 3 contained genes": 6, "not redundant": 5}
+
+
+@given(annotated_dags(), st.integers(1, 4))
+def test_true_path_agrees_with_the_slow_oracle(dag: tuple[int, Pairs, dict[int, set[int]]], min_genes: int) -> None:
+    terms, edges, direct = dag
+    parents: dict[int, set[int]] = {t: {p for c, p in edges if c == t} or {SUPER_ROOT} for t in range(terms)}
+    parents[SUPER_ROOT] = set()
+    expected = slow.true_path(parents, {**direct, SUPER_ROOT: set()}, SUPER_ROOT, min_genes)
+    if not any(expected[1].values()):
+        with pytest.raises(InvalidInput, match="no annotated term"):
+            filter_terms(as_ontology(terms, edges), as_annotations(direct), _rules(min_genes))
+        return
+    graph = filter_terms(as_ontology(terms, edges), as_annotations(direct), _rules(min_genes)).graph
+    assert {t: set(p) for t, p in graph.parents.items()} == expected[0]
+    assert {t: set(genes_in(mask)) for t, mask in graph.direct.items()} == expected[1]
+
+
+@given(annotated_dags(), st.integers(1, 4))
+def test_true_path_keeps_every_gene_and_every_contained_set(
+    dag: tuple[int, Pairs, dict[int, set[int]]], min_genes: int
+) -> None:
+    terms, edges, direct = dag
+    if not any(direct.values()):
+        return
+    graph = filter_terms(as_ontology(terms, edges), as_annotations(direct), _rules(min_genes)).graph
+    whole = filter_terms(as_ontology(terms, edges), as_annotations(direct), _rules(1)).graph
+    assert genes_in(graph.contained[SUPER_ROOT]) == sorted(set().union(*direct.values()))
+    for term in set(graph.parents) & set(whole.parents):
+        assert graph.contained[term] == whole.contained[term]
+    for term in set(graph.parents) - {SUPER_ROOT}:
+        assert graph.contained[term].bit_count() >= min_genes
+        assert all(graph.contained[child] != graph.contained[term] for child in graph.children[term])
+
+
+@given(st.sets(st.integers(0, 200)))
+def test_gene_masks_are_sets(genes: set[int]) -> None:
+    mask = gene_masks((0, g) for g in genes).get(0, 0)
+    assert genes_in(mask) == sorted(genes)
+    assert mask.bit_count() == len(genes)
+
+
+def test_torchcell_drops_unannotated_terms_without_reconnecting() -> None:
+    ontology = as_ontology(4, [(1, 0), (2, 1), (3, 2)])
+    direct = {0: set(), 1: {0, 1, 2, 3}, 2: set(), 3: {0, 1, 4, 5}}
+    graph = filter_terms(ontology, as_annotations(direct), PRESETS["torchcell"]).graph
+    assert graph.parents[3] == frozenset({0})  # hangs under its namespace root, not under 1
+    assert len(set().union(*direct.values())) == GENES
+
+
+@pytest.mark.parametrize(
+    ("preset", "terms", "edges", "rows", "strata"),
+    [
+        ("true-path", 3_793, 7_064, 50_879, 16),
+        ("ma2018", 3_202, 6_628, 53_606, 17),
+        ("torchcell", 2_613, 3_015, 43_546, 10),
+    ],
+)
+def test_the_bundled_release_gives_the_check_numbers(
+    preset: str, terms: int, edges: int, rows: int, strata: int
+) -> None:
+    release, rules = load_release(None, None), PRESETS[preset]
+    annotations = resolve_annotations(
+        release.annotations, release.ontology, release.genes, exclude_evidence=rules.exclude_evidence
+    )
+    hierarchy = make_term_hierarchy(release.ontology, filter_terms(release.ontology, annotations, rules))
+    found = (len(hierarchy), len(hierarchy.edges), len(hierarchy.row_term))
+    assert found == (terms, edges, rows)
+    assert len(np.unique(hierarchy.groupings["stratum"].level)) == strata
