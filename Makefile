@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-DEMO_ROOT := gocell_data/demo
+DEMO_ROOT := gocell_data
 ONLY ?=
 
 .PHONY: help install demo test check format bundle bench clean

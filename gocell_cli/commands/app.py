@@ -25,10 +25,11 @@ app.add_typer(inspect_app, name="inspect")
 app.add_typer(cache_app, name="cache")
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         show(f"gocell {version('gocell')}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

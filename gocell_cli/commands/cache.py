@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from gocell_cli.commands.data_root import caches_under, data_root, find_cache, leftovers
 from gocell_cli.commands.options import Json, Overwrite, Root
@@ -41,11 +42,12 @@ def verify(directory: CacheArgument = None, root: Root = None, json: Json = Fals
         )
     else:
         for finding in result.findings:
-            show(f"[bold red]DAMAGED[/bold red]  {finding.where}: {finding.problem}")
+            show(f"[bold red]DAMAGED[/bold red]  {escape(finding.where)}: {escape(finding.problem)}")
     if not result.ok:
         raise typer.Exit(DamagedCache.exit_code)
     if not json:
-        show(f"[green]ok[/green]  {cache}: {result.samples:,} samples, {result.files} files, {result.bytes:,} bytes")
+        held = f"{result.samples:,} samples, {result.files} files, {result.bytes:,} bytes"
+        show(f"[green]ok[/green]  {escape(str(cache))}: {held}")
 
 
 @cache_app.command("info")
@@ -85,7 +87,7 @@ def ls(root: Root = None, json: Json = False) -> None:
         return
     columns = ["name", "state", "dataset", "phenotype", "samples", "bytes"]
     rows = [[f"{e[c]:,}" if isinstance(e[c], int) else str(e[c] or "") for c in columns] for e in entries]
-    show(make_table(f"Caches under {data_root(root)}", columns, rows, right=(4, 5)))
+    show(make_table(f"Caches under {escape(str(data_root(root)))}", columns, rows, right=(4, 5)))
 
 
 @cache_app.command("merge")
@@ -102,7 +104,8 @@ def merge(
     if json:
         show_json({"cache": str(out), "parts": len(parts), "samples": manifest.samples, "shards": len(manifest.shards)})
     else:
-        show(f"merged {len(parts)} parts: {manifest.samples:,} samples in {len(manifest.shards)} shards at {out}")
+        held = f"{manifest.samples:,} samples in {len(manifest.shards)} shards"
+        show(f"merged {len(parts)} parts: {held} at {escape(str(out))}")
 
 
 @cache_app.command("prune")
@@ -116,7 +119,7 @@ def prune(
 
     found = leftovers(data_root(root))
     if found and not yes:
-        show(*(str(path) for path in found))
+        show(*(escape(str(path)) for path in found))
         if not typer.confirm(f"Remove {len(found)} unfinished builds?", err=True):
             raise UsageError("nothing was removed", hint="gocell cache prune --yes")
     removed = [path for path in found if remove_partial(path)]

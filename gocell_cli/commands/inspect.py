@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.options import CacheDir, Json, Root
@@ -114,10 +115,10 @@ def _print(cache: "Cache", document: dict[str, Any]) -> None:
         " x ".join([f"row {s['row']}", *(s[k] for k in ("query_strain", "array_strain") if s[k])])
         for s in provenance["sources"]
     )
-    show(f"[bold]sample {document['index']}[/bold] of {len(cache):,} in {cache.directory}")
-    show(f"deleted    {', '.join(genes) or 'nothing (wild type)'}")
+    show(f"[bold]sample {document['index']}[/bold] of {len(cache):,} in {escape(str(cache.directory))}")
+    show(f"deleted    {escape(', '.join(genes)) or 'nothing (wild type)'}")
     show(f"phenotype  {phenotype['kind']} {phenotype['value']:g}{statistic}")
-    show(f"source     {provenance['dataset']}: {sources}", "")
+    show(f"source     {escape(provenance['dataset'])}: {escape(sources)}", "")
     columns = ["gene", "term", "name", "namespace", "level"]
     rows = [[str(t[c]) for c in columns] for t in document["terms"]]
     show(make_table(f"Rows that switch to 0 (level by {document['level_by']})", columns, rows, right=(4,)), "")

@@ -149,7 +149,7 @@ def _print(graph: _Graph, reports: "dict[str, LevelReport]", by: LevelBy, max_fi
     document = _document(graph, reports, by, max_findings)
     ontology = document["ontology"]
     edges = ", ".join(f"{n:,} {relation}" for relation, n in ontology["edges"].items())
-    show(f"[bold]{escape(ontology['source'])}[/bold], release {ontology['release']}")
+    show(f"[bold]{escape(ontology['source'])}[/bold], release {escape(ontology['release'])}")
     show(f"{ontology['terms']:,} live terms, edges: {edges or 'none'}", "")
     rows = [
         [

@@ -9,22 +9,23 @@ from jaxtyping import Int32, Int64, UInt8
 from gocell_cli.storage.schema import Hierarchy
 
 
-def rows_at_zero(
+def places_at_zero(
     hierarchy: Hierarchy,
     gene_ptr: Int64[np.ndarray, " samples_plus_1"],
     genes: Int32[np.ndarray, " deletions"],
-) -> tuple[Int64[np.ndarray, " zeros"], Int64[np.ndarray, " zeros"]]:
-    """Return (sample, row) of every row that a deletion switches to 0, by sample, then by deletion.
+) -> Int64[np.ndarray, " zeros"]:
+    """Return where a batch's state is 0, as `sample * rows + row`, by sample, then by deletion.
 
     A gene deleted twice in one sample gives its rows twice; setting them to 0 twice does no harm.
     """
     start = hierarchy.gene_ptr[genes]
-    count = hierarchy.gene_ptr[genes.astype(np.int64) + 1] - start
-    sample_of_deletion = np.repeat(np.arange(len(gene_ptr) - 1), np.diff(gene_ptr))
-    ends = np.cumsum(count)
-    within = np.arange(int(count.sum())) - np.repeat(ends - count, count)
-    rows = hierarchy.gene_rows[np.repeat(start, count) + within].astype(np.int64)
-    return np.repeat(sample_of_deletion, count), rows
+    count = hierarchy.gene_ptr[1:][genes] - start
+    sample = np.repeat(np.arange(len(gene_ptr) - 1), np.diff(gene_ptr))
+    offset = np.repeat(start - (np.cumsum(count) - count), count)
+    offset += np.arange(len(offset))
+    places = np.repeat(sample * hierarchy.rows, count)
+    places += hierarchy.gene_rows[offset]
+    return places
 
 
 def gene_state(
@@ -34,7 +35,7 @@ def gene_state(
 ) -> UInt8[np.ndarray, "samples rows"]:
     """Return the state column alone: 0 where the row's gene is deleted in the sample, else 1."""
     state = np.ones((len(gene_ptr) - 1, hierarchy.rows), dtype=np.uint8)
-    state[rows_at_zero(hierarchy, gene_ptr, genes)] = 0
+    state.reshape(-1)[places_at_zero(hierarchy, gene_ptr, genes)] = 0
     return state
 
 
@@ -57,5 +58,5 @@ def mutant_state(
         axis=1,
     )
     table = np.tile(wild_type, (len(gene_ptr) - 1, 1, 1))
-    table[(*rows_at_zero(hierarchy, gene_ptr, genes), 3)] = 0
+    table.reshape(-1, 4)[places_at_zero(hierarchy, gene_ptr, genes), 3] = 0
     return table

@@ -9,10 +9,10 @@ from jaxtyping import Int32, Int64, UInt8
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.backends import SHARD_BACKENDS
-from gocell_cli.storage.codec import concat_samples, logical_sha256, one_sample, take_samples
+from gocell_cli.storage.codec import concat_samples, decode_records, logical_sha256, one_sample, take_samples
 from gocell_cli.storage.hierarchy_check import check_hierarchy
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest
-from gocell_cli.storage.mutant_state import gene_state, mutant_state
+from gocell_cli.storage.mutant_state import gene_state, mutant_state, places_at_zero
 from gocell_cli.storage.schema import Hierarchy, Manifest, Provenance, Sample, Samples, ShardRecord
 from gocell_cli.storage.tables import read_hierarchy, read_provenance
 
@@ -74,8 +74,8 @@ class Cache:
         outside = (wanted < 0) | (wanted >= len(self))
         if outside.any():
             raise IndexError(f"sample {wanted[outside][0]}: the cache holds samples 0 to {len(self) - 1}")
-        if self.backend == "lmdb" and len(wanted):
-            return self._fetch(wanted)
+        if self.backend == "lmdb":
+            return self._fetch(wanted) if len(wanted) else decode_records([])
         return take_samples(self._columns, wanted)
 
     def shards(self) -> Iterator[Samples]:
@@ -106,6 +106,10 @@ class Cache:
         """Return the state column alone, 0 where the row's gene is deleted."""
         samples = self.rows(rows)
         return gene_state(self.hierarchy, samples.gene_ptr, samples.genes)
+
+    def places_at_zero(self, samples: Samples) -> Int64[np.ndarray, " zeros"]:
+        """Return where the state of a batch is 0, as `sample * rows + row`: for readers with tables of their own."""
+        return places_at_zero(self.hierarchy, samples.gene_ptr, samples.genes)
 
     def _fetch(self, wanted: Int64[np.ndarray, " rows"]) -> Samples:
         """Read samples from their shards by key, then put them back into the order asked for."""

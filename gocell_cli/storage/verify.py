@@ -63,6 +63,9 @@ def verify_cache(directory: Path, threads: int | None = None) -> Verification:
         manifest = read_manifest(directory)
     except DamagedCache as error:
         return Verification((Finding(MANIFEST, _text(error)),))
+    faults = schema_faults("manifest", json.loads((directory / MANIFEST).read_bytes()))
+    if faults:  # nothing that it says can be relied on
+        return Verification(tuple(Finding(MANIFEST, fault) for fault in faults))
     findings = [
         *_manifest_findings(directory, manifest),
         *_unlisted(directory, manifest),
@@ -89,8 +92,6 @@ def _manifest_findings(directory: Path, manifest: Manifest) -> Iterator[Finding]
     raw = json.loads(data)
     if data != canonical_json(raw):
         yield Finding(MANIFEST, "not canonical JSON")
-    for fault in schema_faults("manifest", raw):
-        yield Finding(MANIFEST, fault)
     if hashlib.sha256(canonical_json(raw["config"])).hexdigest() != manifest.fingerprint:
         yield Finding(MANIFEST, "the fingerprint is not that of the configuration")
     counts = manifest.counts

@@ -38,7 +38,7 @@ class CacheSampler(Sampler[int]):
     ) -> None:
         if not 0 <= rank < world:
             raise UsageError(f"rank {rank} of {world}: ranks count from 0 to world - 1")
-        self.rows = np.arange(rows) if isinstance(rows, int) else rows
+        self.rows: Int64[np.ndarray, " rows"] = np.arange(rows) if isinstance(rows, int) else rows
         self.seed, self.rank, self.world = seed, rank, world
         self.shuffle, self.drop_last = shuffle, drop_last
         self.epoch = 0
@@ -63,7 +63,8 @@ class CacheSampler(Sampler[int]):
             shuffle=self.shuffle,
             drop_last=self.drop_last,
         )
-        return self.rows[positions]
+        rows: Int64[np.ndarray, " share"] = self.rows[positions]
+        return rows
 
     def remaining(self) -> Int64[np.ndarray, " remaining"]:
         """Begin an iteration: return what is left of the epoch after a resume, else all of it."""

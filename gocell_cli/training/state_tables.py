@@ -10,9 +10,10 @@ import weakref
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int64
 
-from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.schema import Hierarchy, Samples
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -20,7 +21,9 @@ with train_extra():
     from torch import Tensor
 
 KEPT_TABLES = 3
-"""Tables kept for use again: the one in use, the one being made, and one between (prefetch)."""
+"""Tables kept of a batch size: the one in use, the one being made, and one between (prefetch)."""
+KEPT_SIZES = 2
+"""Batch sizes whose tables are kept: the loop's, and that of an epoch's last batch."""
 
 
 def wild_type_table(hierarchy: Hierarchy) -> np.ndarray:
@@ -35,21 +38,6 @@ def wild_type_table(hierarchy: Hierarchy) -> np.ndarray:
 def wild_type_state(hierarchy: Hierarchy) -> np.ndarray:
     """Return the state column alone, [rows, 1] uint8, all 1."""
     return np.ones((hierarchy.rows, 1), dtype=np.uint8)
-
-
-def zero_places(
-    hierarchy: Hierarchy, gene_ptr: Int64[np.ndarray, " samples_plus_1"], genes: Int32[np.ndarray, " deletions"]
-) -> Int64[np.ndarray, " zeros"]:
-    """Return where the batch's state is 0, as `sample * rows + row`, by sample, then by deletion."""
-    start = hierarchy.gene_ptr[genes]
-    count = hierarchy.gene_ptr[1:][genes] - start
-    sample = np.repeat(np.arange(len(gene_ptr) - 1), np.diff(gene_ptr))
-    first_out = np.cumsum(count) - count
-    offset = np.repeat(start - first_out, count)
-    offset += np.arange(len(offset))
-    places = np.repeat(sample * hierarchy.rows, count)
-    places += hierarchy.gene_rows[offset]
-    return places
 
 
 @dataclass
@@ -73,30 +61,32 @@ class StateTables:
     place. Where a returned table is seen to have been written to, it is thrown away.
     """
 
-    def __init__(self, hierarchy: Hierarchy, wild_type: np.ndarray) -> None:
-        self.hierarchy = hierarchy
+    def __init__(self, cache: Cache, wild_type: np.ndarray) -> None:
+        self.cache = cache
         self.wild_type = wild_type
         self._tables: dict[int, list[_Table]] = {}
         self._claiming = threading.Lock()
 
-    def fill(self, gene_ptr: Int64[np.ndarray, " samples_plus_1"], genes: Int32[np.ndarray, " deletions"]) -> Tensor:
+    def fill(self, samples: Samples) -> Tensor:
         """Return the table [samples * rows, width] of a batch: state 0 where the row's gene is deleted."""
-        zeros = zero_places(self.hierarchy, gene_ptr, genes)
+        zeros = self.cache.places_at_zero(samples)
         with self._claiming:
-            table = self._claim(len(gene_ptr) - 1)
+            table = self._claim(len(samples))
             lent = table.memory[:]
             table.holder = weakref.ref(lent)
-        lent[table.zeros, -1] = 1
         lent[zeros, -1] = 0
         table.zeros = zeros
         # The tensor's storage holds this array object, and lets go of it with the last tensor over it.
         return torch.from_numpy(lent)
 
     def _claim(self, samples: int) -> _Table:
-        """Return a table that nobody holds, a used one where there is one."""
-        kept = self._tables.setdefault(samples, [])
+        """Return a table of the wild type that nobody holds, a used one where there is one."""
+        kept = self._tables.pop(samples, [])
+        self._tables[samples] = kept
+        while len(self._tables) > KEPT_SIZES:
+            del self._tables[next(iter(self._tables))]
         for table in [t for t in kept if t.free()]:
-            if self._is_intact(table):
+            if self._reset(table):
                 return table
             kept.remove(table)
         table = _Table(np.tile(self.wild_type, (samples, 1)), np.zeros(0, dtype=np.int64))
@@ -104,15 +94,14 @@ class StateTables:
             kept.append(table)
         return table
 
-    def _is_intact(self, table: _Table) -> bool:
-        """Whether the rows set to 0, and each sample's first, hold what was put there.
+    def _reset(self, table: _Table) -> bool:
+        """Put the states set to 0 back to 1; return whether nobody else is seen to have written to the table.
 
-        Cheap, and enough for whatever changes a table as a whole (scaling, masking, conversion in place).
+        Only those rows and each sample's first are looked at: cheap, and enough for whatever changes a table
+        as a whole (scaling, masking, inverting in place).
         """
-        rows, _ = self.wild_type.shape
-        untouched = np.setdiff1d(np.arange(0, len(table.memory), rows), table.zeros)
-        expected = self.wild_type[table.zeros % rows]
-        expected[:, -1] = 0
-        return bool(
-            (table.memory[table.zeros] == expected).all() and (table.memory[untouched] == self.wild_type[0]).all()
-        )
+        rows = len(self.wild_type)
+        as_left = not table.memory[table.zeros, -1].any()
+        table.memory[table.zeros, -1] = 1
+        same = np.array_equal(table.memory[table.zeros], self.wild_type[table.zeros % rows])
+        return as_left and same and bool((table.memory[::rows] == self.wild_type[0]).all())

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.building.plan import BuildPlan
-from gocell_cli.storage.mutant_state import gene_state, mutant_state, rows_at_zero
+from gocell_cli.storage.mutant_state import gene_state, mutant_state, places_at_zero
 from tests.reference import mutant_state as oracle
 from tests.storage.strategies import bare_hierarchy, pointers
 
@@ -41,9 +41,10 @@ def test_the_state_column_alone_is_the_same(drawn: dict) -> None:
 
 
 @given(drawings())
-def test_rows_at_zero_lists_each_deletions_rows(drawn: dict) -> None:
+def test_places_at_zero_list_each_deletions_rows(drawn: dict) -> None:
     hierarchy, genotypes = bare_hierarchy(*drawn["hierarchy"]), drawn["genotypes"]
-    sample, row = rows_at_zero(hierarchy, *as_arrays(genotypes))
+    places = places_at_zero(hierarchy, *as_arrays(genotypes))
+    sample, row = np.divmod(places, hierarchy.rows) if hierarchy.rows else (places, places)
     expected = [
         (s, r)
         for s, genotype in enumerate(genotypes)
