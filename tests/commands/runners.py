@@ -1,0 +1,55 @@
+"""Two ways to run `gocell`: the real command in a process of its own, and Typer's runner in this one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner, Result
+
+from gocell_cli.commands.app import app
+from gocell_cli.errors import GocellError
+
+GOCELL = str(Path(sys.executable).parent / "gocell")
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment without what would steer gocell or the terminal."""
+    steering = ("GOCELL_", "FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE")
+    return {k: v for k, v in os.environ.items() if not k.startswith(steering)} | variables
+
+
+def run(*words: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the console script in a folder; its output as text, never a terminal."""
+    return subprocess.run(
+        [GOCELL, *map(str, words)],
+        cwd=cwd,
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def invoke(*words: object) -> Result:
+    """Run the app in this process; a GocellError comes back as `result.exception`."""
+    return CliRunner().invoke(app, [str(w) for w in words])
+
+
+def document(*words: object) -> Any:
+    """Run a command that prints JSON and succeeds; return the document."""
+    result = invoke(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def failure(*words: object) -> GocellError:
+    """Run a command that fails with one of our errors and prints nothing on stdout; return the error."""
+    result = invoke(*words)
+    assert isinstance(result.exception, GocellError), (result.output, result.exception)
+    assert result.stdout == ""
+    return result.exception
