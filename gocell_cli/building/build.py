@@ -85,9 +85,10 @@ def _tasks(plan: BuildPlan, staging: Staging, indices: list[int]) -> Iterator[Sh
 
 def _standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
     """Return the manifest of the same, undamaged cache at `out`; None where it is to be built."""
-    if mode.overwrite or not out.exists():
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
-    if out.is_dir() and not any(out.iterdir()):
+    if mode.overwrite:
+        _refuse_strangers(out)
         return None
     try:
         manifest = read_manifest(out, mode.manifest_name)
@@ -100,6 +101,14 @@ def _standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
     if other:
         raise UsageError(f"{out} holds something else", why=why, hint="choose another --out, or pass --overwrite")
     return manifest
+
+
+def _refuse_strangers(out: Path) -> None:
+    """Raise UsageError unless `out` is a cache or a part of one: --overwrite replaces nothing else."""
+    if not any((out / name).is_file() for name in (MANIFEST, PART_MANIFEST)):
+        raise UsageError(
+            f"{out} is no cache, so it is not replaced", hint="choose another --out, or remove it yourself"
+        )
 
 
 def make_manifest(plan: BuildPlan, files: tuple[FileRecord, ...], shards: tuple[ShardRecord, ...]) -> Manifest:

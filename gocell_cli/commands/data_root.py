@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.errors import DamagedCache, SourceMissing
+from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 
 ROOT_VARIABLE = "GOCELL_ROOT"
 DEFAULT_ROOT = "gocell_data"
@@ -12,8 +12,11 @@ BUILD_HINT = "gocell build-cache --dataset essentiality"
 
 
 def data_root(root: Path | None) -> Path:
-    """Return the data root in use."""
-    return root if root is not None else Path(os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
+    """Return the data root in use; raises UsageError where it is a file."""
+    chosen = root if root is not None else Path(os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
+    if chosen.exists() and not chosen.is_dir():
+        raise UsageError(f"{chosen}: the data root is no folder", hint="choose another --root, or set GOCELL_ROOT")
+    return chosen
 
 
 def default_out(root: Path, dataset: str, phenotype: str, fingerprint: str) -> Path:

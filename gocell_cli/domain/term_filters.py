@@ -59,7 +59,7 @@ def filter_terms(ontology: Ontology, annotations: Annotations, rules: FilterRule
     """Apply the rules; raises InvalidInput where no annotated term is left below GO:ROOT."""
     steps = _torchcell if rules.torchcell_order else _true_path
     filtered = steps(ontology, annotations, rules)
-    if not any(filtered.graph.direct.values()):
+    if not any(mask for term, mask in filtered.graph.direct.items() if term != SUPER_ROOT):
         raise InvalidInput(
             f"no annotated term with {rules.min_genes} genes or more is left of {ontology.source}",
             why=f"of {annotations.rows_read} annotation rows {len(annotations.direct)} (term, gene) pairs were usable",

@@ -3,9 +3,9 @@
 import hashlib
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.schema import (
@@ -17,6 +17,7 @@ from gocell_cli.storage.schema import (
     ShardRecord,
 )
 
+Record = TypeVar("Record", FileRecord, ShardRecord)
 REBUILD_HINT = "build the cache again: gocell build-cache ... --overwrite"
 
 
@@ -41,7 +42,7 @@ def decode_manifest(data: bytes, path: Path) -> Manifest:
                 f"{path}: cache format version {version}, this gocell reads version {FORMAT_VERSION}",
                 hint="install the gocell that wrote it, or build the cache again",
             )
-        files = tuple(FileRecord(**f) for f in raw.pop("files"))
+        files = tuple(_typed(FileRecord, f) for f in raw.pop("files"))
         shards = tuple(decode_shard(s) for s in raw.pop("shards"))
         raw["datasets"], raw["level_counts"] = tuple(raw["datasets"]), tuple(raw["level_counts"])
         return Manifest(**raw, files=files, shards=shards)
@@ -51,8 +52,17 @@ def decode_manifest(data: bytes, path: Path) -> Manifest:
 
 def decode_shard(raw: dict[str, Any]) -> ShardRecord:
     """Return the record of one shard from its JSON."""
-    files = {backend: FileRecord(**f) for backend, f in raw.pop("files").items()}
-    return ShardRecord(**raw, files=files)
+    files = {backend: _typed(FileRecord, f) for backend, f in raw.pop("files").items()}
+    return _typed(ShardRecord, {**raw, "files": files})
+
+
+def _typed(kind: type[Record], raw: dict[str, Any]) -> Record:
+    """Make a record whose numbers are numbers and whose texts are texts; raises TypeError where they are not."""
+    record = kind(**raw)
+    for field in fields(kind):
+        if field.type in (int, str) and type(getattr(record, field.name)) is not field.type:
+            raise TypeError(f"{field.name} is {getattr(record, field.name)!r}")
+    return record
 
 
 def write_manifest(directory: Path, manifest: Manifest, name: str = MANIFEST) -> None:

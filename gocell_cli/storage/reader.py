@@ -23,10 +23,10 @@ class Cache:
     """A finished cache, read-only. `len(cache)` is its number of samples.
 
     Opening checks the manifest, the hierarchy's and provenance's files and the levels of every edge; a
-    shard's file is checked against its recorded sha256, and its values against their logical hash, when it
-    is first read. `backend` chooses where both are there: `parquet` (default) reads all samples into
-    memory once, `lmdb` fetches each batch by key. A pickled Cache opens the directory anew, so that it may
-    be handed to spawned workers; forked ones share the parent's memory.
+    shard's file is checked against its recorded sha256 when it is first read, and its values against their
+    logical hash wherever the whole shard is read. `backend` chooses where both are there: `parquet`
+    (default) reads all samples into memory once, `lmdb` fetches each batch by key. A pickled Cache opens the
+    directory anew, so that it may be handed to spawned workers; forked ones share the parent's memory.
     """
 
     def __init__(self, directory: Path, backend: str | None = None) -> None:

@@ -147,7 +147,8 @@ def write_shard(cache: Path, backends: Sequence[str], index: int, start: int, sa
 
 def partial_directory(out: Path) -> Path:
     """Where a cache is made before it has its name."""
-    return out.with_name(out.name + PARTIAL)
+    whole = out.resolve()  # `.` has no name of its own
+    return whole.with_name(whole.name + PARTIAL)
 
 
 def staged_plan(out: Path) -> StagedPlan | None:

@@ -65,6 +65,8 @@ def read_hierarchy(directory: Path, level_by: str, level_direction: str) -> Hier
         _read(directory, f"hierarchy/{name}") for name in ("terms", "genes", "edges", "term_genes", "gene_rows")
     )
     first, count = _array(genes, "first_row"), _array(genes, "row_count")
+    if not np.array_equal(first[1:], (first + count)[:-1]):
+        raise DamagedCache(f"{directory}: hierarchy/genes: first_row and row_count do not follow on each other")
     return Hierarchy(
         term_ids=_strings(terms, "id"),
         term_names=_strings(terms, "name"),

@@ -1,30 +1,33 @@
-"""`make bench [ONLY=name]`: run all benchmarks, one group (cli, build, cache), or the module of one figure."""
+"""`make bench [ONLY=name]`: run all benchmarks, one group (cli, build, cache), or the module of one figure.
 
+Each module runs in a process of its own: a child's peak memory counts what its parent held when it started.
+"""
+
+import subprocess
 import sys
 from importlib import import_module
-from types import ModuleType
 
 GROUPS = {"cli": ("bench_cli",), "build": ("bench_build",), "cache": ("bench_load", "bench_cache")}
 
 
-def modules() -> dict[str, list[ModuleType]]:
-    """The benchmark modules by group."""
-    return {g: [import_module(f"tests.benchmarks.{name}") for name in names] for g, names in GROUPS.items()}
+def figures(module: str) -> tuple[str, ...]:
+    """The figures that a benchmark module reports."""
+    names: tuple[str, ...] = import_module(f"tests.benchmarks.{module}").NAMES
+    return names
 
 
-def chosen(only: str) -> list[ModuleType]:
+def chosen(only: str) -> tuple[str, ...]:
     """Return the modules that a name selects; raises SystemExit where none does."""
-    groups = modules()
-    everything = [module for group in groups.values() for module in group]
+    everything = tuple(module for group in GROUPS.values() for module in group)
     if not only:
         return everything
-    found = groups.get(only) or [module for module in everything if only in module.NAMES]
+    found = GROUPS.get(only) or tuple(module for module in everything if only in figures(module))
     if not found:
-        names = [*groups, *(name for module in everything for name in module.NAMES)]
+        names = [*GROUPS, *(name for module in everything for name in figures(module))]
         raise SystemExit(f"no benchmark {only!r}; there are: {', '.join(names)}")
     return found
 
 
 if __name__ == "__main__":
-    for benchmark in chosen(sys.argv[1] if len(sys.argv) > 1 else ""):
-        benchmark.run()
+    for name in chosen(sys.argv[1] if len(sys.argv) > 1 else ""):
+        subprocess.run([sys.executable, "-c", f"from tests.benchmarks import {name}; {name}.run()"], check=True)
