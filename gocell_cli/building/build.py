@@ -11,7 +11,7 @@ from gocell_cli.building.shard_task import ShardTask
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.schema import FORMAT_VERSION, MANIFEST, PART_MANIFEST, FileRecord, Manifest, ShardRecord
-from gocell_cli.storage.staging import StagedPlan, Staging
+from gocell_cli.storage.staging import StagedPlan, Staging, partial_directory, remove_partial, staged_plan
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
 
 Progress = Callable[[int, int], None]
@@ -55,6 +55,8 @@ def build(plan: BuildPlan, out: Path, mode: BuildMode, progress: Progress | None
     """
     standing = _standing(plan, out, mode)
     if standing is not None:
+        if staged_plan(out) is not None:  # killed after the last rename
+            remove_partial(partial_directory(out))
         return BuildResult(out, standing, built=False)
     staging = Staging(out)
     with staging.open(StagedPlan(plan.fingerprint, mode.command), resume=mode.resume):

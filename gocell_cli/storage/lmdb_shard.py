@@ -31,10 +31,16 @@ class LmdbShard:
     suffix = ".lmdb"
 
     def write(self, path: str, samples: Samples) -> None:
-        """Write all samples to a new file, trimmed to its used pages."""
+        """Write all samples to a new file, trimmed to its used pages; raises OSError where that fails."""
         records = encode_records(samples)
         used = sum(map(len, records)) + 64 * len(records)
         size = 64 * PAGE + 4 * (used // PAGE + 1) * PAGE
+        try:
+            self._fill(path, records, size)
+        except lmdb.Error as error:  # a full disk, for example
+            raise OSError(str(error)) from error
+
+    def _fill(self, path: str, records: list[bytes], size: int) -> None:
         with lmdb.open(path, subdir=False, lock=False, map_size=size, writemap=False, sync=False) as env:
             for start in range(0, len(records), COMMIT_EVERY):
                 chunk = records[start : start + COMMIT_EVERY]

@@ -101,6 +101,18 @@ def _no_manifest(directory: Path, name: str) -> DamagedCache:
     return DamagedCache(f"{directory}: no {name}, so this is no finished cache", hint=REBUILD_HINT)
 
 
+def shard_faults(manifest: Manifest) -> list[str]:
+    """Return what is wrong with a cache's list of shards: each sample must be in exactly one, in order."""
+    faults, position = [], 0
+    for expected, shard in enumerate(manifest.shards):
+        if (shard.index, shard.start) != (expected, position):
+            faults.append(f"shard {shard.index} starts at {shard.start}, expected {expected} at {position}")
+        position = shard.start + shard.rows
+    if manifest.counts.get("samples") != position:
+        faults.append(f"the shards hold {position} samples, the counts say {manifest.counts.get('samples')}")
+    return faults
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Write under a temporary name, fsync, rename, fsync the directory."""
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
@@ -142,6 +154,8 @@ def check_file(directory: Path, record: FileRecord) -> Path:
         raise DamagedCache(f"{directory}: the manifest names a file outside the cache: {record.path}")
     if not path.is_file():
         raise DamagedCache(f"{path}: missing", hint=REBUILD_HINT)
+    if not path.resolve().is_relative_to(directory.resolve()):
+        raise DamagedCache(f"{path}: a link that leads out of the cache", hint=REBUILD_HINT)
     found = record_file(directory, path)
     if found != record:
         raise DamagedCache(

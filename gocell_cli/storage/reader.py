@@ -11,7 +11,7 @@ from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.backends import SHARD_BACKENDS
 from gocell_cli.storage.codec import concat_samples, decode_records, logical_sha256, one_sample, take_samples
 from gocell_cli.storage.hierarchy_check import check_hierarchy
-from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest
+from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest, shard_faults
 from gocell_cli.storage.mutant_state import gene_state, mutant_state, places_at_zero
 from gocell_cli.storage.schema import Hierarchy, Manifest, Provenance, Sample, Samples, ShardRecord
 from gocell_cli.storage.tables import read_hierarchy, read_provenance
@@ -32,6 +32,9 @@ class Cache:
     def __init__(self, directory: Path, backend: str | None = None) -> None:
         self.directory = directory
         self.manifest: Manifest = read_manifest(directory)
+        faults = shard_faults(self.manifest)
+        if faults:
+            raise DamagedCache(f"{directory}: its shards are not those of a whole cache", why="; ".join(faults))
         held = [b for b in SHARD_BACKENDS if all(b in s.files for s in self.manifest.shards)]
         self.backend = backend or (held[0] if held else "")
         if self.backend not in held:

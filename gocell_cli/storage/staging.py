@@ -10,6 +10,7 @@ A shard counts as done when its record is there and its files have the recorded 
 after their files are durable, so a kill at any point loses at most the shards in the making.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -204,6 +205,8 @@ def writing(path: Path) -> Iterator[None]:
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise UsageError(f"{path}: cannot be written", why=str(error), hint="choose another --out or --root") from error
     except OSError as error:
+        if error.errno == errno.EROFS:
+            raise UsageError(f"{path}: cannot be written", why=str(error), hint="choose another --out") from error
         raise DamagedCache(
             f"{path}: writing failed, the cache is not finished",
             why=str(error),

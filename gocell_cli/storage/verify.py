@@ -19,7 +19,7 @@ from gocell_cli.storage.backends import SHARD_BACKENDS
 from gocell_cli.storage.codec import logical_sha256
 from gocell_cli.storage.hierarchy_check import check_hierarchy
 from gocell_cli.storage.json_schemas import schema_faults
-from gocell_cli.storage.manifest import canonical_json, check_file, read_manifest
+from gocell_cli.storage.manifest import canonical_json, check_file, read_manifest, shard_faults
 from gocell_cli.storage.schema import (
     MANIFEST,
     NONE_INDEX,
@@ -99,11 +99,8 @@ def _manifest_findings(directory: Path, manifest: Manifest) -> Iterator[Finding]
         counts["dropped"].values()
     ):
         yield Finding(MANIFEST, "rows read, samples and dropped rows do not add up")
-    position = 0
-    for expected, shard in enumerate(manifest.shards):
-        if (shard.index, shard.start) != (expected, position):
-            yield Finding(MANIFEST, f"shard {shard.index} starts at {shard.start}, expected {expected} at {position}")
-        position = shard.start + shard.rows
+    for fault in shard_faults(manifest):
+        yield Finding(MANIFEST, fault)
 
 
 def _unlisted(directory: Path, manifest: Manifest) -> Iterator[Finding]:
