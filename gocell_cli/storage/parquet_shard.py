@@ -72,7 +72,7 @@ class ParquetShard:
         try:
             # Page checksums are for readers who do not check the file's sha256; here they would cost half the
             # time. One thread: it takes no longer than several, and callers read several shards at once.
-            table = pq.read_table(path, use_threads=False)
+            table = pq.read_table(path, use_threads=False, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise DamagedCache(f"{path}: not a readable Parquet shard ({error})") from error
         if not table.schema.equals(SCHEMA):

@@ -162,9 +162,10 @@ def _ranges(samples: Samples, manifest: Manifest, hierarchy: Hierarchy, provenan
     }
     columns = samples.columns()
     outside = [f"{name} out of range" for name, (low, high) in limits.items() if not _within(columns[name], low, high)]
-    descends = np.flatnonzero(samples.genes[1:] <= samples.genes[:-1]) + 1
-    starts = np.searchsorted(samples.gene_ptr, descends)
-    if (samples.gene_ptr[starts] != descends).any():  # a descent is fine only where a sample begins
+    ascends = np.ones(len(samples.genes) + 1, dtype=bool)
+    ascends[1:-1] = samples.genes[1:] > samples.genes[:-1]
+    ascends[samples.gene_ptr] = True  # a descent is fine where a sample begins
+    if not ascends.all():
         outside.append("deleted genes are not ascending and distinct")
     return outside
 
