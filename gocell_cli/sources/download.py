@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from gocell_cli.errors import SourceMissing
@@ -50,7 +51,7 @@ def _download(table: RemoteTable, target: Path) -> None:
                 table_url(table), known_hash=None, fname=table.archive, path=work, downloader=downloader
             )
             unpacked = _unpack(Path(archive), table)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
             raise _missing(table, target, str(error)) from error
         _check_hash(unpacked, table, target)
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ def read_gaf(path: Path) -> AnnotationRows:
     objects: dict[tuple[str, ...], int] = {}
     columns: list[tuple[int, str, str, str, int]] = []
     for number, line in enumerate(text.split("\n"), 1):
-        if not line or line.startswith("!"):
+        if not line.strip() or line.startswith("!"):
             continue
         fields = line.rstrip("\r").split("\t")
         if len(fields) < COLUMNS:
@@ -44,7 +44,7 @@ def read_gaf(path: Path) -> AnnotationRows:
 
 
 def _date(text: str, path: Path, number: int) -> int:
-    if len(text) == 8 and text.isdigit():
+    if len(text) == 8 and text.isascii() and text.isdigit():
         return int(text)
     if not text:
         return 0

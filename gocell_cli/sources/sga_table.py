@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -54,7 +55,7 @@ def _header_fault(header: list[str], columns: Sequence[str]) -> str:
 
 def _locate(error: Exception, data: bytes, path: Path, columns: int) -> InvalidInput:
     """Find the line that pyarrow stumbled over: the slow way, since it runs once, before giving up."""
-    for number, line in enumerate(decode(data, path).split("\n"), 1):
+    for number, line in enumerate(re.split("\r\n?|\n", decode(data, path)), 1):
         found = line.count("\t") + 1
         if found != columns:
             return InvalidInput.at(path, number, f"{found} tab-separated columns where {columns} are expected")
@@ -77,8 +78,8 @@ def parse_numbers(column: pa.ChunkedArray, path: Path, name: str) -> Float64[np.
 def _bad_number(text: pa.ChunkedArray, path: Path, name: str) -> InvalidInput:
     for row, value in enumerate(text.to_pylist()):
         try:
-            finite = value is None or math.isfinite(float(value))
-        except ValueError:
+            finite = value is None or math.isfinite(pc.cast(pa.scalar(value), pa.float64()).as_py())
+        except pa.ArrowInvalid:
             finite = False
         if not finite:
             return InvalidInput.at(path, row + FIRST_LINE, f"column {name!r} is no finite number: {value[:40]!r}")
