@@ -13,7 +13,7 @@ from gocell_cli.domain.term_filters import PRESETS
 from gocell_cli.sources import bundle
 from gocell_cli.sources.essentiality import essentiality
 from gocell_cli.storage.reader import Cache, Rows
-from gocell_cli.storage.schema import BACKENDS, Samples
+from gocell_cli.storage.schema import BACKENDS, Hierarchy, Samples
 
 with warnings.catch_warnings():  # torch_geometric compiles its pooling layers on import, as torch no longer likes
     warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is", DeprecationWarning, r"torch\.jit\.")
@@ -51,3 +51,9 @@ class ThreeGenesCache(Cache):
 @pytest.fixture
 def three_genes_cache(essentiality_cache: Path) -> ThreeGenesCache:
     return ThreeGenesCache(essentiality_cache)
+
+
+@pytest.fixture(scope="session")
+def bundled_hierarchy(essentiality_cache: Path) -> Hierarchy:
+    """The bundled GO under `true-path`: 3,793 terms."""
+    return Cache(essentiality_cache).hierarchy

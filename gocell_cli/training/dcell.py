@@ -1,0 +1,156 @@
+"""DCell, level by level: one matmul for all terms of a shape in a stratum, and a backward pass written by hand.
+
+For term t with children C(t), direct genes G(t), width d_t, and x[b, g] = 0 where sample b deletes gene g, else 1
+(Ma et al. 2018, doi:10.1038/nmeth.4627):
+
+    z_t = W_t [h_c for c in C(t); x_g for g in G(t)] + b_t
+    h_t = BatchNorm(tanh(z_t))  (norm order `tanh-bn`, the paper's)  or  tanh(BatchNorm(z_t))  (`bn-tanh`, torchcell's)
+    y_t = u_t . h_t + v_t                                            heads [B, T]; the root's is the prediction
+
+Activations are tables [neurons, samples], in the order of `stack.py`; the genes' part is in `gene_inputs.py`. In
+training, a term whose rows are all equal (no gene that it contains differs between the samples) has variance 0, and
+1/sqrt(eps) would amplify rounding 316 times a level: its deviation from the mean is taken as exactly 0, so h is beta
+(or tanh(beta)) and dz is 0. Every parameter's gradient stays exact: dz of such a term sums to 0 over the samples, and
+all that lies below it is constant too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Float
+
+from gocell_cli.errors import UsageError
+from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.batch import SampleBatch
+from gocell_cli.training.deletions import Deletions
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.gene_inputs import DeletedGenes, GeneInput, GeneValues, GeneWeights
+from gocell_cli.training.levels import LevelRun, Levels, Network
+from gocell_cli.training.stack import make_stack, term_widths
+from gocell_cli.training.stack_index import StackIndex
+from gocell_cli.training.workspace import Workspaces
+
+with train_extra():
+    import torch
+    from torch import Tensor, nn
+
+CHOICES = {
+    "norm_order": ("tanh-bn", "bn-tanh"),
+    "gene_weights": ("own", "shared"),
+    "group_by": ("stratum", "height"),
+    "width_by": ("direct", "contained"),
+}
+
+
+@dataclass(frozen=True)
+class DCellConfig:
+    """Everything that shapes the network but the hierarchy.
+
+    width_by: n_t of the width is the term's `direct` or `contained` genes; d_t = max(min_width, ceil(ratio * n_t)).
+    init_range: weights and biases are drawn from U(-init_range, init_range). alpha: weight of the other terms' losses.
+    gene_weights: every (term, gene) pair its `own` column, or besides it one `shared` direction a term for all its
+    genes: z_t += a_t * (number of t's genes deleted). group_by: which levels run at once. eps, momentum: BatchNorm's.
+    """
+
+    width_by: str = "direct"
+    min_width: int = 20
+    ratio: float = 0.3
+    norm_order: str = "tanh-bn"
+    init_range: float = 0.001
+    alpha: float = 0.3
+    gene_weights: str = "own"
+    group_by: str = "stratum"
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
+        if self.min_width < 1 or self.ratio < 0 or self.eps <= 0:
+            raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
+
+
+class DCell(nn.Module):
+    """The network of one hierarchy. Parameters are stacked tables (`stack.py`); `term_weights.py` converts them.
+
+    `reduce`, where set, adds a tensor up over all processes in place: BatchNorm then sees the global batch.
+    """
+
+    def __init__(self, hierarchy: Hierarchy, config: DCellConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or DCellConfig()
+        width = term_widths(hierarchy, config.width_by, config.min_width, config.ratio)
+        piece = max(d for d in range(1, 11) if config.min_width % d == 0)
+        self.stack = stack = make_stack(hierarchy, width, piece, config.group_by)
+        self.index = StackIndex(hierarchy, stack)
+        self.root = int(stack.order[-1])
+        self.child_weight = nn.Parameter(torch.empty(stack.child_weights))
+        self.gene_weight = nn.Parameter(torch.empty(int(stack.block_start[-1]), piece))
+        self.bias = nn.Parameter(torch.empty(stack.neurons))
+        self.norm_weight = nn.Parameter(torch.ones(stack.neurons))
+        self.norm_bias = nn.Parameter(torch.zeros(stack.neurons))
+        self.head_weight = nn.Parameter(torch.empty(stack.neurons))
+        self.head_bias = nn.Parameter(torch.empty(len(stack.order)))
+        shared = config.gene_weights == "shared"
+        self.gene_direction = nn.Parameter(torch.zeros(stack.neurons)) if shared else None
+        self.register_buffer("running_mean", torch.zeros(stack.neurons))
+        self.register_buffer("running_var", torch.ones(stack.neurons))
+        self.workspaces = Workspaces()
+        self.reduce: Callable[[Tensor], None] | None = None
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw all weights and biases from U(-init_range, init_range), padding 0; norms start at 1 and 0."""
+        reach, real, piece = self.config.init_range, self.index["real"], self.stack.piece
+        for parameter in (self.child_weight, self.gene_weight, self.bias, self.head_weight, self.head_bias):
+            parameter.uniform_(-reach, reach)
+        self.bias.mul_(real)
+        self.head_weight.mul_(real)
+        self.gene_weight.mul_(real.view(-1, piece)[self.index["block_of_piece"]])
+        reads = torch.cat([real, real.new_zeros(piece)]).view(-1, piece)[self.index["source"]].view(-1)
+        for b in self.stack.buckets:
+            weight = self.child_weight[b.weight :][: b.terms * b.out * b.inp].view(b.terms, b.out, b.inp)
+            weight.mul_(real[b.neuron :][: b.terms * b.out].view(b.terms, b.out, 1))
+            weight.mul_(reads[b.source :][: b.terms * b.inp].view(b.terms, 1, b.inp))
+
+    def forward(self, batch: SampleBatch | Deletions | Tensor) -> Float[Tensor, "samples terms"]:
+        """Return the heads of all terms, in the hierarchy's order; column `root` is the prediction.
+
+        A batch is deletions, or gene values [samples, genes] in the model's dtype (1: wild type). Raises UsageError
+        for values of another shape, and for a training batch of one sample, whose variance is not defined.
+        """
+        genes = self.gene_input(batch)
+        if self.training and genes.samples < 2 and self.reduce is None:
+            hint = "drop the last batch, or join it to another"
+            raise UsageError("BatchNorm needs at least two samples to train on", hint=hint)
+        heads: Tensor = Levels.apply(
+            LevelRun(self.network(), genes), self.child_weight, self.gene_weight, self.bias, self.norm_weight,
+            self.norm_bias, self.head_weight, self.head_bias, self.gene_direction,
+        )  # fmt: skip
+        return heads.index_select(0, self.index["term_position"]).t()
+
+    def network(self) -> Network:
+        """The parameters and settings that a run over the levels reads."""
+        return Network(
+            self.stack, self.index, self.workspaces, self.child_weight.detach(), self.norm_weight.detach(),
+            self.norm_bias.detach(), self.head_weight.detach(), self.head_bias.detach(),
+            self.get_buffer("running_mean"), self.get_buffer("running_var"), self.config.norm_order == "tanh-bn",
+            self.config.eps, self.config.momentum, self.training, self.reduce,
+        )  # fmt: skip
+
+    def gene_input(self, batch: SampleBatch | Deletions | Tensor) -> GeneInput:
+        """Return the genes' part of a batch, in its form."""
+        direction = None if self.gene_direction is None else self.gene_direction.detach()
+        weights = GeneWeights(self.gene_weight.detach(), direction, self.bias.detach(), self.index, self.stack)
+        if isinstance(batch, Tensor):
+            wanted = (len(batch), self.index.genes)
+            if batch.shape != wanted or batch.dtype != self.bias.dtype or batch.requires_grad:
+                kind = f"{tuple(batch.shape)} {batch.dtype}"
+                raise UsageError(f"gene values are {kind}, not {wanted} {self.bias.dtype} without gradient")
+            differing = torch.nonzero((batch != batch[:1]).any(0))[:, 0]
+            return GeneValues(weights, batch, self.index.untouched(differing))
+        if isinstance(batch, SampleBatch):
+            batch = Deletions.from_batch(batch, self.index.genes)
+        return DeletedGenes(weights, self.index.plan(batch), batch.samples)

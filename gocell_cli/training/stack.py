@@ -1,0 +1,205 @@
+"""Where every weight and activation of the level-batched network lies: index arrays, made once from a Hierarchy.
+
+Terms of one group (stratum or height) share no edge. Within a group they are sorted by (width, inputs) and cut into
+buckets; all terms of a bucket are padded to one [out, inp] shape and run as one batched matmul. Neurons are rows:
+a term's `out` rows follow each other, buckets and groups too, in the order they run. All of it is counted in blocks
+of `piece` rows (10 for DCell's least width of 20), so that a gather moves a block at a time. Padding has weight 0,
+reads neurons that are 0 (the last block of all, or a child's own padding), and gets gradient 0, so it stays 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from gocell_cli.errors import LevelsError
+from gocell_cli.storage.schema import Hierarchy
+
+BUCKET_COST = 6_000
+"""What one more bucket costs, in multiply-adds a sample: its launches, at the batch sizes in use (measured)."""
+NEURON_COST = 60
+"""What one more neuron costs, in multiply-adds: its elementwise passes (tanh, BatchNorm, their gradients)."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Terms [first, first + terms) of the running order, all of one padded shape.
+
+    Neurons start at row `neuron`, weights [terms, out, inp] at `weight`, inputs [terms * inp] at row `source`.
+    """
+
+    group: int
+    first: int
+    terms: int
+    out: int
+    inp: int
+    neuron: int
+    weight: int
+    source: int
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The whole layout. `order[p]` is the hierarchy's index of the term that runs as number p.
+
+    `source[i]` is the neuron block that block i of all inputs reads: a term's children ascending, each with its
+    padding, then the block of zeros. A term-gene row r keeps its weights in pieces of `piece` neurons: piece j of row r of a term with n genes is
+    row `row_piece[r] + j * n` of the table [pieces, piece]; the pieces of neuron block q (rows
+    [q * piece, (q + 1) * piece)) are `block_start[q]:block_start[q + 1]`.
+    """
+
+    buckets: tuple[Bucket, ...]
+    piece: int
+    order: Int64[np.ndarray, " terms"]
+    width: Int64[np.ndarray, " terms"]
+    first_neuron: Int64[np.ndarray, " terms"]
+    blocks: Int64[np.ndarray, " terms"]
+    source: Int64[np.ndarray, " source_blocks"]
+    row_position: Int64[np.ndarray, " rows"]
+    row_piece: Int64[np.ndarray, " rows"]
+    block_start: Int64[np.ndarray, " neuron_blocks_plus_1"]
+
+    @property
+    def neurons(self) -> int:
+        """Rows of neurons, padding included; the block of zeros follows them."""
+        return (len(self.block_start) - 1) * self.piece
+
+    @property
+    def child_weights(self) -> int:
+        """Entries of the stacked child weights, padding included."""
+        return sum(b.terms * b.out * b.inp for b in self.buckets)
+
+    @property
+    def real_neurons(self) -> Bool[np.ndarray, " neurons"]:
+        """Which rows are neurons and not padding."""
+        real = np.zeros(self.neurons, dtype=bool)
+        for position, width in enumerate(self.width[self.order].tolist()):
+            start = int(self.first_neuron[position])
+            real[start : start + width] = True
+        return real
+
+
+def term_widths(hierarchy: Hierarchy, width_by: str, min_width: int, ratio: float) -> Int64[np.ndarray, " terms"]:
+    """Return d_t = max(min_width, ceil(ratio * n_t)), n_t direct or contained genes (Ma et al. 2018)."""
+    counts = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
+    # ceil(0.3 * 10) is 4 in floating point: the ratio is taken in exact thousandths
+    scaled = -(-counts.astype(np.int64) * round(ratio * 1000) // 1000)
+    return np.maximum(min_width, scaled)
+
+
+def running_groups(hierarchy: Hierarchy, group_by: str) -> Int64[np.ndarray, " terms"]:
+    """Return each term's group, numbered in running order (children first).
+
+    Raises LevelsError where an edge does not lead to a later group: then no group may run at once.
+    """
+    levels = (hierarchy.stratum if group_by == "stratum" else hierarchy.height).astype(np.int64)
+    groups = levels.max(initial=0) - levels if group_by == "stratum" else levels
+    broken = np.flatnonzero(groups[hierarchy.edge_child] >= groups[hierarchy.edge_parent])
+    if len(broken):
+        child, parent = (int(ends[broken[0]]) for ends in (hierarchy.edge_child, hierarchy.edge_parent))
+        raise LevelsError(
+            f"{len(broken)} edges do not lead to another {group_by}, the first is "
+            f"{hierarchy.term_ids[child]} -> {hierarchy.term_ids[parent]}: its terms can't run at once",
+            hint="rebuild the cache: gocell build-cache --overwrite",
+        )
+    return groups
+
+
+def cut(shapes: list[tuple[int, int, int]]) -> list[int]:
+    """Cut sorted (out, inputs, terms) shapes into runs of least cost; returns the ends of the runs.
+
+    A run costs terms * out * (inputs + NEURON_COST), out and inputs the largest of the run, plus BUCKET_COST.
+    """
+    best, last = [0.0], [0]
+    for end in range(1, len(shapes) + 1):
+        terms = out = inputs = 0
+        best.append(float("inf"))
+        last.append(end - 1)
+        for start in range(end - 1, -1, -1):
+            terms += shapes[start][2]
+            out, inputs = max(out, shapes[start][0]), max(inputs, shapes[start][1])
+            cost = best[start] + terms * out * (inputs + NEURON_COST) + BUCKET_COST
+            if cost < best[end]:
+                best[end], last[end] = cost, start
+    ends = [len(shapes)]
+    while last[ends[-1]]:
+        ends.append(last[ends[-1]])
+    return ends[::-1]
+
+
+def _runs(
+    groups: Int64[np.ndarray, " terms"], out: Int64[np.ndarray, " terms"], inputs: Int64[np.ndarray, " terms"]
+) -> tuple[Int64[np.ndarray, " terms"], list[tuple[int, int, int]]]:
+    """Return the running order, and (group, first, stop) of each bucket in it."""
+    order = np.lexsort((inputs, out, groups))
+    runs: list[tuple[int, int, int]] = []
+    bounds = np.searchsorted(groups[order], np.arange(groups.max(initial=-1) + 2))
+    for group, (start, stop) in enumerate(pairwise(bounds.tolist())):
+        pairs = np.stack([out[order[start:stop]], inputs[order[start:stop]]], axis=1)
+        shapes, counts = np.unique(pairs, axis=0, return_counts=True)
+        steps = np.concatenate([[0], np.cumsum(counts)])
+        ends = cut([(int(o), int(i), int(n)) for (o, i), n in zip(shapes, counts, strict=True)])
+        runs += [(group, start + int(steps[a]), start + int(steps[b])) for a, b in pairwise([0, *ends])]
+    return order, runs
+
+
+def make_stack(hierarchy: Hierarchy, width: Int64[np.ndarray, " terms"], piece: int, group_by: str) -> Stack:
+    """Lay out the network of a hierarchy; raises LevelsError where the grouping does not hold."""
+    own = -(-width // piece) * piece
+    inputs = np.bincount(hierarchy.edge_parent, own[hierarchy.edge_child], len(width)).astype(np.int64)
+    order, runs = _runs(running_groups(hierarchy, group_by), own, inputs)
+    buckets, neuron, weight, source = [], 0, 0, 0
+    first_neuron, blocks = np.zeros(len(order), np.int64), np.zeros(len(order), np.int64)
+    for group, first, stop in runs:
+        members, terms = order[first:stop], stop - first
+        out, inp = int(own[members].max()), int(inputs[members].max())
+        buckets.append(Bucket(group, first, terms, out, inp, neuron, weight, source))
+        first_neuron[first:stop] = neuron + np.arange(terms) * out
+        blocks[first:stop] = out // piece
+        neuron, weight, source = neuron + terms * out, weight + terms * out * inp, source + terms * inp
+    position = np.argsort(order)
+    sources = np.full(source // piece, neuron // piece, dtype=np.int64)
+    rows = child_rows(hierarchy, own, position, buckets)
+    count = own[hierarchy.edge_child] // piece
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    child_block = first_neuron[position[hierarchy.edge_child]] // piece
+    sources[np.repeat(rows // piece, count) + within] = np.repeat(child_block, count) + within
+    row_position, row_piece, block_start = _gene_pieces(hierarchy, order, position, blocks)
+    return Stack(tuple(buckets), piece, order, width, first_neuron, blocks, sources, row_position, row_piece, block_start)
+
+
+def child_rows(
+    hierarchy: Hierarchy,
+    own: Int64[np.ndarray, " terms"],
+    position: Int64[np.ndarray, " terms"],
+    buckets: Sequence[Bucket],
+) -> Int64[np.ndarray, " edges"]:
+    """Return, for each edge, the input row where its child's outputs start: children of a term ascending."""
+    base = np.concatenate([b.source + np.arange(b.terms) * b.inp for b in buckets])
+    parent = position[hierarchy.edge_parent]
+    by_parent = np.lexsort((hierarchy.edge_child, parent))
+    spans = own[hierarchy.edge_child[by_parent]]
+    before = np.cumsum(spans) - spans
+    first = np.searchsorted(parent[by_parent], parent[by_parent])
+    rows = np.empty(len(parent), dtype=np.int64)
+    rows[by_parent] = base[parent[by_parent]] + before - before[first]
+    return rows
+
+
+def _gene_pieces(
+    hierarchy: Hierarchy,
+    order: Int64[np.ndarray, " terms"],
+    position: Int64[np.ndarray, " terms"],
+    blocks: Int64[np.ndarray, " terms"],
+) -> tuple[Int64[np.ndarray, " rows"], Int64[np.ndarray, " rows"], Int64[np.ndarray, " blocks"]]:
+    """Return each row's term position and first piece, and where each neuron block's pieces start."""
+    row_position = position[hierarchy.row_term]
+    counts = np.bincount(row_position, minlength=len(order)).astype(np.int64)
+    first = np.concatenate([[0], np.cumsum(counts * blocks)])
+    by_term = np.argsort(row_position, kind="stable")
+    place = np.empty_like(row_position)
+    place[by_term] = np.arange(len(by_term)) - np.repeat(np.cumsum(counts) - counts, counts)
+    sizes = np.repeat(counts, blocks)
+    return row_position, first[row_position] + place, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

@@ -1,0 +1,83 @@
+"""DCell as the paper draws it: a Linear, a BatchNorm and a head per term, run in a plain loop.
+
+Shares nothing with gocell_cli.training.dcell but the hierarchy it is given. It is also the benchmarks' peer, so
+it is honest: a term reads the slice of its own genes and the outputs of its own children, nothing more.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gocell_cli.storage.schema import Hierarchy
+
+
+class Subsystem(nn.Module):
+    """One term: Linear over its children's outputs and its genes, BatchNorm, tanh, and a linear head."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, width)
+        self.norm = nn.BatchNorm1d(width)
+        self.head = nn.Linear(width, 1)
+
+
+class OracleDCell(nn.Module):
+    """The per-term network; `forward` takes x [B, genes] (1 present, 0 deleted) and returns heads [B, terms]."""
+
+    def __init__(
+        self, hierarchy: Hierarchy, widths: list[int], norm_order: str = "tanh-bn", gene_weights: str = "own"
+    ) -> None:
+        super().__init__()
+        self.norm_order = norm_order
+        terms = len(hierarchy.term_ids)
+        self.child_terms: list[list[int]] = [[] for _ in range(terms)]
+        self.genes: list[list[int]] = [[] for _ in range(terms)]
+        for child, parent in zip(hierarchy.edge_child.tolist(), hierarchy.edge_parent.tolist(), strict=True):
+            self.child_terms[parent].append(child)
+        for term, gene in zip(hierarchy.row_term.tolist(), hierarchy.row_gene.tolist(), strict=True):
+            self.genes[term].append(gene)
+        self.gene_counts = [len(genes) for genes in self.genes]
+        self.gene_index = torch.tensor([gene for genes in self.genes for gene in genes])
+        self.order = sorted(range(terms), key=lambda t: -int(hierarchy.stratum[t]))
+        self.root = int(np.flatnonzero(hierarchy.stratum == 0)[0])
+        self.subsystems = nn.ModuleList(
+            Subsystem(sum(widths[c] for c in self.child_terms[t]) + len(self.genes[t]), widths[t]) for t in range(terms)
+        )
+        self.shared = gene_weights == "shared"
+        if self.shared:
+            self.directions = nn.ParameterList(torch.zeros(width) for width in widths)
+
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """Activation [B, width] of every term."""
+        h: list[Tensor] = [x] * len(self.order)
+        states = x.index_select(1, self.gene_index).split(self.gene_counts, 1)
+        for t in self.order:
+            block = self.subsystems[t]
+            inputs = [h[c] for c in self.child_terms[t]]
+            if self.genes[t]:
+                inputs.append(states[t])
+            z = block.linear(torch.cat(inputs, 1) if len(inputs) > 1 else inputs[0])
+            if self.shared and self.genes[t]:
+                z = z + (1 - states[t]).sum(1, keepdim=True) * self.directions[t]
+            h[t] = block.norm(torch.tanh(z)) if self.norm_order == "tanh-bn" else torch.tanh(block.norm(z))
+        return h
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([block.head(h) for block, h in zip(self.subsystems, self.hidden(x), strict=True)], 1)
+
+
+def oracle_loss(heads: Tensor, target: Tensor, root: int, alpha: float) -> Tensor:
+    """MSE of the root plus alpha times the sum of every other term's MSE (Ma et al. 2018)."""
+    total = ((heads[:, root] - target) ** 2).mean()
+    for term in range(heads.shape[1]):
+        if term != root:
+            total = total + alpha * ((heads[:, term] - target) ** 2).mean()
+    return total
+
+
+def gene_table(samples: list[tuple[int, ...]], genes: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """x [B, genes]: 0 where a sample deletes the gene, else 1."""
+    x = torch.ones(len(samples), genes, dtype=dtype)
+    for sample, deleted in enumerate(samples):
+        x[sample, list(deleted)] = 0.0
+    return x

@@ -1,0 +1,184 @@
+"""Random small hierarchies, and the comparison of the stacked network with the per-term oracle."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.dcell import DCell, DCellConfig
+from gocell_cli.training.deletions import Deletions
+from gocell_cli.training.loss import DCellLoss
+from gocell_cli.training.stack import term_widths
+from gocell_cli.training.term_weights import TermWeights
+from tests.reference.dcell import OracleDCell, oracle_loss
+
+Genotypes = list[tuple[int, ...]]
+
+
+def make_network(edges: list[tuple[int, int]], rows: list[tuple[int, int]], terms: int, genes: int) -> Hierarchy:
+    """A Hierarchy of (child, parent) edges and (term, gene) rows; term 0 is the root, parents before children."""
+    stratum, height = np.zeros(terms, np.int32), np.zeros(terms, np.int32)
+    contains = [{gene for term, gene in rows if term == t} for t in range(terms)]
+    for child, parent in sorted(edges):
+        stratum[child] = max(stratum[child], stratum[parent] + 1)
+    for child, parent in sorted(edges, reverse=True):
+        height[parent] = max(height[parent], height[child] + 1)
+        contains[parent] |= contains[child]
+    edges, rows = sorted(set(edges)), sorted(set(rows))
+    row_term, row_gene = (np.array([r[i] for r in rows], dtype=np.int32) for i in (0, 1))
+    by_gene = np.lexsort((row_term, row_gene)).astype(np.int32)
+    counts = np.bincount(row_gene, minlength=genes)
+    names = tuple(f"GO:{t:07d}" for t in range(terms))
+    return Hierarchy(
+        term_ids=names, term_names=names, term_namespaces=names,
+        go_level=stratum, go_depth=stratum, stratum=stratum, height=height, level=stratum,
+        direct_genes=np.bincount(row_term, minlength=terms).astype(np.int32),
+        contained_genes=np.array([len(c) for c in contains], dtype=np.int32),
+        gene_names=tuple(f"Y{g:03d}" for g in range(genes)), gene_standard=("",) * genes, gene_aliases=((),) * genes,
+        edge_child=np.array([c for c, _ in edges], dtype=np.int32),
+        edge_parent=np.array([p for _, p in edges], dtype=np.int32),
+        row_term=row_term, row_gene=row_gene,
+        gene_ptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), gene_rows=by_gene,
+        level_by="stratum", level_direction="root_down",
+    )  # fmt: skip
+
+
+def random_network(seed: int, terms: int = 9, genes: int = 12) -> Hierarchy:
+    """Every term has a parent and a direct gene; the last gene belongs to no term."""
+    rng = np.random.default_rng(seed)
+    edges = [(t, int(p)) for t in range(1, terms) for p in rng.choice(t, min(t, int(rng.integers(1, 4))), replace=False)]
+    rows = [(t, int(g)) for t in range(terms) for g in rng.choice(genes - 1, int(rng.integers(1, 6)), replace=False)]
+    return make_network(edges, rows, terms, genes)
+
+
+def random_genotypes(seed: int, samples: int, genes: int, most: int = 4) -> Genotypes:
+    """Distinct-ish sets of 0 to `most` genes, after one single deletion of every gene."""
+    rng = np.random.default_rng(seed)
+    singles: Genotypes = [(g,) for g in range(genes)]
+    return singles + [tuple(sorted(rng.choice(genes, int(rng.integers(0, most + 1)), replace=False).tolist())) for _ in range(samples)]
+
+
+def deletions(genotypes: Genotypes, genes: int) -> Deletions:
+    """The genotypes as the model reads them."""
+    ptr = torch.tensor([0, *np.cumsum([len(g) for g in genotypes]).tolist()])
+    return Deletions.of(ptr, torch.tensor([g for sample in genotypes for g in sample], dtype=torch.int64), genes)
+
+
+@dataclass
+class Pass:
+    """What one step of either network gives, per term."""
+
+    heads: Tensor
+    loss: Tensor
+    gradients: dict[str, Tensor]
+    statistics: dict[str, Tensor]
+
+
+def oracle_of(hierarchy: Hierarchy, config: DCellConfig) -> OracleDCell:
+    """The per-term network of a config."""
+    widths = term_widths(hierarchy, config.width_by, config.min_width, config.ratio).tolist()
+    return OracleDCell(hierarchy, widths, config.norm_order, config.gene_weights).double()
+
+
+def pair(hierarchy: Hierarchy, config: DCellConfig, seed: int = 0) -> tuple[DCell, OracleDCell]:
+    """A stacked network with random norms and directions too, and an oracle that got its weights term by term."""
+    torch.manual_seed(seed)
+    model = DCell(hierarchy, config).double()
+    with torch.no_grad():
+        real = model.index["real"]
+        model.norm_weight.copy_((0.5 + torch.rand_like(model.norm_weight)).where(real, 1.0))
+        model.norm_bias.copy_(torch.randn_like(model.norm_bias) * 0.3 * real)
+        model.running_mean.copy_(torch.randn_like(model.norm_bias) * 0.1 * real)
+        model.running_var.copy_((0.5 + torch.rand_like(model.norm_weight)).where(real, 1.0))
+        if model.gene_direction is not None:
+            model.gene_direction.copy_(torch.randn_like(model.norm_bias) * 0.3 * real)
+    oracle = oracle_of(hierarchy, config)
+    oracle.load_state_dict(to_oracle(model, hierarchy), strict=True)
+    return model, oracle
+
+
+def to_oracle(model: DCell, hierarchy: Hierarchy) -> dict[str, Tensor]:
+    """Per-term weights under the oracle's names."""
+    state = TermWeights(model, hierarchy).split(model.state_dict())
+    number = {name: index for index, name in enumerate(hierarchy.term_ids)}
+    named = {}
+    for key, tensor in state.items():
+        term, part = key.split(".", 1)
+        named[f"directions.{number[term]}" if part == "gene_direction" else f"subsystems.{number[term]}.{part}"] = tensor
+        if part == "norm.weight":
+            named[f"subsystems.{number[term]}.norm.num_batches_tracked"] = torch.tensor(0)
+    return named
+
+
+def run_fast(model: DCell, hierarchy: Hierarchy, batch: "Deletions | Tensor", y: Tensor) -> Pass:
+    """One step of the stacked network, its gradients split by term."""
+    weights = TermWeights(model, hierarchy)
+    model.zero_grad()
+    heads = model(batch)
+    loss = DCellLoss(model.root, alpha=model.config.alpha)(heads, y).total
+    loss.backward()
+    grads = weights.split({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    return Pass(heads.detach(), loss.detach(), grads, statistics(weights.split(model.state_dict())))
+
+
+def statistics(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in state.items() if "running" in name}
+
+
+def run_oracle(oracle: OracleDCell, hierarchy: Hierarchy, x: Tensor, y: Tensor, alpha: float) -> Pass:
+    """One step of the oracle, under the same names."""
+    oracle.zero_grad()
+    heads = oracle(x)
+    loss = oracle_loss(heads, y, oracle.root, alpha)
+    loss.backward()
+
+    def name(key: str) -> str:
+        kind, number, *part = key.split(".", 2)
+        return f"{hierarchy.term_ids[int(number)]}.{part[0] if part else 'gene_direction'}"
+
+    grads = {name(key): torch.zeros_like(p) if p.grad is None else p.grad for key, p in oracle.named_parameters()}
+    buffers = {name(k): b.clone() for k, b in oracle.named_buffers() if "running" in k}
+    return Pass(heads.detach(), loss.detach(), grads, buffers)
+
+
+def difference(fast: Pass, slow: Pass) -> dict[str, float]:
+    """The largest difference of heads, loss, statistics and of each kind of gradient."""
+    assert fast.gradients.keys() == slow.gradients.keys()
+    assert fast.statistics.keys() == slow.statistics.keys()
+    worst = {"heads": float((fast.heads - slow.heads).abs().max()), "loss": float((fast.loss - slow.loss).abs())}
+    for found, wanted in ((fast.gradients, slow.gradients), (fast.statistics, slow.statistics)):
+        for key in wanted:
+            kind = key.split(".", 1)[1]
+            worst[kind] = max(worst.get(kind, 0.0), float((found[key] - wanted[key]).abs().max()))
+    return worst
+
+
+
+
+def plain_pair(hierarchy: Hierarchy, config: DCellConfig) -> tuple[DCell, OracleDCell]:
+    """A stacked network as it starts, and an oracle with its weights."""
+    model, oracle = DCell(hierarchy, config).double(), oracle_of(hierarchy, config)
+    oracle.load_state_dict(to_oracle(model, hierarchy), strict=True)
+    return model, oracle
+
+
+def covering_singles(hierarchy: Hierarchy) -> Genotypes:
+    """Single deletions, greedily chosen, that touch every term."""
+    contains = contained(hierarchy)
+    missing, chosen = np.ones(len(contains), dtype=bool), []
+    while missing.any():
+        best = int(contains[missing].sum(0).argmax())
+        chosen.append((best,))
+        missing &= ~contains[:, best]
+    return chosen
+
+
+def contained(hierarchy: Hierarchy) -> np.ndarray:
+    """Which genes each term contains, [terms, genes] bool."""
+    contains = np.zeros((len(hierarchy.term_ids), len(hierarchy.gene_names)), dtype=bool)
+    contains[hierarchy.row_term, hierarchy.row_gene] = True
+    for edge in np.argsort(-hierarchy.stratum[hierarchy.edge_child], kind="stable"):
+        contains[hierarchy.edge_parent[edge]] |= contains[hierarchy.edge_child[edge]]
+    return contains
