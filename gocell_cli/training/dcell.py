@@ -16,6 +16,7 @@ all that lies below it is constant too.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from jaxtyping import Float
 
@@ -34,6 +35,8 @@ with train_extra():
     import torch
     from torch import Tensor, nn
 
+Batch: TypeAlias = SampleBatch | Deletions | Tensor
+"""Deletions, as a cache's rows or as CSR columns; or values of all genes, [samples, genes]."""
 CHOICES = {
     "norm_order": ("tanh-bn", "bn-tanh"),
     "gene_weights": ("own", "shared"),
@@ -81,7 +84,7 @@ class DCell(nn.Module):
         super().__init__()
         self.config = config = config or DCellConfig()
         width = term_widths(hierarchy, config.width_by, config.min_width, config.ratio)
-        piece = max(d for d in range(1, 11) if config.min_width % d == 0)
+        piece = max(d for d in range(1, 21) if config.min_width % d == 0)
         self.stack = stack = make_stack(hierarchy, width, piece, config.group_by)
         self.index = StackIndex(hierarchy, stack)
         self.root = int(stack.order[-1])
@@ -115,17 +118,23 @@ class DCell(nn.Module):
             weight.mul_(real[b.neuron :][: b.terms * b.out].view(b.terms, b.out, 1))
             weight.mul_(reads[b.source :][: b.terms * b.inp].view(b.terms, 1, b.inp))
 
-    def forward(self, batch: SampleBatch | Deletions | Tensor) -> Float[Tensor, "samples terms"]:
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def forward(self, batch: Batch) -> Float[Tensor, "samples terms"]:
         """Return the heads of all terms, in the hierarchy's order; column `root` is the prediction.
 
         A batch is deletions, or gene values [samples, genes] in the model's dtype (1: wild type). Raises UsageError
         for values of another shape, and for a training batch of one sample, whose variance is not defined.
         """
+        if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+            raise UsageError(
+                "a CUDA graph can't hold this pass: each batch touches another number of gene weights",
+                hint="run it eagerly; a step has under a thousand launches",
+            )
         genes = self.gene_input(batch)
         if self.training and genes.samples < 2 and self.reduce is None:
             hint = "drop the last batch, or join it to another"
             raise UsageError("BatchNorm needs at least two samples to train on", hint=hint)
-        heads: Tensor = Levels.apply(
+        heads: Tensor = Levels.apply(  # type: ignore[no-untyped-call]
             LevelRun(self.network(), genes), self.child_weight, self.gene_weight, self.bias, self.norm_weight,
             self.norm_bias, self.head_weight, self.head_bias, self.gene_direction,
         )  # fmt: skip
@@ -140,7 +149,7 @@ class DCell(nn.Module):
             self.config.eps, self.config.momentum, self.training, self.reduce,
         )  # fmt: skip
 
-    def gene_input(self, batch: SampleBatch | Deletions | Tensor) -> GeneInput:
+    def gene_input(self, batch: Batch) -> GeneInput:
         """Return the genes' part of a batch, in its form."""
         direction = None if self.gene_direction is None else self.gene_direction.detach()
         weights = GeneWeights(self.gene_weight.detach(), direction, self.bias.detach(), self.index, self.stack)
@@ -149,8 +158,32 @@ class DCell(nn.Module):
             if batch.shape != wanted or batch.dtype != self.bias.dtype or batch.requires_grad:
                 kind = f"{tuple(batch.shape)} {batch.dtype}"
                 raise UsageError(f"gene values are {kind}, not {wanted} {self.bias.dtype} without gradient")
-            differing = torch.nonzero((batch != batch[:1]).any(0))[:, 0]
-            return GeneValues(weights, batch, self.index.untouched(differing))
+            return GeneValues(weights, batch)
         if isinstance(batch, SampleBatch):
             batch = Deletions.from_batch(batch, self.index.genes)
-        return DeletedGenes(weights, self.index.plan(batch), batch.samples)
+        return DeletedGenes(weights, batch)
+
+    def parameter_count(self) -> int:
+        """Trained numbers, padding not counted."""
+        stack = self.stack
+        genes = int((stack.width[stack.order][stack.row_position]).sum())
+        shared = 0 if self.gene_direction is None else int(stack.width.sum())
+        return stack.multiply_adds + genes + 4 * int(stack.width.sum()) + len(stack.order) + shared
+
+    def flops(self) -> int:
+        """Floating point operations of one sample's training step in matmuls: 2 forward, 4 backward a multiply-add.
+
+        The genes' constant is the wild type's, once a step; a deletion's columns are additions, under 1 % of this.
+        """
+        return 6 * (self.stack.multiply_adds + int(self.stack.width.sum()))
+
+    def step_bytes(self, samples: int) -> int:
+        """Bytes that a training step must move, were every operation between two levels fused into one.
+
+        A neuron writes inner and outer, reads both again and its gradient, and writes that; an input is read twice
+        and its gradient added. A parameter is read twice, its gradient written, and AdamW reads four and writes three.
+        """
+        itemsize = self.bias.element_size()
+        inputs = len(self.stack.source) * self.stack.piece
+        table = samples * (6 * self.stack.neurons + 4 * inputs)
+        return itemsize * (table + 10 * sum(p.numel() for p in self.parameters()))

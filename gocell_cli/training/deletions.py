@@ -33,7 +33,7 @@ class Deletions:
         """
         if gene_ptr.ndim != 1 or genes.ndim != 1 or len(gene_ptr) < 1 or int(gene_ptr[-1]) != len(genes):
             raise UsageError(f"gene_ptr {tuple(gene_ptr.shape)} does not end at the {len(genes)} genes given")
-        if len(genes) and not (0 <= int(genes.min()) and int(genes.max()) < total_genes):
+        if len(genes) and not (int(genes.min()) >= 0 and int(genes.max()) < total_genes):
             raise UsageError(f"a gene index lies outside the hierarchy's {total_genes} genes")
         samples = len(gene_ptr) - 1
         sample = torch.repeat_interleave(torch.arange(samples, device=genes.device), gene_ptr.diff().long())

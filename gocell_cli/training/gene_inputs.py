@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float
 
-from gocell_cli.training.deletions import GenePlan
+from gocell_cli.training.deletions import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.level_chunks import Chunk
 from gocell_cli.training.stack import Stack
@@ -51,6 +51,9 @@ class GeneInput(Protocol):
     def collect(self, dz: Tensor, chunk: Chunk) -> None:
         """Take in the gradient dz [rows, samples] of the chunk's neurons."""
 
+    def extremes(self) -> tuple[Float[Tensor, " genes"], Float[Tensor, " genes"]]:
+        """Return the least and the greatest value of each gene within the batch."""
+
     def gradients(self, dz_sum: Float[Tensor, " neurons"]) -> tuple[Tensor, Tensor | None]:
         """Return the gradients of the table and the direction; dz_sum is dz summed over samples."""
 
@@ -58,8 +61,10 @@ class GeneInput(Protocol):
 class DeletedGenes:
     """x is 1 but for the deleted genes: the wild type's constant minus a few columns (algebra 1)."""
 
-    def __init__(self, weights: GeneWeights, plan: GenePlan, samples: int) -> None:
-        self.samples, self.constant, self._weights, self._plan = samples, plan.constant, weights, plan
+    def __init__(self, weights: GeneWeights, deletions: Deletions) -> None:
+        plan = weights.index.plan(deletions)
+        self.samples, self.constant, self._weights, self._plan = deletions.samples, plan.constant, weights, plan
+        self._deletions = deletions
         self._bounds: list[int] = plan.bag_of.tolist()
         every = torch.arange(len(weights.table), device=weights.table.device)
         self._wild = weights.bias + _sum_rows(weights.table, every, weights.index["block_start"][:-1]).reshape(-1)
@@ -86,6 +91,11 @@ class DeletedGenes:
         if part.start < part.stop:
             self._gradient[part] = blocks[places]
 
+    def extremes(self) -> tuple[Float[Tensor, " genes"], Float[Tensor, " genes"]]:
+        counts = torch.bincount(self._deletions.gene, minlength=self._weights.index.genes)
+        kind = self._weights.table.dtype
+        return (counts == 0).to(kind), (counts < self.samples).to(kind)
+
     def gradients(self, dz_sum: Float[Tensor, " neurons"]) -> tuple[Tensor, Tensor | None]:
         weights, plan = self._weights, self._plan
         total = dz_sum.view(-1, weights.piece).index_select(0, weights.index["block_of_piece"])
@@ -100,9 +110,9 @@ class DeletedGenes:
 class GeneValues:
     """x [samples, genes] of any values (expression, dosage; 1 is wild type): one dense product a term."""
 
-    def __init__(self, weights: GeneWeights, x: Float[Tensor, "samples genes"], constant: Tensor) -> None:
-        self.samples, self.constant, self._weights = len(x), constant, weights
-        self._x = x.t().contiguous()
+    def __init__(self, weights: GeneWeights, x: Float[Tensor, "samples genes"]) -> None:
+        self.samples, self._weights, self._x = len(x), weights, x.t().contiguous()
+        self.constant = weights.index.untouched(torch.nonzero((x != x[:1]).any(0))[:, 0])
         self._gradient = torch.zeros_like(weights.table)
         self._direction = None if weights.direction is None else torch.zeros_like(weights.direction)
 
@@ -136,6 +146,10 @@ class GeneValues:
             if self._direction is not None:
                 start = chunk.rows.start
                 self._direction[start + rows.start : start + rows.stop] = own @ (1 - x).sum(0)
+
+    def extremes(self) -> tuple[Float[Tensor, " genes"], Float[Tensor, " genes"]]:
+        low, high = torch.aminmax(self._x, dim=1)
+        return low, high
 
     def gradients(self, dz_sum: Float[Tensor, " neurons"]) -> tuple[Tensor, Tensor | None]:
         del dz_sum

@@ -14,7 +14,7 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.gene_inputs import GeneInput
 from gocell_cli.training.stack import Stack
 from gocell_cli.training.stack_index import StackIndex
-from gocell_cli.training.workspace import ChunkViews, Workspaces
+from gocell_cli.training.workspace import ChunkViews, WeightViews, Workspaces
 
 with train_extra():
     import torch
@@ -75,6 +75,7 @@ class LevelRun:
         self.low = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
         self.loan = net.workspaces.borrow(net.stack, genes.samples, net.beta)
         self.tables, self.source = self.loan.buffers, net.index["source"]
+        self.weights = self.tables.weights(net.child, net.head)
         self.mean, self.var, self.inv = net.running_mean, net.running_var, torch.rsqrt(net.running_var + net.eps)
         self.n = float(genes.samples)
         if net.training:
@@ -86,31 +87,34 @@ class LevelRun:
     def up(self) -> Float[Tensor, "terms samples"]:
         """Children first: fill the tables, move the running statistics, return all heads."""
         net = self.net
-        heads = torch.zeros(len(net.stack.order), self.genes.samples, dtype=net.head.dtype, device=net.head.device)
-        for views in self.tables.chunks:
-            self.genes.fill(views.inner, views.chunk)
-            self._gather(views)
-            for block in views.blocks:
-                self._matmul_add(block.z, net.child[block.weight].view(block.shape), block.x)
-            self._norm(views)
-            for run in views.runs:
-                u = net.head[run.neurons].view(run.terms, 1, run.out)
-                self._matmul_add(heads[run.heads].unsqueeze(1), u, run.h)
+        heads = torch.empty(len(net.stack.order), self.genes.samples, dtype=net.head.dtype, device=net.head.device)
+        for views, weights in zip(self.tables.chunks, self.weights, strict=True):
+            self.linear(views, weights)
+            self.norm(views)
+            for run, (u, _) in zip(views.runs, weights.runs, strict=True):
+                self._matmul(heads[run.heads].unsqueeze(1), u, run.h)
         if net.training:
             net.running_mean.lerp_(self.mean, net.momentum)
             net.running_var.lerp_(self.var * (self.n / (self.n - 1)), net.momentum)
         return heads.add_(net.head_bias[:, None])
+
+    def linear(self, views: ChunkViews, weights: WeightViews) -> None:
+        """Fill the chunk's `inner` with z, or tanh(z) where BatchNorm comes after it."""
+        self.genes.fill(views.inner, views.chunk)
+        self._gather(views)
+        for block, (weight, _) in zip(views.blocks, weights.blocks, strict=True):
+            self._matmul_add(block.z, weight, block.x)
+        if self.net.tanh_first:
+            views.inner.tanh_()
 
     def _gather(self, views: ChunkViews) -> None:
         """The outputs of all children of the chunk's terms: [sources, samples], in scratch memory."""
         if views.blocks:
             torch.index_select(self.tables.outer_blocks, 0, self.source[views.sources], out=views.inputs)
 
-    def _norm(self, views: ChunkViews) -> None:
-        """h = gamma (a - mean) / sqrt(var + eps) + beta with a = tanh(z), or the tanh after it."""
+    def norm(self, views: ChunkViews) -> None:
+        """H = gamma (a - mean) / sqrt(var + eps) + beta with a = inner, or the tanh of that."""
         net, rows, a, h = self.net, views.chunk.rows, views.inner, views.outer
-        if net.tanh_first:
-            a.tanh_()
         mean = self.mean[rows]
         if net.training:
             torch.div(self._reduced(a.sum(1)), self.n, out=mean)
@@ -127,10 +131,10 @@ class LevelRun:
         """Parents first: the gradient of every parameter, in the order that `Levels` took them."""
         net, tables = self.net, self.tables
         child, gamma, beta, head, dz_sum = map(torch.empty_like, (net.child, *[net.gamma] * 4))
-        for views in tables.chunks:
-            for run in views.runs:
-                torch.mul(net.head[run.neurons].view(run.terms, run.out, 1), dy[run.heads].unsqueeze(1), out=run.dh)
-        for views in reversed(tables.chunks):
+        for views, weights in zip(tables.chunks, self.weights, strict=True):
+            for run, (_, u_t) in zip(views.runs, weights.runs, strict=True):
+                torch.mul(u_t, dy[run.heads].unsqueeze(1), out=run.dh)
+        for views, weights in zip(reversed(tables.chunks), reversed(self.weights), strict=True):
             rows = views.chunk.rows
             for run in views.runs:
                 own = head[run.neurons].view(run.terms, run.out, 1)
@@ -139,10 +143,9 @@ class LevelRun:
             self.genes.collect(views.grad, views.chunk)
             torch.sum(views.grad, 1, out=dz_sum[rows])
             self._gather(views)
-            for block in views.blocks:
+            for block, (_, weight_t) in zip(views.blocks, weights.blocks, strict=True):
                 self._matmul(child[block.weight].view(block.shape), block.dz, block.x_t)
-                weight = net.child[block.weight].view(block.shape)
-                self._matmul(block.x, weight.transpose(1, 2), block.dz)
+                self._matmul(block.x, weight_t, block.dz)
             if views.blocks:
                 tables.grad_blocks.index_add_(0, self.source[views.sources], views.inputs)
         table, direction = self.genes.gradients(dz_sum)
@@ -181,14 +184,14 @@ class LevelRun:
             tanh_gradient(dh, a, grad_input=dh)
 
     def _matmul(self, out: Tensor, left: Tensor, right: Tensor) -> None:
-        """out = left @ right, batched; in autocast's precision where it is on."""
+        """Out = left @ right, batched; in autocast's precision where it is on."""
         if self.low is None:
             torch.bmm(left, right, out=out)
         else:
             out.copy_(torch.bmm(left.to(self.low), right.to(self.low)))
 
     def _matmul_add(self, out: Tensor, left: Tensor, right: Tensor) -> None:
-        """out += left @ right; the sum always in out's own precision."""
+        """Out += left @ right; the sum always in out's own precision."""
         if self.low is None:
             torch.baddbmm(out, left, right, out=out)
         else:

@@ -65,7 +65,8 @@ class DCellLoss:
         """
         if heads.ndim != 2 or target.shape != heads.shape[:1] or not len(target):
             raise UsageError(
-                f"heads are {tuple(heads.shape)} and the target {tuple(target.shape)}, not [samples, terms] and [samples]"
+                f"heads are {tuple(heads.shape)} and the target {tuple(target.shape)}, "
+                "not [samples, terms] and [samples]"
             )
         terms = self.term_losses(heads, target)
         root, others = terms[self.root], terms.sum() - terms[self.root]

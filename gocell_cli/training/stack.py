@@ -17,7 +17,7 @@ from jaxtyping import Bool, Int64
 from gocell_cli.errors import LevelsError
 from gocell_cli.storage.schema import Hierarchy
 
-BUCKET_COST = 6_000
+BUCKET_COST = 3_000
 """What one more bucket costs, in multiply-adds a sample: its launches, at the batch sizes in use (measured)."""
 NEURON_COST = 60
 """What one more neuron costs, in multiply-adds: its elementwise passes (tanh, BatchNorm, their gradients)."""
@@ -44,16 +44,20 @@ class Bucket:
 class Stack:
     """The whole layout. `order[p]` is the hierarchy's index of the term that runs as number p.
 
+    By term of the hierarchy: `width`, and `inputs`, its children's outputs. By position in the running order:
+    `first_neuron`, and `blocks`, its neuron blocks with padding.
+
     `source[i]` is the neuron block that block i of all inputs reads: a term's children ascending, each with its
-    padding, then the block of zeros. A term-gene row r keeps its weights in pieces of `piece` neurons: piece j of row r of a term with n genes is
-    row `row_piece[r] + j * n` of the table [pieces, piece]; the pieces of neuron block q (rows
-    [q * piece, (q + 1) * piece)) are `block_start[q]:block_start[q + 1]`.
+    padding, then the block of zeros. A term-gene row r keeps its weights in pieces of `piece` neurons: piece j of
+    row r of a term with n genes is row `row_piece[r] + j * n` of the table [pieces, piece]; the pieces of neuron
+    block q (rows [q * piece, (q + 1) * piece)) are `block_start[q]:block_start[q + 1]`.
     """
 
     buckets: tuple[Bucket, ...]
     piece: int
     order: Int64[np.ndarray, " terms"]
     width: Int64[np.ndarray, " terms"]
+    inputs: Int64[np.ndarray, " terms"]
     first_neuron: Int64[np.ndarray, " terms"]
     blocks: Int64[np.ndarray, " terms"]
     source: Int64[np.ndarray, " source_blocks"]
@@ -65,6 +69,11 @@ class Stack:
     def neurons(self) -> int:
         """Rows of neurons, padding included; the block of zeros follows them."""
         return (len(self.block_start) - 1) * self.piece
+
+    @property
+    def multiply_adds(self) -> int:
+        """Child weights of all terms, padding not counted: multiply-adds of one sample's forward pass."""
+        return int((self.width * self.inputs).sum())
 
     @property
     def child_weights(self) -> int:
@@ -167,7 +176,11 @@ def make_stack(hierarchy: Hierarchy, width: Int64[np.ndarray, " terms"], piece: 
     child_block = first_neuron[position[hierarchy.edge_child]] // piece
     sources[np.repeat(rows // piece, count) + within] = np.repeat(child_block, count) + within
     row_position, row_piece, block_start = _gene_pieces(hierarchy, order, position, blocks)
-    return Stack(tuple(buckets), piece, order, width, first_neuron, blocks, sources, row_position, row_piece, block_start)
+    real_inputs = np.bincount(hierarchy.edge_parent, width[hierarchy.edge_child], len(width)).astype(np.int64)
+    return Stack(
+        tuple(buckets), piece, order, width, real_inputs, first_neuron, blocks, sources,
+        row_position, row_piece, block_start,
+    )  # fmt: skip
 
 
 def child_rows(

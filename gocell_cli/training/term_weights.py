@@ -123,7 +123,9 @@ class TermWeights:
             for part, table in BY_NEURON.items():
                 if table in tables:
                     tables[table][rows] = state[f"{name}.{part}"].reshape(-1).to(tables[table])
-            tables["head_bias"][int(self._position[term])] = state[f"{name}.head.bias"].reshape(()).to(tables["head_bias"])
+            tables["head_bias"][int(self._position[term])] = (
+                state[f"{name}.head.bias"].reshape(()).to(tables["head_bias"])
+            )
         return tables
 
     def _check(self, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

@@ -19,9 +19,17 @@ KEPT = 3
 """Workspaces kept of all shapes together: that of the loop, of its last batch, and of evaluation."""
 
 
+class WeightViews:
+    """One chunk's weights, batched by term: (W, W transposed) of each block, (u, u transposed) of each run."""
+
+    def __init__(self, views: "ChunkViews", child: Tensor, head: Tensor) -> None:
+        self.blocks = [(w := child[b.weight].view(b.shape), w.transpose(1, 2)) for b in views.blocks]
+        self.runs = [(u := head[r.neurons].view(r.terms, 1, r.out), u.transpose(1, 2)) for r in views.runs]
+
+
 @dataclass(frozen=True)
 class BlockViews:
-    """A block's tables, batched by term: z and dz [terms, out, samples], x [terms, inp, samples], transposes."""
+    """A block's tables, batched by term: z and dz [terms, out, samples], x [terms, inp, samples], x transposed."""
 
     weight: slice
     shape: tuple[int, int, int]
@@ -33,7 +41,7 @@ class BlockViews:
 
 @dataclass(frozen=True)
 class RunViews:
-    """A run's tables, batched by term: u [terms, out] at `neurons`, heads at `heads`, h and dh [terms, out, samples]."""
+    """A run's tables, batched by term: h and dh [terms, out, samples]; where its neurons and heads are."""
 
     neurons: slice
     heads: slice
@@ -75,6 +83,14 @@ class Buffers:
         self.outer_blocks, self.grad_blocks, self._piece = self.outer.view(blocks), self.grad.view(blocks), stack.piece
         self._inputs = table(max(c.sources.stop - c.sources.start for c in parts))
         self.chunks = tuple(self._views(chunk) for chunk in parts)
+        self._place, self._weights = (0, 0), list[WeightViews]()
+
+    def weights(self, child: Tensor, head: Tensor) -> list[WeightViews]:
+        """Each chunk's weights, made anew only where the parameters have moved (their memory stays as they train)."""
+        place = (child.data_ptr(), head.data_ptr())
+        if place != self._place:
+            self._place, self._weights = place, [WeightViews(views, child, head) for views in self.chunks]
+        return self._weights
 
     def _views(self, chunk: Chunk) -> ChunkViews:
         z, h, dh = self.inner[chunk.rows], self.outer[chunk.rows], self.grad[chunk.rows]
@@ -83,9 +99,7 @@ class Buffers:
         for b in chunk.blocks:
             inputs = x[b.sources].view(b.terms, b.inp, samples)
             own_z, own_dz = (table[b.rows].view(b.terms, b.out, samples) for table in (z, dh))
-            blocks.append(
-                BlockViews(b.weight, (b.terms, b.out, b.inp), own_z, inputs, inputs.transpose(1, 2), own_dz)
-            )
+            blocks.append(BlockViews(b.weight, (b.terms, b.out, b.inp), own_z, inputs, inputs.transpose(1, 2), own_dz))
         runs = []
         for r in chunk.runs:
             neurons = slice(chunk.rows.start + r.rows.start, chunk.rows.start + r.rows.stop)

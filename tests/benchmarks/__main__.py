@@ -1,4 +1,4 @@
-"""`make bench [ONLY=name]`: run all benchmarks, one group (cli, build, cache), or the module of one figure.
+"""`make bench [ONLY=name]`: run all benchmarks, one group (cli, build, cache, model), or the module of one figure.
 
 Each module runs in a process of its own: a child's peak memory counts what its parent held when it started.
 """
@@ -7,7 +7,12 @@ import subprocess
 import sys
 from importlib import import_module
 
-GROUPS = {"cli": ("bench_cli",), "build": ("bench_build",), "cache": ("bench_load", "bench_cache")}
+GROUPS = {
+    "cli": ("bench_cli",),
+    "build": ("bench_build",),
+    "cache": ("bench_load", "bench_cache"),
+    "model": ("bench_model",),
+}
 
 
 def figures(module: str) -> tuple[str, ...]:

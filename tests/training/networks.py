@@ -48,7 +48,9 @@ def make_network(edges: list[tuple[int, int]], rows: list[tuple[int, int]], term
 def random_network(seed: int, terms: int = 9, genes: int = 12) -> Hierarchy:
     """Every term has a parent and a direct gene; the last gene belongs to no term."""
     rng = np.random.default_rng(seed)
-    edges = [(t, int(p)) for t in range(1, terms) for p in rng.choice(t, min(t, int(rng.integers(1, 4))), replace=False)]
+    edges = [
+        (t, int(p)) for t in range(1, terms) for p in rng.choice(t, min(t, int(rng.integers(1, 4))), replace=False)
+    ]
     rows = [(t, int(g)) for t in range(terms) for g in rng.choice(genes - 1, int(rng.integers(1, 6)), replace=False)]
     return make_network(edges, rows, terms, genes)
 
@@ -57,7 +59,9 @@ def random_genotypes(seed: int, samples: int, genes: int, most: int = 4) -> Geno
     """Distinct-ish sets of 0 to `most` genes, after one single deletion of every gene."""
     rng = np.random.default_rng(seed)
     singles: Genotypes = [(g,) for g in range(genes)]
-    return singles + [tuple(sorted(rng.choice(genes, int(rng.integers(0, most + 1)), replace=False).tolist())) for _ in range(samples)]
+    return singles + [
+        tuple(sorted(rng.choice(genes, int(rng.integers(0, most + 1)), replace=False).tolist())) for _ in range(samples)
+    ]
 
 
 def deletions(genotypes: Genotypes, genes: int) -> Deletions:
@@ -106,7 +110,9 @@ def to_oracle(model: DCell, hierarchy: Hierarchy) -> dict[str, Tensor]:
     named = {}
     for key, tensor in state.items():
         term, part = key.split(".", 1)
-        named[f"directions.{number[term]}" if part == "gene_direction" else f"subsystems.{number[term]}.{part}"] = tensor
+        named[f"directions.{number[term]}" if part == "gene_direction" else f"subsystems.{number[term]}.{part}"] = (
+            tensor
+        )
         if part == "norm.weight":
             named[f"subsystems.{number[term]}.norm.num_batches_tracked"] = torch.tensor(0)
     return named
@@ -135,7 +141,7 @@ def run_oracle(oracle: OracleDCell, hierarchy: Hierarchy, x: Tensor, y: Tensor, 
     loss.backward()
 
     def name(key: str) -> str:
-        kind, number, *part = key.split(".", 2)
+        _, number, *part = key.split(".", 2)
         return f"{hierarchy.term_ids[int(number)]}.{part[0] if part else 'gene_direction'}"
 
     grads = {name(key): torch.zeros_like(p) if p.grad is None else p.grad for key, p in oracle.named_parameters()}
@@ -153,8 +159,6 @@ def difference(fast: Pass, slow: Pass) -> dict[str, float]:
             kind = key.split(".", 1)[1]
             worst[kind] = max(worst.get(kind, 0.0), float((found[key] - wanted[key]).abs().max()))
     return worst
-
-
 
 
 def plain_pair(hierarchy: Hierarchy, config: DCellConfig) -> tuple[DCell, OracleDCell]:

@@ -18,7 +18,9 @@ from tests.training import networks as nets
 SMALL = DCellConfig(min_width=2, init_range=0.5)
 
 
-def compare(hierarchy: Hierarchy, config: DCellConfig, genotypes: nets.Genotypes, *, training: bool, seed: int = 0) -> dict[str, float]:
+def compare(
+    hierarchy: Hierarchy, config: DCellConfig, genotypes: nets.Genotypes, *, training: bool, seed: int = 0
+) -> dict[str, float]:
     model, oracle = nets.pair(hierarchy, config, seed)
     genes = len(hierarchy.gene_names)
     y = torch.from_numpy(np.random.default_rng(seed).normal(size=len(genotypes)))
@@ -88,7 +90,9 @@ def test_deletions_and_their_gene_values_agree() -> None:
     assert max(nets.difference(one, other).values()) < 1e-12
 
 
-def bundled_pass(hierarchy: Hierarchy, config: DCellConfig, genotypes: nets.Genotypes, order: np.ndarray) -> tuple[nets.Pass, nets.Pass]:
+def bundled_pass(
+    hierarchy: Hierarchy, config: DCellConfig, genotypes: nets.Genotypes, order: np.ndarray
+) -> tuple[nets.Pass, nets.Pass]:
     torch.manual_seed(0)
     model, oracle = nets.plain_pair(hierarchy, config)
     y = torch.from_numpy(np.random.default_rng(0).normal(size=len(genotypes)))[order]
@@ -102,7 +106,9 @@ def bundled_pass(hierarchy: Hierarchy, config: DCellConfig, genotypes: nets.Geno
 def test_bundled_hierarchy_equals_oracle(bundled_hierarchy: Hierarchy, norm_order: str) -> None:
     """Weights U(-0.001, 0.001), and single deletions that touch every term: no variance is zero."""
     genotypes = nets.covering_singles(bundled_hierarchy)
-    fast, slow = bundled_pass(bundled_hierarchy, DCellConfig(norm_order=norm_order), genotypes, np.arange(len(genotypes)))
+    fast, slow = bundled_pass(
+        bundled_hierarchy, DCellConfig(norm_order=norm_order), genotypes, np.arange(len(genotypes))
+    )
     worst = nets.difference(fast, slow)
     assert max(worst.values()) < 1e-10, worst
 

@@ -1,0 +1,97 @@
+"""One network, one batch size, in a process of its own: seconds of full training steps, and its peak memory.
+
+    python -m tests.benchmarks.model_step stacked|oracle PRESET BATCH [GROUPING]
+
+A step is forward, the loss of all heads, backward, and AdamW, on a new batch of triple deletions over all annotated
+genes. The oracle takes the faster of default and fused AdamW. Prints one JSON object.
+"""
+
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.dcell import DCell, DCellConfig
+from gocell_cli.training.deletions import Deletions
+from gocell_cli.training.loss import DCellLoss
+from gocell_cli.training.stack import term_widths
+from tests.benchmarks.hierarchies import bundled_hierarchy
+from tests.reference.dcell import OracleDCell
+
+THREADS = 2
+STEPS = {"stacked": {32: 60, 256: 15, 2048: 5}, "oracle": {32: 6, 256: 4, 2048: 2}}
+
+Step = Callable[[np.ndarray, torch.Tensor], None]
+
+
+def stacked_step(hierarchy: Hierarchy, config: DCellConfig) -> Step:
+    """The stacked network's training step on genotypes [samples, 3]."""
+    model = DCell(hierarchy, config)
+    loss = DCellLoss(model.root)
+    optimiser = torch.optim.AdamW(model.parameters(), fused=True)
+
+    def step(genotypes: np.ndarray, y: torch.Tensor) -> None:
+        ptr = torch.arange(0, genotypes.size + 1, genotypes.shape[1])
+        heads = model(Deletions.of(ptr, torch.from_numpy(genotypes.ravel()), len(hierarchy.gene_names)))
+        optimiser.zero_grad()
+        loss(heads, y).total.backward()
+        optimiser.step()
+
+    return step
+
+
+def oracle_step(hierarchy: Hierarchy, config: DCellConfig, *, fused: bool) -> Step:
+    """The per-term network's training step; its input is made outside any term, in one piece."""
+    widths = term_widths(hierarchy, config.width_by, config.min_width, config.ratio).tolist()
+    model = OracleDCell(hierarchy, widths)
+    optimiser = torch.optim.AdamW(model.parameters(), fused=fused)
+    loss = DCellLoss(model.root)
+
+    def step(genotypes: np.ndarray, y: torch.Tensor) -> None:
+        x = torch.ones(len(genotypes), len(hierarchy.gene_names))
+        x[torch.arange(len(genotypes))[:, None], torch.from_numpy(genotypes)] = 0
+        optimiser.zero_grad()
+        loss(model(x), y).total.backward()
+        optimiser.step()
+
+    return step
+
+
+def seconds(step: Step, hierarchy: Hierarchy, batch: int, steps: int) -> list[float]:
+    """Wall seconds of `steps` steps after one to warm up, a new batch each."""
+    rng = np.random.default_rng(0)
+    genes = np.unique(hierarchy.row_gene).astype(np.int64)
+    found = []
+    for _ in range(steps + 1):
+        genotypes, y = rng.choice(genes, (batch, 3)), torch.from_numpy(rng.normal(size=batch)).float()
+        started = time.perf_counter()
+        step(genotypes, y)
+        found.append(time.perf_counter() - started)
+    return found[1:]
+
+
+def main(kind: str, preset: str, batch: int, grouping: str = "stratum") -> None:
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    hierarchy, width_by = bundled_hierarchy(preset)
+    config = DCellConfig(width_by=width_by, group_by=grouping)
+    steps = STEPS[kind][batch]
+    if kind == "stacked":
+        times = seconds(stacked_step(hierarchy, config), hierarchy, batch, steps)
+    else:
+        runs = [
+            seconds(oracle_step(hierarchy, config, fused=fused), hierarchy, batch, steps) for fused in (True, False)
+        ]
+        times = min(runs, key=statistics.median)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": times, "peak_mb": peak}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])
