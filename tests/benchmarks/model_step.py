@@ -76,7 +76,7 @@ def seconds(step: Step, hierarchy: Hierarchy, batch: int, steps: int) -> list[fl
     return found[1:]
 
 
-def main(kind: str, preset: str, batch: int, grouping: str = "stratum") -> None:
+def main(kind: str, preset: str, batch: int, grouping: str = "height") -> None:
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     hierarchy, width_by = bundled_hierarchy(preset)
