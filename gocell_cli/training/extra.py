@@ -1,4 +1,4 @@
-"""torch and torch_geometric come with the extra `train`; here, and only here, their absence is put into words.
+"""torch and the libraries around it come with the extra `train`; here, and only here, their absence is put into words.
 
 with train_extra():
 import torch
@@ -9,7 +9,16 @@ from contextlib import contextmanager
 
 from gocell_cli.errors import ExtraMissing
 
-EXTRA = ("torch", "torch_geometric")
+EXTRA = (
+    "torch",
+    "torch_geometric",
+    "lightning_fabric",
+    "torchmetrics",
+    "safetensors",
+    "scipy",
+    "matplotlib",
+    "tensorboard",
+)
 
 
 @contextmanager

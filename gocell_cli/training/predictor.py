@@ -1,0 +1,73 @@
+"""A network in evaluation: root predictions of a cache's rows, normalised by the statistics of a split."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from gocell_cli.training.batch import CacheRows, SampleBatch
+from gocell_cli.training.dcell import DCell
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.population import set_population
+from gocell_cli.training.row_order import shuffled
+
+with train_extra():
+    import torch
+    from torch import Tensor
+
+EVALUATION_BATCH = 2048
+STATISTICS = ("running_mean", "running_var")
+
+
+def parts_of(rows: Int64[np.ndarray, " rows"], size: int) -> list[Int64[np.ndarray, " part"]]:
+    """Cut rows into batches; a last batch of one sample, whose variance is not defined, joins the one before."""
+    starts = list(range(0, len(rows), size))
+    if len(starts) > 1 and len(rows) - starts[-1] == 1:
+        starts.pop()
+    return [rows[a:b] for a, b in zip(starts, [*starts[1:], len(rows)], strict=True)]
+
+
+def batches(
+    rows: CacheRows, order: Int64[np.ndarray, " rows"], size: int, device: torch.device
+) -> Iterator[SampleBatch]:
+    """Yield the samples of `order` on a device, `size` at a time."""
+    for part in parts_of(order, size):
+        yield rows.__getitems__(part).to(device)
+
+
+def population_rows(train: Int64[np.ndarray, " train"], most: int, seed: int) -> Int64[np.ndarray, " some"]:
+    """Return the training rows that statistics between epochs are taken over: all, or `most` drawn by the seed."""
+    if len(train) <= most:
+        return train
+    return np.sort(train[shuffled(len(train), seed=seed, epoch=2**32)[:most]])
+
+
+def statistics(model: DCell) -> dict[str, Tensor]:
+    """Return copies of BatchNorm's statistics."""
+    return {name: model.get_buffer(name).clone() for name in STATISTICS}
+
+
+def put_statistics(model: DCell, saved: dict[str, Tensor]) -> None:
+    """Put statistics back."""
+    for name, tensor in saved.items():
+        model.get_buffer(name).copy_(tensor)
+
+
+def use_population(model: DCell, rows: CacheRows, train: Int64[np.ndarray, " train"]) -> None:
+    """Normalise by the statistics of the training rows from now on."""
+    device = model.bias.device
+    set_population(model, lambda: batches(rows, train, EVALUATION_BATCH, device))
+
+
+@torch.no_grad()
+def root_heads(model: DCell, rows: CacheRows, order: Int64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
+    """Return the root's head for each row of `order`, in evaluation mode; the model's mode is left as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        found = [
+            model(b)[:, model.root].double().cpu() for b in batches(rows, order, EVALUATION_BATCH, model.bias.device)
+        ]
+    finally:
+        model.train(was_training)
+    return torch.cat(found).numpy() if found else np.zeros(0)
