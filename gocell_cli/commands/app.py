@@ -12,7 +12,9 @@ import typer
 from gocell_cli.commands.build_cache import build_cache
 from gocell_cli.commands.cache import cache_app
 from gocell_cli.commands.inspect import inspect_app
+from gocell_cli.commands.predict import explain, predict
 from gocell_cli.commands.terminal import note, report_error, show, show_json
+from gocell_cli.commands.train import evaluate, train
 from gocell_cli.commands.verify_levels import verify_levels
 from gocell_cli.errors import DamagedCache, GocellError, LevelsError
 
@@ -21,6 +23,10 @@ EXITS_WITH_JSON = (LevelsError.exit_code, DamagedCache.exit_code)
 app = typer.Typer(name="gocell", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.command("verify-levels")(verify_levels)
 app.command("build-cache")(build_cache)
+app.command("train")(train)
+app.command("evaluate")(evaluate)
+app.command("predict")(predict)
+app.command("explain")(explain)
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(cache_app, name="cache")
 

@@ -1,0 +1,253 @@
+"""The loop: cache in, checkpoints and measurements out. Devices and precision are Lightning Fabric's business.
+
+Order of rows, split and first weights are functions of the seed alone, so a run that was stopped anywhere goes on to
+the same numbers: `last` holds weights, optimiser, scheduler, and the step within the epoch.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from gocell_cli.errors import UsageError
+from gocell_cli.storage.reader import Cache
+from gocell_cli.training.batch import CacheRows, SampleBatch
+from gocell_cli.training.dcell import DCell
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.labels import LabelScale, label_scale
+from gocell_cli.training.loss import DCellLoss, LossParts
+from gocell_cli.training.metrics import evaluate
+from gocell_cli.training.predictor import (
+    parts_of,
+    population_rows,
+    put_statistics,
+    root_heads,
+    statistics,
+    use_population,
+)
+from gocell_cli.training.row_order import shuffled
+from gocell_cli.training.run_config import RunConfig
+from gocell_cli.training.run_store import RunStore
+from gocell_cli.training.splits import make_split
+
+with train_extra():
+    import torch
+    from lightning_fabric import Fabric
+    from torch import Tensor
+
+LOSS_PARTS = ("total", "root", "auxiliary", "weights")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a progress bar shows after a step."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    samples_per_second: float
+    loss: float
+    validation_pearson: float | None
+
+
+@dataclass
+class Clock:
+    """Seconds spent in each kind of work during an epoch."""
+
+    load: float = 0.0
+    model: float = 0.0
+    optimiser: float = 0.0
+    metrics: float = 0.0
+    _since: float = 0.0
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._since = time.perf_counter()
+
+    def lap(self, kind: str) -> None:
+        """Give the time since the last lap to one kind of work."""
+        now = time.perf_counter()
+        setattr(self, kind, getattr(self, kind) + now - self._since)
+        self._since = now
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by kind."""
+        return {kind: round(getattr(self, kind), 4) for kind in ("load", "model", "optimiser", "metrics")}
+
+
+class Stopped(Exception):
+    """Training was asked to stop; `last` is saved."""
+
+
+class Trainer:
+    """One run: `fit` trains it, from the start or from `last`."""
+
+    def __init__(self, cache: Cache, config: RunConfig, store: RunStore) -> None:
+        self.config, self.store = config, store
+        self.rows, self.hierarchy = CacheRows(cache), cache.hierarchy
+        samples = cache.columns()
+        self.values = samples.value
+        self.split = make_split(samples, config.split, config.fractions, config.seed, len(cache.hierarchy.gene_names))
+        self.nan_labels = int(np.isnan(self.values).sum())
+        self.train_rows = self.split.train[np.isfinite(self.values[self.split.train])]
+        if len(self.train_rows) < 2:
+            raise UsageError(f"{len(self.train_rows)} training samples have a label", hint="choose another phenotype")
+        binary = cache.manifest.phenotype["kind"] == "viability"
+        logits = config.loss == "bce" or (config.loss == "auto" and binary)
+        self.scale: LabelScale = label_scale(self.values[self.train_rows], logits=logits)
+        self.fabric = Fabric(accelerator=config.device, devices=1, precision=config.precision)  # type: ignore[arg-type]
+        torch.manual_seed(config.seed)
+        width_by = cache.manifest.config["filters"]["width_by"]
+        self.model = DCell(cache.hierarchy, config.network(width_by)).to(self.fabric.device)
+        kind = "bce" if logits else "mse"
+        self.loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+        )
+        self.scheduler = self._scheduler()
+        self.history: list[dict[str, Any]] = []
+        self.epoch, self.step, self.best, self.waited = 0, 0, float("inf"), 0
+        self.sums = np.zeros(len(LOSS_PARTS))
+        self.stop_at: Callable[[], bool] = lambda: False
+        self.save_at: Callable[[], bool] = lambda: False
+
+    def _scheduler(self) -> Any:
+        schedulers, config = torch.optim.lr_scheduler, self.config
+        if config.scheduler == "plateau":
+            return schedulers.ReduceLROnPlateau(self.optimiser, factor=0.5, patience=3, min_lr=config.min_lr)
+        if config.scheduler == "cosine":
+            return schedulers.CosineAnnealingLR(self.optimiser, config.epochs, eta_min=config.min_lr)
+        return schedulers.ConstantLR(self.optimiser, factor=1.0)
+
+    def fit(self, report: Callable[[Progress], None]) -> None:
+        """Train to the last epoch, or until patience ends; checkpoints `last` each epoch and `best` as it falls.
+
+        Raises Stopped, after saving `last`, where `stop_at` says so.
+        """
+        while self.epoch < self.config.epochs:
+            clock = Clock()
+            self._epoch(report, clock)
+            if self._validate(clock):
+                break
+        self._finish()
+
+    def _epoch(self, report: Callable[[Progress], None], clock: Clock) -> None:
+        order = self.train_rows[shuffled(len(self.train_rows), seed=self.config.seed, epoch=self.epoch)]
+        parts = parts_of(order, self.config.batch_size)
+        begun, first = time.perf_counter(), self.step
+        self.model.train()
+        clock.start()
+        for part in parts[first:]:
+            losses = self._train(part, clock)
+            self.sums += len(part) * losses
+            self.step += 1
+            rate = sum(map(len, parts[first : self.step])) / (time.perf_counter() - begun)
+            pearson = self.history[-1]["validation"]["pearson"] if self.history else None
+            mean = float(self.sums[0] / sum(map(len, parts[: self.step])))
+            report(Progress(self.epoch, self.config.epochs, self.step, len(parts), rate, mean, pearson))
+            if self.save_at() or self.stop_at():
+                self.save_last()
+                if self.stop_at():
+                    raise Stopped
+            clock.lap("metrics")
+
+    def _train(self, part: Int64[np.ndarray, " part"], clock: Clock) -> np.ndarray:
+        """One step; returns the loss and its parts."""
+        batch = self.rows.__getitems__(part).to(self.fabric.device)
+        target = torch.from_numpy(self.scale.forward(batch.value.cpu().numpy())).float().to(self.fabric.device)
+        clock.lap("load")
+        losses = self._losses(batch, target)
+        self.optimiser.zero_grad()
+        self.fabric.backward(losses.total)
+        clock.lap("model")
+        if self.config.clip:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip, error_if_nonfinite=True)
+        self.optimiser.step()
+        clock.lap("optimiser")
+        return np.array([float(getattr(losses, name).detach()) for name in LOSS_PARTS])
+
+    def _losses(self, batch: SampleBatch, target: Tensor) -> LossParts:
+        with self.fabric.autocast():
+            heads = self.model(batch)
+        model = self.model
+        return self.loss(heads, target, (model.child_weight, model.gene_weight, model.head_weight))
+
+    def _validate(self, clock: Clock) -> bool:
+        """Measure the epoch, step the scheduler, save; returns whether patience is at its end."""
+        config, learning_rate = self.config, self.optimiser.param_groups[0]["lr"]
+        running = statistics(self.model)
+        if config.bn_eval == "population":
+            use_population(
+                self.model, self.rows, population_rows(self.train_rows, config.population_samples, config.seed)
+            )
+        validation = self.measure("validation")
+        clock.lap("metrics")
+        loss = validation["standardised_mse"] if validation["standardised_mse"] is not None else validation["mse"]
+        losses = dict(zip(LOSS_PARTS, (self.sums / len(self.train_rows)).tolist(), strict=True))
+        line = {"epoch": self.epoch, "learning_rate": learning_rate, "train": losses, "validation": validation}
+        self.history.append({**line, "seconds": clock.seconds()})
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, np.zeros(len(LOSS_PARTS))
+        self.scheduler.step(*([loss] if config.scheduler == "plateau" else []))
+        self.waited = 0 if loss < self.best else self.waited + 1
+        if loss < self.best:
+            self.best = loss
+            self.store.save("best", self._weights(), {"epoch": self.epoch - 1, "statistics": config.bn_eval})
+        put_statistics(self.model, running)
+        self.save_last()
+        self.store.write_metrics(self.history)
+        return bool(config.patience and self.waited >= config.patience)
+
+    def measure(self, part: str) -> dict[str, Any]:
+        """All metrics of a part of the split, by the model and the statistics in use."""
+        rows = self.split.rows(part)
+        predicted = self.scale.backward(root_heads(self.model, self.rows, rows))
+        kind = "bce" if self.scale.logits else "mse"
+        found: dict[str, Any] = evaluate(
+            predicted, self.values[rows], mean=self.scale.mean, sd=self.scale.sd, kind=kind
+        )
+        return found
+
+    def _finish(self) -> None:
+        """Give the best weights the statistics of the whole training split, and save them again."""
+        tensors, state = self.store.load("best")
+        self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict()})
+        if self.config.bn_eval == "population":
+            use_population(self.model, self.rows, self.train_rows)
+            self.store.save("best", self._weights(), {**state, "statistics": "population of the training split"})
+
+    def _weights(self) -> dict[str, Tensor]:
+        return dict(self.model.state_dict())
+
+    def save_last(self) -> None:
+        """Save everything that `resume` needs."""
+        optimiser = {
+            f"optimiser.{index}.{name}": tensor
+            for index, state in self.optimiser.state_dict()["state"].items()
+            for name, tensor in state.items()
+        }
+        state = {
+            "epoch": self.epoch, "step": self.step, "best": self.best if np.isfinite(self.best) else None,
+            "waited": self.waited, "sums": self.sums.tolist(), "history": self.history,
+            "scheduler": self.scheduler.state_dict(), "learning_rate": self.optimiser.param_groups[0]["lr"],
+        }  # fmt: skip
+        self.store.save("last", {**self._weights(), **optimiser}, state)
+
+    def resume(self) -> None:
+        """Go on from `last`; raises SourceMissing where there is none."""
+        tensors, state = self.store.load("last")
+        self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict()})
+        saved = self.optimiser.state_dict()
+        for key, tensor in tensors.items():
+            if key.startswith("optimiser."):
+                _, index, name = key.split(".")
+                saved["state"].setdefault(int(index), {})[name] = tensor
+        self.optimiser.load_state_dict(saved)
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.optimiser.param_groups[0]["lr"] = state["learning_rate"]
+        self.epoch, self.step, self.waited = state["epoch"], state["step"], state["waited"]
+        self.best = state["best"] if state["best"] is not None else float("inf")
+        self.sums, self.history = np.array(state["sums"]), state["history"]
