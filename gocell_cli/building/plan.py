@@ -18,6 +18,7 @@ from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_a
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Phenotype, merge_duplicates
 from gocell_cli.domain.ontology import Ontology
+from gocell_cli.domain.simulation import Simulation
 from gocell_cli.domain.term_filters import FilterRules, filter_terms
 from gocell_cli.domain.term_hierarchy import TermHierarchy, make_term_hierarchy
 from gocell_cli.errors import InvalidInput
@@ -74,15 +75,22 @@ def plan_build(
     ontology: Ontology,
     rows: AnnotationRows,
     genes: GeneTable,
-    dataset: Dataset,
+    dataset: Dataset | Simulation,
     options: BuildOptions,
     sha256: Mapping[str, str],
 ) -> BuildPlan:
-    """Plan a cache; raises LevelsError or InvalidInput where it cannot be built."""
+    """Plan a cache; raises LevelsError, InvalidInput or, for a simulation, UsageError where it cannot be built."""
     terms, annotations = plan_hierarchy(
-        ontology, rows, genes, options.rules, until=options.until, published=dataset.published
+        ontology,
+        rows,
+        genes,
+        options.rules,
+        until=options.until,
+        published=None if isinstance(dataset, Simulation) else dataset.published,
     )
     hierarchy = make_hierarchy(terms, genes, options.level_by)
+    if isinstance(dataset, Simulation):
+        dataset = dataset.draw(terms)
     unannotated = apply_unannotated_rule(dataset, hierarchy, keep=options.keep_unannotated)
     dataset = unannotated.dataset
     if not len(dataset.measurements):
@@ -134,6 +142,7 @@ def _counts(
         },
         "ontology": {"terms": len(ontology), "dropped": dict(ontology.dropped)},
         "terms_after": dict(terms.funnel),
+        **({"simulated": dict(dataset.shares)} if dataset.shares else {}),
     }
 
 
@@ -165,7 +174,7 @@ def make_config(
         "level_by": options.level_by,
         "backends": list(options.backends),
         "shard_size": options.shard_size,
-        "seed": None,
+        "seed": int(dataset_options["seed"]) if "seed" in dataset_options else None,
     }
 
 

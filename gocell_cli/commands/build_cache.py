@@ -26,6 +26,12 @@ def build_cache(
     raw: opt.Raw = None,
     phenotype: opt.PhenotypeOption = None,
     order: opt.OrderOption = Order.ALL,
+    samples: opt.Samples = None,
+    deletions: opt.Deletions = None,
+    seed: opt.Seed = None,
+    epistasis: opt.Epistasis = None,
+    noise: opt.Noise = None,
+    panel: opt.Panel = None,
     preset: opt.PresetOption = Preset.TRUE_PATH,
     relations: opt.Relations = None,
     min_genes: opt.MinGenes = None,
@@ -56,13 +62,18 @@ def build_cache(
     started = time.perf_counter()
     chosen_root = data_root(root)
     kind = phenotype or DEFAULT_PHENOTYPE[dataset]
-    choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline)
+    simulated = {"samples": samples, "deletions": deletions, "seed": seed, "epistasis": epistasis, "noise": noise}
+    simulated = {"panel": panel, **simulated}
+    choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline, simulated)
     options = _options(preset, relations, min_genes, width_by, level_by, until, unannotated, backend, shard_size)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
     plan = _plan(obo, gaf, options, choice)
     target = out if out is not None else default_out(chosen_root, dataset.value, kind, plan.fingerprint)
     result = _build(plan, target, mode, chosen_root)
-    summary = _summary(result, plan, time.perf_counter() - started)
+    _show(_summary(result, plan, time.perf_counter() - started), result, plan, json=json)
+
+
+def _show(summary: dict[str, Any], result: "BuildResult", plan: "BuildPlan", *, json: bool) -> None:
     if json:
         show_json(summary)
     else:

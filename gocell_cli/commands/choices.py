@@ -35,6 +35,7 @@ class DatasetName(StrEnum):
 
     KUZMIN2018 = "kuzmin2018"
     ESSENTIALITY = "essentiality"
+    SIMULATED = "simulated"
 
 
 class Order(StrEnum):

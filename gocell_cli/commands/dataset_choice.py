@@ -1,8 +1,9 @@
 """The data set that `--dataset`, `--phenotype`, `--order` and `--raw` choose, checked before anything is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gocell_cli.commands.choices import DatasetName, Order
 from gocell_cli.errors import SourceMissing, UsageError
@@ -10,8 +11,13 @@ from gocell_cli.errors import SourceMissing, UsageError
 if TYPE_CHECKING:
     from gocell_cli.domain.genes import GeneTable
     from gocell_cli.domain.genotype import Dataset
+    from gocell_cli.domain.simulation import Simulation
 
-DEFAULT_PHENOTYPE = {DatasetName.KUZMIN2018: "tau", DatasetName.ESSENTIALITY: "viability"}
+DEFAULT_PHENOTYPE = {
+    DatasetName.KUZMIN2018: "tau",
+    DatasetName.ESSENTIALITY: "viability",
+    DatasetName.SIMULATED: "simulated",
+}
 
 
 @dataclass(frozen=True)
@@ -24,9 +30,13 @@ class DatasetChoice:
     raw: Path | None
     root: Path
     offline: bool
+    simulated: Mapping[str, int | float | None]
 
     def check(self) -> None:
         """Raise UsageError for a phenotype, order or file that the data set does not take."""
+        given = [name for name, value in self.simulated.items() if value is not None]
+        if given and self.name is not DatasetName.SIMULATED:
+            raise UsageError(f"--{given[0]} is for simulated data", hint="--dataset simulated")
         if self.name is DatasetName.KUZMIN2018:
             from gocell_cli.sources.kuzmin2018 import choose_rows
 
@@ -39,9 +49,16 @@ class DatasetChoice:
             )
         if self.raw is not None or self.order is not Order.ALL:
             raise UsageError(f"{self.name.value} takes neither --raw nor --order", hint="leave them out")
+        if self.name is DatasetName.SIMULATED:
+            self._simulation().check()
 
-    def read(self, genes: "GeneTable") -> "Dataset":
-        """Read the data set; raises SourceMissing where its table is not to be had."""
+    def read(self, genes: "GeneTable") -> "Dataset | Simulation":
+        """Read the data set; raises SourceMissing where its table is not to be had.
+
+        A simulation is not read: it is drawn once the hierarchy is known.
+        """
+        if self.name is DatasetName.SIMULATED:
+            return self._simulation()
         if self.name is DatasetName.KUZMIN2018:
             from gocell_cli.sources.kuzmin2018 import read_kuzmin2018
 
@@ -51,6 +68,12 @@ class DatasetChoice:
         from gocell_cli.sources.releases import bundled_hash
 
         return essentiality(genes, load_essential(), {"essential": bundled_hash("essential")})
+
+    def _simulation(self) -> "Simulation":
+        from gocell_cli.domain.simulation import Simulation
+
+        given: dict[str, Any] = {name: value for name, value in self.simulated.items() if value is not None}
+        return Simulation(**given)
 
     def _table(self) -> Path:
         from gocell_cli.sources.catalog import KUZMIN2018

@@ -41,6 +41,14 @@ PhenotypeOption = Annotated[
     str | None, typer.Option(help="kuzmin2018: tau (default), epsilon or fitness; essentiality: viability.")
 ]
 OrderOption = Annotated[Order, typer.Option(help="Which combined mutants of kuzmin2018 are used.")]
+Samples = Annotated[int | None, typer.Option(min=1, help="Simulated: genotypes to draw; default 100000.")]
+Deletions = Annotated[int | None, typer.Option(min=1, help="Simulated: deleted genes of each; default 3.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Simulated: of genotypes, teacher and noise; default 0.")]
+Epistasis = Annotated[
+    float | None, typer.Option(help="Simulated: share of variance that no additive model explains; default 0.5.")
+]
+Noise = Annotated[float | None, typer.Option(help="Simulated: share of variance that is noise; default 0.1.")]
+Panel = Annotated[int | None, typer.Option(min=1, help="Simulated: genes that are ever deleted; default 1400.")]
 MinGenes = Annotated[int | None, typer.Option(min=1, help="Fewest contained genes of a term; default: the preset's.")]
 Width = Annotated[WidthBy | None, typer.Option(help="Genes that a subsystem's width counts; default: the preset's.")]
 LevelByOption = Annotated[LevelBy, typer.Option(help="What the level column of mutant_state holds.")]

@@ -60,6 +60,8 @@ def train(
         trainer = _begin(find_cache(cache, chosen_root), out, chosen_root, _config(config, settings, given))
     _fit(trainer)
     evaluation = _finish(trainer)
+    if not trainer.processes.first:
+        return
     summary = {"run": str(trainer.store.directory), **evaluation.as_json(), "record": trainer.store.record()}
     if json:
         show_json(summary)
@@ -135,14 +137,16 @@ def _resume(out: Path | None, changes: dict[str, Any], config: Path | None) -> "
 def _fit(trainer: "Trainer") -> None:
     from gocell_cli.training.trainer import Stopped
 
-    report = trainer.split.report()
-    note(f"split {report}", "train")
-    with Signals().caught() as signals, training_progress() as progress:
+    seen = trainer.processes.first
+    if seen:
+        note(f"split {trainer.split.report()}", "train")
+    with Signals().caught() as signals, training_progress(shown=seen) as progress:
         trainer.stop_at, trainer.save_at = signals.stop, signals.save
         try:
             trainer.fit(progress)
         except Stopped:
-            note(f"stopped; go on with: gocell train --resume --out {trainer.store.directory}", "train")
+            if seen:
+                note(f"stopped; go on with: gocell train --resume --out {trainer.store.directory}", "train")
             sys.exit(128 + (signals.stopped_by or 0))
 
 
@@ -152,7 +156,8 @@ def _finish(trainer: "Trainer") -> "Evaluation":
 
     load_best(trainer)
     evaluations = {part: evaluate_run(trainer, part) for part in ("train", "validation", "test")}
-    write_report(trainer, evaluations)
+    if trainer.processes.first:
+        write_report(trainer, evaluations)
     return evaluations["test"]
 
 

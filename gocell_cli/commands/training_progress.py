@@ -26,8 +26,11 @@ def describe(state: "Progress") -> str:
 
 
 @contextmanager
-def training_progress() -> Iterator[Callable[["Progress"], None]]:
-    """Yield what a trainer reports its steps to."""
+def training_progress(*, shown: bool = True) -> Iterator[Callable[["Progress"], None]]:
+    """Yield what a trainer reports its steps to; of several processes one is shown."""
+    if not shown:
+        yield lambda _: None
+        return
     if not sys.stderr.isatty():
         yield _lines()
         return

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, Int64
@@ -41,7 +41,10 @@ class Measurements:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set as its source gives it: measurements, names they index, and what was dropped and why."""
+    """A data set as its source gives it: measurements, names they index, and what was dropped and why.
+
+    `shares` is what a simulated data set holds by construction: shares of variance, and the ceiling noise sets.
+    """
 
     name: str
     phenotype: Phenotype
@@ -53,6 +56,7 @@ class Dataset:
     sources: Mapping[str, str]
     options: Mapping[str, str]
     published: int | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

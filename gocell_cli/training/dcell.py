@@ -14,7 +14,6 @@ training, a term whose rows are all equal (no gene that it contains differs betw
 all that lies below it is constant too.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -26,7 +25,7 @@ from gocell_cli.training.batch import SampleBatch
 from gocell_cli.training.deletions import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.gene_inputs import DeletedGenes, GeneInput, GeneValues, GeneWeights
-from gocell_cli.training.levels import LevelRun, Levels, Network
+from gocell_cli.training.levels import LevelRun, Levels, Network, Reduce
 from gocell_cli.training.stack import make_stack, term_widths
 from gocell_cli.training.stack_index import StackIndex
 from gocell_cli.training.workspace import Workspaces
@@ -78,7 +77,7 @@ class DCellConfig:
 class DCell(nn.Module):
     """The network of one hierarchy. Parameters are stacked tables (`stack.py`); `term_weights.py` converts them.
 
-    `reduce`, where set, adds a tensor up over all processes in place: BatchNorm then sees the global batch.
+    `reduce`, where set, joins a tensor over all processes: BatchNorm then sees the global batch.
     """
 
     def __init__(self, hierarchy: Hierarchy, config: DCellConfig | None = None) -> None:
@@ -101,7 +100,7 @@ class DCell(nn.Module):
         self.register_buffer("running_mean", torch.zeros(stack.neurons))
         self.register_buffer("running_var", torch.ones(stack.neurons))
         self.workspaces = Workspaces()
-        self.reduce: Callable[[Tensor], None] | None = None
+        self.reduce: Reduce | None = None
         self.reset_parameters()
 
     @torch.no_grad()

@@ -6,7 +6,7 @@ second is planned here, from index arrays alone (design of the model, algebra 1)
 
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Int64
+from jaxtyping import Int64
 
 from gocell_cli.errors import UsageError
 from gocell_cli.training.batch import SampleBatch
@@ -51,8 +51,7 @@ class GenePlan:
     """Bags of pieces: bag m takes pieces[start[m]:start[m + 1]] away from neuron block block[m] of sample[m].
 
     Bags are sorted by term position; those of the terms [p, q) are bags bag_of[p] to bag_of[q]. `deleted` is the
-    number of genes each bag's term has lost (for shared gene weights). `constant[p]`: no gene that term p contains
-    differs between the batch's samples, so all its rows are equal.
+    number of genes each bag's term has lost (for shared gene weights).
     """
 
     pieces: Int64[Tensor, " pieces"]
@@ -61,7 +60,6 @@ class GenePlan:
     sample: Int64[Tensor, " bags"]
     deleted: Int64[Tensor, " bags"]
     bag_of: Int64[Tensor, " terms_plus_1"]
-    constant: Bool[Tensor, " terms"]
 
 
 def ranges(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

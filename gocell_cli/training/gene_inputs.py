@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from gocell_cli.training.deletions import Deletions
 from gocell_cli.training.extra import train_extra
@@ -43,7 +43,6 @@ class GeneInput(Protocol):
     """Fills z with the genes' part, and turns dz into the gradients of the weights that made it."""
 
     samples: int
-    constant: Bool[Tensor, " terms"]
 
     def fill(self, z: Tensor, chunk: Chunk) -> None:
         """Write bias and genes' part of the chunk's neurons into z [rows, samples]."""
@@ -63,7 +62,7 @@ class DeletedGenes:
 
     def __init__(self, weights: GeneWeights, deletions: Deletions) -> None:
         plan = weights.index.plan(deletions)
-        self.samples, self.constant, self._weights, self._plan = deletions.samples, plan.constant, weights, plan
+        self.samples, self._weights, self._plan = deletions.samples, weights, plan
         self._deletions = deletions
         self._bounds: list[int] = plan.bag_of.tolist()
         every = torch.arange(len(weights.table), device=weights.table.device)
@@ -112,7 +111,6 @@ class GeneValues:
 
     def __init__(self, weights: GeneWeights, x: Float[Tensor, "samples genes"]) -> None:
         self.samples, self._weights, self._x = len(x), weights, x.t().contiguous()
-        self.constant = weights.index.untouched(torch.nonzero((x != x[:1]).any(0))[:, 0])
         self._gradient = torch.zeros_like(weights.table)
         self._direction = None if weights.direction is None else torch.zeros_like(weights.direction)
 

@@ -6,9 +6,9 @@ Notation of dcell.py; `inner` is what BatchNorm takes in (tanh(z), or z), `outer
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.gene_inputs import GeneInput
@@ -23,6 +23,10 @@ with train_extra():
 
     batch_norm_gradient = torch.ops.aten.native_batch_norm_backward
     tanh_gradient = torch.ops.aten.tanh_backward.grad_input
+
+
+Reduce: TypeAlias = Callable[[Tensor, str], None]
+"""Joins a tensor over all processes in place: its `sum`, `min` or `max`."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Network:
     eps: float
     momentum: float
     training: bool
-    reduce: Callable[[Tensor], None] | None
+    reduce: Reduce | None
 
 
 class Levels(torch.autograd.Function):
@@ -73,16 +77,20 @@ class LevelRun:
         self.net, self.genes = net, genes
         kind = net.child.device.type
         self.low = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-        self.loan = net.workspaces.borrow(net.stack, genes.samples, net.beta)
+        most = torch.tensor(genes.samples)
+        if net.training and net.reduce:
+            net.reduce(most, "max")
+        self.loan = net.workspaces.borrow(net.stack, genes.samples, net.beta, int(most))
         self.tables, self.source = self.loan.buffers, net.index["source"]
         self.weights = self.tables.weights(net.child, net.head)
         self.mean, self.var, self.inv = net.running_mean, net.running_var, torch.rsqrt(net.running_var + net.eps)
         self.n = float(genes.samples)
         if net.training:
             self.mean, self.var = torch.zeros_like(self.mean), torch.zeros_like(self.var)
-            self.varies = (~genes.constant)[net.index["term_of_neuron"]].to(self.mean.dtype)
+            constant = net.index.untouched(varying_genes(genes, net.reduce))
+            self.varies = (~constant)[net.index["term_of_neuron"]].to(self.mean.dtype)
             if net.reduce:
-                self.n = float(self._reduced(self.mean.new_tensor(self.n)))
+                self.n = float(self._reduced(torch.tensor(self.n, dtype=torch.float64)))
 
     def up(self) -> Float[Tensor, "terms samples"]:
         """Children first: fill the tables, move the running statistics, return all heads."""
@@ -200,5 +208,14 @@ class LevelRun:
     def _reduced(self, tensor: Tensor) -> Tensor:
         """The tensor summed over all processes, where there are several."""
         if self.net.reduce:
-            self.net.reduce(tensor)
+            self.net.reduce(tensor, "sum")
         return tensor
+
+
+def varying_genes(genes: GeneInput, reduce: Reduce | None) -> Int64[Tensor, " some_genes"]:
+    """Return the genes whose value differs between samples, of all processes."""
+    low, high = genes.extremes()
+    if reduce:
+        reduce(low, "min")
+        reduce(high, "max")
+    return torch.nonzero(low < high)[:, 0]

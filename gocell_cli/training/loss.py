@@ -26,6 +26,16 @@ class LossParts:
     auxiliary: Float[Tensor, ""]
     weights: Float[Tensor, ""]
 
+    def shared(self, share: float, world: int, l2: float) -> "LossParts":
+        """Return one process's part of the loss over all `world`: its share of the samples, 1 / world of L2.
+
+        The parts of all processes add up to the loss of the whole batch.
+        """
+        samples = (self.total - l2 * self.weights) * share
+        return LossParts(
+            samples + l2 * self.weights / world, self.root * share, self.auxiliary * share, self.weights / world
+        )
+
 
 @dataclass(frozen=True)
 class DCellLoss:

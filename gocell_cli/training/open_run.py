@@ -12,7 +12,6 @@ from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.baselines import Genotypes, baselines
 from gocell_cli.training.metrics import evaluate
-from gocell_cli.training.predictor import root_heads
 from gocell_cli.training.run_config import RunConfig, read_config
 from gocell_cli.training.run_store import CONFIG, RunStore
 from gocell_cli.training.splits import PARTS
@@ -24,6 +23,8 @@ def begin_run(store: RunStore, cache: Cache, config: RunConfig) -> Trainer:
     if store.exists():
         raise UsageError(f"{store.directory}: a run is here already", hint="--resume goes on with it; or another --out")
     trainer = Trainer(cache, config, store)
+    trainer.processes.barrier()  # each has seen that the place is free
+    store.writable = trainer.processes.first
     store.write_text(CONFIG, config.to_toml())
     store.write_record(
         {
@@ -50,7 +51,9 @@ def reopen(store: RunStore, cache: Path | None = None) -> Trainer:
             why=f"its fingerprint is {opened.manifest.fingerprint[:8]}, the run's {record['fingerprint'][:8]}",
             hint="pass the right one: --cache DIR",
         )
-    return Trainer(opened, read_config(store.directory / CONFIG), store)
+    trainer = Trainer(opened, read_config(store.directory / CONFIG), store)
+    store.writable = trainer.processes.first
+    return trainer
 
 
 def load_best(trainer: Trainer) -> dict[str, Any]:
@@ -91,7 +94,7 @@ def evaluate_run(trainer: Trainer, part: str) -> Evaluation:
     rows, scale = trainer.split.rows(part), trainer.scale
     true = trainer.values[rows]
     fitted = baselines(*(_genotypes(trainer, r) for r in (trainer.train_rows, trainer.split.validation, rows)))
-    predicted = scale.backward(root_heads(trainer.model, trainer.rows, rows))
+    predicted = trainer.predict(rows)
     kind = "bce" if scale.logits else "mse"
     measured = {
         name: evaluate(values, true, mean=scale.mean, sd=scale.sd, kind=kind)

@@ -43,6 +43,22 @@ class _Moments:
             mean = self.mean + delta * (count / total)
         self.count, self.mean, self.squares = total, mean, squares
 
+    def join(self, model: DCell) -> None:
+        """Join the moments of all processes."""
+        if model.reduce is None:
+            return
+        mean = self.mean
+        total = _over_all(model, torch.tensor(float(self.count), dtype=torch.float64))
+        self.mean = _over_all(model, mean * self.count) / total
+        self.squares = _over_all(model, self.squares + self.count * (mean - self.mean).square())
+
+
+def _over_all(model: DCell, tensor: Tensor) -> Tensor:
+    """The tensor summed over all processes."""
+    if model.reduce is not None:
+        model.reduce(tensor, "sum")
+    return tensor
+
 
 def set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None:
     """Set the model's running statistics to those of all samples of `batches()`, which is called once or more.
@@ -61,12 +77,13 @@ def set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None
 
 def _set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None:
     mean, var = model.get_buffer("running_mean"), model.get_buffer("running_var")
-    constant, samples = _survey(model, batches())
+    constant, local = _survey(model, batches())
+    samples = _over_all(model, torch.tensor(local)).item()
     varies = (~constant)[model.index["term_of_neuron"]]
     row_bytes = 2 * model.stack.neurons * mean.element_size()
     kept = (
         [LevelRun(model.network(), model.gene_input(b)) for b in batches()]
-        if samples * row_bytes <= MEMORY_BYTES
+        if local * row_bytes <= MEMORY_BYTES
         else None
     )
     for group, rows in enumerate(_group_rows(model)):
@@ -78,6 +95,7 @@ def _set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> Non
                     if views.chunk.group < group:
                         run.norm(views)
             moments.add(run.tables.inner[rows])
+        moments.join(model)
         mean[rows] = moments.mean.to(mean)
         var[rows] = (moments.squares / samples).to(var).where(varies[rows], torch.inf)
         for run in kept or ():
@@ -108,4 +126,7 @@ def _survey(model: DCell, batches: Iterable[Batch]) -> tuple[Bool[Tensor, " term
         samples += genes.samples
     if low is None or high is None or not samples:
         raise UsageError("no sample to take BatchNorm's statistics from", hint="choose another split")
+    if model.reduce is not None:
+        model.reduce(low, "min")
+        model.reduce(high, "max")
     return model.index.untouched(torch.nonzero(low < high)[:, 0]), samples

@@ -19,10 +19,13 @@ EVALUATION_BATCH = 2048
 STATISTICS = ("running_mean", "running_var")
 
 
-def parts_of(rows: Int64[np.ndarray, " rows"], size: int) -> list[Int64[np.ndarray, " part"]]:
-    """Cut rows into batches; a last batch of one sample, whose variance is not defined, joins the one before."""
+def parts_of(rows: Int64[np.ndarray, " rows"], size: int, world: int = 1) -> list[Int64[np.ndarray, " part"]]:
+    """Cut rows into batches; a last batch of one sample, whose variance is not defined, joins the one before.
+
+    So does one that has no sample for each of `world` processes.
+    """
     starts = list(range(0, len(rows), size))
-    if len(starts) > 1 and len(rows) - starts[-1] == 1:
+    if len(starts) > 1 and len(rows) - starts[-1] < max(2, world):
         starts.pop()
     return [rows[a:b] for a, b in zip(starts, [*starts[1:], len(rows)], strict=True)]
 

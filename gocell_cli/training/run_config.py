@@ -17,7 +17,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "auxiliary": ("sum", "mean"),
     "scheduler": ("constant", "cosine", "plateau"),
     "bn_eval": ("population", "running"),
-    "precision": ("32-true", "bf16-mixed"),
+    "precision": ("32-true", "bf16-mixed", "64-true"),
     "device": ("auto", "cpu", "cuda"),
 }
 

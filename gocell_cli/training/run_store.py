@@ -23,10 +23,14 @@ CONFIG, RECORD, METRICS = "config.toml", "run.json", "metrics.jsonl"
 
 
 class RunStore:
-    """Reads and writes one run's directory; every file appears whole or not at all."""
+    """Reads and writes one run's directory; every file appears whole or not at all.
+
+    Of several processes one writes: where `writable` is False, nothing is.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.writable = True
 
     @property
     def figures(self) -> Path:
@@ -44,6 +48,8 @@ class RunStore:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file under a temporary name, then rename it."""
+        if not self.writable:
+            return
         self.directory.mkdir(parents=True, exist_ok=True)
         temporary = self.directory / f"{name}.tmp"
         temporary.write_text(text, "utf-8")
@@ -68,6 +74,8 @@ class RunStore:
 
     def save(self, name: str, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Write a checkpoint: tensors, and everything else as JSON in the same file's header."""
+        if not self.writable:
+            return
         self.directory.mkdir(parents=True, exist_ok=True)
         temporary, path = self.directory / f"{name}.tmp", self.directory / f"{name}.safetensors"
         plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}

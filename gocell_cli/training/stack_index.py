@@ -60,11 +60,6 @@ class StackIndex(nn.Module):
     def __getitem__(self, name: str) -> Tensor:
         return self.get_buffer(name)
 
-    def constant(self, deletions: Deletions) -> Bool[Tensor, " terms"]:
-        """Which terms contain no gene that differs between samples: deleted in some and present in others."""
-        counts = torch.bincount(deletions.gene, minlength=self.genes)
-        return self.untouched(torch.nonzero((counts > 0) & (counts < deletions.samples))[:, 0])
-
     def untouched(self, genes: Int64[Tensor, " some_genes"]) -> Bool[Tensor, " terms"]:
         """Which terms contain none of these genes."""
         ptr = self["closure_ptr"]
@@ -95,5 +90,4 @@ class StackIndex(nn.Module):
             sample=(pair % samples)[owner],
             deleted=sizes,
             bag_of=torch.searchsorted(term, torch.arange(self.terms + 1, device=key.device)),
-            constant=self.constant(deletions),
         )

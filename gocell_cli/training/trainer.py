@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache
@@ -28,6 +28,7 @@ from gocell_cli.training.predictor import (
     statistics,
     use_population,
 )
+from gocell_cli.training.processes import Processes
 from gocell_cli.training.row_order import shuffled
 from gocell_cli.training.run_config import RunConfig
 from gocell_cli.training.run_store import RunStore
@@ -35,7 +36,6 @@ from gocell_cli.training.splits import make_split
 
 with train_extra():
     import torch
-    from lightning_fabric import Fabric
     from torch import Tensor
 
 LOSS_PARTS = ("total", "root", "auxiliary", "weights")
@@ -99,10 +99,11 @@ class Trainer:
         binary = cache.manifest.phenotype["kind"] == "viability"
         logits = config.loss == "bce" or (config.loss == "auto" and binary)
         self.scale: LabelScale = label_scale(self.values[self.train_rows], logits=logits)
-        self.fabric = Fabric(accelerator=config.device, devices=1, precision=config.precision)  # type: ignore[arg-type]
+        self.processes = processes = Processes(config.device, config.precision)
         torch.manual_seed(config.seed)
         width_by = cache.manifest.config["filters"]["width_by"]
-        self.model = DCell(cache.hierarchy, config.network(width_by)).to(self.fabric.device)
+        self.model = DCell(cache.hierarchy, config.network(width_by)).to(processes.device, processes.dtype)
+        self.model.reduce = processes.reduce if processes.world > 1 else None
         kind = "bce" if logits else "mse"
         self.loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
         self.optimiser = torch.optim.AdamW(
@@ -137,32 +138,40 @@ class Trainer:
 
     def _epoch(self, report: Callable[[Progress], None], clock: Clock) -> None:
         order = self.train_rows[shuffled(len(self.train_rows), seed=self.config.seed, epoch=self.epoch)]
-        parts = parts_of(order, self.config.batch_size)
+        parts = parts_of(order, self.config.batch_size, self.processes.world)
         begun, first = time.perf_counter(), self.step
         self.model.train()
         clock.start()
         for part in parts[first:]:
             losses = self._train(part, clock)
-            self.sums += len(part) * losses
+            self.sums += len(part) * self.processes.summed(losses)
             self.step += 1
             rate = sum(map(len, parts[first : self.step])) / (time.perf_counter() - begun)
             pearson = self.history[-1]["validation"]["pearson"] if self.history else None
             mean = float(self.sums[0] / sum(map(len, parts[: self.step])))
             report(Progress(self.epoch, self.config.epochs, self.step, len(parts), rate, mean, pearson))
-            if self.save_at() or self.stop_at():
-                self.save_last()
-                if self.stop_at():
-                    raise Stopped
+            self._obey()
             clock.lap("metrics")
 
+    def _obey(self) -> None:
+        """Save, or save and stop, where any process was asked to."""
+        save, stop = self.processes.any(self.save_at()), self.processes.any(self.stop_at())
+        if save or stop:
+            self.save_last()
+        if stop:
+            raise Stopped
+
     def _train(self, part: Int64[np.ndarray, " part"], clock: Clock) -> np.ndarray:
-        """One step; returns the loss and its parts."""
-        batch = self.rows.__getitems__(part).to(self.fabric.device)
-        target = torch.from_numpy(self.scale.forward(batch.value.cpu().numpy())).float().to(self.fabric.device)
+        """One step; returns this process's part of the loss and of what it is made of."""
+        processes = self.processes
+        own = processes.share(part)
+        batch = self.rows.__getitems__(own).to(processes.device)
+        target = torch.from_numpy(self.scale.forward(batch.value.cpu().numpy())).to(processes.device, processes.dtype)
         clock.lap("load")
-        losses = self._losses(batch, target)
+        losses = self._losses(batch, target).shared(len(own) / len(part), processes.world, self.config.l2)
         self.optimiser.zero_grad()
-        self.fabric.backward(losses.total)
+        processes.fabric.backward(losses.total)
+        processes.sum_gradients(self.model.parameters())
         clock.lap("model")
         if self.config.clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip, error_if_nonfinite=True)
@@ -171,7 +180,7 @@ class Trainer:
         return np.array([float(getattr(losses, name).detach()) for name in LOSS_PARTS])
 
     def _losses(self, batch: SampleBatch, target: Tensor) -> LossParts:
-        with self.fabric.autocast():
+        with self.processes.fabric.autocast():
             heads = self.model(batch)
         model = self.model
         return self.loss(heads, target, (model.child_weight, model.gene_weight, model.head_weight))
@@ -181,9 +190,7 @@ class Trainer:
         config, learning_rate = self.config, self.optimiser.param_groups[0]["lr"]
         running = statistics(self.model)
         if config.bn_eval == "population":
-            use_population(
-                self.model, self.rows, population_rows(self.train_rows, config.population_samples, config.seed)
-            )
+            self._use_population(population_rows(self.train_rows, config.population_samples, config.seed))
         validation = self.measure("validation")
         clock.lap("metrics")
         loss = validation["standardised_mse"] if validation["standardised_mse"] is not None else validation["mse"]
@@ -201,10 +208,19 @@ class Trainer:
         self.store.write_metrics(self.history)
         return bool(config.patience and self.waited >= config.patience)
 
+    def _use_population(self, rows: Int64[np.ndarray, " rows"]) -> None:
+        use_population(self.model, self.rows, self.processes.share(rows))
+
+    def predict(self, rows: Int64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
+        """Return predictions in the phenotype's unit; every process predicts its share, and must ask."""
+        found, place = np.zeros(len(rows)), self.processes.share(np.arange(len(rows)))
+        found[place] = root_heads(self.model, self.rows, rows[place])
+        return self.scale.backward(self.processes.summed(found))
+
     def measure(self, part: str) -> dict[str, Any]:
         """All metrics of a part of the split, by the model and the statistics in use."""
         rows = self.split.rows(part)
-        predicted = self.scale.backward(root_heads(self.model, self.rows, rows))
+        predicted = self.predict(rows)
         kind = "bce" if self.scale.logits else "mse"
         found: dict[str, Any] = evaluate(
             predicted, self.values[rows], mean=self.scale.mean, sd=self.scale.sd, kind=kind
@@ -213,11 +229,13 @@ class Trainer:
 
     def _finish(self) -> None:
         """Give the best weights the statistics of the whole training split, and save them again."""
+        self.processes.barrier()  # one process wrote it
         tensors, state = self.store.load("best")
         self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict()})
         if self.config.bn_eval == "population":
-            use_population(self.model, self.rows, self.train_rows)
+            self._use_population(self.train_rows)
             self.store.save("best", self._weights(), {**state, "statistics": "population of the training split"})
+            self.processes.barrier()
 
     def _weights(self) -> dict[str, Tensor]:
         return dict(self.model.state_dict())

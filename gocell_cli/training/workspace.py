@@ -73,7 +73,9 @@ class Buffers:
     at batch 32 making them at every step took a third of it.
     """
 
-    def __init__(self, stack: Stack, samples: int, parts: tuple[Chunk, ...], like: Tensor) -> None:
+    def __init__(self, stack: Stack, samples: int, most: int, parts: tuple[Chunk, ...], like: Tensor) -> None:
+        self.most = most
+
         def table(rows: int) -> Tensor:
             return torch.empty(rows, samples, dtype=like.dtype, device=like.device)
 
@@ -124,17 +126,21 @@ class Workspaces:
     def __init__(self) -> None:
         self._kept: list[tuple[Buffers, weakref.ref[Loan]]] = []
 
-    def borrow(self, stack: Stack, samples: int, like: Tensor) -> Loan:
-        """Return buffers for `samples` in the dtype and on the device of `like`; what they hold is arbitrary."""
-        wanted = (samples, like.dtype, like.device)
+    def borrow(self, stack: Stack, samples: int, like: Tensor, most: int | None = None) -> Loan:
+        """Return buffers for `samples` in the dtype and on the device of `like`; what they hold is arbitrary.
+
+        Chunks are cut for `most` samples: several processes must cut alike, however many samples each has.
+        """
+        most = most or samples
+        wanted = (samples, most, like.dtype, like.device)
         for index, (buffers, holder) in enumerate(self._kept):
             inner = buffers.inner
-            if holder() is None and (inner.shape[1], inner.dtype, inner.device) == wanted:
+            if holder() is None and (inner.shape[1], buffers.most, inner.dtype, inner.device) == wanted:
                 del self._kept[index]
                 return self._lend(buffers)
         limit = CHUNK_BYTES if like.device.type == "cpu" else None
-        parts = chunks(stack, samples * like.element_size(), limit)
-        return self._lend(Buffers(stack, samples, parts, like))
+        parts = chunks(stack, most * like.element_size(), limit)
+        return self._lend(Buffers(stack, samples, most, parts, like))
 
     def _lend(self, buffers: Buffers) -> Loan:
         loan = Loan(buffers)

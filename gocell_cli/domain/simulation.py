@@ -1,0 +1,149 @@
+"""Simulated phenotypes: genotypes drawn over a hierarchy, growth by a teacher network, noise of a known share.
+
+    value = sqrt(1 - epistasis) additive + sqrt(epistasis) residual + noise
+
+additive is the least-squares sum of one effect a gene to the teacher's output over the whole population, residual what
+that leaves, each scaled to variance 1. So no additive model explains more than 1 - epistasis of the noiseless variance,
+and no model correlates with the values better than sqrt(1 - noise). Both shares are measured on what was drawn.
+"""
+
+from dataclasses import asdict, dataclass
+from math import comb
+
+import numpy as np
+from jaxtyping import Float64, Int32
+
+from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype
+from gocell_cli.domain.teacher import growth_states
+from gocell_cli.domain.term_hierarchy import TermHierarchy
+from gocell_cli.errors import UsageError
+
+SIMULATED = "simulated"
+DECIMALS = 6
+"""Values are rounded, so that another machine's tanh gives the same cache."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What is drawn: `samples` distinct genotypes of `deletions` genes each, out of a panel of `panel` genes.
+
+    epistasis: share of the noiseless variance that no additive model explains; noise: share of the whole variance.
+    """
+
+    samples: int = 100_000
+    deletions: int = 3
+    seed: int = 0
+    epistasis: float = 0.5
+    noise: float = 0.1
+    panel: int = 1400
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return SIMULATED
+
+    def check(self) -> None:
+        """Raise UsageError for shares and numbers that can't be met."""
+        if min(self.samples, self.deletions, self.panel) < 1 or self.seed < 0:
+            raise UsageError("--samples, --deletions and --panel must be at least 1, --seed at least 0")
+        if not 0 <= self.epistasis <= 1 or not 0 <= self.noise < 1:
+            raise UsageError("--epistasis must be within 0 and 1, --noise at least 0 and below 1")
+        if self.epistasis and self.deletions < 2:
+            raise UsageError("single deletions have no epistasis", hint="--epistasis 0, or --deletions 2")
+        if self.samples > comb(self.panel, self.deletions) // 2:
+            raise UsageError(
+                f"a panel of {self.panel} genes is too small for {self.samples} distinct genotypes of {self.deletions}",
+                why="at most half of all are drawn",
+                hint="a larger --panel, or fewer --samples",
+            )
+        if self.samples < 2 * self.panel:
+            raise UsageError(
+                f"{self.samples} samples do not determine the additive effects of {self.panel} genes",
+                hint=f"--samples {2 * self.panel}, or a smaller --panel",
+            )
+
+    def draw(self, hierarchy: TermHierarchy) -> Dataset:
+        """Draw genotypes over genes with annotations in the hierarchy, and their values.
+
+        Raises UsageError where the hierarchy holds too few genes, or the teacher's output is constant.
+        """
+        self.check()
+        genotypes = self._genotypes(hierarchy)
+        signal, shares = self._signal(growth_states(hierarchy, genotypes, self.seed), genotypes)
+        noise = np.random.default_rng((self.seed, 2)).normal(size=self.samples)
+        noise *= np.sqrt(self.noise / (1 - self.noise))
+        value = np.round(signal + noise, DECIMALS)
+        ceiling = float(np.corrcoef(signal, value)[0, 1])
+        shares = {**shares, "noise": float(np.var(value - signal) / np.var(value)), "ceiling": ceiling}
+        none = np.full(self.samples, -1, dtype=np.int32)
+        return Dataset(
+            name=SIMULATED,
+            phenotype=Phenotype(SIMULATED),
+            measurements=Measurements(
+                genes=genotypes,
+                value=value,
+                statistic=np.full(self.samples, np.nan),
+                row=np.arange(1, self.samples + 1, dtype=np.int64),
+                query_strain=none,
+                array_strain=none,
+                query=none,
+            ),
+            strains=(),
+            queries=(),
+            rows_read=self.samples,
+            dropped={},
+            sources={},
+            options={name: str(value) for name, value in asdict(self).items()},
+            shares={name: round(share, DECIMALS) for name, share in shares.items()},
+        )
+
+    def _genotypes(self, hierarchy: TermHierarchy) -> Int32[np.ndarray, "samples deletions"]:
+        rng = np.random.default_rng((self.seed, 1))
+        annotated = np.unique(hierarchy.row_gene)
+        if len(annotated) < self.panel:
+            raise UsageError(f"the hierarchy holds {len(annotated)} genes", hint=f"--panel {len(annotated)}")
+        panel = np.sort(rng.choice(annotated, self.panel, replace=False)).astype(np.int32)
+        found = np.empty((0, self.deletions), dtype=np.int64)
+        while len(found) < self.samples:
+            drawn = np.sort(rng.integers(0, self.panel, (self.samples, self.deletions)), axis=1)
+            distinct = (np.diff(drawn, axis=1) > 0).all(axis=1)
+            found = np.unique(np.concatenate([found, drawn[distinct]]), axis=0)
+        kept = rng.choice(len(found), self.samples, replace=False)
+        return panel[found[np.sort(kept)]]
+
+    def _signal(
+        self, output: Float64[np.ndarray, " n"], genotypes: Int32[np.ndarray, "n deletions"]
+    ) -> tuple[Float64[np.ndarray, " n"], dict[str, float]]:
+        """Return the noiseless values (mean 0, variance 1), and the share of epistasis before and after scaling."""
+        centred = output - output.mean()
+        additive = additive_part(centred, genotypes)
+        residual = centred - additive
+        if additive.std() == 0 or (self.epistasis and residual.std() < 1e-9 * additive.std()):
+            raise UsageError(
+                "the teacher's output has no variance to share out", hint="another --seed, a larger --panel"
+            )
+        signal = np.sqrt(1 - self.epistasis) * additive / additive.std()
+        if self.epistasis:
+            signal += np.sqrt(self.epistasis) * residual / residual.std()
+        signal -= signal.mean()
+        left = signal - additive_part(signal, genotypes)
+        natural = float(residual.var() / centred.var())
+        return signal, {"epistasis": float(left.var() / signal.var()), "teacher_epistasis": natural}
+
+
+def additive_part(
+    values: Float64[np.ndarray, " n"], genotypes: Int32[np.ndarray, "n deletions"]
+) -> Float64[np.ndarray, " n"]:
+    """Return the least-squares fit of one effect a gene; an intercept is within it, for all have as many deletions."""
+    used, place = np.unique(genotypes, return_inverse=True)
+    place = place.reshape(genotypes.shape)
+    n = len(used)
+    gram = np.zeros(n * n)
+    for one in place.T:
+        for other in place.T:
+            gram += np.bincount(one * n + other, minlength=n * n)
+    right = sum(np.bincount(column, weights=values, minlength=n) for column in place.T)
+    # the smallest ridge that keeps genes always deleted together solvable
+    effects = np.linalg.solve(gram.reshape(n, n) + 1e-9 * np.eye(n), right)
+    fit: np.ndarray = effects[place].sum(axis=1)
+    return fit

@@ -1,0 +1,72 @@
+"""The processes of a run: one, or as many as torchrun started; joined by Lightning Fabric's process group.
+
+Every process holds the whole network and takes its share of each batch. What is summed over them (BatchNorm's moments
+on the way up, their gradients on the way down, the weights' gradients at the end) makes a step the same as one
+process's on the same global batch, whatever the shares' sizes.
+"""
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from gocell_cli.training.extra import train_extra
+
+with train_extra():
+    import torch
+    import torch.distributed as dist
+    from lightning_fabric import Fabric
+    from torch import Tensor
+
+
+class Processes:
+    """Rank, world, device and precision; and the sums over all processes."""
+
+    def __init__(self, device: str, precision: str) -> None:
+        world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+        strategy = "ddp" if world > 1 else "auto"
+        nodes = world // local
+        self.fabric = Fabric(accelerator=device, devices=local, num_nodes=nodes, strategy=strategy, precision=precision)  # type: ignore[arg-type]
+        if world > 1:
+            self.fabric.launch()
+        self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
+        self.device = self.fabric.device
+        self.dtype = torch.float64 if precision == "64-true" else torch.float32
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    def reduce(self, tensor: Tensor, kind: str) -> None:
+        """Join a tensor over all processes, in place: its sum, min or max."""
+        if self.world > 1:
+            moved = tensor.to(self.device)
+            dist.all_reduce(moved, getattr(dist.ReduceOp, kind.upper()))
+            tensor.copy_(moved)
+
+    def summed(self, values: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
+        """Return numbers summed over all processes."""
+        tensor = torch.from_numpy(values.copy())
+        self.reduce(tensor, "sum")
+        return tensor.numpy()
+
+    def any(self, flag: bool) -> bool:
+        """Whether any process says so; each must ask."""
+        return bool(self.summed(np.array([float(flag)]))[0]) if self.world > 1 else flag
+
+    def share(self, rows: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " some"]:
+        """Return this process's part of a batch; parts differ by one sample at most."""
+        return np.array_split(rows, self.world)[self.rank]
+
+    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Sum the gradients over all processes: the losses were weighted by the processes' shares already."""
+        for parameter in parameters:
+            if parameter.grad is not None:
+                self.reduce(parameter.grad, "sum")
+
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        if self.world > 1:
+            self.fabric.barrier()
