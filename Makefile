@@ -19,7 +19,7 @@ install: $(STAMP) ## create .venv and install gocell with every extra
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dask,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dask,wandb,dev]'
 	touch $(STAMP)
 
 demo: $(STAMP) ## the main job on the bundled data, in one transcript

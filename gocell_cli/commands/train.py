@@ -1,6 +1,7 @@
 """`gocell train`, `gocell evaluate`: a separate program in spirit, which needs nothing but a cache."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,8 +59,15 @@ def train(
         trainer = _resume(out, {**given, **_parsed(settings)}, config)
     else:
         trainer = _begin(find_cache(cache, chosen_root), out, chosen_root, _config(config, settings, given))
-    _fit(trainer)
-    evaluation = _finish(trainer)
+    from gocell_cli.training.wandb_log import wandb_log
+
+    logged = trainer.config if trainer.processes.first else replace(trainer.config, wandb="")
+    with wandb_log(logged, trainer.store.directory) as log:
+        trainer.on_epoch = log.epoch if log else trainer.on_epoch
+        _fit(trainer)
+        evaluation = _finish(trainer)
+        if log:
+            log.results(trainer.store.record()["results"])
     if not trainer.processes.first:
         return
     summary = {"run": str(trainer.store.directory), **evaluation.as_json(), "record": trainer.store.record()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gocell_cli.commands.terminal import note
 
 if TYPE_CHECKING:
-    from gocell_cli.training.trainer import Progress
+    from gocell_cli.training.clock import Progress
 
 INTERVAL_SECONDS = 10.0
 

@@ -32,7 +32,7 @@ def growth_states(
     waiting = np.bincount(hierarchy.edges.child, minlength=len(hierarchy))
     population = _Population(hierarchy, genotypes)
     height = hierarchy.groupings["height"].level
-    states: dict[int, tuple[Int64[np.ndarray, " rows"], Float64[np.ndarray, "rows width"]]] = {}
+    states: dict[int, tuple[Int64[np.ndarray, " _"], Float64[np.ndarray, "_ width"]]] = {}
     root = int(np.argmax(height))
     for term in np.argsort(height, kind="stable").tolist():
         rng = np.random.default_rng((seed, term))
@@ -63,9 +63,9 @@ class _Population:
     def state(
         self,
         term: int,
-        below: list[tuple[Int64[np.ndarray, " rows"], Float64[np.ndarray, "rows width"]]],
+        below: list[tuple[Int64[np.ndarray, " _"], Float64[np.ndarray, "_ width"]]],
         rng: np.random.Generator,
-    ) -> tuple[Int64[np.ndarray, " rows"], Float64[np.ndarray, "rows width"]]:
+    ) -> tuple[Int64[np.ndarray, " _"], Float64[np.ndarray, "_ width"]]:
         """Return the genotypes that touch a term, ascending, and its normalised neurons there."""
         genes = self.genes[term]
         bias, common = rng.normal(0, BIAS, WIDTH), rng.normal(0, 1, WIDTH)

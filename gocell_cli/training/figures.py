@@ -40,12 +40,12 @@ def _write(figure: Figure, path: Path) -> Path:
 
 
 def loss_curves(history: Sequence[Mapping[str, Any]], path: Path) -> Path:
-    """Draw, by epoch, the root's training loss and the validation error, both on the standardised scale."""
-    figure, axes = _begin("Loss by epoch", "epoch", "loss")
+    """Draw, by epoch, the root term's loss in training and validation, as the network sees labels."""
+    figure, axes = _begin("Loss of the root term by epoch", "epoch", "loss")
     epochs = range(1, len(history) + 1)
     for key, label, colour in (
-        ("root", "training, root term (running mean)", BLUE),
-        ("validation_standardised_mse", "validation, mean squared error", ORANGE),
+        ("train_loss_root", "training (mean over the epoch)", BLUE),
+        ("validation_loss_root", "validation", ORANGE),
     ):
         values = [line.get(key, float("nan")) for line in history]
         axes.plot(epochs, values, color=colour, label=label, marker="o", markersize=3)

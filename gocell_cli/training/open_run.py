@@ -11,17 +11,18 @@ from jaxtyping import Float64, Int64
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.baselines import Genotypes, baselines
-from gocell_cli.training.metrics import evaluate
 from gocell_cli.training.run_config import RunConfig, read_config
 from gocell_cli.training.run_store import CONFIG, RunStore
 from gocell_cli.training.splits import PARTS
 from gocell_cli.training.trainer import Trainer
+from gocell_cli.training.wandb_log import require_wandb
 
 
 def begin_run(store: RunStore, cache: Cache, config: RunConfig) -> Trainer:
     """Make a run's directory: its settings, its cache's fingerprint, the split and what leaks across it."""
     if store.exists():
         raise UsageError(f"{store.directory}: a run is here already", hint="--resume goes on with it; or another --out")
+    require_wandb(config)
     trainer = Trainer(cache, config, store)
     trainer.processes.barrier()  # each has seen that the place is free
     store.writable = trainer.processes.first
@@ -91,17 +92,13 @@ def evaluate_run(trainer: Trainer, part: str) -> Evaluation:
     """Predict a part of the split, and fit every baseline on the same training and validation samples."""
     if part not in PARTS:
         raise UsageError(f"no part {part!r}", hint=f"--split {'|'.join(PARTS)}")
-    rows, scale = trainer.split.rows(part), trainer.scale
+    rows = trainer.split.rows(part)
     true = trainer.values[rows]
     fitted = baselines(*(_genotypes(trainer, r) for r in (trainer.train_rows, trainer.split.validation, rows)))
-    predicted = trainer.predict(rows)
-    kind = "bce" if scale.logits else "mse"
-    measured = {
-        name: evaluate(values, true, mean=scale.mean, sd=scale.sd, kind=kind)
-        for name, values in {"": predicted, **fitted}.items()
-    }
+    predicted, metrics = trainer.measuring.measure(rows)
+    measured = {name: trainer.measuring.metrics(values, true) for name, values in fitted.items()}
     simulated = trainer.rows.cache.manifest.counts.get("simulated", {})
-    return Evaluation(part, len(rows), measured.pop(""), measured, simulated.get("ceiling"), predicted, true)
+    return Evaluation(part, len(rows), metrics, measured, simulated.get("ceiling"), predicted, true)
 
 
 def _genotypes(trainer: Trainer, rows: Int64[np.ndarray, " rows"]) -> Genotypes:

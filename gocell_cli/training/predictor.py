@@ -1,6 +1,6 @@
 """A network in evaluation: root predictions of a cache's rows, normalised by the statistics of a split."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -63,14 +63,23 @@ def use_population(model: DCell, rows: CacheRows, train: Int64[np.ndarray, " tra
 
 
 @torch.no_grad()
-def root_heads(model: DCell, rows: CacheRows, order: Int64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
-    """Return the root's head for each row of `order`, in evaluation mode; the model's mode is left as it was."""
-    was_training = model.training
+def root_heads(
+    model: DCell,
+    rows: CacheRows,
+    order: Int64[np.ndarray, " rows"],
+    also: Callable[[SampleBatch, Tensor], None] = lambda _batch, _heads: None,
+) -> Float64[np.ndarray, " rows"]:
+    """Return the root's head for each row of `order`, in evaluation mode; the model's mode is left as it was.
+
+    `also` gets each batch with the heads of all terms.
+    """
+    was_training, found = model.training, list[Tensor]()
     model.eval()
     try:
-        found = [
-            model(b)[:, model.root].double().cpu() for b in batches(rows, order, EVALUATION_BATCH, model.bias.device)
-        ]
+        for batch in batches(rows, order, EVALUATION_BATCH, model.bias.device):
+            heads = model(batch)
+            found.append(heads[:, model.root].double().cpu())
+            also(batch, heads)
     finally:
         model.train(was_training)
     return torch.cat(found).numpy() if found else np.zeros(0)

@@ -30,6 +30,7 @@ class RunConfig:
     validation loss before training stops (0: never). min_lr: where cosine ends, and plateau stops halving.
     loss: `auto` is bce for viability and mse else. population_samples: training samples that BatchNorm's population
     statistics are taken over between epochs (checkpoints and the final figures take all of them).
+    wandb: a Weights & Biases project to log to as well.
     """
 
     epochs: int = 20
@@ -56,6 +57,7 @@ class RunConfig:
     init_range: float = 0.001
     min_width: int = 20
     ratio: float = 0.3
+    wandb: str = ""
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():

@@ -17,7 +17,7 @@ def write_report(trainer: Trainer, evaluations: Mapping[str, Evaluation]) -> Non
     """Write figures/*.png, tensorboard/, and `results` into run.json."""
     store, test = trainer.store, evaluations["test"]
     store.figures.mkdir(parents=True, exist_ok=True)
-    curves = [{**line["train"], **_named("validation", line["validation"])} for line in trainer.history]
+    curves = [{**_named("train", e["train"]), **_named("validation", e["validation"])} for e in trainer.history]
     figures.loss_curves(curves, store.figures / "loss.png")
     figures.learning_rate(trainer.history, store.figures / "learning_rate.png")
     pearson = test.metrics["pearson"]

@@ -6,25 +6,24 @@ the same numbers: `last` holds weights, optimiser, scheduler, and the step withi
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache
-from gocell_cli.training.batch import CacheRows, SampleBatch
+from gocell_cli.training.batch import CacheRows
+from gocell_cli.training.clock import Clock, Progress
 from gocell_cli.training.dcell import DCell
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.labels import LabelScale, label_scale
-from gocell_cli.training.loss import DCellLoss, LossParts
-from gocell_cli.training.metrics import evaluate
+from gocell_cli.training.loss import DCellLoss
+from gocell_cli.training.measuring import LOSSES, Measuring
 from gocell_cli.training.predictor import (
     parts_of,
     population_rows,
     put_statistics,
-    root_heads,
     statistics,
     use_population,
 )
@@ -37,46 +36,6 @@ from gocell_cli.training.splits import make_split
 with train_extra():
     import torch
     from torch import Tensor
-
-LOSS_PARTS = ("total", "root", "auxiliary", "weights")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a progress bar shows after a step."""
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    samples_per_second: float
-    loss: float
-    validation_pearson: float | None
-
-
-@dataclass
-class Clock:
-    """Seconds spent in each kind of work during an epoch."""
-
-    load: float = 0.0
-    model: float = 0.0
-    optimiser: float = 0.0
-    metrics: float = 0.0
-    _since: float = 0.0
-
-    def start(self) -> None:
-        """Begin to count."""
-        self._since = time.perf_counter()
-
-    def lap(self, kind: str) -> None:
-        """Give the time since the last lap to one kind of work."""
-        now = time.perf_counter()
-        setattr(self, kind, getattr(self, kind) + now - self._since)
-        self._since = now
-
-    def seconds(self) -> dict[str, float]:
-        """Seconds by kind."""
-        return {kind: round(getattr(self, kind), 4) for kind in ("load", "model", "optimiser", "metrics")}
 
 
 class Stopped(Exception):
@@ -105,16 +64,22 @@ class Trainer:
         self.model = DCell(cache.hierarchy, config.network(width_by)).to(processes.device, processes.dtype)
         self.model.reduce = processes.reduce if processes.world > 1 else None
         kind = "bce" if logits else "mse"
-        self.loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
+        loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
+        self.measuring = Measuring(self.model, self.rows, loss, self.scale, processes)
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
         self.scheduler = self._scheduler()
         self.history: list[dict[str, Any]] = []
-        self.epoch, self.step, self.best, self.waited = 0, 0, float("inf"), 0
-        self.sums = np.zeros(len(LOSS_PARTS))
+        self.epoch, self.best, self.waited = 0, float("inf"), 0
+        self._begin_epoch()
         self.stop_at: Callable[[], bool] = lambda: False
         self.save_at: Callable[[], bool] = lambda: False
+        self.on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
+
+    def _begin_epoch(self) -> None:
+        """Nothing summed yet, no prediction made: of the epoch's order, in its own positions."""
+        self.step, self.sums, self.seen = 0, np.zeros(len(LOSSES)), np.zeros(len(self.train_rows))
 
     def _scheduler(self) -> Any:
         schedulers, config = torch.optim.lr_scheduler, self.config
@@ -138,7 +103,8 @@ class Trainer:
 
     def _epoch(self, report: Callable[[Progress], None], clock: Clock) -> None:
         order = self.train_rows[shuffled(len(self.train_rows), seed=self.config.seed, epoch=self.epoch)]
-        parts = parts_of(order, self.config.batch_size, self.processes.world)
+        self.order, size = order, self.config.batch_size
+        parts = parts_of(np.arange(len(order)), size, self.processes.world)
         begun, first = time.perf_counter(), self.step
         self.model.train()
         clock.start()
@@ -165,10 +131,12 @@ class Trainer:
         """One step; returns this process's part of the loss and of what it is made of."""
         processes = self.processes
         own = processes.share(part)
-        batch = self.rows.__getitems__(own).to(processes.device)
-        target = torch.from_numpy(self.scale.forward(batch.value.cpu().numpy())).to(processes.device, processes.dtype)
+        batch = self.rows.__getitems__(self.order[own]).to(processes.device)
+        target = self.measuring.target(batch)
         clock.lap("load")
-        losses = self._losses(batch, target).shared(len(own) / len(part), processes.world, self.config.l2)
+        with processes.fabric.autocast():
+            heads = self.model(batch)
+        losses = self.measuring.losses(heads, target).shared(len(own) / len(part), processes.world, self.config.l2)
         self.optimiser.zero_grad()
         processes.fabric.backward(losses.total)
         processes.sum_gradients(self.model.parameters())
@@ -177,13 +145,8 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip, error_if_nonfinite=True)
         self.optimiser.step()
         clock.lap("optimiser")
-        return np.array([float(getattr(losses, name).detach()) for name in LOSS_PARTS])
-
-    def _losses(self, batch: SampleBatch, target: Tensor) -> LossParts:
-        with self.processes.fabric.autocast():
-            heads = self.model(batch)
-        model = self.model
-        return self.loss(heads, target, (model.child_weight, model.gene_weight, model.head_weight))
+        self.seen[own] = heads.detach()[:, self.model.root].double().cpu().numpy()
+        return np.array([float(getattr(losses, name).detach()) for name in LOSSES.values()])
 
     def _validate(self, clock: Clock) -> bool:
         """Measure the epoch, step the scheduler, save; returns whether patience is at its end."""
@@ -191,13 +154,13 @@ class Trainer:
         running = statistics(self.model)
         if config.bn_eval == "population":
             self._use_population(population_rows(self.train_rows, config.population_samples, config.seed))
-        validation = self.measure("validation")
+        train, validation = self._train_metrics(), self.measuring.measure(self.split.validation)[1]
         clock.lap("metrics")
-        loss = validation["standardised_mse"] if validation["standardised_mse"] is not None else validation["mse"]
-        losses = dict(zip(LOSS_PARTS, (self.sums / len(self.train_rows)).tolist(), strict=True))
-        line = {"epoch": self.epoch, "learning_rate": learning_rate, "train": losses, "validation": validation}
+        loss = validation["loss_root"] if validation["loss_root"] is not None else train["loss_root"]
+        line = {"epoch": self.epoch, "learning_rate": learning_rate, "train": train, "validation": validation}
         self.history.append({**line, "seconds": clock.seconds()})
-        self.epoch, self.step, self.sums = self.epoch + 1, 0, np.zeros(len(LOSS_PARTS))
+        self.epoch += 1
+        self._begin_epoch()
         self.scheduler.step(*([loss] if config.scheduler == "plateau" else []))
         self.waited = 0 if loss < self.best else self.waited + 1
         if loss < self.best:
@@ -206,26 +169,17 @@ class Trainer:
         put_statistics(self.model, running)
         self.save_last()
         self.store.write_metrics(self.history)
+        self.on_epoch(self.history[-1])
         return bool(config.patience and self.waited >= config.patience)
 
     def _use_population(self, rows: Int64[np.ndarray, " rows"]) -> None:
         use_population(self.model, self.rows, self.processes.share(rows))
 
-    def predict(self, rows: Int64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
-        """Return predictions in the phenotype's unit; every process predicts its share, and must ask."""
-        found, place = np.zeros(len(rows)), self.processes.share(np.arange(len(rows)))
-        found[place] = root_heads(self.model, self.rows, rows[place])
-        return self.scale.backward(self.processes.summed(found))
-
-    def measure(self, part: str) -> dict[str, Any]:
-        """All metrics of a part of the split, by the model and the statistics in use."""
-        rows = self.split.rows(part)
-        predicted = self.predict(rows)
-        kind = "bce" if self.scale.logits else "mse"
-        found: dict[str, Any] = evaluate(
-            predicted, self.values[rows], mean=self.scale.mean, sd=self.scale.sd, kind=kind
-        )
-        return found
+    def _train_metrics(self) -> dict[str, Any]:
+        """The epoch's losses and metrics as they were in training: each sample by the weights that met it."""
+        losses = dict(zip(LOSSES, (self.sums / len(self.train_rows)).tolist(), strict=True))
+        predicted = self.scale.backward(self.processes.summed(self.seen))
+        return self.measuring.metrics(predicted, self.values[self.order], losses)
 
     def _finish(self) -> None:
         """Give the best weights the statistics of the whole training split, and save them again."""
@@ -252,7 +206,8 @@ class Trainer:
             "waited": self.waited, "sums": self.sums.tolist(), "history": self.history,
             "scheduler": self.scheduler.state_dict(), "learning_rate": self.optimiser.param_groups[0]["lr"],
         }  # fmt: skip
-        self.store.save("last", {**self._weights(), **optimiser}, state)
+        seen = {"seen": torch.from_numpy(self.processes.summed(self.seen))}
+        self.store.save("last", {**self._weights(), **optimiser, **seen}, state)
 
     def resume(self) -> None:
         """Go on from `last`; raises SourceMissing where there is none."""
@@ -269,3 +224,5 @@ class Trainer:
         self.epoch, self.step, self.waited = state["epoch"], state["step"], state["waited"]
         self.best = state["best"] if state["best"] is not None else float("inf")
         self.sums, self.history = np.array(state["sums"]), state["history"]
+        if self.processes.first:  # the epoch's predictions are summed over processes
+            self.seen = tensors["seen"].numpy().copy()

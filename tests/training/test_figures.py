@@ -8,7 +8,7 @@ import pytest
 from gocell_cli.training import figures
 from gocell_cli.training.term_figures import term_bars
 
-HISTORY = [{"root": 1 / e, "validation_standardised_mse": 1.2 / e, "learning_rate": 1e-3 / e} for e in range(1, 9)]
+HISTORY = [{"train_loss_root": 1 / e, "validation_loss_root": 1.2 / e, "learning_rate": 1e-3 / e} for e in range(1, 9)]
 
 
 def is_png(path: Path) -> bool:

@@ -85,6 +85,14 @@ def test_gradients_and_statistics_of_uneven_shares_are_those_of_the_whole_batch(
             assert torch.allclose(found[name], wanted[name], rtol=0, atol=1e-10), (rank, name)
 
 
+def assert_close(found: dict[str, float], wanted: dict[str, float]) -> None:
+    """To 1e-4; but ranks jump where two nearly equal predictions change places."""
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        ranked = name.endswith(("spearman", "auroc", "average_precision"))
+        assert found[name] == pytest.approx(value, rel=0.02 if ranked else 1e-4), name
+
+
 def test_two_processes_train_as_one(essentiality_cache: Path, tmp_path: Path) -> None:
     """513 samples a step are 257 and 256; the last of 4,710 are 93: 47 and 46.
 
@@ -104,4 +112,4 @@ def test_two_processes_train_as_one(essentiality_cache: Path, tmp_path: Path) ->
         for part in ("train", "validation"):
             assert numbers(theirs[part]) == pytest.approx(numbers(mine[part]), rel=1e-4), part
         assert theirs["learning_rate"] == mine["learning_rate"]
-    assert numbers(found["two"]["metrics"]) == pytest.approx(numbers(found["one"]["metrics"]), rel=1e-4)
+    assert_close(*(numbers(found[name]["metrics"]) for name in ("two", "one")))

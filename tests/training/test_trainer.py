@@ -10,11 +10,12 @@ import torch
 
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 from gocell_cli.storage.reader import Cache
+from gocell_cli.training.clock import Progress
 from gocell_cli.training.open_run import begin_run, evaluate_run, load_best, reopen
 from gocell_cli.training.run_config import RunConfig
 from gocell_cli.training.run_report import write_report
 from gocell_cli.training.run_store import RunStore
-from gocell_cli.training.trainer import Progress, Stopped, Trainer
+from gocell_cli.training.trainer import Stopped, Trainer
 
 TINY = RunConfig(
     epochs=2, batch_size=512, min_width=2, ratio=0.0, population_samples=512, gene_weights="shared", lr=0.01
@@ -84,9 +85,10 @@ def test_a_run_leaves_what_it_promises_and_can_be_evaluated(essentiality_cache: 
     assert evaluation.n == record["split"]["test"] == 589
     assert record["split"]["test_with_new_gene"] == 589, "essentiality deletes every gene once"
     assert evaluation.metrics["auroc"] is not None
+    assert {"loss", "loss_root", "loss_auxiliary", "loss_weights"} < evaluation.metrics.keys()
     assert 0 <= evaluation.predicted.min() <= evaluation.predicted.max() <= 1
     first, last = trainer.history[0], trainer.history[-1]
-    assert last["train"]["root"] < first["train"]["root"]
+    assert last["train"]["loss_root"] < first["train"]["loss_root"]
     assert last["learning_rate"] < first["learning_rate"], "the scheduler really steps"
     assert set(first["seconds"]) == {"load", "model", "optimiser", "metrics"}
 

@@ -1,0 +1,80 @@
+"""A network measured on rows of a cache: predictions, the loss and its parts, and every metric; by all processes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from gocell_cli.training.batch import CacheRows, SampleBatch
+from gocell_cli.training.dcell import DCell
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.labels import LabelScale
+from gocell_cli.training.loss import DCellLoss, LossParts
+from gocell_cli.training.metrics import evaluate
+from gocell_cli.training.predictor import root_heads
+from gocell_cli.training.processes import Processes
+
+with train_extra():
+    import torch
+    from torch import Tensor
+
+LOSSES = {"loss": "total", "loss_root": "root", "loss_auxiliary": "auxiliary", "loss_weights": "weights"}
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What is measured, how labels are scaled and which loss counts. Every process must ask for the same rows."""
+
+    model: DCell
+    rows: CacheRows
+    loss: DCellLoss
+    scale: LabelScale
+    processes: Processes
+
+    def target(self, batch: SampleBatch) -> Tensor:
+        """Return the labels as the loss compares with them, on the network's device."""
+        values = self.scale.forward(batch.value.cpu().numpy())
+        return torch.from_numpy(values).to(self.processes.device, self.processes.dtype)
+
+    def losses(self, heads: Tensor, target: Tensor) -> LossParts:
+        """Return the loss of some samples' heads."""
+        model = self.model
+        return self.loss(heads, target, (model.child_weight, model.gene_weight, model.head_weight))
+
+    def predict(self, order: Int64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
+        """Return predictions in the phenotype's unit."""
+        return self._run(order)[0]
+
+    def measure(self, order: Int64[np.ndarray, " rows"]) -> tuple[Float64[np.ndarray, " rows"], dict[str, Any]]:
+        """Return predictions, and the losses and metrics of the rows that have a label."""
+        predicted, losses = self._run(order)
+        return predicted, self.metrics(predicted, self.rows.cache.columns().value[order], losses)
+
+    def metrics(
+        self,
+        predicted: Float64[np.ndarray, " n"],
+        true: Float64[np.ndarray, " n"],
+        losses: Mapping[str, float | None] | None = None,
+    ) -> dict[str, Any]:
+        """Return all metrics of predictions, whoever made them."""
+        kind = "bce" if self.scale.logits else "mse"
+        return {**(losses or {}), **evaluate(predicted, true, mean=self.scale.mean, sd=self.scale.sd, kind=kind)}
+
+    def _run(self, order: Int64[np.ndarray, " rows"]) -> tuple[Float64[np.ndarray, " rows"], dict[str, float | None]]:
+        found, place = np.zeros(len(order)), self.processes.share(np.arange(len(order)))
+        sums = np.zeros(len(LOSSES) + 1)
+
+        def add(batch: SampleBatch, heads: Tensor) -> None:
+            labelled = torch.isfinite(batch.value)
+            n = int(labelled.sum())
+            if n:
+                parts = self.losses(heads[labelled], self.target(batch)[labelled])
+                sums[:-1] += [n * float(getattr(parts, name)) for name in LOSSES.values()]
+                sums[-1] += n
+
+        found[place] = root_heads(self.model, self.rows, order[place], add)
+        *totals, n = self.processes.summed(sums).tolist()
+        losses = {name: total / n if n else None for name, total in zip(LOSSES, totals, strict=True)}
+        return self.scale.backward(self.processes.summed(found)), losses
