@@ -27,7 +27,9 @@ demo: $(STAMP) ## the main job on the bundled data, in one transcript
 	  run() { printf "\n$$ %s\n" "$$*"; "$$@"; }; \
 	  run gocell verify-levels; \
 	  run gocell build-cache --dataset essentiality --overwrite; \
-	  run gocell inspect sample 0'
+	  run gocell inspect sample 0; \
+	  run gocell build-cache --dataset simulated --samples 20000 --panel 200 --overwrite; \
+	  run gocell train --epochs 6 --lr 0.01 --set min_width=6'
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest

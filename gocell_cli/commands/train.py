@@ -34,7 +34,7 @@ def train(
     out: RunOut = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training split; default 20.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Samples in a step; default 256.")] = None,
-    lr: Annotated[float | None, typer.Option(help="AdamW's learning rate; default 0.001.")] = None,
+    lr: Annotated[float | None, typer.Option(help="AdamW's learning rate; default 0.003.")] = None,
     split: Annotated[str | None, typer.Option(help="random (default), query or gene.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the split, the first weights and the order.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,

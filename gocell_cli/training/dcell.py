@@ -23,9 +23,11 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.batch import SampleBatch
 from gocell_cli.training.deletions import Deletions
+from gocell_cli.training.delta_form import DeltaForm
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.gene_inputs import DeletedGenes, GeneInput, GeneValues, GeneWeights
 from gocell_cli.training.levels import LevelRun, Levels, Network, Reduce
+from gocell_cli.training.row_heads import RowHeads
 from gocell_cli.training.stack import make_stack, term_widths
 from gocell_cli.training.stack_index import StackIndex
 from gocell_cli.training.workspace import Workspaces
@@ -41,6 +43,7 @@ CHOICES = {
     "gene_weights": ("own", "shared"),
     "group_by": ("stratum", "height"),
     "width_by": ("direct", "contained"),
+    "form": ("dense", "delta"),
 }
 
 
@@ -52,7 +55,8 @@ class DCellConfig:
     init_range: weights and biases are drawn from U(-init_range, init_range). alpha: weight of the other terms' losses.
     gene_weights: every (term, gene) pair its `own` column, or besides it one `shared` direction a term for all its
     genes: z_t += a_t * (number of t's genes deleted). group_by: which levels run at once (height: all leaves are one
-    group; 1-8 % faster than stratum in most runs). eps, momentum: BatchNorm's.
+    group; 1-8 % faster than stratum in most runs). eps, momentum: BatchNorm's. form: `dense` computes all terms of all
+    samples (levels.py), `delta` only rows that a deletion touches, each distinct one once (delta_levels.py); equal.
     """
 
     width_by: str = "direct"
@@ -65,6 +69,7 @@ class DCellConfig:
     group_by: str = "height"
     eps: float = 1e-5
     momentum: float = 0.1
+    form: str = "dense"
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -101,6 +106,7 @@ class DCell(nn.Module):
         self.register_buffer("running_var", torch.ones(stack.neurons))
         self.workspaces = Workspaces()
         self.reduce: Reduce | None = None
+        self.delta = DeltaForm.of(self) if config.form == "delta" else None
         self.reset_parameters()
 
     @torch.no_grad()
@@ -130,15 +136,39 @@ class DCell(nn.Module):
                 "a CUDA graph can't hold this pass: each batch touches another number of gene weights",
                 hint="run it eagerly; a step has under a thousand launches",
             )
+        if self._rows_suffice(batch):
+            return self.row_heads(batch).dense()
         genes = self.gene_input(batch)
-        if self.training and genes.samples < 2 and self.reduce is None:
-            hint = "drop the last batch, or join it to another"
-            raise UsageError("BatchNorm needs at least two samples to train on", hint=hint)
+        if self.training and self.reduce is None:
+            check_samples(genes.samples)
         heads: Tensor = Levels.apply(  # type: ignore[no-untyped-call]
             LevelRun(self.network(), genes), self.child_weight, self.gene_weight, self.bias, self.norm_weight,
             self.norm_bias, self.head_weight, self.head_bias, self.gene_direction,
         )  # fmt: skip
         return heads.index_select(0, self.index["term_position"]).t()
+
+    def _rows_suffice(self, batch: Batch) -> bool:
+        """Whether a batch runs in the delta form: deletions, in one process."""
+        return self.delta is not None and self.reduce is None and not isinstance(batch, Tensor)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def heads(self, batch: Batch) -> Tensor | RowHeads:
+        """Return what `forward` does, left as the heads of distinct rows where the delta form runs: DCellLoss takes both."""
+        return self.row_heads(batch) if self._rows_suffice(batch) else self(batch)
+
+    def row_heads(self, batch: Batch) -> RowHeads:
+        """Return the heads of a batch's distinct rows; raises UsageError where the model or the batch has none."""
+        if self.delta is None or isinstance(batch, Tensor):
+            raise UsageError("distinct rows are the delta form's, of deletions", hint="DCellConfig(form='delta')")
+        own = batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, self.index.genes)
+        if self.training:
+            check_samples(own.samples)
+        return self.delta.heads(self, self.delta.plan(own))
+
+    @property
+    def norm(self) -> DCellConfig:
+        """Settings of BatchNorm."""
+        return self.config
 
     @torch.no_grad()
     def levels(self, batch: Batch) -> tuple[Float[Tensor, "samples terms"], Float[Tensor, "neurons samples"]]:
@@ -194,3 +224,10 @@ class DCell(nn.Module):
         inputs = len(self.stack.source) * self.stack.piece
         table = samples * (6 * self.stack.neurons + 4 * inputs)
         return itemsize * (table + 10 * sum(p.numel() for p in self.parameters()))
+
+
+def check_samples(samples: int) -> None:
+    """Raise UsageError for a training batch whose variance is not defined."""
+    if samples < 2:
+        hint = "drop the last batch, or join it to another"
+        raise UsageError("BatchNorm needs at least two samples to train on", hint=hint)

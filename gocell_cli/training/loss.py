@@ -7,6 +7,7 @@ from jaxtyping import Float
 
 from gocell_cli.errors import UsageError
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.row_heads import RowHeads
 
 with train_extra():
     import torch
@@ -65,15 +66,16 @@ class DCellLoss:
 
     def __call__(
         self,
-        heads: Float[Tensor, "samples terms"],
+        heads: Float[Tensor, "samples terms"] | RowHeads,
         target: Float[Tensor, " samples"],
         weights: Iterable[Tensor] = (),
     ) -> LossParts:
         """Return the loss of a batch; `weights` are the tensors that l2 counts.
 
+        Heads of distinct rows (the delta form's) give the same loss in closed form.
         Raises UsageError where heads are not [samples, terms] or the target is not [samples]: nothing is broadcast.
         """
-        if heads.ndim != 2 or target.shape != heads.shape[:1] or not len(target):
+        if len(heads.shape) != 2 or target.shape != heads.shape[:1] or not len(target):
             raise UsageError(
                 f"heads are {tuple(heads.shape)} and the target {tuple(target.shape)}, "
                 "not [samples, terms] and [samples]"
@@ -86,9 +88,11 @@ class DCellLoss:
         return LossParts(root + self.alpha * others + self.l2 * squares, root, others, squares)
 
     def term_losses(
-        self, heads: Float[Tensor, "samples terms"], target: Float[Tensor, " samples"]
+        self, heads: Float[Tensor, "samples terms"] | RowHeads, target: Float[Tensor, " samples"]
     ) -> Float[Tensor, " terms"]:
         """Each term's own loss, the mean over the samples."""
+        if isinstance(heads, RowHeads):
+            return heads.term_losses(target, self.kind)
         wanted = target.to(heads.dtype)[:, None].expand_as(heads)
         if self.kind == "bce":
             return binary_cross_entropy_with_logits(heads, wanted, reduction="none").mean(0)

@@ -1,4 +1,4 @@
-"""`make bench [ONLY=name]`: run all benchmarks, one group (cli, build, cache, model), or the module of one figure.
+"""`make bench [ONLY=name]`: run all benchmarks, one group (cli, build, ...), or the module of one figure.
 
 Each module runs in a process of its own: a child's peak memory counts what its parent held when it started.
 """
@@ -12,6 +12,7 @@ GROUPS = {
     "build": ("bench_build",),
     "cache": ("bench_load", "bench_cache"),
     "model": ("bench_model",),
+    "training": ("bench_training",),
 }
 
 

@@ -13,11 +13,35 @@ from tests.commands.runners import invoke, run
 def test_help_names_every_command_and_exit_code(tmp_path: Path) -> None:
     process = run("--help", cwd=tmp_path)
     assert (process.returncode, process.stderr) == (0, "")
-    for word in ("verify-levels", "build-cache", "inspect", "cache", "Exit codes", "143"):
+    for word in (
+        "verify-levels",
+        "build-cache",
+        "inspect",
+        "cache",
+        "train",
+        "evaluate",
+        "predict",
+        "explain",
+        "Exit codes",
+        "143",
+    ):
         assert word in process.stdout
 
 
-@pytest.mark.parametrize("command", [["verify-levels"], ["build-cache"], ["inspect"], ["inspect", "sample"], ["cache"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["verify-levels"],
+        ["build-cache"],
+        ["inspect"],
+        ["inspect", "sample"],
+        ["cache"],
+        ["train"],
+        ["evaluate"],
+        ["predict"],
+        ["explain"],
+    ],
+)
 def test_every_command_has_help(command: list[str]) -> None:
     result = invoke(*command, "--help")
     assert (result.exit_code, result.stderr) == (0, "")
