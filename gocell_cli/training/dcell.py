@@ -23,7 +23,7 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.batch import SampleBatch
 from gocell_cli.training.deletions import Deletions
-from gocell_cli.training.delta_form import DeltaForm
+from gocell_cli.training.delta_form import DeltaForm, Stacked
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.gene_inputs import DeletedGenes, GeneInput, GeneValues, GeneWeights
 from gocell_cli.training.levels import LevelRun, Levels, Network, Reduce
@@ -79,7 +79,7 @@ class DCellConfig:
             raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
 
 
-class DCell(nn.Module):
+class DCell(Stacked):
     """The network of one hierarchy. Parameters are stacked tables (`stack.py`); `term_weights.py` converts them.
 
     `reduce`, where set, joins a tensor over all processes: BatchNorm then sees the global batch.
@@ -88,6 +88,7 @@ class DCell(nn.Module):
     def __init__(self, hierarchy: Hierarchy, config: DCellConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or DCellConfig()
+        self.tanh_first, self.eps, self.momentum = config.norm_order == "tanh-bn", config.eps, config.momentum
         width = term_widths(hierarchy, config.width_by, config.min_width, config.ratio)
         piece = max(d for d in range(1, 21) if config.min_width % d == 0)
         self.stack = stack = make_stack(hierarchy, width, piece, config.group_by)
@@ -153,7 +154,7 @@ class DCell(nn.Module):
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def heads(self, batch: Batch) -> Tensor | RowHeads:
-        """Return what `forward` does, left as the heads of distinct rows where the delta form runs: DCellLoss takes both."""
+        """Return what `forward` does, left as heads of distinct rows in the delta form; DCellLoss takes both."""
         return self.row_heads(batch) if self._rows_suffice(batch) else self(batch)
 
     def row_heads(self, batch: Batch) -> RowHeads:
@@ -164,11 +165,6 @@ class DCell(nn.Module):
         if self.training:
             check_samples(own.samples)
         return self.delta.heads(self, self.delta.plan(own))
-
-    @property
-    def norm(self) -> DCellConfig:
-        """Settings of BatchNorm."""
-        return self.config
 
     @torch.no_grad()
     def levels(self, batch: Batch) -> tuple[Float[Tensor, "samples terms"], Float[Tensor, "neurons samples"]]:
@@ -182,8 +178,8 @@ class DCell(nn.Module):
         return Network(
             self.stack, self.index, self.workspaces, self.child_weight.detach(), self.norm_weight.detach(),
             self.norm_bias.detach(), self.head_weight.detach(), self.head_bias.detach(),
-            self.get_buffer("running_mean"), self.get_buffer("running_var"), self.config.norm_order == "tanh-bn",
-            self.config.eps, self.config.momentum, self.training, self.reduce,
+            self.get_buffer("running_mean"), self.get_buffer("running_var"), self.tanh_first,
+            self.eps, self.momentum, self.training, self.reduce,
         )  # fmt: skip
 
     def gene_input(self, batch: Batch) -> GeneInput:

@@ -4,7 +4,9 @@ sum_g w_tg x[b, g] = sum_g w_tg - sum_{g in G(t) and D_b} w_tg: the first sum is
 second is planned here, from index arrays alone (design of the model, algebra 1). No [samples, genes] table exists.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from jaxtyping import Int64
 
@@ -44,6 +46,13 @@ class Deletions:
     def from_batch(cls, batch: SampleBatch, total_genes: int) -> "Deletions":
         """The deletions of a batch read from a cache."""
         return cls.of(batch.gene_ptr, batch.genes, total_genes)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Deletions"]) -> "Deletions":
+        """The samples of all parts, one after another."""
+        before = list(accumulate((p.samples for p in parts), initial=0))
+        sample = torch.cat([p.sample + start for p, start in zip(parts, before, strict=False)])
+        return cls(sample, torch.cat([p.gene for p in parts]), before[-1])
 
 
 @dataclass(frozen=True)

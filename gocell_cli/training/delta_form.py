@@ -1,14 +1,14 @@
 """A model run in its delta form: the same parameters and state, on the distinct rows of a batch's plan."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from gocell_cli.training.deletions import Deletions
 from gocell_cli.training.delta_index import DeltaIndex, make_delta_index
-from gocell_cli.training.delta_levels import DeltaLevels, DeltaNetwork, DeltaRun, Gradients, PlanTensors
+from gocell_cli.training.delta_levels import DeltaLevels, DeltaRun
+from gocell_cli.training.delta_network import DeltaNetwork, Gradients, PlanTensors
 from gocell_cli.training.delta_plan import DeltaPlan, make_plan
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.row_heads import RowHeads
@@ -21,20 +21,11 @@ with train_extra():
     from torch.nn.functional import embedding_bag
 
 
-class Norm(Protocol):
-    """What of a model's settings the form needs."""
-
-    norm_order: str
-    eps: float
-    momentum: float
-
-
-class Stacked(Protocol):
-    """A model whose parameters lie as `stack.py` says: DCell."""
+class Stacked(nn.Module):
+    """A model whose parameters and statistics lie as `stack.py` says, normalised as the settings say: DCell."""
 
     stack: Stack
     index: StackIndex
-    training: bool
     child_weight: nn.Parameter
     gene_weight: nn.Parameter
     bias: nn.Parameter
@@ -45,10 +36,9 @@ class Stacked(Protocol):
     gene_direction: nn.Parameter | None
     running_mean: Tensor
     running_var: Tensor
-
-    @property
-    def norm(self) -> Norm:
-        """Settings of BatchNorm."""
+    tanh_first: bool
+    eps: float
+    momentum: float
 
 
 @dataclass(frozen=True)
@@ -103,7 +93,8 @@ class DeltaForm:
         piece, genes = index.row_piece[plan.entry_gene], index.term_genes[plan.term[plan.entry_row]]
         pieces = [piece[r.entries, None] + genes[r.entries, None] * np.arange(r.width) for r in plan.runs]
         return PlanTensors(
-            input=there(plan.input), slot=there(plan.slot), reader=there(plan.reader),
+            input=there(plan.input), slot=there(plan.slot), slot_reader=there(plan.slot_reader),
+            slot_bag=there(plan.slot_bag), user=there(plan.user), user_bag=there(plan.user_bag),
             bag=there(np.searchsorted(plan.reader, np.arange(len(plan.term)))), term=there(plan.term),
             start=there(plan.term_start[:-1]), weight=there(plan.weight).to(dtype),
             varies=there(counted > 1).to(dtype), entry_row=there(plan.entry_row), pieces=tuple(map(there, pieces)),
@@ -125,9 +116,9 @@ def _network(model: Stacked, chunk: Tensor, *, training: bool) -> DeltaNetwork:
         head=model.head_weight.detach(),
         running_mean=model.running_mean,
         running_var=model.running_var,
-        tanh_first=model.norm.norm_order == "tanh-bn",
-        eps=model.norm.eps,
-        momentum=model.norm.momentum,
+        tanh_first=model.tanh_first,
+        eps=model.eps,
+        momentum=model.momentum,
         training=training,
     )
 

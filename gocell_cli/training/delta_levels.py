@@ -10,12 +10,12 @@ a_0 + sum weight_r d_r / n. What is 0 in exact arithmetic (the gradient of an un
 Products of edges whose children have about as many rows run as one batched matmul.
 """
 
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from jaxtyping import Float, Int64
 
+from gocell_cli.training.delta_network import DeltaNetwork, Gradients, PlanTensors
 from gocell_cli.training.delta_plan import DeltaPlan, Part, RunPlan
 from gocell_cli.training.extra import train_extra
 
@@ -25,62 +25,6 @@ with train_extra():
     from torch.nn.functional import embedding_bag
 
     tanh_gradient = torch.ops.aten.tanh_backward.grad_input
-
-
-@dataclass(frozen=True)
-class DeltaNetwork:
-    """Detached parameters as flat tables of neurons, statistics (written in training) and settings.
-
-    weights: chunks in the plan's order, so that each matmul's are [edges, out, inp]; genes: the table [pieces, piece];
-    wild: bias plus all genes of each neuron.
-    """
-
-    piece: int
-    weights: Float[Tensor, "chunks piece"]
-    wild: Float[Tensor, " neurons"]
-    genes: Float[Tensor, "pieces piece"]
-    direction: Float[Tensor, " neurons"] | None
-    gamma: Float[Tensor, " neurons"]
-    beta: Float[Tensor, " neurons"]
-    head: Float[Tensor, " neurons"]
-    running_mean: Float[Tensor, " neurons"]
-    running_var: Float[Tensor, " neurons"]
-    tanh_first: bool
-    eps: float
-    momentum: float
-    training: bool
-
-
-@dataclass(frozen=True)
-class PlanTensors:
-    """The arrays of a plan on the network's device; row weights in its dtype, `varies` [terms] where rows differ.
-
-    bag: a row's first read. pieces: of each run, the gene pieces [entries, width] that its rows lose.
-    """
-
-    input: Int64[Tensor, " inputs"]
-    slot: Int64[Tensor, " reads"]
-    reader: Int64[Tensor, " reads"]
-    bag: Int64[Tensor, " rows"]
-    term: Int64[Tensor, " rows"]
-    start: Int64[Tensor, " terms"]
-    weight: Float[Tensor, " rows"]
-    varies: Float[Tensor, " terms"]
-    entry_row: Int64[Tensor, " entries"]
-    pieces: tuple[Int64[Tensor, "_ _"], ...]
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """What a pass down the levels gives, in the shapes of DeltaNetwork; `wild` is dz of row 0, summed over samples."""
-
-    weights: Tensor
-    wild: Tensor
-    genes: Tensor
-    direction: Tensor | None
-    gamma: Tensor
-    beta: Tensor
-    head: Tensor
 
 
 class DeltaRun:
@@ -128,7 +72,8 @@ class DeltaRun:
 
     def _own(self, run: RunPlan) -> Int64[Tensor, " rows"]:
         """Each row's term, counted from the run's first."""
-        return self.at.term[run.rows] - run.terms.start
+        own: Tensor = self.at.term[run.rows] - run.terms.start
+        return own
 
     def _spread(self, run: RunPlan, values: Float[Tensor, "terms width"]) -> Float[Tensor, "_ width"]:
         """Each row's term's values; one term's, which are most of all numbers, are left to broadcast."""
@@ -136,7 +81,8 @@ class DeltaRun:
 
     def _wild(self, run: RunPlan) -> Int64[Tensor, " terms"]:
         """Each term's row 0, counted from the run's first."""
-        return self.at.start[run.terms] - run.rows.start
+        wild: Tensor = self.at.start[run.terms] - run.rows.start
+        return wild
 
     def _linear(self, number: int) -> Float[Tensor, "rows width"]:
         """Z of row 0, and what the other rows add to it."""
@@ -213,20 +159,20 @@ class DeltaRun:
     def _summed(self, run: RunPlan, rows: Tensor, weight: Tensor | None = None) -> Float[Tensor, "terms width"]:
         """The rows of each term added up."""
         if run.terms.stop - run.terms.start == 1:
-            return rows.sum(0, keepdim=True) if weight is None else weight[None] @ rows
+            return rows.sum(0, keepdim=True) if weight is None else weight[None].mm(rows)
         return embedding_bag(self._every[: len(rows)], rows, self._wild(run), mode="sum", per_sample_weights=weight)
 
     def down(self, dy: Float[Tensor, " rows"]) -> Gradients:
         """Parents first."""
         net, at = self.net, self.at
-        g = torch.zeros_like(self.x)
+        g = net.gamma.new_empty(len(at.input), net.piece)  # of every slot's input
         direction = None if net.direction is None else torch.zeros_like(net.direction)
         wild, gamma, beta, head = (torch.empty_like(net.gamma) for _ in range(4))
         weights = torch.empty_like(net.weights)
         found = Gradients(weights, wild, torch.zeros_like(net.genes), direction, gamma, beta, head)
         for number in reversed(range(len(self.plan.runs))):
             run = self.plan.runs[number]
-            dz = self._norm_gradient(number, self._table(run, g), dy[run.rows], found)
+            dz = self._norm_gradient(number, self._pulled(run, g), dy[run.rows], found)
             rows = at.entry_row[run.entries] - run.rows.start
             entries = dz[rows]
             found.genes.index_add_(0, at.pieces[number].view(-1), entries.view(-1, net.piece), alpha=-1)
@@ -273,17 +219,24 @@ class DeltaRun:
         net, at, run = self.net, self.at, self.plan.runs[number]
         if not run.slots:
             return
-        readers = at.reader[run.reads] - run.rows.start
-        products = dz.new_zeros(run.slots, dz.shape[1])
-        products.index_add_(0, at.slot[run.reads], dz.index_select(0, readers))
-        inputs = self._inputs.pop(number)
-        gradients = torch.empty_like(inputs)
+        bags = at.slot_bag[run.first_slot : run.first_slot + run.slots] - run.reads.start
+        products = embedding_bag(at.slot_reader[run.reads] - run.rows.start, dz, bags, mode="sum")
+        inputs, gradients = self._inputs.pop(number), g[run.inputs]
         for part in run.parts:
             x, dp, weight = self._matmul(run, part, inputs, products, net.weights)
             dx, _, dw = self._matmul(run, part, gradients, products, weights)
             torch.bmm(dp.transpose(1, 2), x, out=dw)
             torch.bmm(dp, weight, out=dx)
-        g.index_add_(0, at.input[run.inputs], gradients)
+
+    def _pulled(self, run: RunPlan, g: Float[Tensor, "inputs piece"]) -> Float[Tensor, "rows width"]:
+        """Add up, for each row of a run, the gradients of all slots that read it; parents have filled theirs."""
+        first, stop = run.blocks.start, run.blocks.stop
+        bags = self.at.user_bag[first : stop + 1]
+        users = self.at.user[int(self.plan.user_bag[first]) : int(self.plan.user_bag[stop])]
+        if not len(users):
+            return g.new_zeros(run.rows.stop - run.rows.start, run.width * self.net.piece)
+        found: Tensor = embedding_bag(users, g, bags[:-1] - bags[0], mode="sum")
+        return found.view(run.rows.stop - run.rows.start, -1)
 
 
 class DeltaLevels(torch.autograd.Function):

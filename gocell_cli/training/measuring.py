@@ -15,6 +15,7 @@ from gocell_cli.training.loss import DCellLoss, LossParts
 from gocell_cli.training.metrics import evaluate
 from gocell_cli.training.predictor import root_heads
 from gocell_cli.training.processes import Processes
+from gocell_cli.training.row_heads import RowHeads
 
 with train_extra():
     import torch
@@ -38,7 +39,7 @@ class Measuring:
         values = self.scale.forward(batch.value.cpu().numpy())
         return torch.from_numpy(values).to(self.processes.device, self.processes.dtype)
 
-    def losses(self, heads: Tensor, target: Tensor) -> LossParts:
+    def losses(self, heads: Tensor | RowHeads, target: Tensor) -> LossParts:
         """Return the loss of some samples' heads."""
         model = self.model
         return self.loss(heads, target, (model.child_weight, model.gene_weight, model.head_weight))
@@ -62,15 +63,21 @@ class Measuring:
         kind = "bce" if self.scale.logits else "mse"
         return {**(losses or {}), **evaluate(predicted, true, mean=self.scale.mean, sd=self.scale.sd, kind=kind)}
 
+    def _labelled_losses(self, heads: Tensor | RowHeads, target: Tensor, labelled: Tensor) -> LossParts:
+        if bool(labelled.all()):
+            return self.losses(heads, target)
+        dense = heads.dense() if isinstance(heads, RowHeads) else heads
+        return self.losses(dense[labelled], target[labelled])
+
     def _run(self, order: Int64[np.ndarray, " rows"]) -> tuple[Float64[np.ndarray, " rows"], dict[str, float | None]]:
         found, place = np.zeros(len(order)), self.processes.share(np.arange(len(order)))
         sums = np.zeros(len(LOSSES) + 1)
 
-        def add(batch: SampleBatch, heads: Tensor) -> None:
+        def add(batch: SampleBatch, heads: Tensor | RowHeads) -> None:
             labelled = torch.isfinite(batch.value)
             n = int(labelled.sum())
             if n:
-                parts = self.losses(heads[labelled], self.target(batch)[labelled])
+                parts = self._labelled_losses(heads, self.target(batch), labelled)
                 sums[:-1] += [n * float(getattr(parts, name)) for name in LOSSES.values()]
                 sums[-1] += n
 

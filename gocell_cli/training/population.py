@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 
 from gocell_cli.errors import UsageError
 from gocell_cli.training.dcell import Batch, DCell
+from gocell_cli.training.deletions import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.levels import LevelRun
 
@@ -21,6 +22,8 @@ with train_extra():
     import torch
     from torch import Tensor
 
+ROWS_MOST = 200_000
+"""Samples whose distinct rows are held at once."""
 MEMORY_BYTES = 4 << 30
 """Batches whose tables fit in this stay in memory from level to level; more are run anew up to each level."""
 
@@ -75,7 +78,27 @@ def set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None
         model.train(was_training)
 
 
+def _from_rows(model: DCell, batches: Iterable[Batch]) -> bool:
+    """Take the statistics from the distinct rows of all samples at once, if the delta form runs and they are few."""
+    if model.delta is None or model.reduce is not None:
+        return False
+    own, samples = list[Deletions](), 0
+    for batch in batches:
+        if isinstance(batch, Tensor) or samples > ROWS_MOST:
+            return False
+        own.append(batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, model.index.genes))
+        samples += own[-1].samples
+    if not samples:
+        return False
+    mean, var, varies = model.delta.statistics(model, model.delta.plan(Deletions.joined(own)))
+    model.running_mean.copy_(mean)
+    model.running_var.copy_(var.where(varies[model.index["term_of_neuron"]], torch.inf))
+    return True
+
+
 def _set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None:
+    if _from_rows(model, batches()):
+        return
     mean, var = model.get_buffer("running_mean"), model.get_buffer("running_var")
     constant, local = _survey(model, batches())
     samples = _over_all(model, torch.tensor(local)).item()

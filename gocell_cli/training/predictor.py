@@ -9,6 +9,7 @@ from gocell_cli.training.batch import CacheRows, SampleBatch
 from gocell_cli.training.dcell import DCell
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.population import set_population
+from gocell_cli.training.row_heads import RowHeads
 from gocell_cli.training.row_order import shuffled
 
 with train_extra():
@@ -62,23 +63,28 @@ def use_population(model: DCell, rows: CacheRows, train: Int64[np.ndarray, " tra
     set_population(model, lambda: batches(rows, train, EVALUATION_BATCH, device))
 
 
+def head_of(heads: Tensor | RowHeads, term: int) -> Tensor:
+    """Return one term's heads, sample by sample."""
+    return heads.of_term(term) if isinstance(heads, RowHeads) else heads[:, term]
+
+
 @torch.no_grad()
 def root_heads(
     model: DCell,
     rows: CacheRows,
     order: Int64[np.ndarray, " rows"],
-    also: Callable[[SampleBatch, Tensor], None] = lambda _batch, _heads: None,
+    also: Callable[[SampleBatch, Tensor | RowHeads], None] = lambda _batch, _heads: None,
 ) -> Float64[np.ndarray, " rows"]:
     """Return the root's head for each row of `order`, in evaluation mode; the model's mode is left as it was.
 
-    `also` gets each batch with the heads of all terms.
+    `also` gets each batch with its heads.
     """
     was_training, found = model.training, list[Tensor]()
     model.eval()
     try:
         for batch in batches(rows, order, EVALUATION_BATCH, model.bias.device):
-            heads = model(batch)
-            found.append(heads[:, model.root].double().cpu())
+            heads = model.heads(batch)
+            found.append(head_of(heads, model.root).double().cpu())
             also(batch, heads)
     finally:
         model.train(was_training)

@@ -74,7 +74,9 @@ class RowHeads:
         own = true[plan.pair_sample] - centre
         found = []
         for values, all_ in ((own, 0.0), (own**2, float(np.square(true - centre).sum()))):
-            sums = np.bincount(plan.pair_row, weights=values, minlength=rows)
+            sums = np.bincount(plan.pair_row, weights=values, minlength=rows).astype(
+                np.float64
+            )  # of none it counts ints
             wild = np.bincount(plan.pair_term, weights=values, minlength=len(self.position))
             sums[plan.term_start[:-1]] = all_ - wild
             found.append(sums)

@@ -21,6 +21,7 @@ from gocell_cli.training.labels import LabelScale, label_scale
 from gocell_cli.training.loss import DCellLoss
 from gocell_cli.training.measuring import LOSSES, Measuring
 from gocell_cli.training.predictor import (
+    head_of,
     parts_of,
     population_rows,
     put_statistics,
@@ -135,7 +136,7 @@ class Trainer:
         target = self.measuring.target(batch)
         clock.lap("load")
         with processes.fabric.autocast():
-            heads = self.model(batch)
+            heads = self.model.heads(batch)
         losses = self.measuring.losses(heads, target).shared(len(own) / len(part), processes.world, self.config.l2)
         self.optimiser.zero_grad()
         processes.fabric.backward(losses.total)
@@ -145,7 +146,7 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip, error_if_nonfinite=True)
         self.optimiser.step()
         clock.lap("optimiser")
-        self.seen[own] = heads.detach()[:, self.model.root].double().cpu().numpy()
+        self.seen[own] = head_of(heads, self.model.root).detach().double().cpu().numpy()
         return np.array([float(getattr(losses, name).detach()) for name in LOSSES.values()])
 
     def _validate(self, clock: Clock) -> bool:
