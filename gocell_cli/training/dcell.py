@@ -43,8 +43,12 @@ CHOICES = {
     "gene_weights": ("own", "shared"),
     "group_by": ("stratum", "height"),
     "width_by": ("direct", "contained"),
-    "form": ("dense", "delta"),
+    "form": ("dense", "delta", "auto"),
 }
+
+
+DELTA_PAYS = 15_000_000
+"""Samples times neurons from which the delta form's launches pay: 150 samples of width 20, 600 of 6 (measured)."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ class DCellConfig:
     init_range: weights and biases are drawn from U(-init_range, init_range). alpha: weight of the other terms' losses.
     gene_weights: every (term, gene) pair its `own` column, or besides it one `shared` direction a term for all its
     genes: z_t += a_t * (number of t's genes deleted). group_by: which levels run at once (height: all leaves are one
-    group; 1-8 % faster than stratum in most runs). eps, momentum: BatchNorm's. form: `dense` computes all terms of all
-    samples (levels.py), `delta` only rows that a deletion touches, each distinct one once (delta_levels.py); equal.
+    group; 1-8 % faster than stratum in most runs). eps, momentum: BatchNorm's. form: `dense` runs all terms of all
+    samples (levels.py), `delta` only rows that a deletion touches, each distinct one once (delta_levels.py), `auto` the
+    faster for each batch; the numbers are equal.
     """
 
     width_by: str = "direct"
@@ -107,7 +112,7 @@ class DCell(Stacked):
         self.register_buffer("running_var", torch.ones(stack.neurons))
         self.workspaces = Workspaces()
         self.reduce: Reduce | None = None
-        self.delta = DeltaForm.of(self) if config.form == "delta" else None
+        self.delta = DeltaForm.of(self) if config.form != "dense" else None
         self.reset_parameters()
 
     @torch.no_grad()
@@ -149,8 +154,11 @@ class DCell(Stacked):
         return heads.index_select(0, self.index["term_position"]).t()
 
     def _rows_suffice(self, batch: Batch) -> bool:
-        """Whether a batch runs in the delta form: deletions, in one process."""
-        return self.delta is not None and self.reduce is None and not isinstance(batch, Tensor)
+        """Whether a batch runs in the delta form: deletions, in one process, and enough of them."""
+        if self.delta is None or self.reduce is not None or isinstance(batch, Tensor):
+            return False
+        samples = batch.samples if isinstance(batch, Deletions) else len(batch)
+        return self.config.form == "delta" or samples * self.stack.neurons >= DELTA_PAYS
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def heads(self, batch: Batch) -> Tensor | RowHeads:
