@@ -12,6 +12,7 @@ GROUPS = {
     "build": ("bench_build",),
     "cache": ("bench_load", "bench_cache"),
     "model": ("bench_model",),
+    "delta": ("bench_delta",),
     "training": ("bench_training",),
 }
 

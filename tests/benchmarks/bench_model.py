@@ -28,9 +28,11 @@ NAMES = (
 )
 
 
-def measured(kind: str, preset: str, batch: int, grouping: str = "height") -> tuple[list[float], float]:
+def measured(
+    kind: str, preset: str, batch: int, grouping: str = "height", genotypes: str = "all"
+) -> tuple[list[float], float]:
     """Samples/s of each step, and peak MB, of one process."""
-    command = [sys.executable, "-m", "tests.benchmarks.model_step", kind, preset, str(batch), grouping]
+    command = [sys.executable, "-m", "tests.benchmarks.model_step", kind, preset, str(batch), grouping, genotypes]
     out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return [batch / s for s in out["seconds"]], out["peak_mb"]
 

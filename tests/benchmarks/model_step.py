@@ -1,9 +1,10 @@
 """One network, one batch size, in a process of its own: seconds of full training steps, and its peak memory.
 
-    python -m tests.benchmarks.model_step stacked|oracle PRESET BATCH [GROUPING]
+    python -m tests.benchmarks.model_step stacked|delta|oracle PRESET BATCH [GROUPING [GENOTYPES]]
 
-A step is forward, the loss of all heads, backward, and AdamW, on a new batch of triple deletions over all annotated
-genes. The oracle takes the faster of default and fused AdamW. Prints one JSON object.
+A step is forward, the loss of all heads, backward, and AdamW, on a new batch of triple deletions: of all annotated
+genes, or of Kuzmin 2018's (GENOTYPES of genotypes.py). The delta form's index plan is within the clock. The oracle
+takes the faster of default and fused AdamW. Prints one JSON object.
 """
 
 import json
@@ -21,11 +22,16 @@ from gocell_cli.training.dcell import DCell, DCellConfig
 from gocell_cli.training.deletions import Deletions
 from gocell_cli.training.loss import DCellLoss
 from gocell_cli.training.stack import term_widths
+from tests.benchmarks.genotypes import DRAWS
 from tests.benchmarks.hierarchies import bundled_hierarchy
 from tests.reference.dcell import OracleDCell
 
 THREADS = 2
-STEPS = {"stacked": {32: 60, 256: 15, 2048: 5}, "oracle": {32: 6, 256: 4, 2048: 2}}
+STEPS = {
+    "stacked": {32: 60, 256: 15, 2048: 5, 8192: 2},
+    "delta": {32: 40, 256: 20, 2048: 12, 8192: 5},
+    "oracle": {32: 6, 256: 4, 2048: 2},
+}
 
 Step = Callable[[np.ndarray, torch.Tensor], None]
 
@@ -38,7 +44,7 @@ def stacked_step(hierarchy: Hierarchy, config: DCellConfig) -> Step:
 
     def step(genotypes: np.ndarray, y: torch.Tensor) -> None:
         ptr = torch.arange(0, genotypes.size + 1, genotypes.shape[1])
-        heads = model(Deletions.of(ptr, torch.from_numpy(genotypes.ravel()), len(hierarchy.gene_names)))
+        heads = model.heads(Deletions.of(ptr, torch.from_numpy(genotypes.ravel()), len(hierarchy.gene_names)))
         optimiser.zero_grad()
         loss(heads, y).total.backward()
         optimiser.step()
@@ -63,30 +69,31 @@ def oracle_step(hierarchy: Hierarchy, config: DCellConfig, *, fused: bool) -> St
     return step
 
 
-def seconds(step: Step, hierarchy: Hierarchy, batch: int, steps: int) -> list[float]:
+def seconds(step: Step, hierarchy: Hierarchy, batch: int, steps: int, kind: str) -> list[float]:
     """Wall seconds of `steps` steps after one to warm up, a new batch each."""
     rng = np.random.default_rng(0)
-    genes = np.unique(hierarchy.row_gene).astype(np.int64)
+    draw = DRAWS[kind](hierarchy)
     found = []
     for _ in range(steps + 1):
-        genotypes, y = rng.choice(genes, (batch, 3)), torch.from_numpy(rng.normal(size=batch)).float()
+        genotypes, y = draw(rng, batch), torch.from_numpy(rng.normal(size=batch)).float()
         started = time.perf_counter()
         step(genotypes, y)
         found.append(time.perf_counter() - started)
     return found[1:]
 
 
-def main(kind: str, preset: str, batch: int, grouping: str = "height") -> None:
+def main(kind: str, preset: str, batch: int, grouping: str = "height", genotypes: str = "all") -> None:
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     hierarchy, width_by = bundled_hierarchy(preset)
-    config = DCellConfig(width_by=width_by, group_by=grouping)
+    config = DCellConfig(width_by=width_by, group_by=grouping, form="delta" if kind == "delta" else "dense")
     steps = STEPS[kind][batch]
-    if kind == "stacked":
-        times = seconds(stacked_step(hierarchy, config), hierarchy, batch, steps)
+    if kind != "oracle":
+        times = seconds(stacked_step(hierarchy, config), hierarchy, batch, steps, genotypes)
     else:
         runs = [
-            seconds(oracle_step(hierarchy, config, fused=fused), hierarchy, batch, steps) for fused in (True, False)
+            seconds(oracle_step(hierarchy, config, fused=fused), hierarchy, batch, steps, genotypes)
+            for fused in (True, False)
         ]
         times = min(runs, key=statistics.median)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -20,7 +20,7 @@ GOCELL = str(Path(sys.executable).parent / "gocell")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
 SETTINGS = {
     "precision": "64-true", "min_width": 2, "ratio": 0.0, "gene_weights": "shared", "epochs": 2, "batch_size": 513,
-    "lr": 0.01, "l2": 1e-5, "population_samples": 999,
+    "lr": 0.001, "l2": 1e-5, "population_samples": 999,
 }  # fmt: skip
 
 
@@ -86,18 +86,18 @@ def test_gradients_and_statistics_of_uneven_shares_are_those_of_the_whole_batch(
 
 
 def assert_close(found: dict[str, float], wanted: dict[str, float]) -> None:
-    """To 1e-4; but ranks jump where two nearly equal predictions change places."""
+    """To 1e-6; but ranks jump where two nearly equal predictions change places."""
     assert found.keys() == wanted.keys()
     for name, value in wanted.items():
         ranked = name.endswith(("spearman", "auroc", "average_precision"))
-        assert found[name] == pytest.approx(value, rel=0.02 if ranked else 1e-4), name
+        assert found[name] == pytest.approx(value, rel=0.02 if ranked else 1e-6), name
 
 
 def test_two_processes_train_as_one(essentiality_cache: Path, tmp_path: Path) -> None:
     """513 samples a step are 257 and 256; the last of 4,710 are 93: 47 and 46.
 
-    Float64 rounds 1e-16, but AdamW divides each gradient by its own size: what is rounding alone in a gradient that
-    should be 0 moves its weight by up to the learning rate. Hence 1e-4; the step itself is held to 1e-10 above.
+    Float64 rounds 1e-16 and AdamW, which divides each gradient by its own size, amplifies it step by step: to 1e-9 at
+    this learning rate, to 1e-2 at ten times it. Hence 1e-6; the step itself is held to 1e-10 above.
     """
     found = {}
     for name, launcher in (("one", []), ("two", TORCHRUN)):
@@ -110,6 +110,7 @@ def test_two_processes_train_as_one(essentiality_cache: Path, tmp_path: Path) ->
     assert len(histories[0]) == len(histories[1]) == SETTINGS["epochs"]
     for mine, theirs in zip(*histories, strict=True):
         for part in ("train", "validation"):
-            assert numbers(theirs[part]) == pytest.approx(numbers(mine[part]), rel=1e-4), part
+            assert numbers(theirs[part]) == pytest.approx(numbers(mine[part]), rel=1e-6), part
         assert theirs["learning_rate"] == mine["learning_rate"]
+    assert histories[0][1]["train"]["loss"] < 0.999 * histories[0][0]["train"]["loss"]  # there was something to learn
     assert_close(*(numbers(found[name]["metrics"]) for name in ("two", "one")))
