@@ -1,17 +1,20 @@
 """A model run in its delta form: the same parameters and state, on the distinct rows of a batch's plan."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from gocell_cli.training.deletions import Deletions
 from gocell_cli.training.delta_index import DeltaIndex, make_delta_index
-from gocell_cli.training.delta_levels import DeltaLevels, DeltaRun
-from gocell_cli.training.delta_network import DeltaNetwork, Gradients, PlanTensors
+from gocell_cli.training.delta_network import DeltaNetwork, DeltaRun, Gradients
 from gocell_cli.training.delta_plan import DeltaPlan, make_plan
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.matmul_levels import MatmulRun
+from gocell_cli.training.row_buffers import RowBuffers
 from gocell_cli.training.row_heads import RowHeads
+from gocell_cli.training.row_levels import RowRun
 from gocell_cli.training.stack import Stack
 from gocell_cli.training.stack_index import StackIndex
 
@@ -46,6 +49,8 @@ class DeltaForm:
     """The index arrays of a hierarchy; `heads` gives those of a batch's distinct rows."""
 
     index: DeltaIndex
+    compiled: bool = True
+    buffers: RowBuffers = field(default_factory=RowBuffers, compare=False, repr=False)
 
     @classmethod
     def of(cls, model: Stacked) -> "DeltaForm":
@@ -63,13 +68,13 @@ class DeltaForm:
 
     def heads(self, model: Stacked, plan: DeltaPlan) -> RowHeads:
         """Return the heads of all rows, with gradients to the model's parameters."""
-        chunk = torch.from_numpy(plan.chunk).to(model.bias.device)
-        run = DeltaRun(_network(model, chunk, training=model.training), plan, self._tensors(model, plan))
-        values: Tensor = DeltaLevels.apply(  # type: ignore[no-untyped-call]
-            run, lambda found: _unpack(model, found, chunk), model.child_weight, model.gene_weight, model.bias,
+        run = self._run(_network(model, training=model.training), plan)
+        values: Tensor = _DeltaLevels.apply(  # type: ignore[no-untyped-call]
+            run, lambda found: _unpack(model, found), model.child_weight, model.gene_weight, model.bias,
             model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction,
         )  # fmt: skip
-        bias = model.head_bias.index_select(0, run.at.term)
+        term = torch.from_numpy(plan.term).to(values.device)
+        bias = model.head_bias.index_select(0, term)
         return RowHeads(values + bias, plan, model.index["term_position"].cpu().numpy())
 
     @torch.no_grad()
@@ -77,37 +82,39 @@ class DeltaForm:
         self, model: Stacked, plan: DeltaPlan
     ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"], Bool[Tensor, " terms"]]:
         """Return mean and biased variance of every neuron over a plan's samples, and which terms' rows differ."""
-        chunk = torch.from_numpy(plan.chunk).to(model.bias.device)
-        net = replace(_network(model, chunk, training=True), momentum=0.0)
-        run = DeltaRun(net, plan, self._tensors(model, plan))
+        run = self._run(replace(_network(model, training=True), momentum=0.0), plan)
         run.up()
-        return run.mean + run.a0, run.var, run.at.varies > 0
+        return run.mean + run.a0, run.var, torch.from_numpy(plan.varies > 0).to(run.var.device)
 
-    def _tensors(self, model: Stacked, plan: DeltaPlan) -> PlanTensors:
-        device, dtype, index = model.bias.device, model.bias.dtype, self.index
-
-        def there(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(array).to(device)
-
-        counted = np.add.reduceat((plan.weight > 0).astype(np.int64), plan.term_start[:-1])
-        piece, genes = index.row_piece[plan.entry_gene], index.term_genes[plan.term[plan.entry_row]]
-        pieces = [piece[r.entries, None] + genes[r.entries, None] * np.arange(r.width) for r in plan.runs]
-        return PlanTensors(
-            input=there(plan.input), slot=there(plan.slot), slot_reader=there(plan.slot_reader),
-            slot_bag=there(plan.slot_bag), user=there(plan.user), user_bag=there(plan.user_bag),
-            bag=there(np.searchsorted(plan.reader, np.arange(len(plan.term)))), term=there(plan.term),
-            start=there(plan.term_start[:-1]), weight=there(plan.weight).to(dtype),
-            varies=there(counted > 1).to(dtype), entry_row=there(plan.entry_row), pieces=tuple(map(there, pieces)),
-        )  # fmt: skip
+    def _run(self, net: DeltaNetwork, plan: DeltaPlan) -> DeltaRun:
+        """Compiled loops on the CPU, batched matmuls elsewhere."""
+        if self.compiled and net.gamma.device.type == "cpu":
+            return RowRun(net, self.index, plan, self.buffers)
+        return MatmulRun(net, self.index, plan)
 
 
-def _network(model: Stacked, chunk: Tensor, *, training: bool) -> DeltaNetwork:
+class _DeltaLevels(torch.autograd.Function):
+    """All levels as one node: parameters in, heads of all term rows out (without their biases)."""
+
+    @staticmethod
+    def forward(ctx: Any, run: DeltaRun, unpack: Any, *parameters: Tensor | None) -> Tensor:
+        """Run all levels; `unpack` turns Gradients into a gradient for each parameter."""
+        del parameters
+        ctx.run, ctx.unpack = run, unpack
+        return run.up()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Run all levels from the root to the leaves."""
+        return (None, None, *ctx.unpack(ctx.run.down(grads[0].contiguous())))
+
+
+def _network(model: Stacked, *, training: bool) -> DeltaNetwork:
     piece = model.stack.piece
     table, direction = model.gene_weight.detach(), model.gene_direction
-    child = model.child_weight.detach().view(-1, piece)
     return DeltaNetwork(
         piece=piece,
-        weights=child.index_select(0, chunk),
+        weights=model.child_weight.detach(),
         wild=model.bias.detach() + sum_rows(table, model.index["block_start"][:-1]).view(-1),
         genes=table,
         direction=None if direction is None else direction.detach(),
@@ -120,16 +127,15 @@ def _network(model: Stacked, chunk: Tensor, *, training: bool) -> DeltaNetwork:
         eps=model.eps,
         momentum=model.momentum,
         training=training,
+        gradients=torch.is_grad_enabled(),
     )
 
 
-def _unpack(model: Stacked, found: Gradients, chunk: Tensor) -> tuple[Tensor | None, ...]:
+def _unpack(model: Stacked, found: Gradients) -> tuple[Tensor | None, ...]:
     """One gradient for each parameter that `heads` named, in that order."""
     piece = model.stack.piece
-    child = torch.zeros_like(model.child_weight)
-    child.view(-1, piece).index_copy_(0, chunk, found.weights)
     genes = found.genes.add_(found.wild.view(-1, piece).index_select(0, model.index["block_of_piece"]))
-    return child, genes, found.wild, found.gamma, found.beta, found.head, found.direction
+    return found.weights, genes, found.wild, found.gamma, found.beta, found.head, found.direction
 
 
 def sum_rows(table: Tensor, starts: Tensor) -> Tensor:

@@ -18,8 +18,9 @@ from gocell_cli.training.stack import Stack
 class DeltaIndex:
     """Run i holds the terms run_term[i]:run_term[i + 1], each of run_blocks[i] blocks of `piece` neurons.
 
-    Edges child -> parent are sorted by (parent's run, the child's own blocks). The weights of edge e are the chunks
-    chunk[chunk_ptr[e]:chunk_ptr[e + 1]], parent's neuron by neuron, child's block by block. The edges of child t are
+    Edges child -> parent are sorted by (parent, child). The weights of edge e are the chunks
+    chunk[chunk_ptr[e]:chunk_ptr[e + 1]], parent's neuron by neuron, child's block by block: those of the parent's
+    neuron o begin with chunk edge_chunk[e] + o * edge_stride[e]. The edges of child t are
     parent_edge[parent_ptr[t]:parent_ptr[t + 1]]. `closure` is CSR gene -> terms that contain it; `closure_row` is a
     (gene, term) pair's term-gene row where it is annotated directly, else -1.
     """
@@ -31,6 +32,8 @@ class DeltaIndex:
     child: Int64[np.ndarray, " edges"]
     parent: Int64[np.ndarray, " edges"]
     child_blocks: Int64[np.ndarray, " edges"]
+    edge_chunk: Int64[np.ndarray, " edges"]
+    edge_stride: Int64[np.ndarray, " edges"]
     chunk_ptr: Int64[np.ndarray, " edges_plus_1"]
     chunk: Int64[np.ndarray, " chunks"]
     parent_ptr: Int64[np.ndarray, " terms_plus_1"]
@@ -55,13 +58,13 @@ def make_delta_index(
     run_term = np.concatenate([[0], np.flatnonzero(new) + 1, [terms]])
     run_of_term = np.repeat(np.arange(len(run_term) - 1), np.diff(run_term))
     child, parent, blocks, first, stride = _edges(stack)
-    order = np.lexsort((blocks, run_of_term[parent]))
-    child, parent, blocks = child[order], parent[order], blocks[order]
+    order = np.lexsort((child, parent))
+    child, parent, blocks, first, stride = (x[order] for x in (child, parent, blocks, first, stride))
     sizes = stack.blocks[parent] * stack.piece * blocks
     chunk_ptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     edge = np.repeat(np.arange(len(sizes)), sizes)
     neuron, block = np.divmod(np.arange(chunk_ptr[-1]) - chunk_ptr[edge], blocks[edge])
-    chunk = first[order][edge] + neuron * stride[order][edge] + block
+    chunk = first[edge] + neuron * stride[edge] + block
     gene_of = np.repeat(np.arange(len(closure_ptr) - 1), np.diff(closure_ptr))
     return DeltaIndex(
         terms=terms,
@@ -71,6 +74,8 @@ def make_delta_index(
         child=child,
         parent=parent,
         child_blocks=blocks,
+        edge_chunk=first,
+        edge_stride=stride,
         chunk_ptr=chunk_ptr,
         chunk=chunk,
         parent_ptr=np.concatenate([[0], np.cumsum(np.bincount(child, minlength=terms))]).astype(np.int64),

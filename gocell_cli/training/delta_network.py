@@ -1,8 +1,9 @@
-"""What a run over the levels in the delta form reads, and the gradients that it gives."""
+"""What a run over the levels in the delta form reads, the gradients that it gives, and what any such run can do."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 
 from gocell_cli.training.extra import train_extra
 
@@ -14,12 +15,11 @@ with train_extra():
 class DeltaNetwork:
     """Detached parameters as flat tables of neurons, statistics (written in training) and settings.
 
-    weights: chunks in the plan's order, so that each matmul's are [edges, out, inp]; genes: the table [pieces, piece];
-    wild: bias plus all genes of each neuron.
+    weights: the stacked child weights; genes: the table [pieces, piece]; wild: bias plus all genes of each neuron.
     """
 
     piece: int
-    weights: Float[Tensor, "chunks piece"]
+    weights: Float[Tensor, " child_weights"]
     wild: Float[Tensor, " neurons"]
     genes: Float[Tensor, "pieces piece"]
     direction: Float[Tensor, " neurons"] | None
@@ -32,29 +32,7 @@ class DeltaNetwork:
     eps: float
     momentum: float
     training: bool
-
-
-@dataclass(frozen=True)
-class PlanTensors:
-    """The arrays of a plan on the network's device; row weights in its dtype, `varies` [terms] where rows differ.
-
-    bag: a row's first read; slot_reader, slot_bag: the reads by slot, and a slot's first; user, user_bag: which inputs
-    read a block, and a block's first. pieces: of each run, the gene pieces [entries, width] that its rows lose.
-    """
-
-    input: Int64[Tensor, " inputs"]
-    slot: Int64[Tensor, " reads"]
-    bag: Int64[Tensor, " rows"]
-    slot_reader: Int64[Tensor, " reads"]
-    slot_bag: Int64[Tensor, " slots"]
-    user: Int64[Tensor, " users"]
-    user_bag: Int64[Tensor, " blocks_plus_1"]
-    term: Int64[Tensor, " rows"]
-    start: Int64[Tensor, " terms"]
-    weight: Float[Tensor, " rows"]
-    varies: Float[Tensor, " terms"]
-    entry_row: Int64[Tensor, " entries"]
-    pieces: tuple[Int64[Tensor, "_ _"], ...]
+    gradients: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,3 +46,20 @@ class Gradients:
     gamma: Tensor
     beta: Tensor
     head: Tensor
+
+
+@runtime_checkable
+class DeltaRun(Protocol):
+    """One batch on its way up and down the levels; `mean` is counted from a0, the wild type's."""
+
+    a0: Float[Tensor, " neurons"]
+    mean: Float[Tensor, " neurons"]
+    var: Float[Tensor, " neurons"]
+
+    def up(self) -> Float[Tensor, " rows"]:
+        """Children first; returns each row's head without its bias, and moves the running statistics."""
+        ...
+
+    def down(self, dy: Float[Tensor, " rows"]) -> Gradients:
+        """Parents first."""
+        ...

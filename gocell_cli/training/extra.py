@@ -18,6 +18,7 @@ EXTRA = (
     "scipy",
     "matplotlib",
     "tensorboard",
+    "numba",
 )
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training import distinct_rows
 from gocell_cli.training.dcell import DCell, DCellConfig
 from gocell_cli.training.delta_form import DeltaForm
 from gocell_cli.training.loss import DCellLoss
@@ -46,13 +45,15 @@ def compare(config: DCellConfig, seed: int, batch: nets.Genotypes, *, training: 
     target = (y > 0.5).double() if kind == "bce" else y
     start = {name: value.clone() for name, value in dense.state_dict().items()}
     wanted, loss = step(dense.train(training), batch, target, kind, rows=False)
-    for rows in (False, True):
+    assert delta.delta is not None
+    for rows, compiled in ((False, True), (True, True), (True, False)):
+        delta.delta = replace(delta.delta, compiled=compiled)
         delta.load_state_dict(start)
         found, own = step(delta.train(training), batch, target, kind, rows=rows)
         assert own == pytest.approx(loss, abs=1e-10)
         assert found.keys() == wanted.keys()
         for name in wanted:
-            assert torch.allclose(found[name], wanted[name], rtol=0, atol=1e-10), name
+            assert torch.allclose(found[name], wanted[name], rtol=0, atol=1e-10), (name, compiled)
 
 
 @settings(max_examples=60, deadline=None)
@@ -98,13 +99,16 @@ def test_samples_that_agree_share_their_rows() -> None:
     assert (often.weight == 50 * once.weight).all()
 
 
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("norm_order", ["tanh-bn", "bn-tanh"])
 def test_gradients_that_should_be_zero_are_exactly_zero_in_float32(
-    bundled_hierarchy: Hierarchy, norm_order: str
+    bundled_hierarchy: Hierarchy, norm_order: str, compiled: bool
 ) -> None:
     """Of terms that no sample touches: weights, bias, gamma. With bn-tanh also columns of untouched children."""
     torch.manual_seed(0)
     model = DCell(bundled_hierarchy, DCellConfig(init_range=0.1, norm_order=norm_order, form="delta"))
+    assert model.delta is not None
+    model.delta = replace(model.delta, compiled=compiled)
     genes = np.unique(bundled_hierarchy.row_gene)[:40]
     batch = nets.deletions([(int(g), int(h)) for g, h in zip(genes[::2], genes[1::2], strict=True)], 6604)
     loss = DCellLoss(model.root)(model.heads(batch), torch.linspace(-1, 1, 20))
@@ -131,12 +135,15 @@ def test_gradients_that_should_be_zero_are_exactly_zero_in_float32(
             assert not gradient.transpose(1, 2)[idle].any()
 
 
-def test_the_bundled_hierarchy_in_float64(bundled_hierarchy: Hierarchy) -> None:
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_bundled_hierarchy_in_float64(bundled_hierarchy: Hierarchy, compiled: bool) -> None:
     """All 3,793 terms, every one touched, at the initialisation that keeps rounding small."""
     torch.manual_seed(1)
     dense = DCell(bundled_hierarchy, DCellConfig(norm_order="tanh-bn")).double()
     delta = DCell(bundled_hierarchy, DCellConfig(norm_order="tanh-bn", form="delta")).double()
     delta.load_state_dict(dense.state_dict())
+    assert delta.delta is not None
+    delta.delta = replace(delta.delta, compiled=compiled)
     batch = nets.deletions(nets.covering_singles(bundled_hierarchy), 6604)
     y = torch.linspace(-1, 1, batch.samples, dtype=torch.float64)
     for model in (dense, delta):
@@ -167,11 +174,3 @@ def test_what_the_form_has_not_is_an_error() -> None:
     assert model.eval()(values).shape == (3, 9), "values of all genes run dense"
     with pytest.raises(UsageError, match="distinct rows are the delta form's"):
         model.row_heads(values)
-
-
-def test_sets_with_one_hash_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = distinct_rows._hashed
-    monkeypatch.setattr(distinct_rows, "_hashed", lambda v, salt: real(v, salt) * np.uint64(salt % 2))
-    model, _ = nets.pair(nets.random_network(2), SMALL)
-    with pytest.raises(AssertionError, match="one hash"):
-        model.heads(nets.deletions([(0, 1), (2, 3), (4, 5, 6), (7, 8)], GENES))

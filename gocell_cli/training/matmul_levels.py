@@ -1,4 +1,4 @@
-"""DCell where only touched rows exist: up and down the levels on the rows of a DeltaPlan, exactly the dense network.
+"""The delta form in tensors, on any device: up and down the levels on the rows of a plan, exactly the dense network.
 
 Row 0 of a term is the wild type, the others differ from it (algebra 1 to 5 of the model's design). A child
 hands its parents x_0 = h_0 and x_r = h_r - h_0, so a product of a row that a parent row does not read need not exist:
@@ -11,13 +11,15 @@ Products of edges whose children have about as many rows run as one batched matm
 """
 
 from itertools import accumulate
-from typing import Any
 
 from jaxtyping import Float, Int64
 
-from gocell_cli.training.delta_network import DeltaNetwork, Gradients, PlanTensors
-from gocell_cli.training.delta_plan import DeltaPlan, Part, RunPlan
+from gocell_cli.training.delta_index import DeltaIndex
+from gocell_cli.training.delta_network import DeltaNetwork, Gradients
+from gocell_cli.training.delta_plan import DeltaPlan
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.matmul_plan import Part, RunPlan, make_matmul_plan
+from gocell_cli.training.plan_tensors import plan_tensors
 
 with train_extra():
     import torch
@@ -27,18 +29,21 @@ with train_extra():
     tanh_gradient = torch.ops.aten.tanh_backward.grad_input
 
 
-class DeltaRun:
+class MatmulRun:
     """One batch on its way up and down the levels."""
 
-    def __init__(self, net: DeltaNetwork, plan: DeltaPlan, arrays: PlanTensors) -> None:
-        self.net, self.plan, self.at = net, plan, arrays
+    def __init__(self, net: DeltaNetwork, index: DeltaIndex, plan: DeltaPlan) -> None:
+        self.net, self.plan = net, make_matmul_plan(index, plan)
+        self.at = plan_tensors(index, plan, self.plan, net.gamma.device, net.gamma.dtype)
         self.n = float(plan.samples)
-        self.x = net.gamma.new_empty(plan.blocks + 1, net.piece)  # what parents read; the last block is 0
+        self.weights = net.weights.view(-1, net.piece).index_select(0, self.at.chunk)
+        plan_blocks = self.plan.blocks
+        self.x = net.gamma.new_empty(plan_blocks + 1, net.piece)  # what parents read; the last block is 0
         self.x[-1] = 0
-        self.d = net.gamma.new_empty(plan.blocks, net.piece)
+        self.d = net.gamma.new_empty(plan_blocks, net.piece)
         self.a0, self.mean, self.var, self.inv = (torch.empty_like(net.gamma) for _ in range(4))
-        self._every = torch.arange(max(r.rows.stop - r.rows.start for r in plan.runs), device=net.gamma.device)
-        widths = [(r.terms.stop - r.terms.start) * r.width * net.piece for r in plan.runs]
+        self._every = torch.arange(max(r.rows.stop - r.rows.start for r in self.plan.runs), device=net.gamma.device)
+        widths = [(r.terms.stop - r.terms.start) * r.width * net.piece for r in self.plan.runs]
         stops = list(accumulate(widths))
         self._neurons = [slice(stop - width, stop) for stop, width in zip(stops, widths, strict=True)]
         self._inputs: dict[int, Tensor] = {}
@@ -54,7 +59,7 @@ class DeltaRun:
     def up(self) -> Float[Tensor, " rows"]:
         """Children first; returns each row's head without its bias, and moves the running statistics."""
         net = self.net
-        heads = net.gamma.new_empty(len(self.plan.term))
+        heads = net.gamma.new_empty(len(self.at.term))
         for number, run in enumerate(self.plan.runs):
             h = self._norm(number, self._linear(number))
             self._heads(run, h, self._of(number, net.head), heads[run.rows])
@@ -91,7 +96,7 @@ class DeltaRun:
         products = net.gamma.new_empty(run.slots, width)
         inputs = self._inputs[number] = self.x.index_select(0, at.input[run.inputs])
         for part in run.parts:
-            x, out, weight = self._matmul(run, part, inputs, products, net.weights)
+            x, out, weight = self._matmul(run, part, inputs, products, self.weights)
             torch.bmm(x, weight.transpose(1, 2), out=out)
         if run.slots:
             bags = at.bag[run.rows] - run.reads.start
@@ -168,8 +173,9 @@ class DeltaRun:
         g = net.gamma.new_empty(len(at.input), net.piece)  # of every slot's input
         direction = None if net.direction is None else torch.zeros_like(net.direction)
         wild, gamma, beta, head = (torch.empty_like(net.gamma) for _ in range(4))
-        weights = torch.empty_like(net.weights)
-        found = Gradients(weights, wild, torch.zeros_like(net.genes), direction, gamma, beta, head)
+        weights = torch.empty_like(self.weights)
+        child = torch.zeros_like(net.weights)
+        found = Gradients(child, wild, torch.zeros_like(net.genes), direction, gamma, beta, head)
         for number in reversed(range(len(self.plan.runs))):
             run = self.plan.runs[number]
             dz = self._norm_gradient(number, self._pulled(run, g), dy[run.rows], found)
@@ -179,6 +185,7 @@ class DeltaRun:
             if direction is not None:
                 self._of(number, direction).index_add_(0, self._own(run)[rows], entries)
             self._linear_gradient(number, dz, g, weights)
+        child.view(-1, net.piece).index_copy_(0, at.chunk, weights)
         return found
 
     def _norm_gradient(self, number: int, g: Tensor, dy: Tensor, found: Gradients) -> Tensor:
@@ -216,14 +223,14 @@ class DeltaRun:
 
     def _linear_gradient(self, number: int, dz: Tensor, g: Tensor, weights: Tensor) -> None:
         """The products' gradients to weights and to the children's rows."""
-        net, at, run = self.net, self.at, self.plan.runs[number]
+        at, run = self.at, self.plan.runs[number]
         if not run.slots:
             return
         bags = at.slot_bag[run.first_slot : run.first_slot + run.slots] - run.reads.start
         products = embedding_bag(at.slot_reader[run.reads] - run.rows.start, dz, bags, mode="sum")
         inputs, gradients = self._inputs.pop(number), g[run.inputs]
         for part in run.parts:
-            x, dp, weight = self._matmul(run, part, inputs, products, net.weights)
+            x, dp, weight = self._matmul(run, part, inputs, products, self.weights)
             dx, _, dw = self._matmul(run, part, gradients, products, weights)
             torch.bmm(dp.transpose(1, 2), x, out=dw)
             torch.bmm(dp, weight, out=dx)
@@ -237,19 +244,3 @@ class DeltaRun:
             return g.new_zeros(run.rows.stop - run.rows.start, run.width * self.net.piece)
         found: Tensor = embedding_bag(users, g, bags[:-1] - bags[0], mode="sum")
         return found.view(run.rows.stop - run.rows.start, -1)
-
-
-class DeltaLevels(torch.autograd.Function):
-    """All levels as one node: parameters in, heads of all term rows out (without their biases)."""
-
-    @staticmethod
-    def forward(ctx: Any, run: DeltaRun, unpack: Any, *parameters: Tensor | None) -> Tensor:
-        """Run all levels; `unpack` turns Gradients into a gradient for each parameter."""
-        del parameters
-        ctx.run, ctx.unpack = run, unpack
-        return run.up()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        """Run all levels from the root to the leaves."""
-        return (None, None, *ctx.unpack(ctx.run.down(grads[0].contiguous())))

@@ -1,0 +1,29 @@
+"""numba's compiler, as the loops of the delta form use it: fused multiply-adds, kept on disk, without Python's lock."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gocell_cli.training.extra import train_extra
+
+with train_extra():
+    from numba import njit
+
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}}
+"""`contract` alone: sums keep their order, and 0 stays 0."""
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function at its first call."""
+    return _compile(function, OPTIONS)
+
+
+def parallel(function: Callable[..., Any]) -> Any:
+    """Compile a function whose `prange` loops run on numba's threads."""
+    return _compile(function, {**OPTIONS, "parallel": True})
+
+
+def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder can be written to: compiled anew in each process
+        return njit(**options)(function)
