@@ -15,20 +15,80 @@ if TYPE_CHECKING:
     from gocell_cli.training.trainer import Trainer
 
 Genes = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option("--genes", help="Deleted genes, comma-separated: any kind of name; repeatable. '': wild type."),
 ]
+AllPairs = Annotated[
+    bool, typer.Option("--all-pairs", help="All double deletions: of all annotated genes, or of those in --genes.")
+]
+OutFile = Annotated[Path | None, typer.Option("--out", help="Parquet file of --all-pairs; a stopped run goes on.")]
 OneGenotype = Annotated[str | None, typer.Option("--genes", help="Also the effect of deleting these genes.")]
 Top = Annotated[int, typer.Option(min=1, help="Terms to print; JSON holds all.")]
 Most = Annotated[int, typer.Option("--samples", min=8, help="Test samples that RLIPP is taken over.")]
 
 
-def predict(run: RunDir, genes: Genes, cache: opt.CacheDir = None, json: opt.Json = False) -> None:
+def predict(
+    run: RunDir,
+    genes: Genes = None,
+    all_pairs: AllPairs = False,
+    out: OutFile = None,
+    cache: opt.CacheDir = None,
+    json: opt.Json = False,
+) -> None:
     """Predict any genotype; from a fitness model also the digenic and trigenic interactions of its genes."""
+    if all_pairs:
+        if out is None:
+            raise UsageError("--all-pairs writes a file", hint="--out pairs.parquet")
+        _all_pairs(_open(run, cache), genes, out, json=json)
+        return
+    if genes is None or out is not None:
+        raise UsageError("no genotype, or --out without --all-pairs", hint="--genes YKL191W,YLR172C")
+    _predict(_open(run, cache), genes, json=json)
+
+
+def _all_pairs(trainer: "Trainer", genes: list[str] | None, out: Path, *, json: bool) -> None:
+    import time
+
+    import numpy as np
+
+    from gocell_cli.commands.progress import pair_progress
+    from gocell_cli.training.all_pairs import PairTask, predict_all_pairs
+    from gocell_cli.training.gene_lookup import GeneLookup
+
+    hierarchy = trainer.hierarchy
+    annotated = np.unique(hierarchy.row_gene).astype(np.int64)
+    chosen = annotated
+    if genes is not None:
+        found = [g for entry in genes for g in GeneLookup(hierarchy).genotype(entry.split(","))]
+        chosen = np.unique(np.array(found, dtype=np.int64))
+    trained = np.unique(trainer.rows.cache.rows(trainer.train_rows).genes).astype(np.int64)
+    kind = trainer.store.record()["phenotype"]["kind"]
+    task = PairTask(trainer.model, trainer.scale, kind, chosen, trained, hierarchy.gene_names)
+    started = time.perf_counter()
+    with pair_progress() as report:
+        kept = predict_all_pairs(task, out, report)
+    seconds = time.perf_counter() - started
+    rate = (task.pairs - kept) / seconds
+    found_all = len(annotated) * (len(annotated) - 1) // 2
+    summary = {
+        "out": str(out), "phenotype": kind, "genes": len(chosen), "pairs": task.pairs, "pairs_kept": kept,
+        "untrained_genes": int((~np.isin(chosen, trained)).sum()),
+        "genes_without_annotation": len(hierarchy.gene_names) - len(annotated), "seconds": round(seconds, 3),
+        "pairs_per_second": round(rate, 1), "genome_pairs": found_all,
+        "genome_minutes": round(found_all / rate / 60, 1),
+    }  # fmt: skip
+    if json:
+        show_json(summary)
+        return
+    show(f"{task.pairs:,} pairs of {len(chosen):,} genes in {escape(str(out))}, {kept:,} of them from before")
+    show(f"{rate:,.0f} pairs/s; all {found_all:,} pairs of the hierarchy take {found_all / rate / 60:,.0f} minutes")
+    note(f"{summary['untrained_genes']} of the genes were never deleted in training: column untrained_genes", "predict")
+
+
+def _predict(trainer: "Trainer", genes: list[str], *, json: bool) -> None:
     from gocell_cli.training.gene_lookup import GeneLookup
     from gocell_cli.training.interactions import interactions, predict_genotypes
 
-    trainer = _open(run, cache)
     lookup, names = GeneLookup(trainer.hierarchy), trainer.hierarchy.gene_names
     genotypes = [lookup.genotype(entry.split(",")) for entry in genes]
     values = predict_genotypes(trainer.model, trainer.scale, genotypes).tolist()

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 GOCELL = str(Path(sys.executable).parent / "gocell")
@@ -66,6 +67,20 @@ def test_predict_takes_any_name_and_names_what_training_never_saw(trained: dict[
     assert 0 <= both["viability"] <= 1
     assert set(both["never_deleted_in_training"]) <= set(both["genes"])
     assert "did you mean" in gocell("predict", str(trained["run"]), "--genes", "CDC288", code=2).stderr
+
+
+def test_all_pairs_of_named_genes_go_to_a_file(trained: dict[str, object], tmp_path: Path) -> None:
+    run, out = str(trained["run"]), tmp_path / "pairs.parquet"
+    genes = ("--genes", "YFL039C,cdc28", "--genes", "YKL191W,YLR172C")
+    found = json.loads(gocell("predict", run, "--all-pairs", *genes, "--out", str(out), "--json").stdout)
+    assert (found["genes"], found["pairs"], found["pairs_kept"], found["genome_pairs"]) == (4, 6, 0, 21_796_503)
+    table = pq.read_table(out).to_pylist()
+    assert {(r["gene_1"], r["gene_2"]) for r in table} >= {("YBR160W", "YFL039C"), ("YKL191W", "YLR172C")}
+    both = json.loads(gocell("predict", run, "--genes", "YFL039C,cdc28", "--json").stdout)[0]
+    ours = next(r for r in table if (r["gene_1"], r["gene_2"]) == ("YBR160W", "YFL039C"))
+    assert ours["viability"] == pytest.approx(both["viability"], rel=1e-3)
+    assert "--out" in gocell("predict", run, "--all-pairs", code=2).stderr
+    assert "--genes" in gocell("predict", run, code=2).stderr
 
 
 def test_explain_scores_every_term_and_draws(trained: dict[str, object]) -> None:
