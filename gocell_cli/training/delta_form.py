@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from gocell_cli.training import gene_kernels
 from gocell_cli.training.deletions import Deletions
 from gocell_cli.training.delta_index import DeltaIndex, make_delta_index
 from gocell_cli.training.delta_network import DeltaNetwork, DeltaRun, Gradients
@@ -68,9 +69,9 @@ class DeltaForm:
 
     def heads(self, model: Stacked, plan: DeltaPlan) -> RowHeads:
         """Return the heads of all rows, with gradients to the model's parameters."""
-        run = self._run(_network(model, training=model.training), plan)
+        run = self._run(self._network(model, training=model.training), plan)
         values: Tensor = _DeltaLevels.apply(  # type: ignore[no-untyped-call]
-            run, lambda found: _unpack(model, found), model.child_weight, model.gene_weight, model.bias,
+            run, lambda found: self._unpack(model, found), model.child_weight, model.gene_weight, model.bias,
             model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction,
         )  # fmt: skip
         term = torch.from_numpy(plan.term).to(values.device)
@@ -82,15 +83,58 @@ class DeltaForm:
         self, model: Stacked, plan: DeltaPlan
     ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"], Bool[Tensor, " terms"]]:
         """Return mean and biased variance of every neuron over a plan's samples, and which terms' rows differ."""
-        run = self._run(replace(_network(model, training=True), momentum=0.0), plan)
+        run = self._run(replace(self._network(model, training=True), momentum=0.0), plan)
         run.up()
         return run.mean + run.a0, run.var, torch.from_numpy(plan.varies > 0).to(run.var.device)
 
     def _run(self, net: DeltaNetwork, plan: DeltaPlan) -> DeltaRun:
         """Compiled loops on the CPU, batched matmuls elsewhere."""
-        if self.compiled and net.gamma.device.type == "cpu":
+        if self._compiled(net.gamma):
             return RowRun(net, self.index, plan, self.buffers)
         return MatmulRun(net, self.index, plan)
+
+    def _compiled(self, tensor: Tensor) -> bool:
+        return self.compiled and tensor.device.type == "cpu"
+
+    def _wild(self, model: Stacked) -> Float[Tensor, " neurons"]:
+        """Bias plus all genes of each neuron."""
+        table, starts = model.gene_weight.detach(), model.index["block_start"]
+        if not self._compiled(table):
+            return model.bias.detach() + sum_rows(table, starts[:-1]).view(-1)
+        wild = model.bias.detach().clone()
+        gene_kernels.add_genes(table.numpy(), starts.numpy(), wild.view(-1, model.stack.piece).numpy())
+        return wild
+
+    def _network(self, model: Stacked, *, training: bool) -> DeltaNetwork:
+        piece = model.stack.piece
+        table, direction = model.gene_weight.detach(), model.gene_direction
+        return DeltaNetwork(
+            piece=piece,
+            weights=model.child_weight.detach(),
+            wild=self._wild(model),
+            genes=table,
+            direction=None if direction is None else direction.detach(),
+            gamma=model.norm_weight.detach(),
+            beta=model.norm_bias.detach(),
+            head=model.head_weight.detach(),
+            running_mean=model.running_mean,
+            running_var=model.running_var,
+            tanh_first=model.tanh_first,
+            eps=model.eps,
+            momentum=model.momentum,
+            training=training,
+            gradients=torch.is_grad_enabled(),
+        )
+
+    def _unpack(self, model: Stacked, found: Gradients) -> tuple[Tensor | None, ...]:
+        """One gradient for each parameter that `heads` named, in that order."""
+        piece = model.stack.piece
+        wild, genes = found.wild.view(-1, piece), found.genes
+        if self._compiled(genes):
+            gene_kernels.add_to_genes(wild.numpy(), model.index["block_start"].numpy(), genes.numpy())
+        else:
+            genes.add_(wild.index_select(0, model.index["block_of_piece"]))
+        return found.weights, genes, found.wild, found.gamma, found.beta, found.head, found.direction
 
 
 class _DeltaLevels(torch.autograd.Function):
@@ -107,35 +151,6 @@ class _DeltaLevels(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         """Run all levels from the root to the leaves."""
         return (None, None, *ctx.unpack(ctx.run.down(grads[0].contiguous())))
-
-
-def _network(model: Stacked, *, training: bool) -> DeltaNetwork:
-    piece = model.stack.piece
-    table, direction = model.gene_weight.detach(), model.gene_direction
-    return DeltaNetwork(
-        piece=piece,
-        weights=model.child_weight.detach(),
-        wild=model.bias.detach() + sum_rows(table, model.index["block_start"][:-1]).view(-1),
-        genes=table,
-        direction=None if direction is None else direction.detach(),
-        gamma=model.norm_weight.detach(),
-        beta=model.norm_bias.detach(),
-        head=model.head_weight.detach(),
-        running_mean=model.running_mean,
-        running_var=model.running_var,
-        tanh_first=model.tanh_first,
-        eps=model.eps,
-        momentum=model.momentum,
-        training=training,
-        gradients=torch.is_grad_enabled(),
-    )
-
-
-def _unpack(model: Stacked, found: Gradients) -> tuple[Tensor | None, ...]:
-    """One gradient for each parameter that `heads` named, in that order."""
-    piece = model.stack.piece
-    genes = found.genes.add_(found.wild.view(-1, piece).index_select(0, model.index["block_of_piece"]))
-    return found.weights, genes, found.wild, found.gamma, found.beta, found.head, found.direction
 
 
 def sum_rows(table: Tensor, starts: Tensor) -> Tensor:

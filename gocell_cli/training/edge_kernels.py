@@ -8,7 +8,7 @@ same rows.
 
 from typing import no_type_check
 
-from gocell_cli.training.compiling import compiled, parallel
+from gocell_cli.training.compiling import compiled, parallel, reordered
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -35,6 +35,29 @@ def _add_product(out, left, right):
                 own[k] += a * first[k]
 
 
+@reordered
+@no_type_check
+def _dot(a, b):
+    total = 0.0
+    for i in range(len(a)):
+        total += a[i] * b[i]
+    return total
+
+
+@compiled
+@no_type_check
+def _outer(dz, at, inp, weight, stride, x, weights, g, weight_gradients):
+    """The gradients of an edge of one row, the wild type's; with BatchNorm first they are 0 and are left so."""
+    row, back = x[at : at + inp], g[at : at + inp]
+    for o in range(len(dz)):
+        if dz[o] != 0:
+            start, times = weight + o * stride, dz[o]
+            own, found = weights[start : start + inp], weight_gradients[start : start + inp]
+            for i in range(len(row)):
+                found[i] = times * row[i]
+                back[i] += times * own[i]
+
+
 @parallel
 @no_type_check
 def products(cuts, edges, x, weights, found):
@@ -44,6 +67,11 @@ def products(cuts, edges, x, weights, found):
         turned = np.empty((0, out), found.dtype)  # W^T, so that the inner loop runs over out
         for e in range(cuts[task], cuts[task + 1]):
             count, at, pitch, inp, weight, stride, slot = edges[e]
+            if count == 1:
+                for o in range(out):
+                    row = weights[weight + o * stride : weight + o * stride + inp]
+                    found[slot, o] = _dot(row, x[at : at + inp])
+                continue
             if len(turned) != inp:
                 turned = np.empty((inp, out), found.dtype)
             for o in range(out):
@@ -58,12 +86,15 @@ def products(cuts, edges, x, weights, found):
 @parallel
 @no_type_check
 def product_gradients(cuts, edges, x, weights, given, g, weight_gradients):
-    """From the products' gradients `given` to those of the weights (set) and of x (added to g)."""
+    """From the products' gradients `given` to those of the weights (set, they come as zeros) and of x (added to g)."""
     out = given.shape[1]
     for task in prange(len(cuts) - 1):
         copied = np.empty((out, 0), given.dtype)
         for e in range(cuts[task], cuts[task + 1]):
             count, at, pitch, inp, weight, stride, slot = edges[e]
+            if count == 1:
+                _outer(given[slot], at, inp, weight, stride, x, weights, g, weight_gradients)
+                continue
             if copied.shape[1] != inp:
                 copied = np.empty((out, inp), given.dtype)
             for o in range(out):

@@ -11,8 +11,6 @@ from gocell_cli.training.delta_plan import DeltaPlan
 
 MANY = 128
 """Rows of an edge from which a matrix library's call pays (measured: 64 to 256 make no difference)."""
-TILE = 4
-"""Blocks of a wide term that one task takes: 2,000 rows of 80 neurons stay in a core's cache."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,7 @@ def _tasks(
     """Terms and neurons of each task: about equal rows; where the terms are few, all terms and about equal neurons."""
     count = terms.stop - terms.start
     if count < 4 * threads and blocks > 1:
-        parts = min(blocks, threads * max(1, round(blocks / TILE / threads)))
-        cuts = np.linspace(0, blocks, parts + 1).astype(np.int64) * piece
+        cuts = np.linspace(0, blocks, min(blocks, threads) + 1).astype(np.int64) * piece
         return np.array([(0, count, a, b) for a, b in pairwise(cuts)])
     own = starts[terms.start : terms.stop + 1]
     cuts = np.searchsorted(own, np.linspace(own[0], own[-1], threads + 1))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
@@ -28,13 +29,20 @@ NAMES = (
 )
 
 
-def measured(
-    kind: str, preset: str, batch: int, grouping: str = "height", genotypes: str = "all"
-) -> tuple[list[float], float]:
-    """Samples/s of each step, and peak MB, of one process."""
+@dataclass(frozen=True)
+class Steps:
+    """Samples/s of each step of one process, its peak MB, and those above parameters, gradients and optimiser."""
+
+    rates: list[float]
+    peak_mb: float
+    above_mb: float
+
+
+def measured(kind: str, preset: str, batch: int, grouping: str = "height", genotypes: str = "all") -> Steps:
+    """Run one process of `model_step`."""
     command = [sys.executable, "-m", "tests.benchmarks.model_step", kind, preset, str(batch), grouping, genotypes]
     out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return [batch / s for s in out["seconds"]], out["peak_mb"]
+    return Steps([batch / s for s in out["seconds"]], out["peak_mb"], out["above_mb"])
 
 
 def fastest(call: Callable[[], object], runs: int = 7) -> float:
@@ -78,17 +86,18 @@ def run() -> None:
     for preset, prefix in (("true-path", "step_"), ("ma2018", "step_ma2018_")):
         for batch in BATCHES:
             with_oracle = preset == "true-path" or batch == 32
-            first, peak = measured("stacked", preset, batch)
-            theirs, oracle_peak = measured("oracle", preset, batch) if with_oracle else ([], 0.0)
-            ours = [*first, *measured("stacked", preset, batch)[0]]
+            first = measured("stacked", preset, batch)
+            oracle = measured("oracle", preset, batch) if with_oracle else Steps([], 0.0, 0.0)
+            ours = [*first.rates, *measured("stacked", preset, batch).rates]
             name, ceiling = f"{prefix}b{batch}", roofline(preset, batch, rates)
-            other = statistics.median(theirs) if theirs else ceiling
+            other = statistics.median(oracle.rates) if with_oracle else ceiling
             value = statistics.median(ours)
-            rows.append(Row(name, value, "samples/s", "per-term oracle" if theirs else "roofline", value / other))
-            notes.append(line(name, ours, theirs, ceiling, (peak, oracle_peak)))
+            rows.append(Row(name, value, "samples/s", "per-term oracle" if with_oracle else "roofline", value / other))
+            notes.append(line(name, ours, oracle.rates, ceiling, (first.peak_mb, oracle.peak_mb)))
             if name == "step_b2048":
-                rows.append(Row("model_peak_mb_b2048", peak, "MB", "per-term oracle", peak / oracle_peak))
-    rates_of = {g: statistics.median(measured("stacked", "true-path", 256, g)[0]) for g in ("stratum", "height")}
+                ratio = first.peak_mb / oracle.peak_mb
+                rows.append(Row("model_peak_mb_b2048", first.peak_mb, "MB", "per-term oracle", ratio))
+    rates_of = {g: statistics.median(measured("stacked", "true-path", 256, g).rates) for g in ("stratum", "height")}
     ratio = rates_of["stratum"] / rates_of["height"]
     rows.append(Row("step_stratum_b256", rates_of["stratum"], "samples/s", "grouped by height", ratio))
     report("DCell, full training steps", rows, notes)

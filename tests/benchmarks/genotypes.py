@@ -44,13 +44,14 @@ def at_random(hierarchy: Hierarchy) -> Draw:
 
 
 def in_structure(hierarchy: Hierarchy) -> Draw:
-    """Distinct crosses of 182 query pairs with all other genes of Kuzmin's."""
+    """Distinct crosses of 182 query pairs with all other genes of Kuzmin's; all of them where more are asked for."""
     genes = kuzmin_genes(hierarchy)
     queries = np.random.default_rng(7).choice(len(genes), (QUERIES, 2), replace=False)
     arrays = np.setdiff1d(np.arange(len(genes)), queries)
 
     def draw(rng: np.random.Generator, samples: int) -> np.ndarray:
-        query, array = np.divmod(rng.choice(QUERIES * len(arrays), samples, replace=False), len(arrays))
+        crosses = QUERIES * len(arrays)
+        query, array = np.divmod(rng.choice(crosses, min(samples, crosses), replace=False), len(arrays))
         return genes[np.column_stack([queries[query], arrays[array]])]
 
     return draw

@@ -1,9 +1,10 @@
 """One network, one batch size, in a process of its own: seconds of full training steps, and its peak memory.
 
-    python -m tests.benchmarks.model_step stacked|delta|oracle PRESET BATCH [GROUPING [GENOTYPES]]
+    python -m tests.benchmarks.model_step stacked|delta|oracle PRESET|drugcell BATCH [GROUPING [GENOTYPES]]
 
 A step is forward, the loss of all heads, backward, and AdamW, on a new batch of triple deletions: of all annotated
-genes, or of Kuzmin 2018's (GENOTYPES of genotypes.py). The delta form's index plan is within the clock. The oracle
+genes, or of Kuzmin 2018's (GENOTYPES of genotypes.py). Of DrugCell's shape it is without AdamW, as its peers were
+measured. The delta form's index plan is within the clock. The oracle
 takes the faster of default and fused AdamW. Prints one JSON object.
 """
 
@@ -13,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from gocell_cli.training.dcell import DCell, DCellConfig
 from gocell_cli.training.deletions import Deletions
 from gocell_cli.training.loss import DCellLoss
 from gocell_cli.training.stack import term_widths
+from tests.benchmarks.drugcell_shape import WIDTH, drugcell_shape
 from tests.benchmarks.genotypes import DRAWS
 from tests.benchmarks.hierarchies import bundled_hierarchy
 from tests.reference.dcell import OracleDCell
@@ -29,15 +32,15 @@ from tests.reference.dcell import OracleDCell
 THREADS = 2
 STEPS = {
     "stacked": {32: 60, 256: 15, 2048: 5, 8192: 2},
-    "delta": {32: 40, 256: 20, 2048: 12, 8192: 5},
+    "delta": {32: 40, 256: 20, 2048: 12, 8192: 5, 200_000: 1},
     "oracle": {32: 6, 256: 4, 2048: 2},
 }
 
 Step = Callable[[np.ndarray, torch.Tensor], None]
 
 
-def stacked_step(hierarchy: Hierarchy, config: DCellConfig) -> Step:
-    """The stacked network's training step on genotypes [samples, 3]."""
+def stacked_step(hierarchy: Hierarchy, config: DCellConfig, *, optimise: bool = True) -> tuple[Step, float]:
+    """The stacked network's training step on genotypes [samples, 3], and MB of parameters, gradients and AdamW."""
     model = DCell(hierarchy, config)
     loss = DCellLoss(model.root)
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
@@ -47,9 +50,10 @@ def stacked_step(hierarchy: Hierarchy, config: DCellConfig) -> Step:
         heads = model.heads(Deletions.of(ptr, torch.from_numpy(genotypes.ravel()), len(hierarchy.gene_names)))
         optimiser.zero_grad()
         loss(heads, y).total.backward()
-        optimiser.step()
+        if optimise:
+            optimiser.step()
 
-    return step
+    return step, sum(p.numel() for p in model.parameters()) * 4 * 4 / 2**20
 
 
 def oracle_step(hierarchy: Hierarchy, config: DCellConfig, *, fused: bool) -> Step:
@@ -75,7 +79,8 @@ def seconds(step: Step, hierarchy: Hierarchy, batch: int, steps: int, kind: str)
     draw = DRAWS[kind](hierarchy)
     found = []
     for _ in range(steps + 1):
-        genotypes, y = draw(rng, batch), torch.from_numpy(rng.normal(size=batch)).float()
+        genotypes = draw(rng, batch)
+        y = torch.from_numpy(rng.normal(size=len(genotypes))).float()
         started = time.perf_counter()
         step(genotypes, y)
         found.append(time.perf_counter() - started)
@@ -85,11 +90,15 @@ def seconds(step: Step, hierarchy: Hierarchy, batch: int, steps: int, kind: str)
 def main(kind: str, preset: str, batch: int, grouping: str = "height", genotypes: str = "all") -> None:
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
-    hierarchy, width_by = bundled_hierarchy(preset)
+    peers = preset == "drugcell"
+    hierarchy, width_by = (drugcell_shape(), "direct") if peers else bundled_hierarchy(preset)
     config = DCellConfig(width_by=width_by, group_by=grouping, form="delta" if kind == "delta" else "dense")
-    steps = STEPS[kind][batch]
+    if peers:
+        config = replace(config, min_width=WIDTH, ratio=0.0)
+    steps, own, before = STEPS[kind][batch], 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if kind != "oracle":
-        times = seconds(stacked_step(hierarchy, config), hierarchy, batch, steps, genotypes)
+        step, own = stacked_step(hierarchy, config, optimise=not peers)
+        times = seconds(step, hierarchy, batch, steps, genotypes)
     else:
         runs = [
             seconds(oracle_step(hierarchy, config, fused=fused), hierarchy, batch, steps, genotypes)
@@ -97,7 +106,7 @@ def main(kind: str, preset: str, batch: int, grouping: str = "height", genotypes
         ]
         times = min(runs, key=statistics.median)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": times, "peak_mb": peak}))
+    print(json.dumps({"seconds": times, "peak_mb": peak, "above_mb": peak - before - own}))
 
 
 if __name__ == "__main__":
