@@ -63,7 +63,7 @@ def make_plan(
     weight = count.astype(np.float64)
     weight[term_start[:-1]] = samples - np.bincount(pairs[0], minlength=index.terms)
     read_ptr, read_edge, read_row = kernels.reads_by_row(
-        pairs, samples, term_start, lead, index.parent_ptr, index.parent_edge, index.parent
+        pairs, samples, term_start, lead, (index.parent_ptr, index.parent_edge, index.parent)
     )
     lost_ptr, lost = kernels.lost_genes(first, size, entry_pair, index.closure_row)
     return DeltaPlan(samples, term_start, weight, read_ptr, read_edge, read_row, lost_ptr, lost, *pairs)

@@ -5,9 +5,12 @@ Plain loops because NumPy's sorts and gathers of 260,000 pairs took 97 ms a batc
 
 from typing import no_type_check
 
-import numpy as np
+from gocell_cli.training.compiling import compiled, parallel
+from gocell_cli.training.extra import train_extra
 
-from gocell_cli.training.compiling import compiled
+with train_extra():
+    import numpy as np
+    from numba import get_num_threads, prange
 
 
 @compiled
@@ -123,44 +126,47 @@ def _by_sample(pair_sample, samples):
     return ptr, found
 
 
-@compiled
+@parallel
 @no_type_check
-def _visit(pairs, samples, term_start, lead, parent_ptr, parent_edge, parents):
-    """Find each read once, by the sample that leads its row: the row, the edge, and the child's row."""
-    pair_term, pair_sample, pair_row = pairs
-    sample_ptr, of_sample = _by_sample(pair_sample, samples)
-    most = 0
-    for term in pair_term:
-        most += parent_ptr[term + 1] - parent_ptr[term]
-    reader, edge, child_row = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
-    mine = np.empty(len(term_start) - 1, np.int32)
-    found = 0
-    for s in range(samples):
-        chosen = of_sample[sample_ptr[s] : sample_ptr[s + 1]]
-        for pair in chosen:
-            mine[pair_term[pair]] = pair_row[pair]
-        for pair in chosen:
-            child = pair_term[pair]
-            for i in range(parent_ptr[child], parent_ptr[child + 1]):
-                row = mine[parents[i]]
-                if lead[row] == s:
-                    reader[found], edge[found] = row, parent_edge[i]
-                    child_row[found] = pair_row[pair] - term_start[child]
-                    found += 1
-    return reader[:found], edge[:found], child_row[:found]
+def _visit(pairs, own, cuts, bounds, term_start, lead, parent_ptr, parent_edge, parents, reads):
+    """Find each read once, by the sample that leads its row: the row, the edge, and the child's row.
+
+    Samples cuts[i]:cuts[i + 1] are one task's, which writes from bounds[i] on; returns how many each has found.
+    """
+    pair_term, _, pair_row = pairs
+    sample_ptr, of_sample = own
+    reader, edge, child_row = reads
+    counts = np.zeros(len(cuts) - 1, np.int64)
+    for task in prange(len(cuts) - 1):
+        mine, found = np.empty(len(term_start) - 1, np.int32), bounds[task]
+        for s in range(cuts[task], cuts[task + 1]):
+            first, last = sample_ptr[s], sample_ptr[s + 1]
+            for at in range(first, last):
+                mine[pair_term[of_sample[at]]] = pair_row[of_sample[at]]
+            for at in range(first, last):
+                child, row_of_child = pair_term[of_sample[at]], pair_row[of_sample[at]]
+                for i in range(parent_ptr[child], parent_ptr[child + 1]):
+                    row = mine[parents[i]]
+                    if lead[row] == s:
+                        reader[found], edge[found] = row, parent_edge[i]
+                        child_row[found] = row_of_child - term_start[child]
+                        found += 1
+        counts[task] = found - bounds[task]
+    return counts
 
 
 @compiled
 @no_type_check
-def reads_by_row(pairs, samples, term_start, lead, parent_ptr, parent_edge, parent):
-    """Return read_ptr [rows + 1], and of each read the edge and the child's row, counted from its wild type's."""
-    reader, edge, child_row = _visit(pairs, samples, term_start, lead, parent_ptr, parent_edge, parent[parent_edge])
-    read_ptr = np.zeros(len(lead) + 1, np.int64)
+def _sort_reads(reads, bounds, counts, term_start, parent, rows):
+    """Sort reads by their row, after the wild type's of every child."""
+    reader, edge, child_row = reads
+    read_ptr = np.zeros(rows + 1, np.int64)
     for e in range(len(parent)):
         read_ptr[term_start[parent[e]] + 1] += 1
-    for row in reader:
-        read_ptr[row + 1] += 1
-    for row in range(len(lead)):
+    for task in range(len(counts)):
+        for i in range(bounds[task], bounds[task] + counts[task]):
+            read_ptr[reader[i] + 1] += 1
+    for row in range(rows):
         read_ptr[row + 1] += read_ptr[row]
     at = read_ptr[:-1].copy()
     read_edge, read_row = np.empty(read_ptr[-1], np.int32), np.empty(read_ptr[-1], np.int32)
@@ -168,11 +174,35 @@ def reads_by_row(pairs, samples, term_start, lead, parent_ptr, parent_edge, pare
         row = term_start[parent[e]]
         read_edge[at[row]], read_row[at[row]] = e, 0
         at[row] += 1
-    for i in range(len(reader)):
-        where = at[reader[i]]
-        read_edge[where], read_row[where] = edge[i], child_row[i]
-        at[reader[i]] = where + 1
+    for task in range(len(counts)):
+        for i in range(bounds[task], bounds[task] + counts[task]):
+            where = at[reader[i]]
+            read_edge[where], read_row[where] = edge[i], child_row[i]
+            at[reader[i]] = where + 1
     return read_ptr, read_edge, read_row
+
+
+def reads_by_row(
+    pairs: tuple[np.ndarray, ...],
+    samples: int,
+    term_start: np.ndarray,
+    lead: np.ndarray,
+    links: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return read_ptr [rows + 1], and of each read the edge and the child's row, counted from its wild type's.
+
+    `links`: the index's parent_ptr, parent_edge and parent.
+    """
+    parent_ptr, parent_edge, parent = links
+    own = _by_sample(pairs[1], samples)
+    most = np.concatenate([[0], np.cumsum(np.diff(parent_ptr)[pairs[0][own[1]]])])
+    cuts = np.searchsorted(own[0], np.linspace(0, own[0][-1], get_num_threads() + 1))
+    cuts[0], cuts[-1] = 0, samples
+    bounds = most[own[0][cuts]]
+    reads = tuple(np.empty(most[-1], np.int32) for _ in range(3))
+    counts = _visit(pairs, own, cuts, bounds, term_start, lead, parent_ptr, parent_edge, parent[parent_edge], reads)
+    found: tuple[np.ndarray, np.ndarray, np.ndarray] = _sort_reads(reads, bounds, counts, term_start, parent, len(lead))
+    return found
 
 
 @compiled
