@@ -4,6 +4,7 @@ with train_extra():
 import torch
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,10 @@ EXTRA = (
     "tensorboard",
     "numba",
 )
+
+# Threads that wait for work sleep: those of PyTorch and of numba would else spin in each other's way, and where other
+# programs run too, a step took ten times as long. Read by OpenMP when it is loaded, hence before torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @contextmanager
