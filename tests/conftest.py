@@ -1,6 +1,7 @@
-"""Fixtures: the real test data (skipped, with the reason, where it is absent) and toy caches."""
+"""Fixtures: the real test data (skipped, with the reason, where it is absent), a local web server, and toy caches."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset
 from gocell_cli.sources.kuzmin2018 import COLUMNS, read_kuzmin2018
 from tests import toy
+from tests.sources.http_server import LocalSite, serving
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -22,6 +24,18 @@ def test_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real test data at {path}; set GOCELL_TEST_DATA to run this test")
     return path
+
+
+@pytest.fixture
+def local_site(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalSite]:
+    """A real HTTP server on this machine, reached past any proxy of the environment."""
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "GOCELL_MIRROR", "GOCELL_TIMEOUT"):
+        for name in (variable, variable.lower()):
+            monkeypatch.delenv(name, raising=False)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    with serving() as site:
+        yield site
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import typer
 
 from gocell_cli.commands.build_cache import build_cache
 from gocell_cli.commands.cache import cache_app
+from gocell_cli.commands.fetch import fetch
 from gocell_cli.commands.inspect import inspect_app
 from gocell_cli.commands.predict import explain, predict
 from gocell_cli.commands.terminal import note, report_error, show, show_json
@@ -21,6 +22,7 @@ from gocell_cli.errors import DamagedCache, GocellError, LevelsError
 EXITS_WITH_JSON = (LevelsError.exit_code, DamagedCache.exit_code)
 
 app = typer.Typer(name="gocell", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app.command("fetch")(fetch)
 app.command("verify-levels")(verify_levels)
 app.command("build-cache")(build_cache)
 app.command("train")(train)

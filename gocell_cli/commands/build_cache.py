@@ -12,6 +12,7 @@ from gocell_cli.commands import options as opt
 from gocell_cli.commands.choices import Backend, DatasetName, Executor, LevelBy, Order, Preset, Unannotated, WidthBy
 from gocell_cli.commands.data_root import data_root, default_out, remember_latest
 from gocell_cli.commands.dataset_choice import DEFAULT_PHENOTYPE, DatasetChoice
+from gocell_cli.commands.go_release import go_files
 from gocell_cli.commands.progress import shard_progress
 from gocell_cli.commands.terminal import make_table, note, show, show_json
 from gocell_cli.errors import UsageError
@@ -39,6 +40,7 @@ def build_cache(
     level_by: opt.LevelByOption = LevelBy.STRATUM,
     obo: opt.Obo = None,
     gaf: opt.Gaf = None,
+    release: opt.Release = None,
     until: opt.Until = None,
     unannotated: opt.UnannotatedOption = Unannotated.KEEP,
     backend: opt.BackendOption = Backend.PARQUET,
@@ -67,9 +69,8 @@ def build_cache(
     choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline, simulated)
     options = _options(preset, relations, min_genes, width_by, level_by, until, unannotated, backend, shard_size)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
-    plan = _plan(obo, gaf, options, choice)
-    target = out if out is not None else default_out(chosen_root, dataset.value, kind, plan.fingerprint)
-    result = _build(plan, target, mode, chosen_root)
+    plan = _plan(obo, gaf, release, options, choice)
+    result = _build(plan, out or default_out(chosen_root, dataset.value, kind, plan.fingerprint), mode, chosen_root)
     _show(_summary(result, plan, time.perf_counter() - started), result, plan, json=json)
 
 
@@ -144,14 +145,16 @@ def _options(
     )
 
 
-def _plan(obo: Path | None, gaf: Path | None, options: "BuildOptions", choice: DatasetChoice) -> "BuildPlan":
+def _plan(
+    obo: Path | None, gaf: Path | None, release: str | None, options: "BuildOptions", choice: DatasetChoice
+) -> "BuildPlan":
     from gocell_cli.building.plan import plan_build
     from gocell_cli.sources.releases import load_release
 
     choice.check()
-    release = load_release(obo, gaf)
-    dataset = choice.read(release.genes)
-    plan = plan_build(release.ontology, release.annotations, release.genes, dataset, options, release.sha256)
+    sources = load_release(*go_files(obo, gaf, release, choice.root, offline=choice.offline))
+    dataset = choice.read(sources.genes)
+    plan = plan_build(sources.ontology, sources.annotations, sources.genes, dataset, options, sources.sha256)
     for warning in plan.warnings:
         note(warning, "warning")
     return plan

@@ -38,6 +38,16 @@ class DatasetName(StrEnum):
     SIMULATED = "simulated"
 
 
+class SourceName(StrEnum):
+    """What can be fetched."""
+
+    GO = "go"
+    ANNOTATIONS = "annotations"
+    KUZMIN2018 = "kuzmin2018"
+    KUZMIN2020 = "kuzmin2020"
+    COSTANZO2016 = "costanzo2016"
+
+
 class Order(StrEnum):
     """Which combined mutants of a data set are used."""
 

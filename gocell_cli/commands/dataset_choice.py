@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gocell_cli.commands.choices import DatasetName, Order
+from gocell_cli.commands.download_progress import download_progress
 from gocell_cli.errors import SourceMissing, UsageError
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class DatasetChoice:
         from gocell_cli.sources.download import find_table
 
         if self.raw is None:
-            return find_table(KUZMIN2018, self.root, offline=self.offline)
+            with download_progress() as watcher:
+                return find_table(KUZMIN2018, self.root, offline=self.offline, watcher=watcher)
         if not self.raw.is_dir():
             return self.raw
         named = self.raw / KUZMIN2018.file

@@ -13,6 +13,7 @@ from gocell_cli.commands.choices import (
     Order,
     Preset,
     Scope,
+    SourceName,
     Unannotated,
     WidthBy,
 )
@@ -20,6 +21,13 @@ from gocell_cli.errors import UsageError
 
 Obo = Annotated[Path | None, typer.Option(help="OBO file, plain or .gz; default: the bundled GO.")]
 Gaf = Annotated[Path | None, typer.Option(help="GAF 2.x, plain or .gz; default: the bundled annotations.")]
+Release = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="GO release YYYY-MM-DD, fetched where it is missing; default: --obo, --gaf."),
+]
+FetchRelease = Annotated[
+    str | None, typer.Option("--release", metavar="DATE", help="GO release YYYY-MM-DD; default: the current one.")
+]
 Relations = Annotated[
     str | None, typer.Option(help="Comma-separated relations; default: is_a, or those of the preset in use.")
 ]
@@ -60,6 +68,14 @@ BackendOption = Annotated[Backend, typer.Option(help="Parquet for scans, LMDB fo
 ShardSize = Annotated[int, typer.Option(min=1, help="Samples in a shard.")]
 Out = Annotated[Path | None, typer.Option(help="Default: ROOT/caches/DATASET-PHENOTYPE-FINGERPRINT.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at the cache's place.")]
+FetchSources = Annotated[list[SourceName] | None, typer.Argument(help="What to fetch; none: list what there is.")]
+Mirror = Annotated[
+    str | None, typer.Option(metavar="URL", help="Base URL to fetch from; default: $GOCELL_MIRROR, else the origin.")
+]
+AcceptChanged = Annotated[
+    bool,
+    typer.Option("--accept-changed", help="Take and record a file that differs from the one that was first used."),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Never download.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted build; redo only what is missing.")]
 Part = Annotated[

@@ -9,14 +9,18 @@ import typer
 from rich.markup import escape
 
 from gocell_cli.commands.choices import LevelBy, Preset, Scope
+from gocell_cli.commands.go_release import go_files
 from gocell_cli.commands.options import (
     By,
     Gaf,
     Json,
     MaxFindings,
     Obo,
+    Offline,
     PresetOption,
     Relations,
+    Release,
+    Root,
     ScopeOption,
     relation_list,
 )
@@ -49,6 +53,9 @@ def verify_levels(
     scope: ScopeOption = Scope.ONTOLOGY,
     preset: PresetOption = Preset.TRUE_PATH,
     gaf: Gaf = None,
+    release: Release = None,
+    root: Root = None,
+    offline: Offline = False,
     max_findings: MaxFindings = None,
     json: Json = False,
 ) -> None:
@@ -62,6 +69,7 @@ def verify_levels(
     if scope is Scope.ONTOLOGY and (gaf is not None or preset is not Preset.TRUE_PATH):
         note("--gaf and --preset have no effect without --scope hierarchy")
     chosen = relation_list(relations)
+    obo, gaf = go_files(obo, gaf, release, root, offline=offline, annotations=scope is Scope.HIERARCHY)
     graph = (
         _whole(obo, ("is_a",) if chosen is None else chosen)
         if scope is Scope.ONTOLOGY

@@ -11,7 +11,7 @@ import pytest
 import gocell_cli
 from gocell_cli.commands import choices
 from gocell_cli.domain import levels, term_filters
-from gocell_cli.sources import kuzmin2018
+from gocell_cli.sources import catalog, kuzmin2018
 from gocell_cli.storage import schema
 
 PACKAGE = Path(gocell_cli.__file__).parent
@@ -31,7 +31,7 @@ def test_every_init_is_empty(path: Path) -> None:
 
 def test_the_app_loads_no_heavy_library() -> None:
     loaded = _loaded_after("import gocell_cli.commands.app")
-    assert not loaded & {"torch", "networkx", "pyarrow", "lmdb", "numpy", "pooch"}
+    assert not loaded & {"torch", "networkx", "pyarrow", "lmdb", "numpy", "pooch", "requests", "filelock"}
 
 
 def test_the_reader_loads_neither_domain_nor_networkx_nor_the_writer() -> None:
@@ -57,6 +57,7 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
         (choices.LevelBy, schema.LEVEL_KINDS),
         (choices.Preset, tuple(term_filters.PRESETS)),
         (choices.Order, kuzmin2018.ORDERS),
+        (choices.SourceName, tuple(catalog.SOURCES)),
         (choices.Backend, (*schema.BACKENDS, "both")),
         (choices.WidthBy, schema.WIDTH_KINDS),
     ],

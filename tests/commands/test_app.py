@@ -14,6 +14,7 @@ def test_help_names_every_command_and_exit_code(tmp_path: Path) -> None:
     process = run("--help", cwd=tmp_path)
     assert (process.returncode, process.stderr) == (0, "")
     for word in (
+        "fetch",
         "verify-levels",
         "build-cache",
         "inspect",
@@ -31,6 +32,7 @@ def test_help_names_every_command_and_exit_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "command",
     [
+        ["fetch"],
         ["verify-levels"],
         ["build-cache"],
         ["inspect"],

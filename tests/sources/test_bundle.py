@@ -23,7 +23,7 @@ from gocell_cli.sources.releases import bundled_hash, load_release
 from gocell_cli.sources.sgd import read_sgd_features
 from gocell_cli.sources.text_file import sha256_of
 from tests import toy
-from tests.sources.conftest import LocalSite, zip_of
+from tests.sources.http_server import LocalSite, zip_of
 
 RECORD = {
     "ontology": {"release": "toy/2020-01-01", "dropped": {"obsolete_terms": 3}},

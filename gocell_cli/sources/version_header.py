@@ -1,0 +1,94 @@
+"""Is a file that came the kind of file that was asked for, is it whole, and which version does it say it is?
+
+A server may answer 200 with a page that says "log in", or send less than there is: the sha256 tells where
+it is published; OBO and GAF files, whose sha256 is not, are looked at.
+"""
+
+import gzip
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from gocell_cli.sources.text_file import GZIP_MAGIC
+
+HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<body)", re.IGNORECASE)
+DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)")
+GAF_DATE = re.compile(r"!\s*(?:date-generated|generated|date):\s*(.+)", re.IGNORECASE)
+TYPEDEF = "[Typedef]"
+
+
+class ContentError(Exception):
+    """The file is not what was asked for; the text says what it is."""
+
+
+def check_content(path: Path, name: str) -> str | None:
+    """Check a file that came under `name` (archive, OBO, GAF); return the version it states, if any.
+
+    Raises ContentError.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(1024)
+    if HTML.match(head):
+        raise ContentError("the server sent an HTML page (a login or an error?), not the file")
+    if not head:
+        raise ContentError("the server sent an empty file")
+    if name.endswith(".zip") and not zipfile.is_zipfile(path):
+        raise ContentError("the server sent something that is not a zip file, or not a whole one")
+    if name.endswith(".obo"):
+        return _obo_version(path)
+    if name.endswith(".gaf.gz"):
+        return _gaf_version(path, gzipped=head.startswith(GZIP_MAGIC))
+    return None
+
+
+def version_date(version: str | None) -> str | None:
+    """Return the date YYYY-MM-DD that a version names: of `releases/2025-03-16` or `20240529`, for example."""
+    match = DATE.search(version or "")
+    return "-".join(match.groups()) if match else None
+
+
+def _obo_version(path: Path) -> str | None:
+    """Return `data-version`; the last stanzas of a whole GO file define relations ([Typedef])."""
+    first, version, stanza, line = "", None, "", ""
+    for line in _lines(path):
+        first = first or line.strip()
+        if line.startswith("["):
+            stanza = line.strip()
+        elif not stanza and line.startswith("data-version:"):
+            version = line.partition(":")[2].strip()
+    if not first.startswith("format-version:"):
+        raise ContentError(f"the server sent something that is no OBO file; it begins with {first[:40]!r}")
+    if stanza != TYPEDEF or not line.endswith("\n"):
+        raise ContentError("the server sent a part of an OBO file: its end is missing")
+    return version
+
+
+def _gaf_version(path: Path, *, gzipped: bool) -> str | None:
+    """Return the date of the first header line that states one."""
+    if not gzipped:
+        raise ContentError("the server sent something that is not gzipped")
+    first, version, row = "", None, ""
+    for line in _lines(path):
+        first = first or line.strip()
+        if not line.startswith("!"):
+            row = line
+        elif version is None and (match := GAF_DATE.match(line)):
+            version = match[1].strip()
+    if not first.startswith("!gaf-version:") or not row.count("\t"):
+        raise ContentError(f"the server sent something that is no GAF; it begins with {first[:40]!r}")
+    return version
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a text file, gunzipped where it is gzip."""
+    with path.open("rb") as stream:
+        gzipped = stream.read(2) == GZIP_MAGIC
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if gzipped else path.open("rt", encoding="utf-8") as text:
+            yield from text
+    except (EOFError, OSError, zlib.error) as error:
+        raise ContentError(f"the server sent a damaged gzip stream ({error})") from error
+    except UnicodeDecodeError as error:
+        raise ContentError("the server sent something that is not text") from error
