@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from gocell_cli.domain.annotations import AnnotationRows
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.ontology import Edges, Ontology
+from gocell_cli.errors import SourceMissing
 
 BUNDLE_DIR = Path(__file__).resolve().parent.parent / "data"
 TABLES = ("terms", "edges", "annotations", "objects", "genes", "essential")
@@ -31,6 +32,18 @@ def bundle_record() -> dict[str, Any]:
     """Return bundle.json: sources, releases, and rows and logical hash of each table."""
     record: dict[str, Any] = json.loads((BUNDLE_DIR / "bundle.json").read_text("utf-8"))
     return record
+
+
+def _read(name: str) -> pa.Table:
+    """Read a bundled table; raises SourceMissing where the installation is damaged."""
+    try:
+        return pq.read_table(bundle_path(name))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise SourceMissing(
+            f"{bundle_path(name)}: the bundled release is damaged",
+            why=str(error),
+            hint="pip install --force-reinstall --no-deps gocell",
+        ) from error
 
 
 def logical_hash(table: pa.Table) -> str:
@@ -68,7 +81,7 @@ def ontology_tables(ontology: Ontology) -> dict[str, pa.Table]:
 def load_ontology() -> Ontology:
     """Decode the bundled ontology."""
     record = bundle_record()["ontology"]
-    terms, edges = pq.read_table(bundle_path("terms")), pq.read_table(bundle_path("edges"))
+    terms, edges = _read("terms"), _read("edges")
     ids = terms.column("id").to_pylist()
     child, parent = (edges.column(c).to_numpy() for c in ("child", "parent"))
     relation = edges.column("relation").combine_chunks().dictionary_encode()
@@ -104,8 +117,8 @@ def annotation_tables(rows: AnnotationRows) -> dict[str, pa.Table]:
 
 def load_annotations() -> AnnotationRows:
     """Decode the bundled annotations."""
-    table = pq.read_table(bundle_path("annotations"))
-    names = pq.read_table(bundle_path("objects")).column("names").to_pylist()
+    table = _read("annotations")
+    names = _read("objects").column("names").to_pylist()
     return AnnotationRows(
         source=f"bundled GOA yeast ({bundle_record()['annotations']['release']})",
         names=tuple(tuple(n) for n in names),
@@ -132,7 +145,7 @@ def gene_tables(genes: GeneTable, essential: tuple[str, ...]) -> dict[str, pa.Ta
 
 def load_genes() -> GeneTable:
     """Decode the bundled ORFs."""
-    table = pq.read_table(bundle_path("genes"))
+    table = _read("genes")
     return GeneTable(
         systematic=tuple(table.column("systematic").to_pylist()),
         standard=tuple(table.column("standard").to_pylist()),
@@ -143,7 +156,7 @@ def load_genes() -> GeneTable:
 
 def load_essential() -> tuple[str, ...]:
     """Decode the bundled names of essential genes, dubious ORFs included."""
-    return tuple(pq.read_table(bundle_path("essential")).column("systematic").to_pylist())
+    return tuple(_read("essential").column("systematic").to_pylist())
 
 
 def write_bundle(directory: Path, tables: dict[str, pa.Table], record: dict[str, Any]) -> None:
