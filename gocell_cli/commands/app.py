@@ -12,6 +12,7 @@ import typer
 from gocell_cli.commands.build_cache import build_cache
 from gocell_cli.commands.cache import cache_app
 from gocell_cli.commands.doctor import doctor
+from gocell_cli.commands.export import export
 from gocell_cli.commands.fetch import fetch
 from gocell_cli.commands.inspect import inspect_app
 from gocell_cli.commands.predict import explain, predict
@@ -31,6 +32,7 @@ app.command("evaluate")(evaluate)
 app.command("predict")(predict)
 app.command("explain")(explain)
 app.command("doctor")(doctor)
+app.command("export")(export)
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(cache_app, name="cache")
 

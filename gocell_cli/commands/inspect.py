@@ -6,6 +6,7 @@ import typer
 from rich.markup import escape
 
 from gocell_cli.commands.data_root import data_root, find_cache
+from gocell_cli.commands.inspect_cache import inspect_cache, inspect_gene, inspect_level, inspect_samples
 from gocell_cli.commands.options import CacheDir, Json, Root
 from gocell_cli.commands.terminal import make_table, show, show_json
 from gocell_cli.errors import UsageError
@@ -21,6 +22,12 @@ inspect_app = typer.Typer(help="Look into a cache.", no_args_is_help=True)
 @inspect_app.callback()
 def inspect() -> None:
     """Look into a cache."""
+
+
+inspect_app.command("cache")(inspect_cache)
+inspect_app.command("level")(inspect_level)
+inspect_app.command("gene")(inspect_gene)
+inspect_app.command("samples")(inspect_samples)
 
 
 @inspect_app.command("sample")
@@ -48,6 +55,8 @@ def inspect_sample(
 def _document(cache: "Cache", index: int) -> dict[str, Any]:
     import numpy as np
 
+    from gocell_cli.storage.touched_terms import terms_by_level, touched_terms
+
     sample, hierarchy = cache.sample(index), cache.hierarchy
     table = cache.mutant_state([index])[0]
     term, gene, level, state = table.T
@@ -68,6 +77,9 @@ def _document(cache: "Cache", index: int) -> dict[str, Any]:
         "rows": len(table),
         "rows_zero": len(zero),
         "level_by": hierarchy.level_by,
+        "touched_by_level": {
+            str(k): n for k, n in terms_by_level(hierarchy, touched_terms(hierarchy, sample.genes)).items()
+        },
         "terms": [
             {
                 "gene": hierarchy.gene_names[gene[row]],
@@ -122,6 +134,9 @@ def _print(cache: "Cache", document: dict[str, Any]) -> None:
     columns = ["gene", "term", "name", "namespace", "level"]
     rows = [[str(t[c]) for c in columns] for t in document["terms"]]
     show(make_table(f"Rows that switch to 0 (level by {document['level_by']})", columns, rows, right=(4,)), "")
+    touched = document["touched_by_level"]
+    by_level = " ".join(f"{level}:{count}" for level, count in touched.items())
+    show(f"terms that the deletion reaches: {sum(touched.values())}; level:terms {by_level}")
     ones = document["rows"] - document["rows_zero"]
     show(f"mutant_state: {document['rows']:,} rows, {document['rows_zero']:,} at 0, {ones:,} at 1")
     for check, holds in document["checks"].items():

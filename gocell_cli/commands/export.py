@@ -1,0 +1,73 @@
+"""`gocell export`: a cache's samples as a table for other tools."""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from gocell_cli.commands.data_root import data_root, find_cache
+from gocell_cli.commands.options import CacheDir, Json, Root
+from gocell_cli.commands.terminal import show, show_json
+from gocell_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gocell_cli.storage.reader import Cache
+
+Out = Annotated[Path, typer.Option("--out", help="File to write: .tsv or .csv.")]
+Force = Annotated[bool, typer.Option("--overwrite", help="Replace the file where it is there.")]
+SEPARATORS = {".tsv": "\t", ".csv": ","}
+COLUMNS = ("sample", "genes", "standard_names", "value", "statistic", "dataset", "query_group", "source_rows")
+
+
+def export(out: Out, cache: CacheDir = None, root: Root = None, overwrite: Force = False, json: Json = False) -> None:
+    """Write every sample as a row: genes, names, phenotype, statistic, and where it comes from.
+
+    Genes are separated by blanks, so `--dataset table` reads the file back.
+    """
+    from gocell_cli.storage.reader import Cache
+
+    if out.suffix not in SEPARATORS:
+        raise UsageError(f"{out}: neither .tsv nor .csv", hint="--out samples.tsv")
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out}: is there already", hint="--overwrite")
+    opened = Cache(find_cache(cache, data_root(root)))
+    temporary = out.with_name(out.name + ".tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter=SEPARATORS[out.suffix], lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(_rows(opened))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if json:
+        show_json({"out": str(out), "samples": len(opened), "columns": list(COLUMNS)})
+        return
+    show(f"{len(opened):,} samples in {escape(str(out))}")
+
+
+def _rows(cache: "Cache") -> Iterator[tuple[object, ...]]:
+    hierarchy, provenance, datasets = cache.hierarchy, cache.provenance, cache.manifest.datasets
+    names, standard = hierarchy.gene_names, hierarchy.gene_standard
+    number = 0
+    for shard in cache.shards():
+        for i in range(len(shard)):
+            genes = shard.genes[shard.gene_ptr[i] : shard.gene_ptr[i + 1]].tolist()
+            group, statistic = int(shard.query_group[i]), float(shard.statistic[i])
+            yield (
+                number,
+                " ".join(names[g] for g in genes),
+                " ".join(standard[g] or names[g] for g in genes),
+                repr(float(shard.value[i])),
+                "" if statistic != statistic else repr(statistic),  # noqa: PLR0124 NaN: there is none
+                datasets[int(shard.dataset[i])],
+                provenance.query_groups[group] if group >= 0 else "",
+                " ".join(map(str, shard.source_row[shard.source_ptr[i] : shard.source_ptr[i + 1]].tolist())),
+            )
+            number += 1
