@@ -62,13 +62,19 @@ class InvalidInput(GocellError):
 class CycleError(InvalidInput):
     """The edges of an ontology form a cycle, here term by term (first term not repeated)."""
 
-    def __init__(self, cycle: Sequence[str], *, source: str) -> None:
+    def __init__(
+        self,
+        cycle: Sequence[str],
+        *,
+        source: str,
+        hint: str = "choose relations without cycles, for example --relations is_a,part_of",
+    ) -> None:
         self.cycle = tuple(cycle)
         path = "\n".join(f"    {a} -> {b}" for a, b in zip(cycle, [*cycle[1:], cycle[0]], strict=True))
         super().__init__(
             f"{source}: the ontology has a cycle of {len(cycle)} terms (parent -> child):\n{path}",
             why="levels exist only on an acyclic graph, so nothing was computed",
-            hint="choose relations without cycles, for example --relations is_a,part_of",
+            hint=hint,
         )
 
 

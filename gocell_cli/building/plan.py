@@ -12,18 +12,29 @@ from typing import Any
 import numpy as np
 
 from gocell_cli.building.hierarchy import make_hierarchy
-from gocell_cli.building.samples import apply_unannotated_rule, make_provenance, make_samples
+from gocell_cli.building.samples import (
+    UnannotatedRows,
+    apply_unannotated_rule,
+    keep_listed,
+    make_provenance,
+    make_samples,
+    require_annotated,
+)
 from gocell_cli.building.shard_task import InMemory, SampleSource
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Phenotype, merge_duplicates
+from gocell_cli.domain.levels import require_acyclic
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.domain.simulation import Simulation
-from gocell_cli.domain.term_filters import FilterRules, filter_terms
+from gocell_cli.domain.term_filters import PRESETS, READY, FilterRules, filter_terms
 from gocell_cli.domain.term_hierarchy import TermHierarchy, make_term_hierarchy
 from gocell_cli.errors import InvalidInput
 from gocell_cli.storage.manifest import canonical_json
 from gocell_cli.storage.schema import FORMAT_VERSION, Hierarchy, Provenance
+
+LATER_RULES = ("include_evidence", "namespaces", "redundant", "genes", "as_is")
+"""Rules that came after the first caches."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +75,22 @@ def plan_hierarchy(
     until: int | None = None,
     published: int | None = None,
 ) -> tuple[TermHierarchy, Annotations]:
-    """Resolve the annotations, filter the terms, and return the hierarchy in use with what was dropped."""
+    """Resolve the annotations, filter the terms, and return the hierarchy in use with what was dropped.
+
+    The terms' `ontology_index` counts within `ontology.within(rules.namespaces)`. Raises CycleError where the
+    relations in use are not acyclic.
+    """
+    ontology = ontology.within(rules.namespaces)
+    require_acyclic(ontology, rules.relations)
     annotations = resolve_annotations(
-        rows, ontology, genes, exclude_evidence=rules.exclude_evidence, until=until, published=published
+        rows,
+        ontology,
+        genes,
+        exclude_evidence=rules.exclude_evidence,
+        include_evidence=rules.include_evidence,
+        only=rules.genes,
+        until=until,
+        published=published,
     )
     return make_term_hierarchy(ontology, filter_terms(ontology, annotations, rules)), annotations
 
@@ -91,10 +115,8 @@ def plan_build(
     hierarchy = make_hierarchy(terms, genes, options.level_by)
     if isinstance(dataset, Simulation):
         dataset = dataset.draw(terms)
-    unannotated = apply_unannotated_rule(dataset, hierarchy, keep=options.keep_unannotated)
+    unannotated = _usable(dataset, genes, hierarchy, options)
     dataset = unannotated.dataset
-    if not len(dataset.measurements):
-        raise InvalidInput(f"{dataset.name}: no sample is left", why=f"rows dropped: {dict(dataset.dropped)}")
     genotypes = merge_duplicates(dataset)
     config = make_config(
         dataset.name,
@@ -103,6 +125,7 @@ def plan_build(
         go_release=ontology.release,
         sources={**sha256, **dataset.sources},
         dataset_options=dataset.options,
+        annotation_options=rows.naming.options if rows.naming is not None else {},
     )
     return BuildPlan(
         config=config,
@@ -110,13 +133,26 @@ def plan_build(
         hierarchy=hierarchy,
         source=InMemory(make_samples(dataset, genotypes, 0)),
         provenance=make_provenance(dataset, genotypes),
-        counts=_counts(ontology, annotations, terms, dataset, len(genotypes), unannotated.rows),
+        counts={
+            **_counts(ontology, annotations, terms, dataset, len(genotypes), unannotated.rows),
+            **_gene_counts(rows, options.rules),
+        },
         dataset=dataset.name,
         phenotype=dataset.phenotype,
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
         warnings=_warnings(annotations, dataset),
     )
+
+
+def _usable(dataset: Dataset, genes: GeneTable, hierarchy: Hierarchy, options: BuildOptions) -> UnannotatedRows:
+    """Apply the rules on listed and on unannotated genes; raises InvalidInput where no row is left."""
+    listed = keep_listed(dataset, genes, options.rules.genes)
+    require_annotated(listed, hierarchy)
+    usable = apply_unannotated_rule(listed, hierarchy, keep=options.keep_unannotated)
+    if not len(usable.dataset.measurements):
+        raise InvalidInput(f"{dataset.name}: no sample is left", why=f"rows dropped: {dict(usable.dataset.dropped)}")
+    return usable
 
 
 def _counts(
@@ -146,6 +182,14 @@ def _counts(
     }
 
 
+def _gene_counts(rows: AnnotationRows, rules: FilterRules) -> dict[str, Any]:
+    """Return how genes were named and chosen, where there was a choice."""
+    naming = {"gene_naming": asdict(rows.naming)} if rows.naming is not None else {}
+    if rules.genes is None:
+        return naming
+    return {**naming, "gene_list": {"listed": len(rules.genes.names), "unknown": len(rules.genes.unknown)}}
+
+
 def make_fingerprint(config: Mapping[str, Any]) -> str:
     """Return the sha256 of a configuration's canonical JSON."""
     return hashlib.sha256(canonical_json(config)).hexdigest()
@@ -159,6 +203,7 @@ def make_config(
     go_release: str,
     sources: Mapping[str, str],
     dataset_options: Mapping[str, str],
+    annotation_options: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the canonical configuration: what decides the cache's content, and no path of this machine."""
     return {
@@ -169,13 +214,30 @@ def make_config(
         "dataset_options": dict(dataset_options),
         "sources": dict(sources),
         "go_release": go_release,
-        "filters": {**asdict(options.rules), "until": options.until},
+        "filters": {**filter_config(options.rules), "until": options.until},
+        **({"annotation_options": dict(annotation_options)} if annotation_options else {}),
         "keep_unannotated": options.keep_unannotated,
         "level_by": options.level_by,
         "backends": list(options.backends),
         "shard_size": options.shard_size,
         "seed": int(dataset_options["seed"]) if "seed" in dataset_options else None,
     }
+
+
+def filter_config(rules: FilterRules) -> dict[str, Any]:
+    """Return the rules as they stand in a configuration.
+
+    LATER_RULES are told only where they differ from the preset's, so that a fingerprint stays what it was.
+    """
+    preset = PRESETS.get(rules.preset, READY)
+    config = asdict(rules)
+    for name in LATER_RULES:
+        if config[name] == asdict(preset)[name]:
+            del config[name]
+    if rules.genes is not None:
+        digest = hashlib.sha256("\n".join(rules.genes.names).encode()).hexdigest()
+        config["genes"] = {"count": len(rules.genes.names), "sha256": digest}
+    return config
 
 
 def shard_bounds(samples: int, shard_size: int) -> tuple[tuple[int, int], ...]:

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
+from gocell_cli.domain.genes import GeneList, GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes, Measurements
+from gocell_cli.errors import InvalidInput
 from gocell_cli.storage.schema import Hierarchy, Provenance, Samples
 
 
@@ -24,10 +26,35 @@ def apply_unannotated_rule(dataset: Dataset, hierarchy: Hierarchy, *, keep: bool
     count = int(affected.sum())
     if keep or not count:
         return UnannotatedRows(dataset, count)
+    return UnannotatedRows(_without(dataset, affected, "gene_without_annotation"), count)
+
+
+def require_annotated(dataset: Dataset, hierarchy: Hierarchy) -> None:
+    """Raise InvalidInput where no measured gene is annotated to any term: the names cannot be the same."""
+    deleted = np.unique(dataset.measurements.genes[dataset.measurements.genes != NO_GENE])
+    if not len(deleted) or (np.diff(hierarchy.gene_ptr)[deleted] > 0).any():
+        return
+    raise InvalidInput(
+        f"none of the {len(deleted)} genes of {dataset.name} is annotated to a term of the hierarchy",
+        why=f"{dataset.name} deletes {', '.join(hierarchy.gene_names[g] for g in deleted[:3])}",
+        hint="choose annotations of the same organism and gene names (--gaf, --gene-id, --taxon)",
+    )
+
+
+def keep_listed(dataset: Dataset, genes: GeneTable, only: GeneList | None) -> Dataset:
+    """Drop, and count, the rows that delete a gene that is not on the list."""
+    if only is None:
+        return dataset
+    listed = np.append(np.isin(np.array(genes.systematic), np.array(only.names)), True)  # the last: padding, -1
+    return _without(dataset, ~listed[dataset.measurements.genes].all(axis=1), "gene_not_listed")
+
+
+def _without(dataset: Dataset, gone: Bool[np.ndarray, " rows"], reason: str) -> Dataset:
+    if not gone.any():
+        return dataset
     rows = dataset.measurements
-    kept = Measurements(**{name: getattr(rows, name)[~affected] for name in Measurements.__dataclass_fields__})
-    dropped = {**dataset.dropped, "gene_without_annotation": count}
-    return UnannotatedRows(replace(dataset, measurements=kept, dropped=dropped), count)
+    kept = Measurements(**{name: getattr(rows, name)[~gone] for name in Measurements.__dataclass_fields__})
+    return replace(dataset, measurements=kept, dropped={**dataset.dropped, reason: int(gone.sum())})
 
 
 def make_samples(dataset: Dataset, genotypes: Genotypes, dataset_index: int) -> Samples:

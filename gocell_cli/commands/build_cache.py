@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from gocell_cli.commands import options as opt
-from gocell_cli.commands.choices import Backend, DatasetName, Executor, LevelBy, Order, Preset, Unannotated, WidthBy
+from gocell_cli.commands.choices import Backend, DatasetName, Executor, LevelBy, Order, Unannotated
 from gocell_cli.commands.data_root import data_root, default_out, remember_latest
 from gocell_cli.commands.dataset_choice import DEFAULT_PHENOTYPE, DatasetChoice
-from gocell_cli.commands.go_release import go_files
+from gocell_cli.commands.hierarchy_choice import HierarchyChoice
+from gocell_cli.commands.option_group import expand
 from gocell_cli.commands.progress import shard_progress
 from gocell_cli.commands.terminal import make_table, note, show, show_json
 from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from gocell_cli.building.build import BuildMode, BuildResult
-    from gocell_cli.building.plan import BuildOptions, BuildPlan
+    from gocell_cli.building.plan import BuildPlan
 
 
+@expand
 def build_cache(
+    terms: HierarchyChoice,
     dataset: opt.Dataset = DatasetName.ESSENTIALITY,
     raw: opt.Raw = None,
     phenotype: opt.PhenotypeOption = None,
@@ -33,15 +36,7 @@ def build_cache(
     epistasis: opt.Epistasis = None,
     noise: opt.Noise = None,
     panel: opt.Panel = None,
-    preset: opt.PresetOption = Preset.TRUE_PATH,
-    relations: opt.Relations = None,
-    min_genes: opt.MinGenes = None,
-    width_by: opt.Width = None,
     level_by: opt.LevelByOption = LevelBy.STRATUM,
-    obo: opt.Obo = None,
-    gaf: opt.Gaf = None,
-    release: opt.Release = None,
-    until: opt.Until = None,
     unannotated: opt.UnannotatedOption = Unannotated.KEEP,
     backend: opt.BackendOption = Backend.PARQUET,
     shard_size: opt.ShardSize = 100_000,
@@ -67,10 +62,10 @@ def build_cache(
     simulated = {"samples": samples, "deletions": deletions, "seed": seed, "epistasis": epistasis, "noise": noise}
     simulated = {"panel": panel, **simulated}
     choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline, simulated)
-    options = _options(preset, relations, min_genes, width_by, level_by, until, unannotated, backend, shard_size)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
-    plan = _plan(obo, gaf, release, options, choice)
-    result = _build(plan, out or default_out(chosen_root, dataset.value, kind, plan.fingerprint), mode, chosen_root)
+    plan = _plan(choice, terms, level_by, unannotated, backend, shard_size)
+    target = out if out is not None else default_out(chosen_root, dataset.value, kind, plan.fingerprint)
+    result = _build(plan, target, mode, chosen_root)
     _show(_summary(result, plan, time.perf_counter() - started), result, plan, json=json)
 
 
@@ -115,46 +110,31 @@ def _resume_command() -> str:
     return shlex.join(words)
 
 
-def _options(
-    preset: Preset,
-    relations: str | None,
-    min_genes: int | None,
-    width_by: WidthBy | None,
+def _plan(
+    choice: DatasetChoice,
+    terms: HierarchyChoice,
     level_by: LevelBy,
-    until: int | None,
     unannotated: Unannotated,
     backend: Backend,
     shard_size: int,
-) -> "BuildOptions":
-    from gocell_cli.building.plan import BuildOptions
-    from gocell_cli.domain.term_filters import PRESETS
+) -> "BuildPlan":
+    from gocell_cli.building.plan import BuildOptions, plan_build
     from gocell_cli.storage.schema import BACKENDS
 
-    rules = PRESETS[preset.value].changed(
-        relations=opt.relation_list(relations),
-        min_genes=min_genes,
-        width_by=width_by.value if width_by is not None else None,
-    )
-    return BuildOptions(
-        rules=rules,
+    choice.check()
+    terms.check()
+    release = terms.fetched(choice.root, offline=choice.offline).load()
+    options = BuildOptions(
+        rules=terms.rules(release.genes),
         level_by=level_by.value,
         backends=BACKENDS if backend is Backend.BOTH else (backend.value,),
         shard_size=shard_size,
         keep_unannotated=unannotated is Unannotated.KEEP,
-        until=until,
+        until=terms.until,
     )
-
-
-def _plan(
-    obo: Path | None, gaf: Path | None, release: str | None, options: "BuildOptions", choice: DatasetChoice
-) -> "BuildPlan":
-    from gocell_cli.building.plan import plan_build
-    from gocell_cli.sources.releases import load_release
-
-    choice.check()
-    sources = load_release(*go_files(obo, gaf, release, choice.root, offline=choice.offline))
-    dataset = choice.read(sources.genes)
-    plan = plan_build(sources.ontology, sources.annotations, sources.genes, dataset, options, sources.sha256)
+    choice.require_genes(release)
+    dataset = choice.read(release.genes)
+    plan = plan_build(release.ontology, release.annotations, release.genes, dataset, options, release.sha256)
     for warning in plan.warnings:
         note(warning, "warning")
     return plan
@@ -190,6 +170,7 @@ def _print(summary: dict[str, Any], result: "BuildResult", plan: "BuildPlan") ->
     counts = plan.counts
     funnel = [[f"terms: {step}", f"{n:,}"] for step, n in counts["terms_after"].items()]
     funnel += [[f"annotation rows dropped: {r}", f"{n:,}"] for r, n in counts["annotations"]["dropped"].items()]
+    funnel += [[f"ontology: {what}", f"{n:,}"] for what, n in counts["ontology"]["dropped"].items() if n]
     funnel += [
         ["edges (child, parent)", f"{summary['edges']:,}"],
         ["mutant_state rows (term, gene)", f"{summary['rows']:,}"],

@@ -78,6 +78,24 @@ class WidthBy(StrEnum):
     CONTAINED = "contained"
 
 
+class GeneId(StrEnum):
+    """Which names of a GAF are the genes'."""
+
+    AUTO = "auto"
+    SYSTEMATIC = "systematic"
+    SYMBOL = "symbol"
+    ID = "id"
+    SYNONYM = "synonym"
+
+
+class Redundant(StrEnum):
+    """Which terms are redundant with a child."""
+
+    CONTAINED = "contained"
+    DIRECT = "direct"
+    KEEP = "keep"
+
+
 class Unannotated(StrEnum):
     """What happens to rows that delete a gene no term holds."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gocell_cli.domain.genes import GeneTable
     from gocell_cli.domain.genotype import Dataset
     from gocell_cli.domain.simulation import Simulation
+    from gocell_cli.sources.releases import Release
 
 DEFAULT_PHENOTYPE = {
     DatasetName.KUZMIN2018: "tau",
@@ -69,6 +70,13 @@ class DatasetChoice:
         from gocell_cli.sources.releases import bundled_hash
 
         return essentiality(genes, load_essential(), {"essential": bundled_hash("essential")})
+
+    def require_genes(self, release: "Release") -> None:
+        """Raise InvalidInput where the release names no gene as the data set does; a simulation takes any."""
+        from gocell_cli.sources.releases import require_orfs
+
+        if self.name is not DatasetName.SIMULATED:
+            require_orfs(release, self.name.value)
 
     def _simulation(self) -> "Simulation":
         from gocell_cli.domain.simulation import Simulation

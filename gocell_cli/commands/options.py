@@ -9,9 +9,11 @@ from gocell_cli.commands.choices import (
     Backend,
     DatasetName,
     Executor,
+    GeneId,
     LevelBy,
     Order,
     Preset,
+    Redundant,
     Scope,
     SourceName,
     Unannotated,
@@ -27,6 +29,43 @@ Release = Annotated[
 ]
 FetchRelease = Annotated[
     str | None, typer.Option("--release", metavar="DATE", help="GO release YYYY-MM-DD; default: the current one.")
+]
+HierarchyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--hierarchy",
+        help="Ready hierarchy instead of --obo and --gaf, used as it is: DDOT/DrugCell table (parent, child,"
+        " default|gene) or DCell topology (ROOT:/GENES:/TERMS:), plain or .gz.",
+    ),
+]
+GeneIdOption = Annotated[
+    GeneId,
+    typer.Option(
+        help="What names the genes of --gaf: SGD's systematic names, or its symbol, DB object id or first synonym;"
+        " auto: systematic where at least half have one, else symbol, or id where symbols are not distinct."
+    ),
+]
+Taxon = Annotated[
+    str | None,
+    typer.Option(help="Use only the GAF's rows of this taxon, such as 9606; default: the biggest, for yeast all."),
+]
+ExcludeEvidence = Annotated[
+    str | None,
+    typer.Option(help="Comma-separated evidence codes to leave out, '' for none; default: the preset's IGI, HGI."),
+]
+IncludeEvidence = Annotated[
+    str | None, typer.Option(help="Comma-separated evidence codes, the only ones used, instead of leaving some out.")
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(help="Comma-separated namespaces, such as biological_process, the only ones used; default: all."),
+]
+RedundantOption = Annotated[
+    Redundant | None,
+    typer.Option(help="A term goes where its contained or its direct genes are a child's; default: the preset's."),
+]
+Genes = Annotated[
+    Path | None, typer.Option("--genes", help="File with one gene a line, by any name: the only genes used.")
 ]
 Relations = Annotated[
     str | None, typer.Option(help="Comma-separated relations; default: is_a, or those of the preset in use.")
@@ -102,8 +141,8 @@ def part_of(part: str | None) -> tuple[int, int] | None:
     return int(i), int(n)
 
 
-def relation_list(relations: str | None) -> tuple[str, ...] | None:
-    """Split `--relations`; None where it was not given."""
-    if relations is None:
+def comma_list(text: str | None) -> tuple[str, ...] | None:
+    """Split a comma-separated option; None where it was not given."""
+    if text is None:
         return None
-    return tuple(r.strip() for r in relations.split(",") if r.strip())
+    return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -2,33 +2,21 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.markup import escape
 
-from gocell_cli.commands.choices import LevelBy, Preset, Scope
-from gocell_cli.commands.go_release import go_files
-from gocell_cli.commands.options import (
-    By,
-    Gaf,
-    Json,
-    MaxFindings,
-    Obo,
-    Offline,
-    PresetOption,
-    Relations,
-    Release,
-    Root,
-    ScopeOption,
-    relation_list,
-)
+from gocell_cli.commands import options as opt
+from gocell_cli.commands.choices import LevelBy, Scope
+from gocell_cli.commands.hierarchy_choice import HierarchyChoice
+from gocell_cli.commands.option_group import expand
 from gocell_cli.commands.terminal import make_table, note, show, show_json
 
 if TYPE_CHECKING:
     from gocell_cli.domain.levels import Grouping, LevelReport
     from gocell_cli.domain.ontology import Edges, Ontology
+    from gocell_cli.domain.term_hierarchy import TermHierarchy
 
 DEFAULT_FINDINGS = 20
 LEVELS_DO_NOT_HOLD = 3
@@ -36,7 +24,10 @@ LEVELS_DO_NOT_HOLD = 3
 
 @dataclass(frozen=True)
 class _Graph:
-    """What is verified: terms with names, edges with their relations, and the four groupings."""
+    """What is verified: terms with names, edges with their relations, and the four groupings.
+
+    `hierarchy` is the filtered one, None where the whole ontology is verified.
+    """
 
     ontology: "Ontology"
     ids: tuple[str, ...]
@@ -44,37 +35,32 @@ class _Graph:
     edges: "Edges"
     relation: list[str]
     groupings: "dict[str, Grouping]"
+    hierarchy: "TermHierarchy | None" = None
+    width_by: str = "direct"
 
 
+@expand
 def verify_levels(
-    obo: Obo = None,
-    relations: Relations = None,
-    by: By = LevelBy.STRATUM,
-    scope: ScopeOption = Scope.ONTOLOGY,
-    preset: PresetOption = Preset.TRUE_PATH,
-    gaf: Gaf = None,
-    release: Release = None,
-    root: Root = None,
-    offline: Offline = False,
-    max_findings: MaxFindings = None,
-    json: Json = False,
+    choice: HierarchyChoice,
+    by: opt.By = LevelBy.STRATUM,
+    scope: opt.ScopeOption = Scope.ONTOLOGY,
+    root: opt.Root = None,
+    offline: opt.Offline = False,
+    max_findings: opt.MaxFindings = None,
+    json: opt.Json = False,
 ) -> None:
     """Verify that no edge of the ontology connects terms of the same or of inverted levels.
 
     Compares four groupings (stratum, GOATOOLS level and depth, height), then lists the offending edges of
-    the chosen one. Exit code 0: it holds; 3: it does not; 4: invalid input, a cycle for example.
+    the chosen one. Exit code 0: it holds; 3: it does not; 4: invalid input, a cycle for example. A ready
+    --hierarchy is verified as it is, without --scope.
     """
     from gocell_cli.domain.levels import check_levels
 
-    if scope is Scope.ONTOLOGY and (gaf is not None or preset is not Preset.TRUE_PATH):
-        note("--gaf and --preset have no effect without --scope hierarchy")
-    chosen = relation_list(relations)
-    obo, gaf = go_files(obo, gaf, release, root, offline=offline, annotations=scope is Scope.HIERARCHY)
-    graph = (
-        _whole(obo, ("is_a",) if chosen is None else chosen)
-        if scope is Scope.ONTOLOGY
-        else _filtered(obo, gaf, preset, chosen)
-    )
+    choice.check()
+    whole = scope is Scope.ONTOLOGY and choice.hierarchy is None
+    files = choice.fetched(root, offline=offline, annotations=not whole)
+    graph = _whole(files) if whole else _filtered(files)
     reports = {name: check_levels(grouping, graph.edges) for name, grouping in graph.groupings.items()}
     if json:
         show_json(_document(graph, reports, by, max_findings))
@@ -84,11 +70,16 @@ def verify_levels(
         raise typer.Exit(LEVELS_DO_NOT_HOLD)
 
 
-def _whole(obo: Path | None, relations: tuple[str, ...]) -> _Graph:
+def _whole(choice: HierarchyChoice) -> _Graph:
     from gocell_cli.domain.levels import ontology_groupings
     from gocell_cli.sources.releases import load_ontology
 
-    ontology = load_ontology(obo)
+    unused = [*choice.given(), *(["--genes"] if choice.genes is not None else [])]
+    if unused:
+        note(f"{', '.join(unused)}: no effect without --scope hierarchy")
+    chosen = opt.comma_list(choice.relations)
+    relations = ("is_a",) if chosen is None else chosen
+    ontology = load_ontology(choice.obo)
     return _Graph(
         ontology=ontology,
         ids=ontology.ids,
@@ -99,25 +90,24 @@ def _whole(obo: Path | None, relations: tuple[str, ...]) -> _Graph:
     )
 
 
-def _filtered(obo: Path | None, gaf: Path | None, preset: Preset, relations: tuple[str, ...] | None) -> _Graph:
+def _filtered(choice: HierarchyChoice) -> _Graph:
     from gocell_cli.building.plan import plan_hierarchy
-    from gocell_cli.domain.levels import ontology_groupings
-    from gocell_cli.domain.term_filters import PRESETS
     from gocell_cli.domain.term_hierarchy import below_super_root, edge_relations
-    from gocell_cli.sources.releases import load_release
 
-    release = load_release(obo, gaf)
-    rules = PRESETS[preset].changed(relations=relations)
-    ontology_groupings(release.ontology, rules.relations)  # raises on a cycle, before anything is filtered
-    hierarchy, _ = plan_hierarchy(release.ontology, release.annotations, release.genes, rules)
+    release = choice.load()
+    rules = choice.rules(release.genes)
+    ontology = release.ontology.within(rules.namespaces)
+    hierarchy, _ = plan_hierarchy(ontology, release.annotations, release.genes, rules, until=choice.until)
     terms, edges, groupings = below_super_root(hierarchy)
     return _Graph(
-        ontology=release.ontology,
-        ids=tuple(release.ontology.ids[t] for t in terms),
-        names=tuple(release.ontology.names[t] for t in terms),
+        ontology=ontology,
+        ids=tuple(ontology.ids[t] for t in terms),
+        names=tuple(ontology.names[t] for t in terms),
         edges=edges,
-        relation=edge_relations(release.ontology, terms, edges, rules.relations),
+        relation=edge_relations(ontology, terms, edges, rules.relations),
         groupings=groupings,
+        hierarchy=hierarchy,
+        width_by=rules.width_by,
     )
 
 
@@ -146,10 +136,23 @@ def _document(
             "terms": len(graph.ids),
             "edges": dict(Counter(graph.relation)),
         },
+        **({"hierarchy": _hierarchy_counts(graph.hierarchy, graph.width_by)} if graph.hierarchy is not None else {}),
         "by": by.value,
         "ok": reports[by].ok,
         "groupings": groupings,
         "findings": findings,
+    }
+
+
+def _hierarchy_counts(hierarchy: "TermHierarchy", width_by: str) -> dict[str, int]:
+    """What a cache of the hierarchy would hold, its root counted; neurons by DCell's rule."""
+    return {
+        "terms": len(hierarchy),
+        "edges": len(hierarchy.edges),
+        "rows": len(hierarchy.row_term),
+        "genes": len(set(hierarchy.row_gene.tolist())),
+        "strata": len(set(hierarchy.groupings["stratum"].level.tolist())),
+        "neurons": hierarchy.neurons(width_by),
     }
 
 
@@ -159,6 +162,9 @@ def _print(graph: _Graph, reports: "dict[str, LevelReport]", by: LevelBy, max_fi
     edges = ", ".join(f"{n:,} {relation}" for relation, n in ontology["edges"].items())
     show(f"[bold]{escape(ontology['source'])}[/bold], release {escape(ontology['release'])}")
     show(f"{ontology['terms']:,} live terms, edges: {edges or 'none'}", "")
+    if "hierarchy" in document:
+        counts = ", ".join(f"{n:,} {what}" for what, n in document["hierarchy"].items())
+        show(f"a cache's hierarchy, its root counted: {counts}", "")
     rows = [
         [
             f"{'>' if r.by == by else ' '} {r.by}",

@@ -6,21 +6,58 @@ codes: it is dropped only if ALL its rows are. Every dropped row is counted unde
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from gocell_cli.domain.genes import GeneTable
+from gocell_cli.domain.genes import GeneList, GeneTable
 from gocell_cli.domain.ontology import Ontology
+
+EVIDENCE_CODES = (
+    *("EXP", "IDA", "IPI", "IMP", "IGI", "IEP"),  # experiment
+    *("HTP", "HDA", "HMP", "HGI", "HEP"),  # high-throughput experiment
+    *("IBA", "IBD", "IKR", "IMR", "IRD"),  # phylogeny; IMR was IKR's name until 2012
+    *("ISS", "ISO", "ISA", "ISM", "IGC", "RCA"),  # computation
+    *("TAS", "NAS", "IC", "ND", "NR", "IEA"),  # statements, curators, none, electronic; NR until 2007
+)
+"""GO's evidence codes (geneontology.org/docs/guide-go-evidence-codes), withdrawn ones of old files among them."""
+
+
+@dataclass(frozen=True)
+class GeneNaming:
+    """How the genes of a GAF, or of a ready hierarchy, were named.
+
+    `gene_id` is the column that named them (systematic, symbol, id, synonym; file: a ready hierarchy's own
+    names), `taxon` the only one whose rows are used ("" for all), `taxa` the rows of each, `objects` the DB
+    objects of the rows in use, `named` those that stand for a gene, `systematic` those with a systematic name
+    of the gene table at hand, `genes` the distinct genes they stand for.
+    """
+
+    gene_id: str
+    taxon: str
+    taxa: Mapping[str, int]
+    objects: int
+    named: int
+    systematic: int
+    genes: int
+    taxon_given: bool = False
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What a cache's configuration records: nothing where the rows were used as they always were."""
+        if self.gene_id == "systematic":
+            return {"taxon": self.taxon} if self.taxon_given else {}
+        return {"gene_id": self.gene_id, **({"taxon": self.taxon} if self.taxon else {})}
 
 
 @dataclass(frozen=True)
 class AnnotationRows:
     """The rows of a GAF as columns; `names[object_of_row[i]]` are the gene names row i may mean.
 
-    `date` is YYYYMMDD as an integer, 0 where the file has none.
+    `date` is YYYYMMDD as an integer, 0 where the file has none. `dropped` counts rows of the file that are
+    not among these, by reason; `naming` says how the genes were named, None where nothing was to be chosen.
     """
 
     source: str
@@ -30,9 +67,16 @@ class AnnotationRows:
     qualifier: tuple[str, ...]
     evidence: tuple[str, ...]
     date: Int32[np.ndarray, " rows"]
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    naming: GeneNaming | None = None
 
     def __len__(self) -> int:
         return len(self.term)
+
+    def tuples(self) -> Iterator[tuple[int, str, str, str, int]]:
+        """Yield (object, term, qualifier, evidence, date) of each row."""
+        objects, dates = self.object_of_row.tolist(), self.date.tolist()
+        yield from zip(objects, self.term, self.qualifier, self.evidence, dates, strict=True)
 
 
 @dataclass(frozen=True)
@@ -57,33 +101,35 @@ def resolve_annotations(
     genes: GeneTable,
     *,
     exclude_evidence: Collection[str],
+    include_evidence: Collection[str] = (),
+    only: GeneList | None = None,
     until: int | None = None,
     published: int | None = None,
 ) -> Annotations:
     """Map rows to (term, gene) pairs and apply the NOT, evidence and date rules.
 
-    `until` (YYYYMMDD) drops rows that are newer; `published` only counts them, in `later_rows`.
+    `include_evidence`, where not empty, are the only codes used; `only` the only genes. `until` (YYYYMMDD)
+    drops rows that are newer; `published` only counts them, in `later_rows`.
     """
     term_of = {t: ontology.find(t) for t in set(rows.term)}
-    genes_of = [_genes_named(names, genes) for names in rows.names]
-    dropped: Counter[str] = Counter()
+    known_of = [_genes_named(names, genes) for names in rows.names]
+    genes_of = known_of if only is None else _listed(known_of, genes, only)
+    dropped: Counter[str] = Counter(rows.dropped)
+    unwanted = set(exclude_evidence) | (set(rows.evidence).difference(include_evidence) if include_evidence else set())
     asserted: set[tuple[int, int]] = set()
     direct: set[tuple[int, int]] = set()
-    columns = zip(
-        rows.object_of_row.tolist(), rows.term, rows.qualifier, rows.evidence, rows.date.tolist(), strict=True
-    )
-    for object_, term_id, qualifier, evidence, date in columns:
+    for object_, term_id, qualifier, evidence, date in rows.tuples():
         term = term_of[term_id]
         if "NOT" in qualifier.split("|"):
             dropped["negated"] += 1
         elif not genes_of[object_]:
-            dropped["unknown_gene"] += 1
+            dropped["gene_not_listed" if known_of[object_] else "unknown_gene"] += 1
         elif term is None:
-            dropped["unknown_term"] += 1
+            dropped["other_namespace" if _left_out(term_id, ontology) else "unknown_term"] += 1
         else:
             pairs = [(term, gene) for gene in genes_of[object_]]
             asserted.update(pairs)
-            if evidence in exclude_evidence:
+            if evidence in unwanted:
                 dropped[f"evidence_{evidence}"] += 1
             elif until is not None and date > until:
                 dropped[f"newer_than_{until}"] += 1
@@ -92,7 +138,7 @@ def resolve_annotations(
     return Annotations(
         direct=frozenset(direct),
         asserted=frozenset(asserted),
-        rows_read=len(rows),
+        rows_read=len(rows) + sum(rows.dropped.values()),
         dropped_rows=dict(sorted(dropped.items())),
         pairs_dropped=len(asserted) - len(direct),
         newest_date=int(rows.date.max(initial=0)),
@@ -104,7 +150,16 @@ def _later(rows: AnnotationRows, published: int | None) -> Bool[np.ndarray, " ro
     return rows.date > (published if published is not None else np.iinfo(np.int32).max)
 
 
+def _left_out(term_id: str, ontology: Ontology) -> bool:
+    return ontology.alt_ids.get(term_id, term_id) in ontology.left_out
+
+
+def _listed(genes_of: list[tuple[int, ...]], genes: GeneTable, only: GeneList) -> list[tuple[int, ...]]:
+    listed = {genes.index[name] for name in only.names}
+    return [tuple(g for g in named if g in listed) for named in genes_of]
+
+
 def _genes_named(names: tuple[str, ...], genes: GeneTable) -> tuple[int, ...]:
-    """Genes whose systematic name is among `names`; `A/B` stands for both A and B."""
-    found = {genes.index[part] for name in names for part in name.split("/") if part in genes.index}
-    return tuple(sorted(found))
+    """Genes whose systematic name is among `names`; `A/B` stands for both A and B where no gene is called so."""
+    parts = (part for name in names for part in ((name,) if name in genes.index else name.split("/")))
+    return tuple(sorted({genes.index[part] for part in parts if part in genes.index}))

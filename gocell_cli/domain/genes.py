@@ -1,6 +1,7 @@
 """The gene table of a genome: systematic names, sorted, with standard names and aliases."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,38 @@ class GeneTable:
     def index(self) -> dict[str, int]:
         """Systematic name -> index."""
         return {name: i for i, name in enumerate(self.systematic)}
+
+    @cached_property
+    def other_names(self) -> dict[str, int]:
+        """Standard name or alias -> index, without those that two genes share or that are systematic names.
+
+        A standard name wins over another gene's alias.
+        """
+        found: dict[str, int] = {}
+        aliases = [(a, i) for i, names in enumerate(self.aliases) for a in set(names)]
+        for pairs in (aliases, [(s, i) for i, s in enumerate(self.standard)]):
+            uses = Counter(name for name, _ in pairs)
+            found.update((name, i) for name, i in pairs if uses[name] == 1)
+        return {name: i for name, i in found.items() if name and name not in self.index}
+
+    def find(self, name: str) -> int | None:
+        """Return the index of a systematic name, standard name or alias; None where none or two genes have it."""
+        return self.index.get(name, self.other_names.get(name))
+
+
+@dataclass(frozen=True)
+class GeneList:
+    """The genes that are used: systematic names, sorted; and the names on the list that no gene has."""
+
+    names: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def make_gene_list(names: Iterable[str], genes: GeneTable) -> GeneList:
+    """Look up names of any kind in a gene table; a name given twice counts once."""
+    found = {name: genes.find(name) for name in names}
+    known = {genes.systematic[i] for i in found.values() if i is not None}
+    return GeneList(tuple(sorted(known)), tuple(name for name, i in found.items() if i is None))
 
 
 def make_gene_table(genes: Sequence[tuple[str, str, tuple[str, ...], str]]) -> GeneTable:

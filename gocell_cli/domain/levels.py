@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from gocell_cli.domain.ontology import IS_A, Edges, Ontology
+from gocell_cli.domain.ontology import Edges, Ontology
 
 LEVEL_KINDS = ("stratum", "level", "depth", "height")
 ROOT_DOWN, LEAF_UP = "root_down", "leaf_up"
@@ -119,9 +119,14 @@ def ontology_groupings(ontology: Ontology, relations: Sequence[str]) -> dict[str
     }
 
 
+def require_acyclic(ontology: Ontology, relations: Sequence[str]) -> None:
+    """Raise CycleError, which names the cycle, where the edges of some relations are not acyclic."""
+    _acyclic(ontology, ontology.select(relations))
+
+
 def goatools_groupings(ontology: Ontology) -> dict[str, Grouping]:
     """Return GOATOOLS' level and depth: over is_a only, whatever other relations are in use."""
-    is_a = ontology.select([IS_A])
+    is_a = ontology.select([ontology.level_relation])
     depth = _acyclic(ontology, is_a)
     return {"level": Grouping("level", shortest(len(ontology), is_a)), "depth": Grouping("depth", depth)}
 

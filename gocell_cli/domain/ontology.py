@@ -1,12 +1,12 @@
 """The Gene Ontology as a frozen DAG: terms as columns, edges as index arrays (parent -> child)."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Bool, Int32
 
 from gocell_cli.errors import CycleError, UsageError
 
@@ -32,7 +32,11 @@ class Edges:
 
 @dataclass(frozen=True)
 class Ontology:
-    """Live terms (sorted by id) and their edges by relation; the super root is not among them."""
+    """Live terms (sorted by id) and their edges by relation; the super root is not among them.
+
+    `level_relation` is the one that GOATOOLS' level and depth follow; `left_out` are the ids of live terms
+    of the namespaces that were not chosen.
+    """
 
     source: str
     release: str
@@ -42,6 +46,8 @@ class Ontology:
     alt_ids: Mapping[str, str]
     edges: Mapping[str, Edges]
     dropped: Mapping[str, int]
+    level_relation: str = IS_A
+    left_out: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -73,6 +79,31 @@ class Ontology:
             parent=np.concatenate([e.parent for e in chosen]),
         )
 
+    def within(self, namespaces: Collection[str]) -> "Ontology":
+        """Return the terms of some namespaces and the edges among them; of all of them where none is named.
+
+        Raises UsageError for a namespace that no term has.
+        """
+        unknown = sorted(set(namespaces) - set(self.namespaces))
+        if unknown:
+            raise UsageError(
+                f"no term is in the namespace {', '.join(unknown)}",
+                why=f"{self.source} has {', '.join(sorted(set(self.namespaces)))}",
+            )
+        kept = np.array([not namespaces or n in namespaces for n in self.namespaces], dtype=bool)
+        if kept.all():
+            return self
+        position = (np.cumsum(kept) - 1).astype(np.int32)
+        chosen = np.flatnonzero(kept).tolist()
+        return replace(
+            self,
+            ids=tuple(self.ids[t] for t in chosen),
+            names=tuple(self.names[t] for t in chosen),
+            namespaces=tuple(self.namespaces[t] for t in chosen),
+            edges={relation: _among(edges, kept, position) for relation, edges in self.edges.items()},
+            left_out=frozenset(self.ids[t] for t in np.flatnonzero(~kept).tolist()),
+        )
+
     def relation_of_edge(self, relations: Sequence[str]) -> list[str]:
         """Return the relation of each edge that `select` returns, in its order."""
         return [r for r in dict.fromkeys(relations) for _ in range(len(self.edges[r]))]
@@ -89,6 +120,11 @@ class Ontology:
 
     def cycle_error(self, edges: Edges, terms: Iterable[int]) -> CycleError:
         """Return the error that names one cycle among `terms`, which must hold one."""
+        named = [f"{self.ids[t]} ({self.names[t]})" for t in self.find_cycle(edges, terms)]
+        return CycleError(named, source=self.source)
+
+    def find_cycle(self, edges: Edges, terms: Iterable[int]) -> list[int]:
+        """Return one cycle among `terms`, which must hold one, parent before child, lowest index first."""
         import networkx as nx
 
         among = set(terms)
@@ -96,8 +132,7 @@ class Ontology:
         graph = nx.DiGraph((p, c) for p, c in pairs if p in among and c in among)
         cycle = [parent for parent, _ in nx.find_cycle(graph)]
         start = cycle.index(min(cycle))
-        named = [f"{self.ids[t]} ({self.names[t]})" for t in cycle[start:] + cycle[:start]]
-        return CycleError(named, source=self.source)
+        return cycle[start:] + cycle[:start]
 
 
 def make_ontology(
@@ -136,6 +171,11 @@ def make_ontology(
         edges={r: _edge_arrays(pairs) for r, pairs in _is_a_first(by_relation).items()},
         dropped={**dropped, "edges_to_no_live_term": dangling, "repeated_edges": repeated},
     )
+
+
+def _among(edges: Edges, kept: Bool[np.ndarray, " terms"], position: Int32[np.ndarray, " terms"]) -> Edges:
+    inner = kept[edges.child] & kept[edges.parent]
+    return Edges(child=position[edges.child[inner]], parent=position[edges.parent[inner]])
 
 
 def _is_a_first(by_relation: dict[str, dict[tuple[int, int], None]]) -> dict[str, dict[tuple[int, int], None]]:

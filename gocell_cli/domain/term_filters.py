@@ -10,20 +10,28 @@ transitive, so a chain of equal terms always collapses to its lowest.
 published runs: terms without direct genes are dropped WITHOUT reconnecting their children (a term that
 loses its path hangs under its namespace root); terms emptied by the evidence rule are dropped WITH
 reconnection; redundant means DIRECT gene set equal to a child's; no gene moves up.
+
+A ready hierarchy (DDOT's and DCell's files) is used as it is: only terms without any gene, which no network
+can feed, are left out.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gocell_cli.domain.annotations import Annotations
-from gocell_cli.domain.ontology import IS_A, Ontology
+from gocell_cli.domain.genes import GeneList
+from gocell_cli.domain.ontology import IS_A, SUPER_ROOT_ID, Ontology
 from gocell_cli.domain.term_graph import SUPER_ROOT, TermGraph, gene_masks
 from gocell_cli.errors import InvalidInput
 
 
 @dataclass(frozen=True)
 class FilterRules:
-    """How a hierarchy is made; `torchcell_order` switches to torchcell's rules."""
+    """How a hierarchy is made; `torchcell_order` switches to torchcell's rules, `as_is` to none at all.
+
+    `include_evidence` and `namespaces` are the only ones used, all where empty. A term is `redundant` where
+    its contained or its direct genes are those of a child; with `keep`, never. `genes`: the only ones used.
+    """
 
     preset: str
     relations: tuple[str, ...]
@@ -31,6 +39,11 @@ class FilterRules:
     width_by: str
     exclude_evidence: tuple[str, ...]
     torchcell_order: bool = False
+    include_evidence: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    redundant: str = "contained"
+    genes: GeneList | None = None
+    as_is: bool = False
 
     def changed(self, **changes: object) -> "FilterRules":
         """Return the rules with those changes that are not None."""
@@ -41,10 +54,14 @@ PRESETS: Mapping[str, FilterRules] = {
     rules.preset: rules
     for rules in (
         FilterRules("true-path", (IS_A,), 4, "direct", ("HGI", "IGI")),
-        FilterRules("torchcell", (IS_A,), 4, "direct", ("IGI",), torchcell_order=True),
+        FilterRules("torchcell", (IS_A,), 4, "direct", ("IGI",), torchcell_order=True, redundant="direct"),
         FilterRules("ma2018", (IS_A, "part_of"), 6, "contained", ("HGI", "IGI")),
     )
 }
+REDUNDANT = ("contained", "direct", "keep")
+READY_RELATION = "default"
+READY = FilterRules("ready", (READY_RELATION,), 1, "contained", (), redundant="keep", as_is=True)
+"""Rules of a ready hierarchy; the relation is called what its files call it."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +74,30 @@ class FilteredTerms:
 
 def filter_terms(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
     """Apply the rules; raises InvalidInput where no annotated term is left below GO:ROOT."""
-    steps = _torchcell if rules.torchcell_order else _true_path
+    _refuse_own_super_root(ontology, rules)
+    steps = _as_is if rules.as_is else _torchcell if rules.torchcell_order else _true_path
     filtered = steps(ontology, annotations, rules)
     if not any(mask for term, mask in filtered.graph.direct.items() if term != SUPER_ROOT):
         raise InvalidInput(
             f"no annotated term with {rules.min_genes} genes or more is left of {ontology.source}",
-            why=f"of {annotations.rows_read} annotation rows {len(annotations.direct)} (term, gene) pairs were usable",
+            why=f"of {annotations.rows_read} annotation rows {len(annotations.direct)} (term, gene) pairs were usable;"
+            f" rows dropped: {dict(annotations.dropped_rows)}",
             hint="check that ontology and annotations belong together, or lower --min-genes",
         )
     return filtered
+
+
+def _refuse_own_super_root(ontology: Ontology, rules: FilterRules) -> None:
+    """Raise InvalidInput where a term of the ontology has the id of the root that is put above its roots."""
+    own = ontology.index.get(SUPER_ROOT_ID)
+    if own is None:
+        return
+    edges = ontology.select(rules.relations)
+    if not rules.as_is or set(range(len(ontology))) - set(edges.child.tolist()) != {own}:
+        raise InvalidInput(
+            f"{ontology.source}: a term is called {SUPER_ROOT_ID}, the id of the root put above all others",
+            hint="give that term another id",
+        )
 
 
 def whole_graph(ontology: Ontology, rules: FilterRules, direct: Mapping[int, int]) -> TermGraph:
@@ -87,8 +119,19 @@ def _true_path(ontology: Ontology, annotations: Annotations, rules: FilterRules)
     small = {t for t, mask in graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
     graph = graph.remove(small, move_genes=True)
     funnel[f"at least {rules.min_genes} contained genes"] = len(graph)
-    graph = graph.remove(_redundant(graph, graph.contained))
+    graph = graph.remove(_redundant(graph, rules))
     funnel["not redundant"] = len(graph)
+    return FilteredTerms(graph, funnel)
+
+
+def _as_is(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
+    graph = whole_graph(ontology, rules, gene_masks(annotations.direct))
+    if len(graph.children[SUPER_ROOT]) == 1:
+        parents = {t: p - {SUPER_ROOT} for t, p in graph.parents.items() if t != SUPER_ROOT}
+        graph = TermGraph(parents, {t: mask for t, mask in graph.direct.items() if t != SUPER_ROOT})
+    funnel = {"hierarchy": len(graph)}
+    graph = graph.remove({t for t, mask in graph.contained.items() if not mask} - {SUPER_ROOT})
+    funnel["with genes"] = len(graph)
     return FilteredTerms(graph, funnel)
 
 
@@ -103,7 +146,7 @@ def _torchcell(ontology: Ontology, annotations: Annotations, rules: FilterRules)
     graph = TermGraph(graph.parents, {t: direct.get(t, 0) for t in graph.direct})
     graph = graph.remove({t for t, mask in graph.direct.items() if not mask} - roots - {SUPER_ROOT})
     funnel["with genes by allowed evidence"] = len(graph)
-    graph = graph.remove(_redundant(graph, graph.direct))
+    graph = graph.remove(_redundant(graph, rules))
     funnel["not redundant"] = len(graph)
     small = {t for t, mask in graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
     graph = graph.remove(small)
@@ -111,8 +154,13 @@ def _torchcell(ontology: Ontology, annotations: Annotations, rules: FilterRules)
     return FilteredTerms(graph, funnel)
 
 
-def _redundant(graph: TermGraph, masks: Mapping[int, int]) -> set[int]:
-    """Terms whose gene set equals that of a child; GO:ROOT never is."""
+def _redundant(graph: TermGraph, rules: FilterRules) -> set[int]:
+    """Terms whose gene set equals that of a child; neither GO:ROOT nor a term without such genes ever is."""
+    if rules.redundant == "keep":
+        return set()
+    masks: Mapping[int, int] = graph.contained if rules.redundant == "contained" else graph.direct
     return {
-        t for t in graph.parents if t != SUPER_ROOT and any(masks[child] == masks[t] for child in graph.children[t])
+        t
+        for t in graph.parents
+        if t != SUPER_ROOT and masks[t] and any(masks[child] == masks[t] for child in graph.children[t])
     }

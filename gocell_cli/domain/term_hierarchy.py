@@ -37,6 +37,14 @@ class TermHierarchy:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def neurons(self, width_by: str) -> int:
+        """Neurons of DCell: max(20, ceil(0.3 n)) for a term of n `direct` or `contained` genes.
+
+        Ma et al. 2018, doi:10.1038/nmeth.4627, online methods.
+        """
+        genes = self.direct_genes if width_by == "direct" else self.contained_genes
+        return int(np.maximum(20, -(-3 * genes.astype(np.int64) // 10)).sum())
+
 
 def make_term_hierarchy(ontology: Ontology, filtered: FilteredTerms) -> TermHierarchy:
     """Turn the filtered graph into arrays; GOATOOLS' level and depth are those of the whole ontology."""

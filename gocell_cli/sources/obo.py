@@ -2,7 +2,8 @@
 
 It reads `id name namespace alt_id is_a relationship is_obsolete` of `[Term]` stanzas and ignores the rest,
 so the odd lines of old releases (`xref: EC 2.7.1.190`, which stops fastobo and pronto) do no harm.
-Trailing modifiers `{...}` and comments `! ...` are cut off.
+Trailing modifiers `{...}` and comments `! ...` are cut off. The release is `data-version`, else `date`.
+Obsolete terms are dropped, even where `replaced_by` names another: that is a curator's advice, not an identity.
 """
 
 import re
@@ -52,7 +53,7 @@ def read_obo(path: Path) -> Ontology:
     primary = {t.id for t in live}
     return make_ontology(
         source=str(path),
-        release=scan.header.get("data-version", "unknown"),
+        release=scan.header.get("data-version") or scan.header.get("date") or "unknown",
         terms=[(t.id, t.name or t.id, t.namespace or default) for t in live],
         alt_ids={a: t.id for t in reversed(live) for a in t.alt_ids if a not in primary},
         edges=((t.id, parent, relation) for t in live for relation, parent in t.parents),

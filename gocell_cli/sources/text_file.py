@@ -28,9 +28,9 @@ def read_bytes(path: Path) -> bytes:
 
 
 def decode(data: bytes, path: Path, encoding: str = "utf-8") -> str:
-    """Return the text; raises InvalidInput with the line of the first byte that is not `encoding`."""
+    """Return the text, without a byte order mark; raises InvalidInput with the line of the first wrong byte."""
     try:
-        return data.decode(encoding)
+        return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InvalidInput.at(path, line, f"not {encoding} text ({error.reason})") from error

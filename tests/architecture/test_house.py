@@ -11,7 +11,7 @@ import pytest
 import gocell_cli
 from gocell_cli.commands import choices
 from gocell_cli.domain import levels, term_filters
-from gocell_cli.sources import catalog, kuzmin2018
+from gocell_cli.sources import catalog, gene_naming, kuzmin2018
 from gocell_cli.storage import schema
 
 PACKAGE = Path(gocell_cli.__file__).parent
@@ -60,6 +60,8 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
         (choices.SourceName, tuple(catalog.SOURCES)),
         (choices.Backend, (*schema.BACKENDS, "both")),
         (choices.WidthBy, schema.WIDTH_KINDS),
+        (choices.GeneId, gene_naming.GENE_IDS),
+        (choices.Redundant, term_filters.REDUNDANT),
     ],
 )
 def test_option_values_are_those_of_the_rooms(choice: type[StrEnum], values: tuple[str, ...]) -> None:

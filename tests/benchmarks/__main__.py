@@ -10,6 +10,7 @@ from importlib import import_module
 GROUPS = {
     "cli": ("bench_cli",),
     "build": ("bench_build",),
+    "ontologies": ("bench_ontologies", "bench_hierarchies"),
     "cache": ("bench_load", "bench_cache"),
     "model": ("bench_model",),
     "delta": ("bench_delta",),

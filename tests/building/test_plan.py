@@ -1,5 +1,6 @@
 """The plan: a pure function of what was read and asked for; nothing unaccounted."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,10 @@ import numpy as np
 import pytest
 
 from gocell_cli.building.build import BuildMode, build
-from gocell_cli.building.plan import BuildOptions, BuildPlan, plan_build
-from gocell_cli.domain.genes import GeneTable, make_gene_table
+from gocell_cli.building.plan import LATER_RULES, BuildOptions, BuildPlan, filter_config, plan_build
+from gocell_cli.domain.genes import GeneList, GeneTable, make_gene_table
 from gocell_cli.domain.genotype import Dataset
-from gocell_cli.domain.term_filters import FilterRules
+from gocell_cli.domain.term_filters import PRESETS, READY, FilterRules
 from gocell_cli.errors import InvalidInput, LevelsError
 from gocell_cli.sources.kuzmin2018 import read_kuzmin2018
 from gocell_cli.storage.codec import logical_sha256
@@ -79,6 +80,10 @@ def test_paths_do_not_matter(toy_table: Path, toy_genes: GeneTable, tmp_path: Pa
         {"rules": replace(toy.RULES, width_by="contained")},
         {"rules": replace(toy.RULES, exclude_evidence=("IGI",))},
         {"rules": replace(toy.RULES, torchcell_order=True)},
+        {"rules": replace(toy.RULES, include_evidence=("IDA",))},
+        {"rules": replace(toy.RULES, namespaces=("toy",))},
+        {"rules": replace(toy.RULES, redundant="keep")},
+        {"rules": replace(toy.RULES, genes=GeneList(toy.GENES, ()))},
     ],
     ids=str,
 )
@@ -90,7 +95,17 @@ def test_every_option_is_in_the_configuration(planner: Planner) -> None:
     config = planner().config
     named = {"rules": "filters", "until": "filters"}
     assert {named.get(option, option) for option in vars(OPTIONS)} <= set(config)
-    assert set(vars(OPTIONS.rules)) | {"until"} == set(config["filters"])
+    assert set(vars(OPTIONS.rules)) - set(LATER_RULES) | {"until"} == set(config["filters"])
+
+
+@pytest.mark.parametrize("preset", [*PRESETS.values(), toy.RULES], ids=lambda rules: rules.preset)
+def test_later_rules_are_in_the_configuration_only_where_they_differ(preset: FilterRules) -> None:
+    assert not set(LATER_RULES) & set(filter_config(preset))
+    changed = replace(preset, include_evidence=("IDA",), redundant="keep", genes=GeneList(("A", "B"), ("C",)))
+    told = filter_config(changed)
+    assert (told["include_evidence"], told["redundant"]) == (("IDA",), "keep")
+    assert told["genes"] == {"count": 2, "sha256": hashlib.sha256(b"A\nB").hexdigest()}
+    assert filter_config(READY)["preset"] == "ready"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Annotations: which rows become (term, gene) pairs, and under which reason the others are counted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
+from gocell_cli.domain.genes import GeneList
 from gocell_cli.domain.ontology import Ontology, make_ontology
 from tests import toy
 
@@ -87,3 +89,41 @@ def test_kept_and_dropped_rows_add_up_on_the_toy(tmp_path: Path) -> None:
         toy.annotations(tmp_path), toy.ontology(tmp_path), toy.gene_table(), exclude_evidence=()
     )
     assert found.rows_read == len(found.direct) == sum(len(genes) for genes in toy.DIRECT.values())
+
+
+def test_only_included_evidence_is_used(ontology: Ontology) -> None:
+    rows = [(GENE, "GO:0000001", "", code, 0) for code in ("IDA", "IEA", "IGI")]
+    rows += [(GENE, "GO:0000002", "", "IEA", 0)]
+    found = _resolve(ontology, rows, exclude_evidence=(), include_evidence=("IDA", "IGI"))
+    assert found.direct == {(0, 0)}
+    assert found.asserted == {(0, 0), (1, 0)}
+    assert found.dropped_rows == {"evidence_IEA": 2}
+    both = _resolve(ontology, rows, exclude_evidence=("IDA",), include_evidence=("IDA", "IGI"))
+    assert (both.direct, both.dropped_rows) == ({(0, 0)}, {"evidence_IDA": 1, "evidence_IEA": 2})
+
+
+def test_only_listed_genes_are_used(ontology: Ontology) -> None:
+    rows = [(("X", "YAL001C/YAL003W"), "GO:0000001", "", "IDA", 0), (("YAL002W",), "GO:0000002", "", "IDA", 0)]
+    found = _resolve(ontology, [*rows, (("nobody",), "GO:0000001", "", "IDA", 0)], only=GeneList(("YAL003W",), ()))
+    assert (found.direct, found.asserted) == ({(0, 2)}, {(0, 2)})
+    assert found.dropped_rows == {"gene_not_listed": 1, "unknown_gene": 1}
+
+
+def test_terms_of_other_namespaces_have_a_reason_of_their_own() -> None:
+    whole = make_ontology(
+        source="two",
+        release="none",
+        terms=[("GO:0000001", "one", "a"), ("GO:0000002", "two", "b")],
+        alt_ids={"GO:0000009": "GO:0000002"},
+        edges=[],
+        dropped={},
+    )
+    terms = ("GO:0000001", "GO:0000002", "GO:0000009", "GO:0000007")
+    found = _resolve(whole.within(("a",)), [(GENE, term, "", "IDA", 0) for term in terms])
+    assert (found.direct, found.dropped_rows) == ({(0, 0)}, {"other_namespace": 2, "unknown_term": 1})
+
+
+def test_rows_that_a_file_dropped_are_counted_with_the_others(tmp_path: Path) -> None:
+    rows = replace(toy.annotations(tmp_path), dropped={"other_taxon": 3})
+    found = resolve_annotations(rows, toy.ontology(tmp_path), toy.gene_table(), exclude_evidence=())
+    assert (found.rows_read, found.dropped_rows) == (len(rows) + 3, {"other_taxon": 3})

@@ -1,5 +1,6 @@
 """Filters: the toy by hand, a slow oracle on random DAGs, and the promises of the true-path rule."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gocell_cli.domain.annotations import resolve_annotations
-from gocell_cli.domain.term_filters import PRESETS, FilterRules, filter_terms
+from gocell_cli.domain.ontology import make_ontology
+from gocell_cli.domain.term_filters import PRESETS, READY, FilterRules, filter_terms
 from gocell_cli.domain.term_graph import SUPER_ROOT, gene_masks, genes_in
 from gocell_cli.domain.term_hierarchy import make_term_hierarchy
-from gocell_cli.errors import InvalidInput
+from gocell_cli.errors import InvalidInput, UsageError
 from gocell_cli.sources.releases import load_release
 from tests import toy
 from tests.domain.dags import GENES, Pairs, annotated_dags, as_annotations, as_ontology
@@ -101,3 +103,79 @@ def test_the_bundled_release_gives_the_check_numbers(
     found = (len(hierarchy), len(hierarchy.edges), len(hierarchy.row_term))
     assert found == (terms, edges, rows)
     assert len(np.unique(hierarchy.groupings["stratum"].level)) == strata
+
+
+@given(annotated_dags(), st.integers(1, 4))
+def test_keeping_redundant_terms_keeps_all_that_are_big_enough(
+    dag: tuple[int, Pairs, dict[int, set[int]]], min_genes: int
+) -> None:
+    terms, edges, direct = dag
+    below: dict[int, set[int]] = {t: {p for c, p in edges if c == t} for t in range(terms)}
+    big = {t for t in range(terms) if len(slow.contained(below, direct, t)) >= min_genes}
+    assume(big)
+    rules = _rules(min_genes).changed(redundant="keep")
+    graph = filter_terms(as_ontology(terms, edges), as_annotations(direct), rules).graph
+    assert set(graph.parents) == big | {SUPER_ROOT}
+
+
+@given(annotated_dags(), st.integers(1, 4))
+def test_redundant_by_direct_genes_removes_the_equals_of_a_child(
+    dag: tuple[int, Pairs, dict[int, set[int]]], min_genes: int
+) -> None:
+    terms, edges, direct = dag
+    below: dict[int, set[int]] = {t: {p for c, p in edges if c == t} for t in range(terms)}
+    assume(any(len(slow.contained(below, direct, t)) >= min_genes for t in range(terms)))
+    ontology, annotations = as_ontology(terms, edges), as_annotations(direct)
+    kept = filter_terms(ontology, annotations, _rules(min_genes).changed(redundant="keep")).graph
+    graph = filter_terms(ontology, annotations, _rules(min_genes).changed(redundant="direct")).graph
+    equal = {t for t in kept.parents if kept.direct[t] and kept.direct[t] in [kept.direct[c] for c in kept.children[t]]}
+    assert set(kept.parents) - set(graph.parents) == equal - {SUPER_ROOT}
+    for term in graph.parents:
+        assert graph.contained[term] == kept.contained[term]
+
+
+@given(annotated_dags())
+def test_a_ready_hierarchy_loses_only_terms_without_genes(dag: tuple[int, Pairs, dict[int, set[int]]]) -> None:
+    terms, edges, direct = dag
+    assume(any(direct.values()))
+    ontology = replace(as_ontology(terms, edges, "default"), level_relation="default")
+    ontology = replace(ontology, edges={"default": ontology.edges.get("default", ontology.edges["is_a"])})
+    graph = filter_terms(ontology, as_annotations(direct), READY).graph
+    below: dict[int, set[int]] = {t: {p for c, p in edges if c == t} for t in range(terms)}
+    kept = {t for t in range(terms) if slow.contained(below, direct, t)}
+    roots = {t for t in range(terms) if not below[t]}
+    assert set(graph.parents) - {SUPER_ROOT} == kept
+    assert (SUPER_ROOT in graph.parents) == (len(roots) > 1)
+    for term in kept:
+        assert set(graph.parents[term]) == (below[term] or ({SUPER_ROOT} if len(roots) > 1 else set()))
+        assert set(genes_in(graph.direct[term])) == direct[term]
+
+
+def test_namespaces_choose_terms_and_the_edges_among_them() -> None:
+    whole = make_ontology(
+        source="made",
+        release="none",
+        terms=[("M:1", "one", "a"), ("M:2", "two", "b"), ("M:3", "three", "a"), ("M:4", "four", "c")],
+        alt_ids={"M:9": "M:2", "M:8": "M:3"},
+        edges=[("M:2", "M:1", "is_a"), ("M:3", "M:1", "is_a"), ("M:3", "M:2", "part_of"), ("M:4", "M:3", "part_of")],
+        dropped={},
+    )
+    some = whole.within(("a", "c"))
+    assert (some.ids, some.names, some.namespaces) == (("M:1", "M:3", "M:4"), ("one", "three", "four"), ("a", "a", "c"))
+    assert {r: list(zip(e.child, e.parent, strict=True)) for r, e in some.edges.items()} == {
+        "is_a": [(1, 0)],
+        "part_of": [(2, 1)],
+    }
+    assert (some.find("M:2"), some.find("M:9"), some.find("M:8")) == (None, None, 1)
+    assert some.left_out == {"M:2"}
+    assert some.within(("a", "c")) is some
+    assert whole.within(()) is whole
+    with pytest.raises(UsageError, match="no term is in the namespace biological_process") as caught:
+        whole.within(("a", "biological_process"))
+    assert caught.value.why == "made has a, b, c"
+
+
+def test_an_id_taken_by_the_super_root_is_refused() -> None:
+    ontology = make_ontology(source="made", release="", terms=[("GO:ROOT", "", "")], alt_ids={}, edges=[], dropped={})
+    with pytest.raises(InvalidInput, match="a term is called GO:ROOT"):
+        filter_terms(ontology, as_annotations({0: {0, 1, 2, 3}}), _rules(1))

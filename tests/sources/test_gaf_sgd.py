@@ -87,9 +87,14 @@ def test_gzipped_gaf_reads_as_the_plain_one(tmp_path: Path) -> None:
     [
         (gaf_row().rsplit("\t", 3)[0], "14 tab-separated columns"),
         ("no tabs", "1 tab-separated columns"),
+        ("SGD\tS1\tTFC3", "3 tab-separated columns where GAF 2.x has 17"),
+        (gaf_row() + "\t", "18 tab-separated columns"),
         (gaf_row().replace("\t", " "), "1 tab-separated columns"),
         (gaf_row(date="2016-01-01"), "no date YYYYMMDD: '2016-01-01'"),
         (gaf_row(date="2016"), "no date"),
+        (gaf_row(date="January"), "no date YYYYMMDD: 'January'"),
+        (gaf_row(date="20161301"), "no date"),
+        (gaf_row(date="20160100"), "no date"),
         (gaf_row(date="201601011"), "no date"),
         (gaf_row(date="today..."), "no date"),
         (gaf_row(date="-2016010"), "no date"),
@@ -152,6 +157,7 @@ def test_feature_table_keeps_orfs_sorted_with_aliases(tmp_path: Path) -> None:
     ("row", "reason"),
     [
         (sgd_row("YAL003W").rsplit("\t", 1)[0], "15 tab-separated columns where SGD has 16"),
+        ("S1\tORF", "2 tab-separated columns"),
         (sgd_row("x", kind="telomere").rsplit("\t", 1)[0], "15 tab-separated columns"),
         (sgd_row("YAL001C"), "ORF YAL001C stands here for the second time"),
     ],

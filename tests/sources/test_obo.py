@@ -71,6 +71,42 @@ id: M:6
 relationship: broken
 """
 
+# What HAND_MADE lacks: no comment in the header, an alternative id as parent, a modifier on an id line.
+ALTERNATIVE = """format-version: 1.2
+data-version: releases/2020-02-02
+default-namespace: here
+
+[Term]
+id: X:1
+name: one ! not a comment
+alt_id: X:9
+xref: EC 2.7.1.190
+! a comment line
+
+[Term]
+id: X:2 {source="a"}
+name: two
+namespace: there
+is_a: X:1 {is_inferred="true"} ! one
+relationship: part_of X:1 ! one
+relationship: part_of X:1
+
+[Term]
+id: X:3
+name: three
+is_a: X:9 ! by its alternative id
+is_a: X:4
+
+[Term]
+id: X:4
+name: obsolete four
+is_obsolete: true
+
+[Typedef]
+id: part_of
+is_a: nothing_of_ours
+"""
+
 
 def scanned(ontology: Ontology) -> tuple[dict[str, str], set[Edge]]:
     edges = {
@@ -149,6 +185,18 @@ def test_hand_made_ontology_reads_as_obonet_reads_it(tmp_path: Path, newline: st
     assert ontology.dropped == {"obsolete_terms": 1, "edges_to_no_live_term": 1, "repeated_edges": 1}
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
+def test_modifiers_comments_and_alternative_ids(tmp_path: Path, newline: str) -> None:
+    ontology = read_obo(write(tmp_path, ALTERNATIVE.replace("\n", newline)))
+    assert ontology.release == "releases/2020-02-02"
+    assert ontology.ids == ("X:1", "X:2", "X:3")
+    assert ontology.names[0] == "one ! not a comment"
+    assert ontology.namespaces == ("here", "there", "here")
+    assert scanned(ontology)[1] == {("X:2", "is_a", "X:1"), ("X:2", "part_of", "X:1"), ("X:3", "is_a", "X:1")}
+    assert ontology.find("X:9") == 0
+    assert ontology.dropped == {"obsolete_terms": 1, "edges_to_no_live_term": 1, "repeated_edges": 1}
+
+
 def test_alternative_id_as_parent_means_its_primary_term(tmp_path: Path) -> None:
     ontology = read_obo(write(tmp_path, HAND_MADE + "\n[Term]\nid: M:7\nis_a: M:21\n"))
     names, edges = scanned(ontology)
@@ -164,6 +212,33 @@ def test_alternative_ids_never_hide_a_live_term_and_the_first_claim_wins(tmp_pat
     assert ontology.ids == ("M:1", "M:2", "M:3")
     assert ontology.alt_ids == {"M:9": "M:1"}
     assert ontology.release == "unknown"
+    assert ontology.dropped["obsolete_terms"] == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "release"),
+    [
+        ("", "unknown"),
+        ("data-version: 2011-01-01\n", "2011-01-01"),
+        ("date: 02:01:2010 13:38\n", "02:01:2010 13:38"),
+        ("date: 02:01:2010 13:38\ndata-version: releases/2010-01-02\n", "releases/2010-01-02"),
+        ("data-version:\ndate: 02:01:2010 13:38\n", "02:01:2010 13:38"),
+    ],
+)
+def test_release_is_the_data_version_else_the_date(tmp_path: Path, header: str, release: str) -> None:
+    ontology = read_obo(write(tmp_path, f"format-version: 1.0\n{header}\n[Term]\nid: M:1"))
+    assert (ontology.release, ontology.ids) == (release, ("M:1",))
+
+
+def test_a_byte_order_mark_and_a_missing_last_newline_do_no_harm(tmp_path: Path) -> None:
+    path = write(tmp_path, "\ufeff[Term]\nid: M:1\n\n[Term]\nid: M:2\nis_a: M:1")
+    assert scanned(read_obo(path))[1] == {("M:2", "is_a", "M:1")}
+
+
+def test_replaced_by_is_advice_and_no_alternative_id(tmp_path: Path) -> None:
+    path = write(tmp_path, "[Term]\nid: M:1\n\n[Term]\nid: M:2\nis_obsolete: true\nreplaced_by: M:1\nconsider: M:1\n")
+    ontology = read_obo(path)
+    assert ontology.find("M:2") is None
     assert ontology.dropped["obsolete_terms"] == 1
 
 
@@ -209,16 +284,38 @@ def test_broken_line_is_named_by_path_and_number(
 
 
 @pytest.mark.parametrize(
+    ("good", "bad", "line", "reason"),
+    [
+        ("[Term]\nid: X:2", "[Term\nid: X:2", 12, "broken stanza header"),
+        ("xref: EC 2.7.1.190", "xref EC 2.7.1.190", 9, "not a `tag: value` line"),
+        ("id: X:2 {", "idd: X:2 {", 12, "[Term] without an id"),
+        ('id: X:2 {source="a"}', "id: X:1", 12, "stands here again; first in line 5"),
+        ("is_a: X:9 ! by", "is_a: ! by", 23, "is_a without a term id"),
+        ("relationship: part_of X:1 ! one", "relationship: part_of ! one", 17, "relationship without"),
+        ("id: X:3", "id: three", 21, "not a term id"),
+    ],
+)
+def test_damage_among_whole_stanzas_is_named(tmp_path: Path, good: str, bad: str, line: int, reason: str) -> None:
+    assert good in ALTERNATIVE
+    path = write(tmp_path, ALTERNATIVE.replace(good, bad, 1))
+    with pytest.raises(InvalidInput) as caught:
+        read_obo(path)
+    assert caught.value.message.startswith(f"{path}:{line}: ")
+    assert reason in caught.value.message
+
+
+@pytest.mark.parametrize(
     ("data", "reason"),
     [
         (b"", "no [Term] stanza"),
+        (b"some: text\n", "no [Term] stanza"),
         (b"format-version: 1.2\n", "no [Term] stanza"),
         (b"[Typedef]\nid: part_of\n", "no [Term] stanza"),
         (gzip.compress(toy.obo_text().encode())[:-20], "damaged gzip"),
         (b"\x1f\x8b", "damaged gzip"),
         (gzip.compress(b"x" * 99)[:12] + b"\xff" * 20, "damaged gzip"),
     ],
-    ids=["empty", "header-only", "typedefs-only", "truncated", "magic-only", "garbled"],
+    ids=["empty", "one-tag", "header-only", "typedefs-only", "truncated", "magic-only", "garbled"],
 )
 def test_damaged_or_empty_file_is_named(tmp_path: Path, data: bytes, reason: str) -> None:
     path = tmp_path / "x.obo"
