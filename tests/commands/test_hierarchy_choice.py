@@ -198,7 +198,14 @@ def test_a_ready_hierarchy_whose_levels_do_not_hold_exits_3(tmp_path: Path, ddot
 @pytest.mark.parametrize(
     "words",
     [
-        *(["--obo", "x"], ["--gaf", "x"], ["--gene-id", "id"], ["--taxon", "1"], ["--preset", "ma2018"]),
+        *(
+            ["--obo", "x"],
+            ["--release", "2020-01-01"],
+            ["--gaf", "x"],
+            ["--gene-id", "id"],
+            ["--taxon", "1"],
+            ["--preset", "ma2018"],
+        ),
         *(["--relations", "is_a"], ["--min-genes", "2"], ["--until", "20100101"], ["--exclude-evidence", "IGI"]),
         *(["--include-evidence", "IDA"], ["--namespace", "x"], ["--redundant", "keep"]),
     ],
