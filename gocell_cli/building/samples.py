@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int64
 
-from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes, Measurements
+from gocell_cli.building.shard_task import InMemory
+from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes
 from gocell_cli.storage.schema import Hierarchy, Provenance, Samples
 
 
@@ -20,29 +21,40 @@ class UnannotatedRows:
 def apply_unannotated_rule(dataset: Dataset, hierarchy: Hierarchy, *, keep: bool) -> UnannotatedRows:
     """Count the rows with a gene without annotation, and drop them (counted) unless they are to be kept."""
     annotated = np.append(np.diff(hierarchy.gene_ptr) > 0, True)  # the last entry serves the padding, -1
-    affected = ~annotated[dataset.measurements.genes].all(axis=1)
+    affected = ~dataset.measurements.all_genes_in(annotated)
     count = int(affected.sum())
     if keep or not count:
         return UnannotatedRows(dataset, count)
-    rows = dataset.measurements
-    kept = Measurements(**{name: getattr(rows, name)[~affected] for name in Measurements.__dataclass_fields__})
+    kept = dataset.measurements.where(~affected)
     dropped = {**dataset.dropped, "gene_without_annotation": count}
     return UnannotatedRows(replace(dataset, measurements=kept, dropped=dropped), count)
+
+
+@dataclass(frozen=True)
+class MergedSamples:
+    """The samples of a data set, made a shard at a time: never all of them beside the measurements."""
+
+    dataset: Dataset
+    genotypes: Genotypes
+
+    def part(self, start: int, stop: int) -> InMemory:
+        """Return samples [start, stop)."""
+        return InMemory(make_samples(self.dataset, self.genotypes.part(start, stop), 0))
 
 
 def make_samples(dataset: Dataset, genotypes: Genotypes, dataset_index: int) -> Samples:
     """Return the genotypes as sample columns, in their order."""
     rows = dataset.measurements
-    present = genotypes.genes != NO_GENE
-    sources = np.diff(np.append(genotypes.start, len(genotypes.order)))
+    genes = genotypes.genes
+    present = genes != NO_GENE
     return Samples(
         gene_ptr=_pointers(present.sum(axis=1)),
-        genes=genotypes.genes[present].astype(np.int32),
+        genes=genes[present].astype(np.int32),
         value=genotypes.value,
         statistic=genotypes.statistic,
         dataset=np.full(len(genotypes), dataset_index, dtype=np.int16),
         query_group=genotypes.query_group,
-        source_ptr=_pointers(sources),
+        source_ptr=_pointers(genotypes.count),
         source_row=rows.row[genotypes.order],
         query_strain=rows.query_strain[genotypes.order],
         array_strain=rows.array_strain[genotypes.order],

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from gocell_cli.commands import options as opt
-from gocell_cli.commands.choices import Backend, DatasetName, Executor, LevelBy, Order, Preset, Unannotated, WidthBy
+from gocell_cli.commands.choices import (
+    Backend,
+    DatasetName,
+    Executor,
+    LevelBy,
+    Order,
+    Preset,
+    Unannotated,
+    WidthBy,
+)
 from gocell_cli.commands.data_root import data_root, default_out, remember_latest
 from gocell_cli.commands.dataset_choice import DEFAULT_PHENOTYPE, DatasetChoice
 from gocell_cli.commands.progress import shard_progress
@@ -26,6 +35,7 @@ def build_cache(
     raw: opt.Raw = None,
     phenotype: opt.PhenotypeOption = None,
     order: opt.OrderOption = Order.ALL,
+    temperature: opt.TemperatureOption = None,
     samples: opt.Samples = None,
     deletions: opt.Deletions = None,
     seed: opt.Seed = None,
@@ -64,7 +74,7 @@ def build_cache(
     kind = phenotype or DEFAULT_PHENOTYPE[dataset]
     simulated = {"samples": samples, "deletions": deletions, "seed": seed, "epistasis": epistasis, "noise": noise}
     simulated = {"panel": panel, **simulated}
-    choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline, simulated)
+    choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline, simulated, temperature)
     options = _options(preset, relations, min_genes, width_by, level_by, until, unannotated, backend, shard_size)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
     plan = _plan(obo, gaf, options, choice)
@@ -150,8 +160,9 @@ def _plan(obo: Path | None, gaf: Path | None, options: "BuildOptions", choice: D
 
     choice.check()
     release = load_release(obo, gaf)
-    dataset = choice.read(release.genes)
-    plan = plan_build(release.ontology, release.annotations, release.genes, dataset, options, release.sha256)
+    plan = plan_build(
+        release.ontology, release.annotations, release.genes, choice.read(release.genes), options, release.sha256
+    )  # the data set is not kept here: it may be large, and the plan keeps what it needs
     for warning in plan.warnings:
         note(warning, "warning")
     return plan
