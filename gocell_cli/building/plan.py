@@ -13,14 +13,14 @@ import numpy as np
 
 from gocell_cli.building.hierarchy import make_hierarchy
 from gocell_cli.building.samples import (
+    MergedSamples,
     UnannotatedRows,
     apply_unannotated_rule,
     keep_listed,
     make_provenance,
-    make_samples,
     require_annotated,
 )
-from gocell_cli.building.shard_task import InMemory, SampleSource
+from gocell_cli.building.shard_task import SampleSource
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Phenotype, merge_duplicates
@@ -131,7 +131,7 @@ def plan_build(
         config=config,
         fingerprint=make_fingerprint(config),
         hierarchy=hierarchy,
-        source=InMemory(make_samples(dataset, genotypes, 0)),
+        source=MergedSamples(dataset, genotypes),
         provenance=make_provenance(dataset, genotypes),
         counts={
             **_counts(ontology, annotations, terms, dataset, len(genotypes), unannotated.rows),
@@ -179,6 +179,7 @@ def _counts(
         "ontology": {"terms": len(ontology), "dropped": dict(ontology.dropped)},
         "terms_after": dict(terms.funnel),
         **({"simulated": dict(dataset.shares)} if dataset.shares else {}),
+        **({"files": [file._asdict() for file in dataset.files]} if dataset.files else {}),
     }
 
 

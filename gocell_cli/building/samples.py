@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from gocell_cli.building.shard_task import InMemory
 from gocell_cli.domain.genes import GeneList, GeneTable
-from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes, Measurements
+from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes
 from gocell_cli.errors import InvalidInput
 from gocell_cli.storage.schema import Hierarchy, Provenance, Samples
 
@@ -22,7 +23,7 @@ class UnannotatedRows:
 def apply_unannotated_rule(dataset: Dataset, hierarchy: Hierarchy, *, keep: bool) -> UnannotatedRows:
     """Count the rows with a gene without annotation, and drop them (counted) unless they are to be kept."""
     annotated = np.append(np.diff(hierarchy.gene_ptr) > 0, True)  # the last entry serves the padding, -1
-    affected = ~annotated[dataset.measurements.genes].all(axis=1)
+    affected = ~dataset.measurements.all_genes_in(annotated)
     count = int(affected.sum())
     if keep or not count:
         return UnannotatedRows(dataset, count)
@@ -31,7 +32,7 @@ def apply_unannotated_rule(dataset: Dataset, hierarchy: Hierarchy, *, keep: bool
 
 def require_annotated(dataset: Dataset, hierarchy: Hierarchy) -> None:
     """Raise InvalidInput where no measured gene is annotated to any term: the names cannot be the same."""
-    deleted = np.unique(dataset.measurements.genes[dataset.measurements.genes != NO_GENE])
+    deleted = dataset.measurements.genes_used()
     if not len(deleted) or (np.diff(hierarchy.gene_ptr)[deleted] > 0).any():
         return
     raise InvalidInput(
@@ -46,30 +47,41 @@ def keep_listed(dataset: Dataset, genes: GeneTable, only: GeneList | None) -> Da
     if only is None:
         return dataset
     listed = np.append(np.isin(np.array(genes.systematic), np.array(only.names)), True)  # the last: padding, -1
-    return _without(dataset, ~listed[dataset.measurements.genes].all(axis=1), "gene_not_listed")
+    return _without(dataset, ~dataset.measurements.all_genes_in(listed), "gene_not_listed")
 
 
 def _without(dataset: Dataset, gone: Bool[np.ndarray, " rows"], reason: str) -> Dataset:
     if not gone.any():
         return dataset
-    rows = dataset.measurements
-    kept = Measurements(**{name: getattr(rows, name)[~gone] for name in Measurements.__dataclass_fields__})
-    return replace(dataset, measurements=kept, dropped={**dataset.dropped, reason: int(gone.sum())})
+    dropped = {**dataset.dropped, reason: int(gone.sum())}
+    return replace(dataset, measurements=dataset.measurements.where(~gone), dropped=dropped)
+
+
+@dataclass(frozen=True)
+class MergedSamples:
+    """The samples of a data set, made a shard at a time: never all of them beside the measurements."""
+
+    dataset: Dataset
+    genotypes: Genotypes
+
+    def part(self, start: int, stop: int) -> InMemory:
+        """Return samples [start, stop)."""
+        return InMemory(make_samples(self.dataset, self.genotypes.part(start, stop), 0))
 
 
 def make_samples(dataset: Dataset, genotypes: Genotypes, dataset_index: int) -> Samples:
     """Return the genotypes as sample columns, in their order."""
     rows = dataset.measurements
-    present = genotypes.genes != NO_GENE
-    sources = np.diff(np.append(genotypes.start, len(genotypes.order)))
+    genes = genotypes.genes
+    present = genes != NO_GENE
     return Samples(
         gene_ptr=_pointers(present.sum(axis=1)),
-        genes=genotypes.genes[present].astype(np.int32),
+        genes=genes[present].astype(np.int32),
         value=genotypes.value,
         statistic=genotypes.statistic,
         dataset=np.full(len(genotypes), dataset_index, dtype=np.int16),
         query_group=genotypes.query_group,
-        source_ptr=_pointers(sources),
+        source_ptr=_pointers(genotypes.count),
         source_row=rows.row[genotypes.order],
         query_strain=rows.query_strain[genotypes.order],
         array_strain=rows.array_strain[genotypes.order],

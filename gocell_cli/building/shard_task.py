@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from gocell_cli.storage.codec import slice_samples
 from gocell_cli.storage.schema import Samples, ShardRecord
 from gocell_cli.storage.staging import write_shard
 
@@ -29,13 +28,9 @@ class SampleSource(Protocol):
 
 @dataclass(frozen=True)
 class InMemory:
-    """Samples that are already here; also the content of one shard of them."""
+    """The content of one shard, already made."""
 
     held: Samples
-
-    def part(self, start: int, stop: int) -> "InMemory":
-        """Return samples [start, stop)."""
-        return InMemory(slice_samples(self.held, start, stop))
 
     def samples(self) -> Samples:
         """Return the samples."""

@@ -30,6 +30,7 @@ def build_cache(
     raw: opt.Raw = None,
     phenotype: opt.PhenotypeOption = None,
     order: opt.OrderOption = Order.ALL,
+    temperature: opt.TemperatureOption = None,
     samples: opt.Samples = None,
     deletions: opt.Deletions = None,
     seed: opt.Seed = None,
@@ -61,7 +62,7 @@ def build_cache(
     kind = phenotype or DEFAULT_PHENOTYPE[dataset]
     simulated = {"samples": samples, "deletions": deletions, "seed": seed, "epistasis": epistasis, "noise": noise}
     simulated = {"panel": panel, **simulated}
-    choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline, simulated)
+    choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline, simulated, temperature)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
     plan = _plan(choice, terms, level_by, unannotated, backend, shard_size)
     target = out if out is not None else default_out(chosen_root, dataset.value, kind, plan.fingerprint)
@@ -133,8 +134,9 @@ def _plan(
         until=terms.until,
     )
     choice.require_genes(release)
-    dataset = choice.read(release.genes)
-    plan = plan_build(release.ontology, release.annotations, release.genes, dataset, options, release.sha256)
+    plan = plan_build(
+        release.ontology, release.annotations, release.genes, choice.read(release.genes), options, release.sha256
+    )  # the data set is not kept here: it may be large, and the plan keeps what it needs
     for warning in plan.warnings:
         note(warning, "warning")
     return plan

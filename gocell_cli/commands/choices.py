@@ -34,6 +34,7 @@ class DatasetName(StrEnum):
     """Data sets that can be built."""
 
     KUZMIN2018 = "kuzmin2018"
+    COSTANZO2016 = "costanzo2016"
     ESSENTIALITY = "essentiality"
     SIMULATED = "simulated"
 
@@ -54,6 +55,14 @@ class Order(StrEnum):
     ALL = "all"
     DIGENIC = "digenic"
     TRIGENIC = "trigenic"
+
+
+class Temperature(StrEnum):
+    """Degrees Celsius that costanzo2016 was measured at."""
+
+    T26 = "26"
+    T30 = "30"
+    BOTH = "both"
 
 
 class Backend(StrEnum):

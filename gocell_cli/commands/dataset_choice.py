@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gocell_cli.commands.choices import DatasetName, Order
+from gocell_cli.commands.choices import DatasetName, Order, Temperature
 from gocell_cli.commands.download_progress import download_progress
+from gocell_cli.commands.terminal import note
 from gocell_cli.errors import SourceMissing, UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PHENOTYPE = {
     DatasetName.KUZMIN2018: "tau",
+    DatasetName.COSTANZO2016: "epsilon",
     DatasetName.ESSENTIALITY: "viability",
     DatasetName.SIMULATED: "simulated",
 }
@@ -33,12 +35,18 @@ class DatasetChoice:
     root: Path
     offline: bool
     simulated: Mapping[str, int | float | None]
+    temperature: Temperature | None = None
 
     def check(self) -> None:
         """Raise UsageError for a phenotype, order or file that the data set does not take."""
         given = [name for name, value in self.simulated.items() if value is not None]
         if given and self.name is not DatasetName.SIMULATED:
             raise UsageError(f"--{given[0]} is for simulated data", hint="--dataset simulated")
+        if self.temperature is not None and self.name is not DatasetName.COSTANZO2016:
+            raise UsageError("--temperature is for costanzo2016", hint="--dataset costanzo2016")
+        if self.name is DatasetName.COSTANZO2016:
+            self._check_costanzo2016()
+            return
         if self.name is DatasetName.KUZMIN2018:
             from gocell_cli.sources.kuzmin2018 import choose_rows
 
@@ -61,6 +69,8 @@ class DatasetChoice:
         """
         if self.name is DatasetName.SIMULATED:
             return self._simulation()
+        if self.name is DatasetName.COSTANZO2016:
+            return self._costanzo2016(genes)
         if self.name is DatasetName.KUZMIN2018:
             from gocell_cli.sources.kuzmin2018 import read_kuzmin2018
 
@@ -77,6 +87,26 @@ class DatasetChoice:
 
         if self.name is not DatasetName.SIMULATED:
             require_orfs(release, self.name.value)
+
+    def _check_costanzo2016(self) -> None:
+        from gocell_cli.sources.costanzo2016 import check_phenotype
+
+        check_phenotype(self.phenotype)
+        if self.order is not Order.ALL:
+            raise UsageError(f"{self.name.value} takes no --order", hint="leave it out; --phenotype smf is of singles")
+
+    def _costanzo2016(self, genes: "GeneTable") -> "Dataset":
+        from gocell_cli.sources.costanzo2016 import find_interaction_tables, read_costanzo2016
+        from gocell_cli.sources.strain_fitness import find_strain_table, read_strain_fitness
+
+        place = self.raw if self.raw is not None else self.root / "raw" / self.name.value
+        temperature = (self.temperature or Temperature.BOTH).value
+        if self.phenotype == "smf":
+            return read_strain_fitness(find_strain_table(place), genes, temperature=temperature)
+        tables = find_interaction_tables(place)
+        if tables.missing:
+            note(f"{place} holds no {', no '.join(tables.missing)}; the cache is built without", "warning")
+        return read_costanzo2016(tables.paths, genes, phenotype=self.phenotype, temperature=temperature)
 
     def _simulation(self) -> "Simulation":
         from gocell_cli.domain.simulation import Simulation

@@ -16,6 +16,7 @@ from gocell_cli.commands.choices import (
     Redundant,
     Scope,
     SourceName,
+    Temperature,
     Unannotated,
     WidthBy,
 )
@@ -85,9 +86,16 @@ Raw = Annotated[
     Path | None, typer.Option(help="The data set's table or a folder that holds it; default: data root, then download.")
 ]
 PhenotypeOption = Annotated[
-    str | None, typer.Option(help="kuzmin2018: tau (default), epsilon or fitness; essentiality: viability.")
+    str | None,
+    typer.Option(
+        help="kuzmin2018: tau (default), epsilon or fitness; costanzo2016: epsilon (default), fitness or smf;"
+        " essentiality: viability."
+    ),
 ]
 OrderOption = Annotated[Order, typer.Option(help="Which combined mutants of kuzmin2018 are used.")]
+TemperatureOption = Annotated[
+    Temperature | None, typer.Option(help="Degrees Celsius of costanzo2016's measurements; default both, merged.")
+]
 Samples = Annotated[int | None, typer.Option(min=1, help="Simulated: genotypes to draw; default 100000.")]
 Deletions = Annotated[int | None, typer.Option(min=1, help="Simulated: deleted genes of each; default 3.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Simulated: of genotypes, teacher and noise; default 0.")]

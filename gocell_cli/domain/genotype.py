@@ -2,12 +2,25 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, Int64
 
+from gocell_cli.domain.query_groups import join_query_groups
+
 NO_GENE = -1
+BLOCK = 1 << 20
+"""Rows handled at once where a whole column of temporaries would show in the peak memory."""
+
+
+class SourceFile(NamedTuple):
+    """One file of a data set of several: `first_row` is the row number of its first line, the header."""
+
+    name: str
+    first_row: int
+    rows_read: int
 
 
 @dataclass(frozen=True)
@@ -24,7 +37,8 @@ class Measurements:
 
     `genes` holds sorted gene indices, padded with NO_GENE on the left; `value` is the phenotype in its own
     unit, `statistic` its P-value or SD (NaN: none); strain columns index `strains` (-1: none); `query`
-    indexes `queries`, the query strain's gene set (-1: none); `row` is the source's line, 1-based.
+    indexes `queries`, the query strain's gene set (-1: none); `row` is the source's line, 1-based; in a data
+    set of several files the lines of each are counted on from those of the one before.
     """
 
     genes: Int32[np.ndarray, "rows genes_max"]
@@ -38,12 +52,33 @@ class Measurements:
     def __len__(self) -> int:
         return len(self.value)
 
+    def all_genes_in(self, chosen: Bool[np.ndarray, " genes_and_none"]) -> Bool[np.ndarray, " rows"]:
+        """True for each row whose genes are all chosen; the last entry of `chosen` answers for NO_GENE."""
+        found = np.ones(len(self), dtype=bool)
+        for start in range(0, len(self), BLOCK):
+            for column in self.genes[start : start + BLOCK].T:
+                found[start : start + BLOCK] &= chosen[column]
+        return found
+
+    def genes_used(self) -> Int64[np.ndarray, " genes"]:
+        """Return the genes that some row has, ascending."""
+        used = np.zeros(int(self.genes.max(initial=NO_GENE)) + 2, dtype=bool)
+        for start in range(0, len(self), BLOCK):
+            used[self.genes[start : start + BLOCK]] = True
+        used[NO_GENE] = False
+        return np.flatnonzero(used)
+
+    def where(self, kept: Bool[np.ndarray, " rows"]) -> "Measurements":
+        """Return the rows that are kept, in their order."""
+        return Measurements(**{f.name: getattr(self, f.name)[kept] for f in fields(self)})
+
 
 @dataclass(frozen=True)
 class Dataset:
     """A data set as its source gives it: measurements, names they index, and what was dropped and why.
 
     `shares` is what a simulated data set holds by construction: shares of variance, and the ceiling noise sets.
+    `files` tells the files of a data set of several apart by their row numbers.
     """
 
     name: str
@@ -57,26 +92,72 @@ class Dataset:
     options: Mapping[str, str]
     published: int | None = None
     shares: Mapping[str, float] = field(default_factory=dict)
+    files: tuple[SourceFile, ...] = ()
 
 
 @dataclass(frozen=True)
 class Genotypes:
     """Distinct genotypes sorted by their genes; `order` lists rows by genotype, `start` where each begins.
 
-    `genes`, `value`, `statistic` and `query_group` have one entry a genotype; `query_group` indexes
-    `group_names`.
+    `component` is the index in `group_names` of each query (its last entry: of rows without one). What a
+    genotype holds is worked out from its rows on demand, so that only a part of them need be in memory twice.
     """
 
-    genes: Int32[np.ndarray, "genotypes genes_max"]
-    value: Float64[np.ndarray, " genotypes"]
-    statistic: Float64[np.ndarray, " genotypes"]
-    query_group: Int32[np.ndarray, " genotypes"]
-    group_names: tuple[str, ...]
-    order: Int64[np.ndarray, " rows"]
+    rows: Measurements
+    statistic_kind: str
+    order: Int64[np.ndarray, " ordered"]
     start: Int64[np.ndarray, " genotypes"]
+    component: Int32[np.ndarray, " queries_and_none"]
+    group_names: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.value)
+        return len(self.start)
+
+    def part(self, start: int, stop: int) -> "Genotypes":
+        """Return genotypes [start, stop)."""
+        bounds = np.append(self.start, len(self.order))[[start, stop]] if len(self) else np.zeros(2, dtype=np.int64)
+        first, last = bounds.tolist()
+        return replace(self, order=self.order[first:last], start=self.start[start:stop] - first)
+
+    @property
+    def count(self) -> Int64[np.ndarray, " genotypes"]:
+        """Number of rows of each genotype."""
+        return np.diff(self.start, append=len(self.order))
+
+    @property
+    def genes(self) -> Int32[np.ndarray, "genotypes genes_max"]:
+        """Gene indices of each genotype, sorted, padded with NO_GENE on the left."""
+        genes: Int32[np.ndarray, "genotypes genes_max"] = self.rows.genes[self.order[self.start]]
+        return genes
+
+    @property
+    def value(self) -> Float64[np.ndarray, " genotypes"]:
+        """Mean of each genotype's values."""
+        return self._means(self.rows.value[self.order])
+
+    @property
+    def statistic(self) -> Float64[np.ndarray, " genotypes"]:
+        """A lone row's own statistic; of merged rows the root mean square of an SD, NaN for a P-value."""
+        own = self.rows.statistic[self.order]
+        merged = np.sqrt(self._means(own**2)) if self.statistic_kind == "sd" else np.full(len(self), np.nan)
+        found: Float64[np.ndarray, " genotypes"] = np.where(self.count == 1, own[self.start], merged)
+        return found
+
+    @property
+    def query_group(self) -> Int32[np.ndarray, " genotypes"]:
+        """Index of each genotype's query group; -1 where no row of it has a query."""
+        if not len(self):
+            return np.zeros(0, dtype=np.int32)
+        groups: Int32[np.ndarray, " genotypes"] = np.maximum.reduceat(
+            self.component[self.rows.query[self.order]], self.start
+        )
+        return groups
+
+    def _means(self, values: Float64[np.ndarray, " ordered"]) -> Float64[np.ndarray, " genotypes"]:
+        if not len(values):
+            return values
+        means: Float64[np.ndarray, " genotypes"] = np.add.reduceat(values, self.start) / self.count
+        return means
 
 
 def merge_duplicates(dataset: Dataset) -> Genotypes:
@@ -86,72 +167,40 @@ def merge_duplicates(dataset: Dataset) -> Genotypes:
     merged from rows of different query groups joins those groups into one component.
     """
     rows = dataset.measurements
-    order = np.lexsort((rows.row, *rows.genes.T[::-1]))
-    genes = rows.genes[order]
-    new = np.ones(len(genes), dtype=bool)
-    new[1:] = (genes[1:] != genes[:-1]).any(axis=1)
-    start = np.flatnonzero(new)
-    count = np.diff(np.append(start, len(genes)))
-    groups, names = _query_components(dataset, order, new)
+    order, new = _by_genotype(rows)
+    component, names = join_query_groups(rows.query[order], np.cumsum(new, dtype=np.int32), dataset.queries)
     return Genotypes(
-        genes=genes[start],
-        value=_means(rows.value[order], start, count),
-        statistic=_merged_statistic(rows.statistic[order], start, count, dataset.phenotype.statistic),
-        query_group=groups[rows.query[order][start]],
+        rows=rows,
+        statistic_kind=dataset.phenotype.statistic,
+        order=order,
+        start=np.flatnonzero(new).astype(np.int64),
+        component=component,
         group_names=names,
-        order=order.astype(np.int64),
-        start=start.astype(np.int64),
     )
 
 
-def _means(
-    values: Float64[np.ndarray, " rows"], start: Int64[np.ndarray, " n"], count: Int64[np.ndarray, " n"]
-) -> Float64[np.ndarray, " n"]:
-    if not len(values):
-        return values
-    means: Float64[np.ndarray, " n"] = np.add.reduceat(values, start) / count
-    return means
-
-
-def _merged_statistic(
-    statistic: Float64[np.ndarray, " rows"],
-    start: Int64[np.ndarray, " n"],
-    count: Int64[np.ndarray, " n"],
-    kind: str,
-) -> Float64[np.ndarray, " n"]:
-    if kind == "sd":
-        root_mean_square = np.sqrt(_means(statistic**2, start, count))
-        merged = root_mean_square
-    else:
-        merged = np.full(len(start), np.nan)
-    result: Float64[np.ndarray, " n"] = np.where(count == 1, statistic[start], merged)
-    return result
-
-
-def _query_components(
-    dataset: Dataset, order: Int64[np.ndarray, " rows"], new: Bool[np.ndarray, " rows"]
-) -> tuple[Int32[np.ndarray, " queries_and_none"], tuple[str, ...]]:
-    """Component of each query group (last entry: -1, for rows without one), and the components' names."""
-    query = dataset.measurements.query[order]
-    leader = list(range(len(dataset.queries)))
-
-    def find(group: int) -> int:
-        while leader[group] != group:
-            group = leader[group]
-        return group
-
-    joins = np.flatnonzero(~new[1:] & (query[1:] != query[:-1]))
-    for i in joins.tolist():
-        a, b = sorted((find(int(query[i])), find(int(query[i + 1]))))
-        leader[b] = a
-    found = [find(group) for group in range(len(leader))]
-    heads = sorted(set(found))
-    members: dict[int, list[str]] = {head: [] for head in heads}
-    for group, head in enumerate(found):
-        members[head].append(dataset.queries[group])
-    position = {head: i for i, head in enumerate(heads)}
-    component = np.array([*(position[head] for head in found), -1], dtype=np.int32)
-    return component, tuple(";".join(sorted(members[head])) for head in heads)
+def _by_genotype(rows: Measurements) -> tuple[Int64[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:
+    """Rows sorted by genes, then by row number, and where in that order a new genotype begins."""
+    new = np.ones(len(rows), dtype=bool)
+    bits = len(rows).bit_length()
+    base = int(rows.genes.max(initial=NO_GENE)) + 2
+    if base ** rows.genes.shape[1] << bits > np.iinfo(np.int64).max or (np.diff(rows.row) < 0).any():
+        order = np.lexsort((rows.row, *rows.genes.T[::-1])).astype(np.int64)
+        new[1:] = (rows.genes[order[1:]] != rows.genes[order[:-1]]).any(axis=1)
+        return order, new
+    # Genes and position in one number: one sort in place, where lexsort takes a column of indices for each key.
+    packed = np.zeros(len(rows), dtype=np.int64)
+    for column in rows.genes.T:
+        packed *= base
+        packed += column
+        packed += 1
+    packed <<= bits
+    packed += np.arange(len(rows))
+    packed.sort()
+    order = packed & ((1 << bits) - 1)
+    packed >>= bits
+    new[1:] = packed[1:] != packed[:-1]
+    return order, new
 
 
 def genotype_counts(genotypes: Genotypes) -> dict[int, int]:

@@ -5,7 +5,6 @@ from the genotype. Systematic names come from the strain ids `ORF1+ORF2_tm123` a
 """
 
 import re
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from jaxtyping import Bool, Int32
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
 from gocell_cli.errors import InvalidInput, UsageError
-from gocell_cli.sources.sga_table import FIRST_LINE, parse_codes, parse_numbers, read_table
+from gocell_cli.sources.sga_table import FIRST_LINE, drop_rows, parse_codes, parse_numbers, read_table
 from gocell_cli.sources.text_file import sha256_of
 
 HO = "YDL227C"
@@ -86,7 +85,7 @@ def read_kuzmin2018(path: Path, genes: GeneTable, *, phenotype: str, order: str)
         "unknown_gene": (genotype == len(genes)).any(axis=1),
         "genes_not_distinct": (genotype != NO_GENE).sum(axis=1) != expected,
     }
-    kept, dropped = _drop(reasons)
+    kept, dropped = drop_rows(reasons)
     if not kept.any():
         raise _nothing_left(path, phenotype, len(value), dropped)
     query_strain, array_strain, strains = _strains(table, kept)
@@ -142,16 +141,6 @@ def _genotypes(
     repeated = genotype[:, 1:] == genotype[:, :-1]
     genotype[:, 1:][repeated] = NO_GENE
     return np.sort(genotype, axis=1)
-
-
-def _drop(reasons: dict[str, Bool[np.ndarray, " rows"]]) -> tuple[Bool[np.ndarray, " rows"], dict[str, int]]:
-    """Rows kept, and the rows dropped under the first reason that applies to each."""
-    kept = ~np.zeros_like(next(iter(reasons.values())))
-    dropped: Counter[str] = Counter()
-    for reason, applies in reasons.items():
-        dropped[reason] = int((kept & applies).sum())
-        kept &= ~applies
-    return kept, {reason: n for reason, n in dropped.items() if n}
 
 
 def _nothing_left(path: Path, phenotype: str, rows: int, dropped: dict[str, int]) -> InvalidInput:

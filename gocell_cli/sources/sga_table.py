@@ -3,7 +3,8 @@
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
-from jaxtyping import Float64, Int32
+from jaxtyping import Bool, Float64, Int32
 
 from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.text_file import decode, read_bytes
@@ -62,27 +63,29 @@ def _locate(error: Exception, data: bytes, path: Path, columns: int) -> InvalidI
     return InvalidInput.at(path, None, str(error))
 
 
-def parse_numbers(column: pa.ChunkedArray, path: Path, name: str) -> Float64[np.ndarray, " rows"]:
+def parse_numbers(
+    column: pa.ChunkedArray, path: Path, name: str, first_line: int = FIRST_LINE
+) -> Float64[np.ndarray, " rows"]:
     """Return a column's numbers, NaN where it is empty; raises InvalidInput with the line of a non-number."""
     text = pc.utf8_trim_whitespace(column)
     text = pc.if_else(pc.is_in(text, value_set=pa.array(NULLS)), pa.scalar(None, pa.string()), text)
     try:
         numbers: Float64[np.ndarray, " rows"] = pc.cast(text, pa.float64()).to_numpy()
     except pa.ArrowInvalid as error:
-        raise _bad_number(text, path, name) from error
+        raise _bad_number(text, path, name, first_line) from error
     if np.isinf(numbers).any():
-        raise _bad_number(text, path, name)
+        raise _bad_number(text, path, name, first_line)
     return numbers
 
 
-def _bad_number(text: pa.ChunkedArray, path: Path, name: str) -> InvalidInput:
+def _bad_number(text: pa.ChunkedArray, path: Path, name: str, first_line: int) -> InvalidInput:
     for row, value in enumerate(text.to_pylist()):
         try:
             finite = value is None or math.isfinite(pc.cast(pa.scalar(value), pa.float64()).as_py())
         except pa.ArrowInvalid:
             finite = False
         if not finite:
-            return InvalidInput.at(path, row + FIRST_LINE, f"column {name!r} is no finite number: {value[:40]!r}")
+            return InvalidInput.at(path, row + first_line, f"column {name!r} is no finite number: {value[:40]!r}")
     return InvalidInput.at(path, None, f"column {name!r} holds a value that is no number")
 
 
@@ -105,3 +108,15 @@ def parse_codes(
             raise InvalidInput.at(path, line, f"not {what}: {text[:60]!r}")
         parsed.append(value)
     return codes, parsed
+
+
+def drop_rows(
+    reasons: Mapping[str, Bool[np.ndarray, " rows"]],
+) -> tuple[Bool[np.ndarray, " rows"], dict[str, int]]:
+    """Rows kept, and the rows dropped under the first reason that applies to each."""
+    kept = ~np.zeros_like(next(iter(reasons.values())))
+    dropped: Counter[str] = Counter()
+    for reason, applies in reasons.items():
+        dropped[reason] = int((kept & applies).sum())
+        kept &= ~applies
+    return kept, {reason: n for reason, n in dropped.items() if n}
