@@ -120,7 +120,7 @@ def make_manifest(plan: BuildPlan, files: tuple[FileRecord, ...], shards: tuple[
         package_version=version("gocell"),
         fingerprint=plan.fingerprint,
         config=plan.config,
-        datasets=(plan.dataset,),
+        datasets=plan.datasets,
         phenotype={"kind": plan.phenotype.kind, "statistic": plan.phenotype.statistic},
         counts=plan.counts,
         level_by=plan.hierarchy.level_by,

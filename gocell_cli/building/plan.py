@@ -46,6 +46,7 @@ class BuildOptions:
     backends: tuple[str, ...] = ("parquet",)
     shard_size: int = 100_000
     keep_unannotated: bool = True
+    duplicates: str = "mean"
     until: int | None = None
 
 
@@ -60,6 +61,7 @@ class BuildPlan:
     provenance: Provenance
     counts: Mapping[str, Any]
     dataset: str
+    datasets: tuple[str, ...]
     phenotype: Phenotype
     options: BuildOptions
     bounds: tuple[tuple[int, int], ...]
@@ -117,7 +119,7 @@ def plan_build(
         dataset = dataset.draw(terms)
     unannotated = _usable(dataset, genes, hierarchy, options)
     dataset = unannotated.dataset
-    genotypes = merge_duplicates(dataset)
+    genotypes = merge_duplicates(dataset, options.duplicates)
     config = make_config(
         dataset.name,
         dataset.phenotype,
@@ -138,6 +140,7 @@ def plan_build(
             **_gene_counts(rows, options.rules),
         },
         dataset=dataset.name,
+        datasets=dataset.members,
         phenotype=dataset.phenotype,
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
@@ -218,6 +221,7 @@ def make_config(
         "filters": {**filter_config(options.rules), "until": options.until},
         **({"annotation_options": dict(annotation_options)} if annotation_options else {}),
         "keep_unannotated": options.keep_unannotated,
+        **({"duplicates": options.duplicates} if options.duplicates != "mean" else {}),
         "level_by": options.level_by,
         "backends": list(options.backends),
         "shard_size": options.shard_size,

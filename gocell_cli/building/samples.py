@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Int64
 
 from gocell_cli.building.shard_task import InMemory
+from gocell_cli.domain.alleles import strain_kind
 from gocell_cli.domain.genes import GeneList, GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes
 from gocell_cli.errors import InvalidInput
@@ -27,7 +28,7 @@ def apply_unannotated_rule(dataset: Dataset, hierarchy: Hierarchy, *, keep: bool
     count = int(affected.sum())
     if keep or not count:
         return UnannotatedRows(dataset, count)
-    return UnannotatedRows(_without(dataset, affected, "gene_without_annotation"), count)
+    return UnannotatedRows(dataset.without(affected, "gene_without_annotation"), count)
 
 
 def require_annotated(dataset: Dataset, hierarchy: Hierarchy) -> None:
@@ -47,14 +48,7 @@ def keep_listed(dataset: Dataset, genes: GeneTable, only: GeneList | None) -> Da
     if only is None:
         return dataset
     listed = np.append(np.isin(np.array(genes.systematic), np.array(only.names)), True)  # the last: padding, -1
-    return _without(dataset, ~dataset.measurements.all_genes_in(listed), "gene_not_listed")
-
-
-def _without(dataset: Dataset, gone: Bool[np.ndarray, " rows"], reason: str) -> Dataset:
-    if not gone.any():
-        return dataset
-    dropped = {**dataset.dropped, reason: int(gone.sum())}
-    return replace(dataset, measurements=dataset.measurements.where(~gone), dropped=dropped)
+    return dataset.without(~dataset.measurements.all_genes_in(listed), "gene_not_listed")
 
 
 @dataclass(frozen=True)
@@ -66,11 +60,11 @@ class MergedSamples:
 
     def part(self, start: int, stop: int) -> InMemory:
         """Return samples [start, stop)."""
-        return InMemory(make_samples(self.dataset, self.genotypes.part(start, stop), 0))
+        return InMemory(make_samples(self.dataset, self.genotypes.part(start, stop)))
 
 
-def make_samples(dataset: Dataset, genotypes: Genotypes, dataset_index: int) -> Samples:
-    """Return the genotypes as sample columns, in their order."""
+def make_samples(dataset: Dataset, genotypes: Genotypes) -> Samples:
+    """Return the genotypes as sample columns, in their order; `dataset` is that of a genotype's first row."""
     rows = dataset.measurements
     genes = genotypes.genes
     present = genes != NO_GENE
@@ -79,7 +73,7 @@ def make_samples(dataset: Dataset, genotypes: Genotypes, dataset_index: int) -> 
         genes=genes[present].astype(np.int32),
         value=genotypes.value,
         statistic=genotypes.statistic,
-        dataset=np.full(len(genotypes), dataset_index, dtype=np.int16),
+        dataset=dataset.member_of(rows.row[genotypes.order[genotypes.start]]),
         query_group=genotypes.query_group,
         source_ptr=_pointers(genotypes.count),
         source_row=rows.row[genotypes.order],
@@ -90,7 +84,11 @@ def make_samples(dataset: Dataset, genotypes: Genotypes, dataset_index: int) -> 
 
 def make_provenance(dataset: Dataset, genotypes: Genotypes) -> Provenance:
     """Return the names that the samples' provenance columns index."""
-    return Provenance(strains=dataset.strains, query_groups=genotypes.group_names)
+    return Provenance(
+        strains=dataset.strains,
+        kinds=tuple(strain_kind(*strain) for strain in dataset.strains),
+        query_groups=genotypes.group_names,
+    )
 
 
 def _pointers(counts: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n_plus_1"]:

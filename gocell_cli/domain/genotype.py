@@ -6,21 +6,24 @@ from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32, Int64
+from jaxtyping import Bool, Float64, Int16, Int32, Int64
 
 from gocell_cli.domain.query_groups import join_query_groups
 
 NO_GENE = -1
+DUPLICATES = ("mean", "first", "keep")
+"""What becomes of several rows of one genotype: their mean, the first of them, or a sample each."""
 BLOCK = 1 << 20
 """Rows handled at once where a whole column of temporaries would show in the peak memory."""
 
 
 class SourceFile(NamedTuple):
-    """One file of a data set of several: `first_row` is the row number of its first line, the header."""
+    """One file of several: `first_row` is the row number of its first line, `dataset` indexes `Dataset.members`."""
 
     name: str
     first_row: int
     rows_read: int
+    dataset: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class Dataset:
     """A data set as its source gives it: measurements, names they index, and what was dropped and why.
 
     `shares` is what a simulated data set holds by construction: shares of variance, and the ceiling noise sets.
-    `files` tells the files of a data set of several apart by their row numbers.
+    `files` tells the files of a data set of several apart by their row numbers; `joined` names the data sets
+    that were joined into this one.
     """
 
     name: str
@@ -93,11 +97,36 @@ class Dataset:
     published: int | None = None
     shares: Mapping[str, float] = field(default_factory=dict)
     files: tuple[SourceFile, ...] = ()
+    joined: tuple[str, ...] = ()
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The data sets that a row can be of."""
+        return self.joined or (self.name,)
+
+    def member_of(self, row: Int64[np.ndarray, " rows"]) -> Int16[np.ndarray, " rows"]:
+        """Return the index in `members` of rows, by their numbers."""
+        if not self.joined:
+            return np.zeros(len(row), dtype=np.int16)
+        first = np.array([file.first_row for file in self.files])
+        member = np.array([file.dataset for file in self.files], dtype=np.int16)
+        found: Int16[np.ndarray, " rows"] = member[np.searchsorted(first, row, side="right") - 1]
+        return found
+
+    def without(self, gone: Bool[np.ndarray, " rows"], reason: str) -> "Dataset":
+        """Return the data set without some rows, which are counted as dropped for a reason."""
+        if not gone.any():
+            return self
+        dropped = {**self.dropped, reason: int(gone.sum())}
+        return replace(self, measurements=self.measurements.where(~gone), dropped=dropped)
 
 
 @dataclass(frozen=True)
 class Genotypes:
-    """Distinct genotypes sorted by their genes; `order` lists rows by genotype, `start` where each begins.
+    """Samples sorted by their genes; `order` lists rows by sample, `start` where each sample begins.
+
+    A sample is a distinct genotype, or, by the rule `keep`, a row. By `mean` its value is that of its rows, by
+    `first` that of the first of them.
 
     `component` is the index in `group_names` of each query (its last entry: of rows without one). What a
     genotype holds is worked out from its rows on demand, so that only a part of them need be in memory twice.
@@ -105,6 +134,7 @@ class Genotypes:
 
     rows: Measurements
     statistic_kind: str
+    rule: str
     order: Int64[np.ndarray, " ordered"]
     start: Int64[np.ndarray, " genotypes"]
     component: Int32[np.ndarray, " queries_and_none"]
@@ -132,13 +162,16 @@ class Genotypes:
 
     @property
     def value(self) -> Float64[np.ndarray, " genotypes"]:
-        """Mean of each genotype's values."""
-        return self._means(self.rows.value[self.order])
+        """Value of each genotype, by the rule."""
+        own = self.rows.value[self.order]
+        return own[self.start] if self.rule == "first" else self._means(own)
 
     @property
     def statistic(self) -> Float64[np.ndarray, " genotypes"]:
         """A lone row's own statistic; of merged rows the root mean square of an SD, NaN for a P-value."""
         own = self.rows.statistic[self.order]
+        if self.rule == "first":
+            return own[self.start]
         merged = np.sqrt(self._means(own**2)) if self.statistic_kind == "sd" else np.full(len(self), np.nan)
         found: Float64[np.ndarray, " genotypes"] = np.where(self.count == 1, own[self.start], merged)
         return found
@@ -160,8 +193,8 @@ class Genotypes:
         return means
 
 
-def merge_duplicates(dataset: Dataset) -> Genotypes:
-    """Merge rows with equal gene sets: mean value, every row kept in `order`.
+def merge_duplicates(dataset: Dataset, rule: str = "mean") -> Genotypes:
+    """Merge rows with equal gene sets by one of DUPLICATES, every row kept in `order`.
 
     The statistic of merged rows is the root mean square for an SD and null (NaN) for a P-value. A genotype
     merged from rows of different query groups joins those groups into one component.
@@ -172,8 +205,9 @@ def merge_duplicates(dataset: Dataset) -> Genotypes:
     return Genotypes(
         rows=rows,
         statistic_kind=dataset.phenotype.statistic,
+        rule=rule,
         order=order,
-        start=np.flatnonzero(new).astype(np.int64),
+        start=np.arange(len(rows)) if rule == "keep" else np.flatnonzero(new).astype(np.int64),
         component=component,
         group_names=names,
     )

@@ -5,6 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,27 @@ from gocell_cli.sources.text_file import decode, read_bytes
 T = TypeVar("T")
 FIRST_LINE = 2
 NULLS = ("", "nan", "NaN", "NA", "N/A", "null")
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Columns as text, by name; row i stands in line `first_line + i` of the file (of a workbook: its row)."""
+
+    columns: pa.Table
+    path: Path
+    first_line: int = FIRST_LINE
+
+    def __len__(self) -> int:
+        rows: int = self.columns.num_rows
+        return rows
+
+    def numbers(self, name: str) -> Float64[np.ndarray, " rows"]:
+        """Return a column's numbers, as `parse_numbers` does."""
+        return parse_numbers(self.columns.column(name), self.path, name, self.first_line)
+
+    def codes(self, name: str, parse: Callable[[str], T | None], what: str) -> tuple[Int32[np.ndarray, " rows"], list[T]]:
+        """Return a column's codes and parsed texts, as `parse_codes` does."""
+        return parse_codes(self.columns.column(name), self.path, parse, what, self.first_line)
 
 
 def read_table(path: Path, columns: Sequence[str], wanted: Sequence[str]) -> pa.Table:
@@ -90,7 +112,7 @@ def _bad_number(text: pa.ChunkedArray, path: Path, name: str, first_line: int) -
 
 
 def parse_codes(
-    column: pa.ChunkedArray, path: Path, parse: Callable[[str], T | None], what: str
+    column: pa.ChunkedArray, path: Path, parse: Callable[[str], T | None], what: str, first_line: int = FIRST_LINE
 ) -> tuple[Int32[np.ndarray, " rows"], list[T]]:
     """Parse each distinct text of a column once; return the code of each row, and the parsed values.
 
@@ -104,7 +126,7 @@ def parse_codes(
     for code, text in enumerate(encoded.dictionary.to_pylist()):
         value = parse(text)
         if value is None:
-            line = int(np.flatnonzero(codes == code)[0]) + FIRST_LINE
+            line = int(np.flatnonzero(codes == code)[0]) + first_line
             raise InvalidInput.at(path, line, f"not {what}: {text[:60]!r}")
         parsed.append(value)
     return codes, parsed

@@ -128,9 +128,13 @@ class ShardRecord:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What `Samples` index: strains as (id, allele name), and the names of the query groups."""
+    """What `Samples` index: strains as (id, allele name), the kind of each, and the names of the query groups.
+
+    Kinds are deletion, ts (temperature-sensitive), damp (DAmP) or unknown.
+    """
 
     strains: tuple[tuple[str, str], ...]
+    kinds: tuple[str, ...]
     query_groups: tuple[str, ...]
 
 

@@ -31,7 +31,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "hierarchy/edges": pa.schema([("child", pa.int32()), ("parent", pa.int32())]),
     "hierarchy/term_genes": pa.schema([("term", pa.int32()), ("gene", pa.int32())]),
     "hierarchy/gene_rows": pa.schema([("row", pa.int32())]),
-    "provenance/strains": pa.schema([("strain", pa.string()), ("allele", pa.string())]),
+    "provenance/strains": pa.schema([("strain", pa.string()), ("allele", pa.string()), ("kind", pa.string())]),
     "provenance/query_groups": pa.schema([("genes", pa.string())]),
 }
 
@@ -89,6 +89,7 @@ def read_hierarchy(directory: Path, level_by: str, level_direction: str) -> Hier
 def provenance_tables(provenance: Provenance) -> dict[str, pa.Table]:
     """Encode strains and query groups as their two tables."""
     strains = [list(column) for column in zip(*provenance.strains, strict=True)] or [[], []]
+    strains.append(list(provenance.kinds))
     return {
         "provenance/strains": _table("provenance/strains", strains),
         "provenance/query_groups": _table("provenance/query_groups", [list(provenance.query_groups)]),
@@ -100,6 +101,7 @@ def read_provenance(directory: Path) -> Provenance:
     strains = _read(directory, "provenance/strains")
     return Provenance(
         strains=tuple(zip(_strings(strains, "strain"), _strings(strains, "allele"), strict=True)),
+        kinds=_strings(strains, "kind"),
         query_groups=_strings(_read(directory, "provenance/query_groups"), "genes"),
     )
 

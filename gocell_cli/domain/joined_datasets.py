@@ -1,0 +1,95 @@
+"""Several data sets as one: rows one after another, in one numbering, with the names they share told once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Int32
+
+from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, SourceFile
+
+
+def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
+    """Join data sets of one phenotype, in order: the first one's rows come first.
+
+    Query groups of the same genes are one group, and strains of the same id and allele one strain. Row numbers are
+    counted on; what was dropped, sources and options are named `data set: what`. Data sets of one name are the files
+    of one data set: they keep it, and its reasons and options are added up.
+    """
+    if len(datasets) == 1:
+        return datasets[0]
+    names = tuple(dict.fromkeys(d.name for d in datasets))
+    strains, queries = (
+        tuple(sorted(set().union(*found)))
+        for found in ([d.strains for d in datasets], [d.queries for d in datasets])
+    )
+    measurements, files, first = [], [], 1
+    for dataset in datasets:
+        measurements.append(_renumbered(dataset, strains, queries, first))
+        files += _files(dataset, names.index(dataset.name), first)
+        first += _lines(dataset)
+    whole = len(names) == 1
+    published = [d.published for d in datasets if d.published is not None]
+    return replace(
+        datasets[0],
+        name="+".join(names),
+        measurements=_stacked(measurements),
+        strains=strains,
+        queries=queries,
+        rows_read=sum(d.rows_read for d in datasets),
+        dropped=_summed(datasets, "dropped", whole=whole),
+        sources={f"{d.name}: {k}" if not whole else k: v for d in datasets for k, v in d.sources.items()},
+        options={f"{d.name}: {k}" if not whole else k: v for d in datasets for k, v in d.options.items()},
+        published=min(published, default=None),
+        files=tuple(files),
+        joined=() if whole else names,
+    )
+
+
+def _lines(dataset: Dataset) -> int:
+    """Lines that the row numbers of a data set may name."""
+    return max(dataset.rows_read + 1, int(dataset.measurements.row.max(initial=0)))
+
+
+def _files(dataset: Dataset, member: int, first: int) -> list[SourceFile]:
+    own = dataset.files or (SourceFile(dataset.name, 1, dataset.rows_read),)
+    return [file._replace(first_row=file.first_row + first - 1, dataset=member) for file in own]
+
+
+def _renumbered(
+    dataset: Dataset, strains: Sequence[tuple[str, str]], queries: Sequence[str], first: int
+) -> Measurements:
+    rows = dataset.measurements
+    strain, query = _positions(dataset.strains, strains), _positions(dataset.queries, queries)
+    return replace(
+        rows,
+        row=rows.row + (first - 1),
+        query_strain=strain[rows.query_strain],
+        array_strain=strain[rows.array_strain],
+        query=query[rows.query],
+    )
+
+
+def _positions(names: Sequence[object], among: Sequence[object]) -> Int32[np.ndarray, " names_and_none"]:
+    """Index of each name among others; the last entry answers for none, -1."""
+    place = {name: i for i, name in enumerate(among)}
+    return np.array([*(place[name] for name in names), -1], dtype=np.int32)
+
+
+def _stacked(parts: Sequence[Measurements]) -> Measurements:
+    width = max(part.genes.shape[1] for part in parts)
+    padded = [
+        np.pad(part.genes, ((0, 0), (width - part.genes.shape[1], 0)), constant_values=NO_GENE) for part in parts
+    ]
+    others = [name for name in Measurements.__dataclass_fields__ if name != "genes"]
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in others}
+    return Measurements(genes=np.concatenate(padded), **columns)
+
+
+def _summed(datasets: Sequence[Dataset], what: str, *, whole: bool) -> Mapping[str, int]:
+    total: dict[str, int] = {}
+    for dataset in datasets:
+        for reason, count in getattr(dataset, what).items():
+            key = reason if whole else f"{dataset.name}: {reason}"
+            total[key] = total.get(key, 0) + count
+    return total
