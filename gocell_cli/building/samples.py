@@ -1,6 +1,6 @@
 """domain -> storage: merged genotypes as the cache's sample columns."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int64

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from gocell_cli.commands import options as opt
-from gocell_cli.commands.choices import Backend, DatasetName, Executor, LevelBy, Order, Unannotated
+from gocell_cli.commands.choices import Backend, Executor, LevelBy, Unannotated
 from gocell_cli.commands.data_root import data_root, default_out, remember_latest
-from gocell_cli.commands.dataset_choice import DEFAULT_PHENOTYPE, DatasetChoice
+from gocell_cli.commands.dataset_choice import DatasetChoice
 from gocell_cli.commands.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.option_group import expand
 from gocell_cli.commands.progress import shard_progress
@@ -26,17 +26,7 @@ if TYPE_CHECKING:
 @expand
 def build_cache(
     terms: HierarchyChoice,
-    dataset: opt.Dataset = DatasetName.ESSENTIALITY,
-    raw: opt.Raw = None,
-    phenotype: opt.PhenotypeOption = None,
-    order: opt.OrderOption = Order.ALL,
-    temperature: opt.TemperatureOption = None,
-    samples: opt.Samples = None,
-    deletions: opt.Deletions = None,
-    seed: opt.Seed = None,
-    epistasis: opt.Epistasis = None,
-    noise: opt.Noise = None,
-    panel: opt.Panel = None,
+    data: DatasetChoice,
     level_by: opt.LevelByOption = LevelBy.STRATUM,
     unannotated: opt.UnannotatedOption = Unannotated.KEEP,
     backend: opt.BackendOption = Backend.PARQUET,
@@ -59,13 +49,9 @@ def build_cache(
     """
     started = time.perf_counter()
     chosen_root = data_root(root)
-    kind = phenotype or DEFAULT_PHENOTYPE[dataset]
-    simulated = {"samples": samples, "deletions": deletions, "seed": seed, "epistasis": epistasis, "noise": noise}
-    simulated = {"panel": panel, **simulated}
-    choice = DatasetChoice(dataset, kind, order, raw, chosen_root, offline, simulated, temperature)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
-    plan = _plan(choice, terms, level_by, unannotated, backend, shard_size)
-    target = out if out is not None else default_out(chosen_root, dataset.value, kind, plan.fingerprint)
+    plan = _plan(data, terms, chosen_root, offline, level_by, unannotated, backend, shard_size)
+    target = out if out is not None else default_out(chosen_root, data.label, plan.phenotype.kind, plan.fingerprint)
     result = _build(plan, target, mode, chosen_root)
     _show(_summary(result, plan, time.perf_counter() - started), result, plan, json=json)
 
@@ -112,8 +98,10 @@ def _resume_command() -> str:
 
 
 def _plan(
-    choice: DatasetChoice,
+    data: DatasetChoice,
     terms: HierarchyChoice,
+    root: Path,
+    offline: bool,
     level_by: LevelBy,
     unannotated: Unannotated,
     backend: Backend,
@@ -122,9 +110,9 @@ def _plan(
     from gocell_cli.building.plan import BuildOptions, plan_build
     from gocell_cli.storage.schema import BACKENDS
 
-    choice.check()
+    data.check()
     terms.check()
-    release = terms.fetched(choice.root, offline=choice.offline).load()
+    release = terms.fetched(root, offline=offline).load()
     options = BuildOptions(
         rules=terms.rules(release.genes),
         level_by=level_by.value,
@@ -132,11 +120,17 @@ def _plan(
         shard_size=shard_size,
         keep_unannotated=unannotated is Unannotated.KEEP,
         until=terms.until,
+        duplicates=data.duplicates.value,
     )
-    choice.require_genes(release)
+    data.require_genes(release)
     plan = plan_build(
-        release.ontology, release.annotations, release.genes, choice.read(release.genes), options, release.sha256
-    )  # the data set is not kept here: it may be large, and the plan keeps what it needs
+        release.ontology,
+        release.annotations,
+        release.genes,
+        data.read(release.genes, root, offline=offline),  # not kept here: it may be large
+        options,
+        release.sha256,
+    )
     for warning in plan.warnings:
         note(warning, "warning")
     return plan

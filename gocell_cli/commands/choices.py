@@ -34,9 +34,11 @@ class DatasetName(StrEnum):
     """Data sets that can be built."""
 
     KUZMIN2018 = "kuzmin2018"
+    KUZMIN2020 = "kuzmin2020"
     COSTANZO2016 = "costanzo2016"
     ESSENTIALITY = "essentiality"
     SIMULATED = "simulated"
+    TABLE = "table"
 
 
 class SourceName(StrEnum):
@@ -63,6 +65,21 @@ class Temperature(StrEnum):
     T26 = "26"
     T30 = "30"
     BOTH = "both"
+
+
+class Alleles(StrEnum):
+    """Which kinds of alleles are used."""
+
+    ALL = "all"
+    DELETION_ONLY = "deletion-only"
+
+
+class Duplicates(StrEnum):
+    """What becomes of several rows of one genotype."""
+
+    MEAN = "mean"
+    FIRST = "first"
+    KEEP = "keep"
 
 
 class Backend(StrEnum):

@@ -1,14 +1,13 @@
-"""The data set that `--dataset`, `--phenotype`, `--order` and `--raw` choose, checked before anything is read."""
+"""The data sets that `--dataset` and its options choose, checked before anything is read."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gocell_cli.commands.choices import DatasetName, Order, Temperature
-from gocell_cli.commands.download_progress import download_progress
-from gocell_cli.commands.terminal import note
-from gocell_cli.errors import SourceMissing, UsageError
+from gocell_cli.commands import options as opt
+from gocell_cli.commands.choices import Alleles, DatasetName, Duplicates, Order, Temperature
+from gocell_cli.commands.dataset_readers import READERS, Selection
+from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from gocell_cli.domain.genes import GeneTable
@@ -16,118 +15,151 @@ if TYPE_CHECKING:
     from gocell_cli.domain.simulation import Simulation
     from gocell_cli.sources.releases import Release
 
-DEFAULT_PHENOTYPE = {
-    DatasetName.KUZMIN2018: "tau",
-    DatasetName.COSTANZO2016: "epsilon",
-    DatasetName.ESSENTIALITY: "viability",
-    DatasetName.SIMULATED: "simulated",
+KUZMIN, COSTANZO = (DatasetName.KUZMIN2018, DatasetName.KUZMIN2020), (DatasetName.COSTANZO2016,)
+SIMULATED, TABLE = (DatasetName.SIMULATED,), (DatasetName.TABLE,)
+PHENOTYPES: dict[DatasetName, tuple[str, ...]] = {
+    **dict.fromkeys(KUZMIN, ("tau", "epsilon", "fitness", "smf")),
+    DatasetName.COSTANZO2016: ("epsilon", "fitness", "smf"),
+    DatasetName.ESSENTIALITY: ("viability",),
+    DatasetName.SIMULATED: ("simulated",),
 }
+"""The phenotypes of each data set, its default first; a table's has any name."""
+SIMULATION = ("samples", "deletions", "seed", "epistasis", "noise", "panel")
+TAKEN_BY = {
+    "raw": (*KUZMIN, *COSTANZO, *TABLE),
+    "order": KUZMIN,
+    "temperature": COSTANZO,
+    "alleles": (*KUZMIN, *COSTANZO),
+    "max_p": (*KUZMIN, *COSTANZO),
+    "phenotype_column": TABLE,
+    **dict.fromkeys(SIMULATION, SIMULATED),
+}
+"""The data sets that an option is about."""
 
 
 @dataclass(frozen=True)
 class DatasetChoice:
-    """What was chosen; `read` turns it into a Dataset."""
+    """What was chosen, as the options have it; `read` turns it into one Dataset."""
 
-    name: DatasetName
-    phenotype: str
-    order: Order
-    raw: Path | None
-    root: Path
-    offline: bool
-    simulated: Mapping[str, int | float | None]
-    temperature: Temperature | None = None
+    dataset: opt.Datasets = None
+    raw: opt.Raw = None
+    phenotype: opt.PhenotypeOption = None
+    order: opt.OrderOption = Order.ALL
+    temperature: opt.TemperatureOption = Temperature.BOTH
+    alleles: opt.AllelesOption = Alleles.ALL
+    max_p: opt.MaxP = None
+    phenotype_column: opt.PhenotypeColumn = None
+    duplicates: opt.DuplicatesOption = Duplicates.MEAN
+    samples: opt.Samples = None
+    deletions: opt.Deletions = None
+    seed: opt.Seed = None
+    epistasis: opt.Epistasis = None
+    noise: opt.Noise = None
+    panel: opt.Panel = None
+
+    @property
+    def names(self) -> tuple[DatasetName, ...]:
+        """The data sets, each once."""
+        return tuple(dict.fromkeys(self.dataset or [DatasetName.ESSENTIALITY]))
+
+    @property
+    def kind(self) -> str:
+        """The phenotype: the one asked for, else the first data set's default."""
+        default = PHENOTYPES.get(self.names[0], (self.phenotype_column or "phenotype",))[0]
+        return self.phenotype or default
+
+    @property
+    def label(self) -> str:
+        """The data sets' names, for a folder's name."""
+        return "+".join(name.value for name in self.names)
 
     def check(self) -> None:
-        """Raise UsageError for a phenotype, order or file that the data set does not take."""
-        given = [name for name, value in self.simulated.items() if value is not None]
-        if given and self.name is not DatasetName.SIMULATED:
-            raise UsageError(f"--{given[0]} is for simulated data", hint="--dataset simulated")
-        if self.temperature is not None and self.name is not DatasetName.COSTANZO2016:
-            raise UsageError("--temperature is for costanzo2016", hint="--dataset costanzo2016")
-        if self.name is DatasetName.COSTANZO2016:
-            self._check_costanzo2016()
-            return
-        if self.name is DatasetName.KUZMIN2018:
-            from gocell_cli.sources.kuzmin2018 import choose_rows
+        """Raise UsageError for data sets that cannot be joined, and for an option or phenotype they do not take."""
+        if len(self.names) > 1 and DatasetName.SIMULATED in self.names:
+            raise UsageError("simulated data cannot be joined with others", hint="--dataset simulated alone")
+        default = DatasetChoice()
+        for option, takers in TAKEN_BY.items():
+            if getattr(self, option) != getattr(default, option) and not set(takers) & set(self.names):
+                about = " and ".join("simulated data" if t in SIMULATED else t.value for t in takers)
+                raise UsageError(f"--{option.replace('_', '-')} is for {about}", hint=f"--dataset {takers[0].value}")
+        for name in self.names:
+            if name in PHENOTYPES and self.kind not in PHENOTYPES[name]:
+                raise UsageError(
+                    f"{name.value} has no phenotype {self.kind!r}", hint=f"--phenotype {'|'.join(PHENOTYPES[name])}"
+                )
+        if self.max_p is not None and self.kind not in ("tau", "epsilon"):
+            raise UsageError(f"--max-p: {self.kind} has no P-value", hint="--phenotype tau|epsilon")
+        self._check_rows()
 
-            choose_rows(self.phenotype, self.order.value)
-            return
-        if self.phenotype != DEFAULT_PHENOTYPE[self.name]:
-            raise UsageError(
-                f"{self.name.value} has no phenotype {self.phenotype!r}",
-                hint=f"--phenotype {DEFAULT_PHENOTYPE[self.name]}",
-            )
-        if self.raw is not None or self.order is not Order.ALL:
-            raise UsageError(f"{self.name.value} takes neither --raw nor --order", hint="leave them out")
-        if self.name is DatasetName.SIMULATED:
+    def _check_rows(self) -> None:
+        if set(KUZMIN) & set(self.names):
+            from gocell_cli.sources.kuzmin_table import choose_rows
+
+            choose_rows(self.label, self.kind, self.order.value)
+        self._places()
+        if DatasetName.SIMULATED in self.names:
             self._simulation().check()
 
-    def read(self, genes: "GeneTable") -> "Dataset | Simulation":
-        """Read the data set; raises SourceMissing where its table is not to be had.
+    def _places(self) -> dict[DatasetName, Path]:
+        """The path of --raw for each data set that has one; raises UsageError where it is not clear whose it is."""
+        takers = [name for name in self.names if name in TAKEN_BY["raw"]]
+        places: dict[DatasetName, Path] = {}
+        for text in self.raw or ():
+            name, equals, path = text.partition("=")
+            named = next((taker for taker in takers if equals and taker.value == name), None)
+            if named is None and len(takers) > 1:
+                raise UsageError(f"--raw {text}: of which data set?", hint=f"--raw {takers[0].value}=PATH")
+            place = named or takers[0]
+            if place in places:
+                raise UsageError(f"--raw is given twice for {place.value}", hint="leave one out")
+            places[place] = Path(path if named is not None else text)
+        if DatasetName.TABLE in self.names and DatasetName.TABLE not in places:
+            raise UsageError("--dataset table needs its file", hint="--raw FILE.csv, or --raw table=FILE.csv")
+        return places
+
+    def read(self, genes: "GeneTable", root: Path, *, offline: bool) -> "Dataset | Simulation":
+        """Read the data sets as one; raises SourceMissing where a table is not to be had.
 
         A simulation is not read: it is drawn once the hierarchy is known.
         """
-        if self.name is DatasetName.SIMULATED:
+        if DatasetName.SIMULATED in self.names:
             return self._simulation()
-        if self.name is DatasetName.COSTANZO2016:
-            return self._costanzo2016(genes)
-        if self.name is DatasetName.KUZMIN2018:
-            from gocell_cli.sources.kuzmin2018 import read_kuzmin2018
+        from gocell_cli.domain.joined_datasets import join_datasets
 
-            return read_kuzmin2018(self._table(), genes, phenotype=self.phenotype, order=self.order.value)
-        from gocell_cli.sources.bundle import load_essential
-        from gocell_cli.sources.essentiality import essentiality
-        from gocell_cli.sources.releases import bundled_hash
+        places = self._places()
+        return join_datasets([self._read(name, genes, places.get(name), root, offline) for name in self.names])
 
-        return essentiality(genes, load_essential(), {"essential": bundled_hash("essential")})
+    def _read(self, name: DatasetName, genes: "GeneTable", place: Path | None, root: Path, offline: bool) -> "Dataset":
+        chosen = Selection(
+            self.kind if name is not DatasetName.TABLE else self.phenotype,
+            self.order.value,
+            self.temperature.value,
+            self.phenotype_column,
+            place,
+            root,
+            offline,
+        )
+        dataset = READERS[name](genes, chosen)
+        if self.alleles is Alleles.DELETION_ONLY and name in TAKEN_BY["alleles"]:
+            from gocell_cli.domain.alleles import keep_deletions
+
+            dataset = keep_deletions(dataset)
+        if self.max_p is not None and name in TAKEN_BY["max_p"]:
+            from gocell_cli.domain.significance import keep_significant
+
+            dataset = keep_significant(dataset, self.max_p)
+        return dataset
 
     def require_genes(self, release: "Release") -> None:
-        """Raise InvalidInput where the release names no gene as the data set does; a simulation takes any."""
+        """Raise InvalidInput where the release names no gene as the data sets do; simulations and tables take any."""
         from gocell_cli.sources.releases import require_orfs
 
-        if self.name is not DatasetName.SIMULATED:
-            require_orfs(release, self.name.value)
-
-    def _check_costanzo2016(self) -> None:
-        from gocell_cli.sources.costanzo2016 import check_phenotype
-
-        check_phenotype(self.phenotype)
-        if self.order is not Order.ALL:
-            raise UsageError(f"{self.name.value} takes no --order", hint="leave it out; --phenotype smf is of singles")
-
-    def _costanzo2016(self, genes: "GeneTable") -> "Dataset":
-        from gocell_cli.sources.costanzo2016 import find_interaction_tables, read_costanzo2016
-        from gocell_cli.sources.strain_fitness import find_strain_table, read_strain_fitness
-
-        place = self.raw if self.raw is not None else self.root / "raw" / self.name.value
-        temperature = (self.temperature or Temperature.BOTH).value
-        if self.phenotype == "smf":
-            return read_strain_fitness(find_strain_table(place), genes, temperature=temperature)
-        tables = find_interaction_tables(place)
-        if tables.missing:
-            note(f"{place} holds no {', no '.join(tables.missing)}; the cache is built without", "warning")
-        return read_costanzo2016(tables.paths, genes, phenotype=self.phenotype, temperature=temperature)
+        for name in self.names:
+            if name not in (*SIMULATED, *TABLE):
+                require_orfs(release, name.value)
 
     def _simulation(self) -> "Simulation":
         from gocell_cli.domain.simulation import Simulation
 
-        given: dict[str, Any] = {name: value for name, value in self.simulated.items() if value is not None}
+        given: dict[str, Any] = {name: getattr(self, name) for name in SIMULATION if getattr(self, name) is not None}
         return Simulation(**given)
-
-    def _table(self) -> Path:
-        from gocell_cli.sources.catalog import KUZMIN2018
-        from gocell_cli.sources.download import find_table
-
-        if self.raw is None:
-            with download_progress() as watcher:
-                return find_table(KUZMIN2018, self.root, offline=self.offline, watcher=watcher)
-        if not self.raw.is_dir():
-            return self.raw
-        named = self.raw / KUZMIN2018.file
-        tables = [named] if named.is_file() else sorted(self.raw.glob("*.tsv*"))
-        if len(tables) != 1:
-            raise SourceMissing(
-                f"{self.raw}: holds {len(tables)} tables, none of them named {KUZMIN2018.file}",
-                hint="pass the table itself: --raw FILE",
-            )
-        return tables[0]

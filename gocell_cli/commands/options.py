@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from gocell_cli.commands.choices import (
+    Alleles,
     Backend,
     DatasetName,
+    Duplicates,
     Executor,
     GeneId,
     LevelBy,
@@ -81,20 +83,35 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Root = Annotated[Path | None, typer.Option(help="Data root; default: $GOCELL_ROOT, else ./gocell_data.")]
 CacheDir = Annotated[Path | None, typer.Option("--cache", help="Cache to read; default: the one ROOT/latest names.")]
 
-Dataset = Annotated[DatasetName, typer.Option(help="Data set; essentiality needs no file.")]
+Datasets = Annotated[list[DatasetName] | None, typer.Option(help="Data set; essentiality needs no file.")]
 Raw = Annotated[
-    Path | None, typer.Option(help="The data set's table or a folder that holds it; default: data root, then download.")
+    list[str] | None,
+    typer.Option(
+        metavar="PATH",
+        help="The data set's table or the folder that holds it, NAME=PATH where there are several data sets;"
+        " default: data root, then download.",
+    ),
 ]
 PhenotypeOption = Annotated[
     str | None,
     typer.Option(
-        help="kuzmin2018: tau (default), epsilon or fitness; costanzo2016: epsilon (default), fitness or smf;"
-        " essentiality: viability."
+        help="kuzmin2018, kuzmin2020: tau (default), epsilon, fitness or smf; costanzo2016: epsilon (default), fitness"
+        " or smf; essentiality: viability; table: what to call its phenotype."
     ),
 ]
 OrderOption = Annotated[Order, typer.Option(help="Which combined mutants of kuzmin2018 are used.")]
-TemperatureOption = Annotated[
-    Temperature | None, typer.Option(help="Degrees Celsius of costanzo2016's measurements; default both, merged.")
+TemperatureOption = Annotated[Temperature, typer.Option(help="Degrees Celsius of costanzo2016's measurements.")]
+AllelesOption = Annotated[
+    Alleles, typer.Option(help="deletion-only drops, and counts, rows with a temperature-sensitive or DAmP allele.")
+]
+MaxP = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Drop, and count, rows of tau or epsilon with a higher P-value.")
+]
+PhenotypeColumn = Annotated[
+    str | None, typer.Option(help="table: the phenotype's column; default: the only other one.")
+]
+DuplicatesOption = Annotated[
+    Duplicates, typer.Option(help="Rows of one genotype: their mean, the first data set's first row, or a sample each.")
 ]
 Samples = Annotated[int | None, typer.Option(min=1, help="Simulated: genotypes to draw; default 100000.")]
 Deletions = Annotated[int | None, typer.Option(min=1, help="Simulated: deleted genes of each; default 3.")]

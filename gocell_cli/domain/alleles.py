@@ -45,7 +45,9 @@ def _allele_kind(allele: str) -> str:
 
 def keep_deletions(dataset: Dataset) -> Dataset:
     """Drop, and count, the rows with a strain that is not known to hold deletions only."""
-    deletion = np.array([strain_kind(*strain) == DELETION for strain in dataset.strains] + [True])  # the last: no strain
+    deletion = np.array(
+        [strain_kind(*strain) == DELETION for strain in dataset.strains] + [True]
+    )  # the last: no strain
     rows = dataset.measurements
     gone: Bool[np.ndarray, " rows"] = ~(deletion[rows.query_strain] & deletion[rows.array_strain])
     return dataset.without(gone, "not_a_deletion")

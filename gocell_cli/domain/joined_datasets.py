@@ -20,8 +20,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         return datasets[0]
     names = tuple(dict.fromkeys(d.name for d in datasets))
     strains, queries = (
-        tuple(sorted(set().union(*found)))
-        for found in ([d.strains for d in datasets], [d.queries for d in datasets])
+        tuple(sorted(set().union(*found))) for found in ([d.strains for d in datasets], [d.queries for d in datasets])
     )
     measurements, files, first = [], [], 1
     for dataset in datasets:
@@ -52,7 +51,7 @@ def _lines(dataset: Dataset) -> int:
 
 
 def _files(dataset: Dataset, member: int, first: int) -> list[SourceFile]:
-    own = dataset.files or (SourceFile(dataset.name, 1, dataset.rows_read),)
+    own = dataset.files or (SourceFile(next(iter(dataset.sources), dataset.name), 1, dataset.rows_read),)
     return [file._replace(first_row=file.first_row + first - 1, dataset=member) for file in own]
 
 
@@ -78,9 +77,7 @@ def _positions(names: Sequence[object], among: Sequence[object]) -> Int32[np.nda
 
 def _stacked(parts: Sequence[Measurements]) -> Measurements:
     width = max(part.genes.shape[1] for part in parts)
-    padded = [
-        np.pad(part.genes, ((0, 0), (width - part.genes.shape[1], 0)), constant_values=NO_GENE) for part in parts
-    ]
+    padded = [np.pad(part.genes, ((0, 0), (width - part.genes.shape[1], 0)), constant_values=NO_GENE) for part in parts]
     others = [name for name in Measurements.__dataclass_fields__ if name != "genes"]
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in others}
     return Measurements(genes=np.concatenate(padded), **columns)

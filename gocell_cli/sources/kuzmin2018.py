@@ -5,7 +5,15 @@ from pathlib import Path
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset
 from gocell_cli.sources.kuzmin_singles import single_mutants
-from gocell_cli.sources.kuzmin_table import COLUMNS, SMF, Source, choose_rows, combined_mutants, wanted_columns
+from gocell_cli.sources.kuzmin_table import (
+    COLUMNS,
+    SMF,
+    Source,
+    choose_rows,
+    combined_mutants,
+    require_rows,
+    wanted_columns,
+)
 from gocell_cli.sources.sga_table import TextTable, read_table
 from gocell_cli.sources.text_file import sha256_of
 
@@ -19,5 +27,5 @@ def read_kuzmin2018(path: Path, genes: GeneTable, *, phenotype: str, order: str)
     table = TextTable(read_table(path, COLUMNS, wanted_columns(phenotype)), path)
     source = Source(NAME, PUBLISHED, {"raw": sha256_of(path)})
     if phenotype == SMF:
-        return single_mutants(table, source, genes)
-    return combined_mutants(table, source, genes, phenotype=phenotype, order=order)
+        return require_rows(single_mutants(table, source, genes), path)
+    return require_rows(combined_mutants(table, source, genes, phenotype=phenotype, order=order), path)

@@ -12,12 +12,20 @@ import pyarrow as pa
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset
 from gocell_cli.domain.joined_datasets import join_datasets
-from gocell_cli.errors import InvalidInput, SourceMissing
+from gocell_cli.errors import SourceMissing
 from gocell_cli.sources.kuzmin_singles import single_mutants
-from gocell_cli.sources.kuzmin_table import COLUMNS, SMF, Source, choose_rows, combined_mutants, wanted_columns
+from gocell_cli.sources.kuzmin_table import (
+    COLUMNS,
+    SMF,
+    Source,
+    choose_rows,
+    combined_mutants,
+    require_rows,
+    wanted_columns,
+)
 from gocell_cli.sources.sga_table import TextTable
 from gocell_cli.sources.text_file import sha256_of
-from gocell_cli.sources.workbook import Sheet, read_sheet
+from gocell_cli.sources.workbook import Cell, Sheet, read_sheet
 
 NAME = "kuzmin2020"
 PUBLISHED = 20200626
@@ -46,15 +54,8 @@ def find_workbooks(place: Path) -> tuple[Path, ...]:
 def read_kuzmin2020(paths: Sequence[Path], genes: GeneTable, *, phenotype: str, order: str) -> Dataset:
     """Read the workbooks; raises InvalidInput with file and row, also where none holds the phenotype."""
     choose_rows(NAME, phenotype, order)
-    parts, empty = [], []
-    for path in paths:
-        try:
-            parts.append(_read(path, genes, phenotype, order))
-        except NothingLeft as error:
-            empty.append(error.cause)
-    if not parts:
-        raise empty[0]
-    return join_datasets(parts)
+    parts = [_read(path, genes, phenotype, order) for path in paths]  # one of them may hold other rows only
+    return require_rows(join_datasets(parts), " and ".join(map(str, paths)))
 
 
 def _read(path: Path, genes: GeneTable, phenotype: str, order: str) -> Dataset:
@@ -64,3 +65,13 @@ def _read(path: Path, genes: GeneTable, phenotype: str, order: str) -> Dataset:
     if phenotype == SMF:
         return single_mutants(table, source, genes)
     return combined_mutants(table, source, genes, phenotype=phenotype, order=order)
+
+
+def _as_text(sheet: Sheet, wanted: Sequence[str]) -> pa.Table:
+    """Return a sheet's wanted columns as text, under Kuzmin 2018's names; numbers as they are written back in full."""
+    body = sheet.rows[HEADER_ROW:]
+    return pa.table({name: pa.array([_text(row[COLUMNS.index(name)]) for row in body], pa.string()) for name in wanted})
+
+
+def _text(cell: Cell) -> str:
+    return cell if isinstance(cell, str) else repr(cell)

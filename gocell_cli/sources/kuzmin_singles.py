@@ -1,4 +1,4 @@
-"""Single-mutant fitness in the tables of Kuzmin et al.: of array strains, and of query strains that lack one gene and ho.
+"""Single-mutant fitness in the tables of Kuzmin et al.: of array strains, and of query strains of one gene and ho.
 
 The tables repeat a strain's fitness in every row that crosses it; a reading is one side of a row, and a strain's
 readings of the same value are one measurement.
@@ -22,14 +22,13 @@ from gocell_cli.sources.kuzmin_table import (
     Source,
     array_genes,
     mutant_types,
-    nothing_left,
     query_genes,
 )
 from gocell_cli.sources.sga_table import TextTable, drop_rows
 
 
 def single_mutants(table: TextTable, source: Source, genes: GeneTable) -> Dataset:
-    """Return one measurement for each strain and value; raises InvalidInput with the line, or where there is none.
+    """Return one measurement for each strain and value, if any; raises InvalidInput with the line of damage.
 
     `rows_read` counts readings: two a row.
     """
@@ -45,8 +44,6 @@ def single_mutants(table: TextTable, source: Source, genes: GeneTable) -> Datase
     kept, _ = drop_rows(reasons)
     reasons["reading_repeated"] = ~_first_of_each(strain, value, np.flatnonzero(kept))
     kept, dropped = drop_rows(reasons)
-    if not kept.any():
-        raise nothing_left(table, SMF, dropped)
     chosen = np.flatnonzero(kept)
     chosen = chosen[np.argsort(chosen % len(table), kind="stable")]  # by row, the query before the array
     index, strains = _strains(table, chosen)

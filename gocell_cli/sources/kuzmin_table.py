@@ -85,7 +85,7 @@ def wanted_columns(phenotype: str) -> tuple[str, ...]:
 
 
 def combined_mutants(table: TextTable, source: Source, genes: GeneTable, *, phenotype: str, order: str) -> Dataset:
-    """Return the rows that hold tau, epsilon or fitness; raises InvalidInput with the line, or where none does."""
+    """Return the rows that hold tau, epsilon or fitness, if any; raises InvalidInput with the line of damage."""
     kinds = choose_rows(source.name, phenotype, order)
     kind, value_column, statistic_column, _ = PHENOTYPES[phenotype]
     mutant_type, types = mutant_types(table)
@@ -101,8 +101,6 @@ def combined_mutants(table: TextTable, source: Source, genes: GeneTable, *, phen
         "genes_not_distinct": (genotype != NO_GENE).sum(axis=1) != expected,
     }
     kept, dropped = drop_rows(reasons)
-    if not kept.any():
-        raise nothing_left(table, phenotype, dropped)
     query_strain, array_strain, strains = _strains(table, kept)
     group, names = _query_groups(query_codes[kept], queries)
     return Dataset(
@@ -142,11 +140,13 @@ def array_genes(table: TextTable) -> tuple[Int32[np.ndarray, " rows"], list[tupl
     return table.codes(ARRAY_ID, _array_genes, "an array strain id ORF_dmaN")
 
 
-def nothing_left(table: TextTable, phenotype: str, dropped: Mapping[str, int]) -> InvalidInput:
-    """Return the error of a table without the phenotype."""
-    found = ", ".join(f"{n} {reason}" for reason, n in dropped.items())
-    return InvalidInput(
-        f"{table.path}: none of its {len(table)} rows holds a {phenotype}",
+def require_rows(dataset: Dataset, place: object) -> Dataset:
+    """Return the data set; raises InvalidInput where no row is left."""
+    if len(dataset.measurements):
+        return dataset
+    found = ", ".join(f"{n} {reason}" for reason, n in dataset.dropped.items())
+    raise InvalidInput(
+        f"{place}: none of its {dataset.rows_read} rows holds a {dataset.phenotype.kind}",
         why=f"rows dropped: {found}",
         hint="choose a phenotype that the table holds, for example --phenotype fitness",
     )

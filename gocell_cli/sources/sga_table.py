@@ -39,7 +39,9 @@ class TextTable:
         """Return a column's numbers, as `parse_numbers` does."""
         return parse_numbers(self.columns.column(name), self.path, name, self.first_line)
 
-    def codes(self, name: str, parse: Callable[[str], T | None], what: str) -> tuple[Int32[np.ndarray, " rows"], list[T]]:
+    def codes(
+        self, name: str, parse: Callable[[str], T | None], what: str
+    ) -> tuple[Int32[np.ndarray, " rows"], list[T]]:
         """Return a column's codes and parsed texts, as `parse_codes` does."""
         return parse_codes(self.columns.column(name), self.path, parse, what, self.first_line)
 

@@ -78,15 +78,17 @@ def synthetic_plan(samples: int, backends: tuple[str, ...]) -> BuildPlan:
         go_release=release.ontology.release,
         sources=release.sha256,
         dataset_options={"samples": str(samples)},
+        annotation_options={},
     )
     return BuildPlan(
         config=config,
         fingerprint=make_fingerprint(config),
         hierarchy=make_hierarchy(terms, release.genes, "stratum"),
         source=SyntheticPairs(len(names), samples),
-        provenance=Provenance(tuple((f"{n}_dma", n) for n in names), names),
+        provenance=Provenance(tuple((f"{n}_dma", n) for n in names), ("deletion",) * len(names), names),
         counts={"rows_read": samples, "samples": samples, "dropped": {}},
         dataset="synthetic",
+        datasets=("synthetic",),
         phenotype=phenotype,
         options=options,
         bounds=shard_bounds(samples, SHARD),

@@ -11,7 +11,8 @@ from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, genotype_counts, merge_duplicates
 from gocell_cli.errors import InvalidInput, SourceMissing, UsageError
 from gocell_cli.sources import bundle
-from gocell_cli.sources.kuzmin2018 import COLUMNS, choose_rows, read_kuzmin2018
+from gocell_cli.sources.kuzmin2018 import read_kuzmin2018
+from gocell_cli.sources.kuzmin_table import COLUMNS, choose_rows
 from gocell_cli.sources.text_file import sha256_of
 from tests.conftest import TOY_ROWS, sga_line
 
@@ -223,15 +224,15 @@ def test_missing_table_is_a_missing_source(tmp_path: Path, toy_genes: GeneTable)
 @pytest.mark.parametrize(
     ("phenotype", "order", "hint"),
     [
-        ("viability", "all", "--phenotype tau|epsilon|fitness --order all|digenic|trigenic"),
-        ("fitness", "quadrigenic", "--phenotype tau|epsilon|fitness --order all|digenic|trigenic"),
+        ("viability", "all", "--phenotype tau|epsilon|fitness|smf --order all|digenic|trigenic"),
+        ("fitness", "quadrigenic", "--phenotype tau|epsilon|fitness|smf --order all|digenic|trigenic"),
         ("tau", "digenic", "--phenotype fitness --order digenic"),
         ("epsilon", "trigenic", "--phenotype fitness --order trigenic"),
     ],
 )
 def test_phenotype_without_such_rows_is_a_usage_error_with_a_hint(phenotype: str, order: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
-        choose_rows(phenotype, order)
+        choose_rows("kuzmin2018", phenotype, order)
     assert hint in caught.value.hint
     assert caught.value.exit_code == 2
 

@@ -8,7 +8,8 @@ from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, merge_duplicates
 from gocell_cli.errors import InvalidInput, UsageError
 from gocell_cli.sources.bundle import load_genes
-from gocell_cli.sources.kuzmin2018 import COLUMNS, choose_rows, read_kuzmin2018
+from gocell_cli.sources.kuzmin2018 import read_kuzmin2018
+from gocell_cli.sources.kuzmin_table import COLUMNS, choose_rows
 from tests.conftest import TOY_ROWS, sga_line
 
 
@@ -108,7 +109,7 @@ def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path, toy_genes:
 @pytest.mark.parametrize(("phenotype", "order"), [("tau", "digenic"), ("epsilon", "trigenic"), ("growth", "all")])
 def test_phenotype_and_order_must_fit(phenotype: str, order: str) -> None:
     with pytest.raises(UsageError):
-        choose_rows(phenotype, order)
+        choose_rows("kuzmin2018", phenotype, order)
 
 
 def test_the_real_slice(test_data: Path) -> None:

@@ -43,7 +43,7 @@ TABLES: dict[str, dict[str, tuple[pa.DataType, list]]] = {
     "hierarchy/edges": {"child": (I32, [0, 1]), "parent": (I32, [2, 0])},
     "hierarchy/term_genes": {"term": (I32, [1, 1]), "gene": (I32, [0, 1])},
     "hierarchy/gene_rows": {"row": (I32, [0, 1])},
-    "provenance/strains": {"strain": (TEXT, ["YAL001C_tm1"]), "allele": (TEXT, ["tfc3"])},
+    "provenance/strains": {"strain": (TEXT, ["YAL001C_tm1"]), "allele": (TEXT, ["tfc3"]), "kind": (TEXT, ["unknown"])},
     "provenance/query_groups": {"genes": (TEXT, ["YAL001C"])},
 }
 SAMPLE_SCHEMA = pa.schema(

@@ -31,7 +31,7 @@ def test_its_hierarchy_and_provenance(cache: Cache) -> None:
     assert cache.hierarchy.gene_aliases == (("FUN24", "TSV115"), ())
     assert cache.hierarchy.gene_ptr.tolist() == [0, 1, 2]
     assert cache.hierarchy.level.tolist() == [1, 2, 0]
-    assert cache.provenance == Provenance((("YAL001C_tm1", "tfc3"),), ("YAL001C",))
+    assert cache.provenance == Provenance((("YAL001C_tm1", "tfc3"),), ("unknown",), ("YAL001C",))
 
 
 def test_its_mutant_state(cache: Cache) -> None:

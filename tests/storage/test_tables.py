@@ -18,7 +18,7 @@ from gocell_cli.storage.tables import (
     read_provenance,
 )
 
-PROVENANCE = Provenance((("YAL001C_tm1", "tfc3-1"), ("YAL002W_dma1", "")), ("YAL001C+YAL002W", ""))
+PROVENANCE = Provenance((("YAL001C_tm1", "tfc3-1"), ("YAL002W_dma1", "")), ("ts", "deletion"), ("YAL001C+YAL002W", ""))
 
 
 def write(folder: Path, tables: dict[str, pa.Table]) -> None:
@@ -40,7 +40,7 @@ def test_a_hierarchy_comes_back(toy_plan: BuildPlan, tmp_path: Path) -> None:
             assert getattr(found, name) == value, name
 
 
-@pytest.mark.parametrize("provenance", [PROVENANCE, Provenance((), ())], ids=["some", "none"])
+@pytest.mark.parametrize("provenance", [PROVENANCE, Provenance((), (), ())], ids=["some", "none"])
 def test_provenance_comes_back(provenance: Provenance, tmp_path: Path) -> None:
     write(tmp_path, provenance_tables(provenance))
     assert read_provenance(tmp_path) == provenance
