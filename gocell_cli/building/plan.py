@@ -221,7 +221,7 @@ def make_config(
         "filters": {**filter_config(options.rules), "until": options.until},
         **({"annotation_options": dict(annotation_options)} if annotation_options else {}),
         "keep_unannotated": options.keep_unannotated,
-        **({"duplicates": options.duplicates} if options.duplicates != "mean" else {}),
+        "duplicates": options.duplicates,
         "level_by": options.level_by,
         "backends": list(options.backends),
         "shard_size": options.shard_size,

@@ -163,17 +163,19 @@ class Genotypes:
     @property
     def value(self) -> Float64[np.ndarray, " genotypes"]:
         """Value of each genotype, by the rule."""
-        own = self.rows.value[self.order]
-        return own[self.start] if self.rule == "first" else self._means(own)
+        own: Float64[np.ndarray, " ordered"] = self.rows.value[self.order]
+        first: Float64[np.ndarray, " genotypes"] = own[self.start]
+        return first if self.rule == "first" else self._means(own)
 
     @property
     def statistic(self) -> Float64[np.ndarray, " genotypes"]:
         """A lone row's own statistic; of merged rows the root mean square of an SD, NaN for a P-value."""
-        own = self.rows.statistic[self.order]
+        own: Float64[np.ndarray, " ordered"] = self.rows.statistic[self.order]
+        first: Float64[np.ndarray, " genotypes"] = own[self.start]
         if self.rule == "first":
-            return own[self.start]
+            return first
         merged = np.sqrt(self._means(own**2)) if self.statistic_kind == "sd" else np.full(len(self), np.nan)
-        found: Float64[np.ndarray, " genotypes"] = np.where(self.count == 1, own[self.start], merged)
+        found: Float64[np.ndarray, " genotypes"] = np.where(self.count == 1, first, merged)
         return found
 
     @property

@@ -10,8 +10,8 @@ import pytest
 
 import gocell_cli
 from gocell_cli.commands import choices
-from gocell_cli.domain import levels, term_filters
-from gocell_cli.sources import catalog, gene_naming, kuzmin2018
+from gocell_cli.domain import alleles, genotype, levels, term_filters
+from gocell_cli.sources import catalog, costanzo2016, gene_naming, kuzmin_table
 from gocell_cli.storage import schema
 
 PACKAGE = Path(gocell_cli.__file__).parent
@@ -56,7 +56,10 @@ def test_modules_and_functions_stay_small(path: Path) -> None:
         (choices.LevelBy, levels.LEVEL_KINDS),
         (choices.LevelBy, schema.LEVEL_KINDS),
         (choices.Preset, tuple(term_filters.PRESETS)),
-        (choices.Order, kuzmin2018.ORDERS),
+        (choices.Order, kuzmin_table.ORDERS),
+        (choices.Temperature, costanzo2016.TEMPERATURES),
+        (choices.Alleles, alleles.ALLELES),
+        (choices.Duplicates, genotype.DUPLICATES),
         (choices.SourceName, tuple(catalog.SOURCES)),
         (choices.Backend, (*schema.BACKENDS, "both")),
         (choices.WidthBy, schema.WIDTH_KINDS),
