@@ -6,6 +6,7 @@ The kind stands in the strain id, by the collections of Costanzo et al. 2016 (do
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool
@@ -50,4 +51,5 @@ def keep_deletions(dataset: Dataset) -> Dataset:
     )  # the last: no strain
     rows = dataset.measurements
     gone: Bool[np.ndarray, " rows"] = ~(deletion[rows.query_strain] & deletion[rows.array_strain])
-    return dataset.without(gone, "not_a_deletion")
+    kept = dataset.without(gone, "not_a_deletion")
+    return replace(kept, options={**dataset.options, "alleles": DELETION_ONLY})

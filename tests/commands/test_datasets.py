@@ -1,0 +1,114 @@
+"""`gocell build-cache` on data sets of every kind, alone and joined, and what does not fit together."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gocell_cli.errors import SourceMissing, UsageError
+from gocell_cli.storage.reader import Cache
+from tests.commands.runners import document, failure, run
+
+HEADER = "genes,growth\n"
+
+
+def table(path: Path, rows: str, header: str = HEADER) -> Path:
+    path.write_text(header + rows, "utf-8")
+    return path
+
+
+def test_a_table_becomes_a_cache_and_its_names_are_reported(tmp_path: Path) -> None:
+    raw = table(tmp_path / "mine.csv", "TFC3,0.5\nVPS8 YAL001C,0.25\nNOGENE,1\nYAL001C VPS8,0.75\n")
+    result = run("build-cache", "--dataset", "table", "--raw", raw, "--root", tmp_path, "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "1 systematic names, 2 standard names or aliases, 1 unknown: NOGENE" in result.stderr
+    summary = json.loads(result.stdout)
+    assert (summary["dataset"], summary["phenotype"], summary["samples"]) == ("table", "growth", 2)
+    assert summary["dropped"] == {"unknown_gene": 1, "duplicate_merged": 1}
+    assert sorted(Cache(Path(summary["cache"])).sample(i).value for i in range(2)) == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("rule", "values"), [("mean", [0.5, 0.7]), ("first", [0.25, 0.7]), ("keep", [0.25, 0.75, 0.7])]
+)
+def test_two_data_sets_in_one_cache(tmp_path: Path, toy_table: Path, rule: str, values: list[float]) -> None:
+    raw = table(tmp_path / "mine.csv", "YBR001C YBR002C,0.25\nYBR001C YBR002C,0.75\nYBR001C YBR003W,0.7\n")
+    words = (
+        "--dataset",
+        "table",
+        "--raw",
+        f"table={raw}",
+        "--raw",
+        f"kuzmin2018={toy_table}",
+        "--dataset",
+        "kuzmin2018",
+    )
+    given = ("--phenotype", "fitness", "--duplicates", rule, "--root", tmp_path)
+    summary = document("build-cache", *words, *given)
+    cache = Cache(Path(summary["cache"]))
+    assert cache.manifest.datasets == ("table", "kuzmin2018")
+    assert summary["rows_read"] == summary["samples"] + sum(summary["dropped"].values())
+    own = [s.value for s in map(cache.sample, range(len(cache))) if s.dataset == 0]
+    assert sorted(own) == sorted(values)
+    assert {s.dataset for s in map(cache.sample, range(len(cache)))} == {0, 1}
+    files = cache.manifest.counts["files"]
+    assert [file["dataset"] for file in files] == [0, 1]
+    assert cache.manifest.config["duplicates"] == rule
+
+
+def test_the_same_data_sets_have_the_same_fingerprint(tmp_path: Path, toy_table: Path) -> None:
+    words = ("build-cache", "--dataset", "kuzmin2018", "--raw", toy_table)
+    found = [
+        document(*words, *extra, "--root", tmp_path / name)["fingerprint"]
+        for name, extra in (("a", ()), ("b", ()), ("c", ("--max-p", "0.5")))
+    ]
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--dataset", "table"), "needs its file"),
+        (("--dataset", "simulated", "--dataset", "essentiality"), "cannot be joined"),
+        (("--dataset", "kuzmin2018", "--temperature", "26"), "--temperature is for costanzo2016"),
+        (("--dataset", "essentiality", "--alleles", "deletion-only"), "--alleles is for kuzmin2018 and kuzmin2020"),
+        (("--dataset", "essentiality", "--phenotype-column", "x"), "--phenotype-column is for table"),
+        (("--dataset", "kuzmin2018", "--phenotype", "fitness", "--max-p", "0.1"), "fitness has no P-value"),
+        (("--dataset", "kuzmin2018", "--dataset", "essentiality"), "essentiality has no phenotype 'tau'"),
+        (("--dataset", "costanzo2016", "--phenotype", "tau"), "costanzo2016 has no phenotype 'tau'"),
+        (("--dataset", "costanzo2016", "--order", "digenic"), "--order is for kuzmin2018"),
+        (("--dataset", "kuzmin2018", "--phenotype", "smf", "--order", "digenic"), "smf is of single mutants"),
+        (("--dataset", "kuzmin2018", "--dataset", "kuzmin2020", "--raw", "x"), "of which data set?"),
+        (("--dataset", "kuzmin2018", "--raw", "x", "--raw", "y"), "given twice"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_before_anything_is_read(
+    tmp_path: Path, words: tuple[str, ...], reason: str
+) -> None:
+    error = failure("build-cache", *words, "--root", tmp_path)
+    assert isinstance(error, UsageError)
+    assert reason in error.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_and_unusable_files(tmp_path: Path) -> None:
+    words = ("build-cache", "--root", tmp_path, "--offline")
+    for name in ("kuzmin2018", "kuzmin2020", "costanzo2016"):
+        error = failure(*words, "--dataset", name)
+        assert isinstance(error, SourceMissing)
+        assert error.hint
+    raw = table(tmp_path / "mine.csv", "NOGENE,1\n")
+    assert "none of its 1 rows" in failure(*words, "--dataset", "table", "--raw", raw).message
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
+
+
+def test_the_real_strain_table_is_accounted_for_to_the_row(tmp_path: Path, test_data: Path) -> None:
+    words = ("--dataset", "costanzo2016", "--phenotype", "smf", "--raw", test_data / "costanzo2016")
+    deleted = document("build-cache", *words, "--alleles", "deletion-only", "--root", tmp_path)
+    summary = document("build-cache", *words, "--root", tmp_path)
+    for found in (deleted, summary):
+        assert found["rows_read"] == found["samples"] + sum(found["dropped"].values()) == 21_718
+    assert (summary["samples"], summary["dropped"]["unknown_gene"]) == (5_440, 126)
+    assert deleted["dropped"]["not_a_deletion"] > 0
+    kinds = Cache(Path(summary["cache"])).provenance.kinds
+    assert {"deletion", "ts", "damp"} <= set(kinds)
