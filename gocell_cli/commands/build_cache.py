@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from gocell_cli.commands import options as opt
+from gocell_cli.commands.build_file import chosen_options, write_build_file
 from gocell_cli.commands.choices import Backend, Executor, LevelBy, Unannotated
 from gocell_cli.commands.data_root import data_root, default_out, remember_latest
 from gocell_cli.commands.dataset_choice import DatasetChoice
@@ -16,7 +17,7 @@ from gocell_cli.commands.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.option_group import expand
 from gocell_cli.commands.progress import shard_progress
 from gocell_cli.commands.terminal import make_table, note, show, show_json
-from gocell_cli.errors import UsageError
+from gocell_cli.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
     from gocell_cli.building.build import BuildMode, BuildResult
@@ -40,20 +41,38 @@ def build_cache(
     workers: opt.Workers = 1,
     executor: opt.ExecutorOption = Executor.LOCAL,
     scheduler: opt.Scheduler = None,
+    config: opt.ConfigFile = None,  # noqa: ARG001 its callback has made it the defaults
+    fingerprint: opt.Fingerprint = None,
     json: opt.Json = False,
 ) -> None:
     """Build a cache: filter the ontology, verify its levels, merge genotypes, write shards.
 
     Nothing is written unless the levels hold (exit code 3 otherwise). The finished cache's path is kept in
-    ROOT/latest. Building the same thing again says 'up to date'; --resume continues after an interruption.
+    ROOT/latest, its options beside it in CACHE.toml. Building the same thing again says 'up to date'; --resume
+    continues after an interruption.
     """
     started = time.perf_counter()
     chosen_root = data_root(root)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
     plan = _plan(data, terms, chosen_root, offline, level_by, unannotated, backend, shard_size)
+    _expect(plan, fingerprint)
     target = out if out is not None else default_out(chosen_root, data.label, plan.phenotype.kind, plan.fingerprint)
     result = _build(plan, target, mode, chosen_root)
+    if mode.part is None:
+        others = {"level_by": level_by, "unannotated": unannotated, "backend": backend, "shard_size": shard_size}
+        write_build_file(result.directory, chosen_options(data, terms, **others), plan.fingerprint)
     _show(_summary(result, plan, time.perf_counter() - started), result, plan, json=json)
+
+
+def _expect(plan: "BuildPlan", fingerprint: str | None) -> None:
+    """Raise InvalidInput where the plan is not that of the fingerprint that is expected."""
+    if fingerprint is None or plan.fingerprint.startswith(fingerprint):
+        return
+    raise InvalidInput(
+        f"this would build {plan.fingerprint[:8]}, not {fingerprint[:8]}",
+        why="an option, a source file or gocell's version is another",
+        hint="gocell cache info shows how a cache was configured; leave out --fingerprint to build it nevertheless",
+    )
 
 
 def _show(summary: dict[str, Any], result: "BuildResult", plan: "BuildPlan", *, json: bool) -> None:

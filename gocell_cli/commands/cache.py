@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from gocell_cli.commands.build_cache import build_cache
+from gocell_cli.commands.build_file import build_file
 from gocell_cli.commands.data_root import caches_under, data_root, find_cache, leftovers
 from gocell_cli.commands.options import Json, Overwrite, Root
 from gocell_cli.commands.terminal import make_table, note, show, show_json
-from gocell_cli.errors import DamagedCache, UsageError
+from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 
 cache_app = typer.Typer(help="Verify, describe, list, merge and tidy caches.", no_args_is_help=True)
 
@@ -130,3 +132,31 @@ def prune(
         show_json({"removed": [str(p) for p in removed], "kept": [str(p) for p in found if p not in removed]})
     else:
         show(f"removed {len(removed)} unfinished builds")
+
+
+@cache_app.command("rebuild")
+def rebuild(
+    directory: CacheArgument = None,
+    config: Annotated[Path | None, typer.Option(help="Its build file; default: CACHE.toml beside it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to build it; default: in its place.")] = None,
+    root: Root = None,
+    json: Json = False,
+) -> None:
+    """Build a cache again from its own manifest and build file; refused where it would become another one.
+
+    What stands there is replaced only once the new one is whole. Exit code 4 where a source, an option or gocell's
+    version is not what the manifest says.
+    """
+    from gocell_cli.storage.manifest import read_manifest
+
+    chosen = data_root(root)
+    cache = find_cache(directory, chosen)
+    options = config if config is not None else build_file(cache)
+    if not options.is_file():
+        raise SourceMissing(f"{options}: no build file", hint="gocell cache rebuild DIR --config FILE.toml")
+    words = ["--config", str(options), "--fingerprint", read_manifest(cache).fingerprint]
+    words += ["--out", str(out if out is not None else cache), "--root", str(chosen)]
+    words += ["--overwrite"] if out is None else []
+    again = typer.Typer()
+    again.command()(build_cache)
+    typer.main.get_command(again).main([*words, *(["--json"] if json else [])], standalone_mode=False)

@@ -106,8 +106,18 @@ def _provenance(cache: "Cache", index: int) -> dict[str, Any]:
     return {
         "dataset": cache.manifest.datasets[sample.dataset],
         "query_group": None if sample.query_group is None else _short(names.query_groups[sample.query_group]),
-        "sources": [{"row": row, "query_strain": strain(q), "array_strain": strain(a)} for row, q, a in sample.sources],
+        "sources": [
+            {**_place(cache, row), "query_strain": strain(q), "array_strain": strain(a)} for row, q, a in sample.sources
+        ],
     }
+
+
+def _place(cache: "Cache", row: int) -> dict[str, Any]:
+    """Return a source row's file and its row there, where a data set has several files."""
+    files = [f for f in cache.manifest.counts.get("files", ()) if f["first_row"] <= row]
+    if not files:
+        return {"row": row}
+    return {"file": files[-1]["name"], "row": row - files[-1]["first_row"] + 1}
 
 
 def _short(group: str) -> str:
@@ -124,7 +134,9 @@ def _print(cache: "Cache", document: dict[str, Any]) -> None:
     phenotype, provenance = document["phenotype"], document["provenance"]
     statistic = "" if phenotype["statistic"] is None else f", {phenotype['statistic_kind']} {phenotype['statistic']:g}"
     sources = "; ".join(
-        " x ".join([f"row {s['row']}", *(s[k] for k in ("query_strain", "array_strain") if s[k])])
+        " x ".join(
+            [f"{s.get('file', '')} row {s['row']}".strip(), *(s[k] for k in ("query_strain", "array_strain") if s[k])]
+        )
         for s in provenance["sources"]
     )
     show(f"[bold]sample {document['index']}[/bold] of {len(cache):,} in {escape(str(cache.directory))}")

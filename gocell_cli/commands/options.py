@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gocell_cli.commands.build_file import take_config
 from gocell_cli.commands.choices import (
     Alleles,
     Backend,
@@ -142,6 +143,18 @@ AcceptChanged = Annotated[
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Never download.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted build; redo only what is missing.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        is_eager=True,
+        callback=take_config,
+        help="TOML file of these options, such as the one beside every cache; options given here win over it.",
+    ),
+]
+Fingerprint = Annotated[
+    str | None, typer.Option(help="Build only what has this fingerprint, or one that begins so; else exit code 4.")
+]
 Part = Annotated[
     str | None,
     typer.Option(

@@ -11,6 +11,7 @@ GROUPS = {
     "cli": ("bench_cli",),
     "build": ("bench_build",),
     "ontologies": ("bench_ontologies", "bench_hierarchies"),
+    "datasets": ("bench_datasets",),
     "cache": ("bench_load", "bench_cache"),
     "model": ("bench_model",),
     "delta": ("bench_delta",),

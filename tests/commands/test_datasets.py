@@ -54,6 +54,10 @@ def test_two_data_sets_in_one_cache(tmp_path: Path, toy_table: Path, rule: str, 
     files = cache.manifest.counts["files"]
     assert [file["dataset"] for file in files] == [0, 1]
     assert cache.manifest.config["duplicates"] == rule
+    shown = document("inspect", "sample", 0, "--cache", summary["cache"])["provenance"]["sources"][0]
+    first = cache.sample(0).sources[0][0]
+    file = [f for f in files if f["first_row"] <= first][-1]
+    assert (shown["file"], shown["row"]) == (file["name"], first - file["first_row"] + 1)
 
 
 def test_the_same_data_sets_have_the_same_fingerprint(tmp_path: Path, toy_table: Path) -> None:

@@ -1,0 +1,93 @@
+"""The options of a build as a TOML file: read by `build-cache --config`, written beside every cache.
+
+    dataset = ["kuzmin2018"]
+    raw = ["/data/aao1729_data_s1.tsv"]
+    preset = "ma2018"
+
+Keys are the long options without dashes in front; an option on the command line wins.
+"""
+
+import difflib
+import json
+import os
+import tomllib
+from dataclasses import fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from gocell_cli.errors import InvalidInput, SourceMissing
+
+
+def build_file(cache: Path) -> Path:
+    """Return where a cache's build file lies: beside it, `<cache>.toml`."""
+    return cache.with_name(f"{cache.name}.toml")
+
+
+def take_config(context: Any, path: Path | None) -> Path | None:
+    """Make a TOML file's values the options' defaults; raises SourceMissing, or InvalidInput with what is wrong.
+
+    `context` is Typer's, which keeps a click of its own.
+    """
+    if path is None:
+        return None
+    if not path.is_file():
+        raise SourceMissing(f"{path}: cannot be read", why="no such file", hint="check the path of --config")
+    try:
+        given = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput.at(path, None, f"not a TOML file ({error})") from error
+    options = {p.name for p in context.command.params if p.name} - {"config"}
+    values = {}
+    for key, value in given.items():
+        name = key.replace("-", "_")
+        if name not in options:
+            close = difflib.get_close_matches(name, options, 1)
+            hint = f"did you mean {close[0].replace('_', '-')}?" if close else "keys are build-cache's long options"
+            raise InvalidInput.at(path, None, f"there is no option {key!r}", hint=hint)
+        values[name] = value if isinstance(value, list | bool) else str(value)
+    context.default_map = {**(context.default_map or {}), **values}
+    return path
+
+
+def chosen_options(*groups: object, **others: object) -> dict[str, Any]:
+    """Return the values of groups of options (dataclasses) that are not their defaults, and all others."""
+    found = {
+        f.name: getattr(group, f.name)
+        for group in groups
+        for f in fields(group)  # type: ignore[arg-type]  # dataclasses, by the signature of build_cache
+        if getattr(group, f.name) != f.default
+    }
+    return {name: _plain(name, value) for name, value in sorted({**found, **others}.items())}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a value as TOML has it; paths absolute, since the file is read from anywhere."""
+    if name == "raw":
+        return [_absolute(text) for text in value]
+    if isinstance(value, list | tuple):
+        return [_plain("", item) for item in value]
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return value.value if isinstance(value, Enum) else value
+
+
+def _absolute(raw: str) -> str:
+    """Return `PATH` or `NAME=PATH` with an absolute path."""
+    name, equals, path = raw.partition("=")
+    if equals and not Path(raw).exists():
+        return f"{name}={Path(path).resolve()}"
+    return str(Path(raw).resolve())
+
+
+def write_build_file(cache: Path, options: dict[str, Any], fingerprint: str) -> None:
+    """Write the options beside a cache, whole or not at all."""
+    lines = [
+        f"# What {cache.name} was built with; its fingerprint is {fingerprint}.",
+        "# Build it again: gocell cache rebuild, or gocell build-cache --config with this file.",
+        *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in options.items()),
+    ]
+    target = build_file(cache)
+    temporary = target.with_name(f"{target.name}.tmp")
+    temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    os.replace(temporary, target)

@@ -1,0 +1,90 @@
+"""`build-cache --config`, the build file beside every cache, and `cache rebuild`."""
+
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gocell_cli.errors import InvalidInput, SourceMissing
+from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.verify import verify_cache
+from tests.commands.runners import document, failure
+
+
+def build(tmp_path: Path, toy_table: Path, *words: object) -> Path:
+    given = ("--dataset", "kuzmin2018", "--raw", toy_table, "--phenotype", "fitness", "--min-genes", 5)
+    return Path(document("build-cache", *given, *words, "--root", tmp_path / "root")["cache"])
+
+
+def hashes(cache: Path) -> list[str]:
+    return [shard.logical_sha256 for shard in Cache(cache).manifest.shards]
+
+
+def test_the_file_beside_a_cache_builds_the_same_cache(
+    tmp_path: Path, toy_table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(toy_table.parent)
+    cache = build(tmp_path, Path(toy_table.name), "--backend", "both")  # a relative path, to be read from elsewhere
+    monkeypatch.chdir(tmp_path)
+    text = cache.with_name(f"{cache.name}.toml").read_text("utf-8")
+    assert 'dataset = ["kuzmin2018"]' in text
+    assert f'raw = ["{toy_table}"]' in text
+    assert not {"root", "out", "json", "config"} & set(tomllib.loads(text))
+    again = document("build-cache", "--config", f"{cache}.toml", "--root", tmp_path / "other")
+    assert again["fingerprint"] == Cache(cache).manifest.fingerprint
+    assert hashes(Path(again["cache"])) == hashes(cache)
+
+
+def test_options_on_the_command_line_win(tmp_path: Path, toy_table: Path) -> None:
+    cache = build(tmp_path, toy_table)
+    config = ("--config", f"{cache}.toml", "--root", tmp_path / "other")
+    assert document("build-cache", *config, "--phenotype", "epsilon")["phenotype"] == "epsilon"
+    assert document("build-cache", *config)["phenotype"] == "fitness"
+
+
+def test_a_damaged_cache_is_rebuilt_in_its_place(tmp_path: Path, toy_table: Path) -> None:
+    cache = build(tmp_path, toy_table)
+    before = hashes(cache)
+    shard = next((cache / "samples").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-40])
+    assert not verify_cache(cache).ok
+    summary = document("cache", "rebuild", cache, "--root", tmp_path / "root")
+    assert summary["status"] == "built"
+    assert verify_cache(cache).ok
+    assert hashes(cache) == before
+
+
+def test_a_cache_is_rebuilt_elsewhere_from_a_moved_file(tmp_path: Path, toy_table: Path) -> None:
+    cache = build(tmp_path, toy_table)
+    config = shutil.move(f"{cache}.toml", tmp_path / "moved.toml")
+    error = failure("cache", "rebuild", cache, "--root", tmp_path / "root")
+    assert isinstance(error, SourceMissing)
+    document("cache", "rebuild", cache, "--config", config, "--out", tmp_path / "copy", "--root", tmp_path / "root")
+    assert hashes(tmp_path / "copy") == hashes(cache)
+
+
+def test_a_source_that_changed_is_refused_and_nothing_is_replaced(tmp_path: Path, toy_table: Path) -> None:
+    cache = build(tmp_path, toy_table)
+    before = hashes(cache)
+    toy_table.write_bytes(toy_table.read_bytes().replace(b"0.9", b"0.8"))
+    error = failure("cache", "rebuild", cache, "--root", tmp_path / "root")
+    assert isinstance(error, InvalidInput)
+    assert "this would build" in error.message
+    assert hashes(cache) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "hint"),
+    [
+        ('datset = ["kuzmin2018"]', "there is no option 'datset'", "did you mean dataset?"),
+        ("dataset = [", "not a TOML file", ""),
+    ],
+)
+def test_a_file_that_is_no_build_file(tmp_path: Path, text: str, reason: str, hint: str) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    error = failure("build-cache", "--config", tmp_path / "c.toml", "--root", tmp_path / "root")
+    assert isinstance(error, InvalidInput)
+    assert reason in error.message
+    assert error.hint == hint
+    assert isinstance(failure("build-cache", "--config", tmp_path / "none.toml"), SourceMissing)
