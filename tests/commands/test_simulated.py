@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_cache(simulated: Built, tmp_path: Path) ->
         (("--dataset", "essentiality", "--samples", "10"), "--samples is for simulated data"),
         (("--dataset", "simulated", *SMALL), "too small for 2000 distinct genotypes"),
         (("--dataset", "simulated", "--phenotype", "tau"), "simulated has no phenotype 'tau'"),
-        (("--dataset", "simulated", "--order", "digenic"), "neither --raw nor --order"),
+        (("--dataset", "simulated", "--order", "digenic"), "--order is for kuzmin2018 and kuzmin2020"),
         (("--dataset", "simulated", "--deletions", "1"), "single deletions have no epistasis"),
     ],
 )
