@@ -74,4 +74,4 @@ def test_an_interrupted_build_is_resumed(
     assert (resumed.returncode, summary["status"]) == (0, "built")
     assert summary["shards_reused"] >= SHARDS_FIRST
     assert (folder / "cache" / "manifest.json").read_bytes() == uninterrupted
-    assert sorted(p.name for p in folder.iterdir()) == ["cache", "root"]
+    assert sorted(p.name for p in folder.iterdir()) == ["cache", "cache.toml", "root"]
