@@ -12,7 +12,8 @@
 Only the commands print them; everything below raises.
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class GocellError(Exception):
@@ -94,3 +95,9 @@ class ExtraMissing(GocellError):
     """An optional dependency is not installed."""
 
     exit_code = 7
+
+
+def did_you_mean(word: str, known: Iterable[str], *, otherwise: str) -> str:
+    """Return a hint that names the up to three known words nearest to one, or `otherwise` where none is near."""
+    close = difflib.get_close_matches(word, list(known), n=3)
+    return f"did you mean {' or '.join(close)}?" if close else otherwise

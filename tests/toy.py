@@ -40,6 +40,10 @@ RULES = FilterRules("true-path", ("is_a",), 3, "direct", ("IGI", "HGI"))
 KEPT = ("GO:0000001", "GO:0000002", "GO:0000003", "GO:0000005", "GO:ROOT")
 KEPT_EDGES = ((0, 4), (1, 0), (2, 0), (3, 0), (3, 1), (3, 2))
 KEPT_ROWS = ((1, 0), (2, 1), (3, 2), (3, 3), (3, 4))
+REMOVED = {
+    "GO:0000006": ("at least 3 contained genes", ["GO:0000005"]),  # middle, its other parent, goes into deep itself
+    "GO:0000004": ("not redundant", ["GO:0000005"]),
+}
 KEPT_STRATUM = (1, 2, 2, 3, 0)
 KEPT_HEIGHT = (2, 1, 1, 0, 3)
 

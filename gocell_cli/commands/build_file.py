@@ -7,16 +7,17 @@
 Keys are the long options without dashes in front; an option on the command line wins.
 """
 
-import difflib
 import json
 import os
 import tomllib
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
-from gocell_cli.errors import InvalidInput, SourceMissing
+from gocell_cli.errors import InvalidInput, SourceMissing, did_you_mean
+
+Group = TypeVar("Group")
 
 
 def build_file(cache: Path) -> Path:
@@ -31,23 +32,45 @@ def take_config(context: Any, path: Path | None) -> Path | None:
     """
     if path is None:
         return None
-    if not path.is_file():
-        raise SourceMissing(f"{path}: cannot be read", why="no such file", hint="check the path of --config")
-    try:
-        given = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput.at(path, None, f"not a TOML file ({error})") from error
+    given = _read(path)
     options = {p.name for p in context.command.params if p.name} - {"config"}
     values = {}
     for key, value in given.items():
         name = key.replace("-", "_")
         if name not in options:
-            close = difflib.get_close_matches(name, options, 1)
-            hint = f"did you mean {close[0].replace('_', '-')}?" if close else "keys are build-cache's long options"
+            known = [option.replace("_", "-") for option in options]
+            hint = did_you_mean(key, known, otherwise="keys are build-cache's long options")
             raise InvalidInput.at(path, None, f"there is no option {key!r}", hint=hint)
         values[name] = value if isinstance(value, list | bool) else str(value)
     context.default_map = {**(context.default_map or {}), **values}
     return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise SourceMissing(f"{path}: cannot be read", why="no such file", hint="check the path of --config")
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput.at(path, None, f"not a TOML file ({error})") from error
+
+
+def read_group(path: Path, group: type[Group]) -> Group:
+    """Return a group of options (a dataclass) as a build file has them, defaults for what it does not name."""
+    given = {key.replace("-", "_"): value for key, value in _read(path).items()}
+    hints = get_type_hints(group)
+    chosen = {
+        f.name: _typed(hints[f.name], given[f.name])
+        for f in fields(group)  # type: ignore[arg-type]  # a dataclass of options
+        if f.name in given
+    }
+    return group(**chosen)
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    """Return a TOML value as an option's type: Path, enum, or as it is."""
+    kind = next((k for k in (*get_args(hint), hint) if isinstance(k, type) and k is not type(None)), None)
+    return kind(value) if kind is not None and issubclass(kind, Path | Enum) else value
 
 
 def chosen_options(*groups: object, **others: object) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from gocell_cli.commands.build_cache import build_cache
 from gocell_cli.commands.build_file import build_file
+from gocell_cli.commands.completion import complete_cache
 from gocell_cli.commands.data_root import caches_under, data_root, find_cache, leftovers
 from gocell_cli.commands.options import Json, Overwrite, Root
 from gocell_cli.commands.terminal import make_table, note, show, show_json
@@ -16,7 +17,10 @@ from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 
 cache_app = typer.Typer(help="Verify, describe, list, merge and tidy caches.", no_args_is_help=True)
 
-CacheArgument = Annotated[Path | None, typer.Argument(help="Cache; default: the one ROOT/latest names.")]
+CacheArgument = Annotated[
+    Path | None,
+    typer.Argument(help="Cache; default: the one ROOT/latest names.", autocompletion=complete_cache),
+]
 
 
 @cache_app.command("verify")

@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.inspect_cache import inspect_cache, inspect_gene, inspect_level, inspect_samples
+from gocell_cli.commands.inspect_term import inspect_term
 from gocell_cli.commands.options import CacheDir, Json, Root
 from gocell_cli.commands.terminal import make_table, show, show_json
 from gocell_cli.errors import UsageError
@@ -28,6 +29,7 @@ inspect_app.command("cache")(inspect_cache)
 inspect_app.command("level")(inspect_level)
 inspect_app.command("gene")(inspect_gene)
 inspect_app.command("samples")(inspect_samples)
+inspect_app.command("term")(inspect_term)
 
 
 @inspect_app.command("sample")

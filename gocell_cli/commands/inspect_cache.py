@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from gocell_cli.commands.completion import complete_gene
 from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.options import CacheDir, Json, Root
 from gocell_cli.commands.terminal import make_table, show, show_json
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
 
 Top = Annotated[int, typer.Option("--top", min=1, help="Lines to print; JSON holds all.")]
-NamedGene = Annotated[str, typer.Argument(help="Systematic name, standard name or alias.")]
-GeneOption = Annotated[str | None, typer.Option("--gene", help="Only samples that delete this gene.")]
+NamedGene = Annotated[
+    str, typer.Argument(help="Systematic name, standard name or alias.", autocompletion=complete_gene)
+]
+GeneOption = Annotated[
+    str | None, typer.Option("--gene", help="Only samples that delete this gene.", autocompletion=complete_gene)
+]
 
 
 def inspect_cache(cache: CacheDir = None, root: Root = None, json: Json = False) -> None:

@@ -23,6 +23,7 @@ from gocell_cli.commands.choices import (
     Unannotated,
     WidthBy,
 )
+from gocell_cli.commands.completion import complete_cache
 from gocell_cli.errors import UsageError
 
 Obo = Annotated[Path | None, typer.Option(help="OBO file, plain or .gz; default: the bundled GO.")]
@@ -82,7 +83,10 @@ MaxFindings = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Root = Annotated[Path | None, typer.Option(help="Data root; default: $GOCELL_ROOT, else ./gocell_data.")]
-CacheDir = Annotated[Path | None, typer.Option("--cache", help="Cache to read; default: the one ROOT/latest names.")]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option("--cache", help="Cache to read; default: the one ROOT/latest names.", autocompletion=complete_cache),
+]
 
 Datasets = Annotated[list[DatasetName] | None, typer.Option(help="Data set; essentiality needs no file.")]
 Raw = Annotated[

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from gocell_cli.commands import options as opt
+from gocell_cli.commands.completion import complete_run
 from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.terminal import make_table, note, show, show_json
 from gocell_cli.commands.training_progress import Signals, training_progress
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gocell_cli.training.run_config import RunConfig
     from gocell_cli.training.trainer import Trainer
 
-RunDir = Annotated[Path, typer.Argument(help="A run's directory.")]
+RunDir = Annotated[Path, typer.Argument(help="A run's directory.", autocompletion=complete_run)]
 CacheArgument = Annotated[Path | None, typer.Argument(help="Cache to train on; default: the one ROOT/latest names.")]
 RunOut = Annotated[Path | None, typer.Option("--out", help="The run's directory; default: ROOT/runs/CACHE-NUMBER.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings; flags go before it.")]

@@ -16,11 +16,12 @@ can feed, are left out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from gocell_cli.domain.annotations import Annotations
 from gocell_cli.domain.genes import GeneList
 from gocell_cli.domain.ontology import IS_A, SUPER_ROOT_ID, Ontology
+from gocell_cli.domain.removals import FilteredTerms, FilterSteps
 from gocell_cli.domain.term_graph import SUPER_ROOT, TermGraph, gene_masks
 from gocell_cli.errors import InvalidInput
 
@@ -59,17 +60,10 @@ PRESETS: Mapping[str, FilterRules] = {
     )
 }
 REDUNDANT = ("contained", "direct", "keep")
+NOT_REDUNDANT = "not redundant"
 READY_RELATION = "default"
 READY = FilterRules("ready", (READY_RELATION,), 1, "contained", (), redundant="keep", as_is=True)
 """Rules of a ready hierarchy; the relation is called what its files call it."""
-
-
-@dataclass(frozen=True)
-class FilteredTerms:
-    """The graph in use and how many terms each step left, raw ontology first."""
-
-    graph: TermGraph
-    funnel: Mapping[str, int] = field(default_factory=dict)
 
 
 def filter_terms(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
@@ -114,14 +108,12 @@ def whole_graph(ontology: Ontology, rules: FilterRules, direct: Mapping[int, int
 
 
 def _true_path(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
-    graph = whole_graph(ontology, rules, gene_masks(annotations.direct))
-    funnel = {"ontology": len(graph)}
-    small = {t for t, mask in graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
-    graph = graph.remove(small, move_genes=True)
-    funnel[f"at least {rules.min_genes} contained genes"] = len(graph)
-    graph = graph.remove(_redundant(graph, rules))
-    funnel["not redundant"] = len(graph)
-    return FilteredTerms(graph, funnel)
+    steps = FilterSteps("ontology", whole_graph(ontology, rules, gene_masks(annotations.direct)))
+    small = {t for t, mask in steps.graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
+    parents = {t: steps.graph.parents[t] for t in small}
+    steps.take(f"at least {rules.min_genes} contained genes", steps.graph.remove(small, move_genes=True), parents)
+    _take_redundant(steps, rules)
+    return steps.done()
 
 
 def _as_is(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
@@ -129,38 +121,41 @@ def _as_is(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> 
     if len(graph.children[SUPER_ROOT]) == 1:
         parents = {t: p - {SUPER_ROOT} for t, p in graph.parents.items() if t != SUPER_ROOT}
         graph = TermGraph(parents, {t: mask for t, mask in graph.direct.items() if t != SUPER_ROOT})
-    funnel = {"hierarchy": len(graph)}
-    graph = graph.remove({t for t, mask in graph.contained.items() if not mask} - {SUPER_ROOT})
-    funnel["with genes"] = len(graph)
-    return FilteredTerms(graph, funnel)
+    steps = FilterSteps("hierarchy", graph)
+    steps.take("with genes", graph.remove({t for t, mask in graph.contained.items() if not mask} - {SUPER_ROOT}))
+    return steps.done()
 
 
 def _torchcell(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
     asserted = whole_graph(ontology, rules, gene_masks(annotations.asserted))
+    steps = FilterSteps("ontology", asserted)
     roots = set(asserted.children[SUPER_ROOT])
     root_of = {ontology.namespaces[r]: r for r in roots}
     kept = {t for t, mask in asserted.direct.items() if mask} | roots | {SUPER_ROOT}
-    graph = asserted.restrict(kept, lambda t: root_of.get(ontology.namespaces[t], SUPER_ROOT))
-    funnel = {"ontology": len(asserted), "with direct genes": len(graph)}
+    steps.take("with direct genes", asserted.restrict(kept, lambda t: root_of.get(ontology.namespaces[t], SUPER_ROOT)))
     direct = gene_masks(annotations.direct)
-    graph = TermGraph(graph.parents, {t: direct.get(t, 0) for t in graph.direct})
-    graph = graph.remove({t for t, mask in graph.direct.items() if not mask} - roots - {SUPER_ROOT})
-    funnel["with genes by allowed evidence"] = len(graph)
-    graph = graph.remove(_redundant(graph, rules))
-    funnel["not redundant"] = len(graph)
-    small = {t for t, mask in graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
-    graph = graph.remove(small)
-    funnel[f"at least {rules.min_genes} contained genes"] = len(graph)
-    return FilteredTerms(graph, funnel)
+    graph = TermGraph(steps.graph.parents, {t: direct.get(t, 0) for t in steps.graph.direct})
+    empty = {t for t, mask in graph.direct.items() if not mask} - roots - {SUPER_ROOT}
+    steps.take("with genes by allowed evidence", graph.remove(empty))
+    _take_redundant(steps, rules)
+    small = {t for t, mask in steps.graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
+    steps.take(f"at least {rules.min_genes} contained genes", steps.graph.remove(small))
+    return steps.done()
 
 
-def _redundant(graph: TermGraph, rules: FilterRules) -> set[int]:
-    """Terms whose gene set equals that of a child; neither GO:ROOT nor a term without such genes ever is."""
+def _take_redundant(steps: FilterSteps, rules: FilterRules) -> None:
+    redundant = _redundant(steps.graph, rules)
+    steps.take(NOT_REDUNDANT, steps.graph.remove(redundant), {t: (child,) for t, child in redundant.items()})
+
+
+def _redundant(graph: TermGraph, rules: FilterRules) -> dict[int, int]:
+    """Terms whose gene set equals that of a child, and that child; never GO:ROOT or a term without such genes."""
     if rules.redundant == "keep":
-        return set()
+        return {}
     masks: Mapping[int, int] = graph.contained if rules.redundant == "contained" else graph.direct
-    return {
-        t
+    twins = {
+        t: next((child for child in sorted(graph.children[t]) if masks[child] == masks[t]), None)
         for t in graph.parents
-        if t != SUPER_ROOT and masks[t] and any(masks[child] == masks[t] for child in graph.children[t])
+        if t != SUPER_ROOT and masks[t]
     }
+    return {t: child for t, child in twins.items() if child is not None}

@@ -8,7 +8,7 @@ from jaxtyping import Int32
 
 from gocell_cli.domain.levels import Grouping, generations, goatools_groupings, heights
 from gocell_cli.domain.ontology import SUPER_ROOT_ID, SUPER_ROOT_NAME, SUPER_ROOT_NAMESPACE, Edges, Ontology
-from gocell_cli.domain.term_filters import FilteredTerms
+from gocell_cli.domain.removals import FilteredTerms, Removal
 from gocell_cli.domain.term_graph import SUPER_ROOT, genes_in
 
 CONTRACTED = "contracted"
@@ -18,8 +18,8 @@ CONTRACTED = "contracted"
 class TermHierarchy:
     """Terms sorted by id (GO:ROOT among them), edges by (child, parent), rows by (term, gene).
 
-    `ontology_index` is each term's index in the ontology, -1 for GO:ROOT. GO:ROOT has GOATOOLS level and
-    depth -1 (it sits above the namespace roots, which GOATOOLS puts at 0) and stratum 0.
+    `ontology_index` is each term's index in the ontology, -1 for GO:ROOT; `removed` counts by it, too. GO:ROOT has
+    GOATOOLS level and depth -1 (it sits above the namespace roots, which GOATOOLS puts at 0) and stratum 0.
     """
 
     ids: tuple[str, ...]
@@ -33,6 +33,7 @@ class TermHierarchy:
     contained_genes: Int32[np.ndarray, " terms"]
     groupings: Mapping[str, Grouping]
     funnel: Mapping[str, int]
+    removed: Mapping[int, Removal]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,6 +76,7 @@ def make_term_hierarchy(ontology: Ontology, filtered: FilteredTerms) -> TermHier
             "height": Grouping("height", heights(len(terms), edges)),
         },
         funnel=filtered.funnel,
+        removed=filtered.removed,
     )
 
 

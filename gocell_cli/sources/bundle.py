@@ -101,6 +101,12 @@ def load_ontology() -> Ontology:
     )
 
 
+def load_term_names() -> list[tuple[str, str]]:
+    """Decode the ids and names of the bundled terms alone, for whoever cannot wait for the edges."""
+    terms = _read("terms")
+    return list(zip(terms.column("id").to_pylist(), terms.column("name").to_pylist(), strict=True))
+
+
 def annotation_tables(rows: AnnotationRows) -> dict[str, pa.Table]:
     """Encode annotation rows as the tables `annotations` and `objects` (what a row's gene may be called)."""
     annotations = pa.table(

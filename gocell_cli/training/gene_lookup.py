@@ -1,9 +1,8 @@
 """Gene names as people write them: systematic, standard, or an alias that is one gene's only."""
 
-import difflib
 from collections.abc import Iterable
 
-from gocell_cli.errors import UsageError
+from gocell_cli.errors import UsageError, did_you_mean
 from gocell_cli.storage.schema import Hierarchy
 
 
@@ -29,8 +28,7 @@ class GeneLookup:
         if found:
             several = ", ".join(self._names[i] for i in found)
             raise UsageError(f"{name} is an alias of {several}", hint="use the systematic name")
-        close = difflib.get_close_matches(name.strip().upper(), self._genes, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else "systematic names look like YKL191W"
+        hint = did_you_mean(name.strip().upper(), self._genes, otherwise="systematic names look like YKL191W")
         raise UsageError(f"no gene {name!r} in this cache's hierarchy", hint=hint)
 
     def genotype(self, names: Iterable[str]) -> tuple[int, ...]:

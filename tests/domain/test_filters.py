@@ -35,6 +35,8 @@ def test_the_toy_filters_to_what_was_found_by_hand(tmp_path: Path) -> None:
     assert tuple(hierarchy.groupings["height"].level.tolist()) == toy.KEPT_HEIGHT
     assert hierarchy.contained_genes.tolist() == [5, 4, 4, 3, 5]
     assert dict(hierarchy.funnel) == {"ontology": 7, "at least 3 contained genes": 6, "not redundant": 5}
+    removed = {ontology.ids[t]: (r.step, [ontology.ids[i] for i in r.into]) for t, r in hierarchy.removed.items()}
+    assert removed == toy.REMOVED
 
 
 @given(annotated_dags(), st.integers(1, 4))
