@@ -15,6 +15,7 @@ from gocell_cli.commands.doctor import doctor
 from gocell_cli.commands.export import export
 from gocell_cli.commands.fetch import fetch
 from gocell_cli.commands.inspect import inspect_app
+from gocell_cli.commands.plot import plot_app
 from gocell_cli.commands.predict import explain, predict
 from gocell_cli.commands.terminal import note, report_error, show, show_json
 from gocell_cli.commands.train import evaluate, train
@@ -35,6 +36,7 @@ app.command("doctor")(doctor)
 app.command("export")(export)
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(cache_app, name="cache")
+app.add_typer(plot_app, name="plot")
 
 
 def _version(wanted: bool) -> bool:

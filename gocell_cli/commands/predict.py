@@ -194,7 +194,7 @@ def _table(title: str, entries: list[dict[str, Any]], keys: tuple[str, ...]) -> 
 
 
 def _draw(trainer: "Trainer", scores: list[dict[str, Any]], changes: list[dict[str, Any]] | None) -> None:
-    from gocell_cli.training.term_figures import term_bars
+    from gocell_cli.figures.term_figures import term_bars
 
     folder = trainer.store.figures
     folder.mkdir(parents=True, exist_ok=True)

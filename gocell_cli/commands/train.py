@@ -160,6 +160,7 @@ def _fit(trainer: "Trainer") -> None:
 
 
 def _finish(trainer: "Trainer") -> "Evaluation":
+    from gocell_cli.figures.run_figures import draw_run
     from gocell_cli.training.open_run import evaluate_run, load_best
     from gocell_cli.training.run_report import write_report
 
@@ -167,6 +168,9 @@ def _finish(trainer: "Trainer") -> "Evaluation":
     evaluations = {part: evaluate_run(trainer, part) for part in ("train", "validation", "test")}
     if trainer.processes.first:
         write_report(trainer, evaluations)
+        errors = {part: e.metrics["rmse"] for part, e in evaluations.items() if e.metrics["rmse"] is not None}
+        test = evaluations["test"]
+        draw_run(trainer.history, errors, test.predicted, test.true, test.metrics["pearson"], trainer.store.figures)
     return evaluations["test"]
 
 

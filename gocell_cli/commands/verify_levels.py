@@ -1,7 +1,6 @@
 """`gocell verify-levels`: may a model run this ontology level by level?"""
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -10,33 +9,16 @@ from rich.markup import escape
 from gocell_cli.commands import options as opt
 from gocell_cli.commands.choices import LevelBy, Scope
 from gocell_cli.commands.hierarchy_choice import HierarchyChoice
+from gocell_cli.commands.level_graph import LevelGraph, filtered_graph, whole_graph
 from gocell_cli.commands.option_group import expand
-from gocell_cli.commands.terminal import make_table, note, show, show_json
+from gocell_cli.commands.terminal import make_table, show, show_json
 
 if TYPE_CHECKING:
-    from gocell_cli.domain.levels import Grouping, LevelReport
-    from gocell_cli.domain.ontology import Edges, Ontology
+    from gocell_cli.domain.levels import LevelReport
     from gocell_cli.domain.term_hierarchy import TermHierarchy
 
 DEFAULT_FINDINGS = 20
 LEVELS_DO_NOT_HOLD = 3
-
-
-@dataclass(frozen=True)
-class _Graph:
-    """What is verified: terms with names, edges with their relations, and the four groupings.
-
-    `hierarchy` is the filtered one, None where the whole ontology is verified.
-    """
-
-    ontology: "Ontology"
-    ids: tuple[str, ...]
-    names: tuple[str, ...]
-    edges: "Edges"
-    relation: list[str]
-    groupings: "dict[str, Grouping]"
-    hierarchy: "TermHierarchy | None" = None
-    width_by: str = "direct"
 
 
 @expand
@@ -60,7 +42,7 @@ def verify_levels(
     choice.check()
     whole = scope is Scope.ONTOLOGY and choice.hierarchy is None
     files = choice.fetched(root, offline=offline, annotations=not whole)
-    graph = _whole(files) if whole else _filtered(files)
+    graph = whole_graph(files) if whole else filtered_graph(files)
     reports = {name: check_levels(grouping, graph.edges) for name, grouping in graph.groupings.items()}
     if json:
         show_json(_document(graph, reports, by, max_findings))
@@ -70,49 +52,8 @@ def verify_levels(
         raise typer.Exit(LEVELS_DO_NOT_HOLD)
 
 
-def _whole(choice: HierarchyChoice) -> _Graph:
-    from gocell_cli.domain.levels import ontology_groupings
-    from gocell_cli.sources.releases import load_ontology
-
-    unused = [*choice.given(), *(["--genes"] if choice.genes is not None else [])]
-    if unused:
-        note(f"{', '.join(unused)}: no effect without --scope hierarchy")
-    chosen = opt.comma_list(choice.relations)
-    relations = ("is_a",) if chosen is None else chosen
-    ontology = load_ontology(choice.obo)
-    return _Graph(
-        ontology=ontology,
-        ids=ontology.ids,
-        names=ontology.names,
-        edges=ontology.select(relations),
-        relation=ontology.relation_of_edge(relations),
-        groupings=ontology_groupings(ontology, relations),
-    )
-
-
-def _filtered(choice: HierarchyChoice) -> _Graph:
-    from gocell_cli.building.plan import plan_hierarchy
-    from gocell_cli.domain.term_hierarchy import below_super_root, edge_relations
-
-    release = choice.load()
-    rules = choice.rules(release.genes)
-    ontology = release.ontology.within(rules.namespaces)
-    hierarchy, _ = plan_hierarchy(ontology, release.annotations, release.genes, rules, until=choice.until)
-    terms, edges, groupings = below_super_root(hierarchy)
-    return _Graph(
-        ontology=ontology,
-        ids=tuple(ontology.ids[t] for t in terms),
-        names=tuple(ontology.names[t] for t in terms),
-        edges=edges,
-        relation=edge_relations(ontology, terms, edges, rules.relations),
-        groupings=groupings,
-        hierarchy=hierarchy,
-        width_by=rules.width_by,
-    )
-
-
 def _document(
-    graph: _Graph, reports: "dict[str, LevelReport]", by: LevelBy, max_findings: int | None
+    graph: LevelGraph, reports: "dict[str, LevelReport]", by: LevelBy, max_findings: int | None
 ) -> dict[str, Any]:
     groupings = [
         {"by": r.by, "groups": r.groups, "same_level": r.same_level, "inverted": r.inverted, "ok": r.ok}
@@ -156,7 +97,7 @@ def _hierarchy_counts(hierarchy: "TermHierarchy", width_by: str) -> dict[str, in
     }
 
 
-def _print(graph: _Graph, reports: "dict[str, LevelReport]", by: LevelBy, max_findings: int) -> None:
+def _print(graph: LevelGraph, reports: "dict[str, LevelReport]", by: LevelBy, max_findings: int) -> None:
     document = _document(graph, reports, by, max_findings)
     ontology = document["ontology"]
     edges = ", ".join(f"{n:,} {relation}" for relation, n in ontology["edges"].items())
@@ -180,7 +121,7 @@ def _print(graph: _Graph, reports: "dict[str, LevelReport]", by: LevelBy, max_fi
     _print_findings(graph, reports[by], document["findings"])
 
 
-def _print_findings(graph: _Graph, report: "LevelReport", findings: list[dict[str, Any]]) -> None:
+def _print_findings(graph: LevelGraph, report: "LevelReport", findings: list[dict[str, Any]]) -> None:
     total = report.same_level + report.inverted
     if report.ok:
         show(f"by {report.by}: every edge leads to another, shallower group; {report.groups} groups can run in turn.")

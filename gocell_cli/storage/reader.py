@@ -16,7 +16,7 @@ from gocell_cli.storage.mutant_state import gene_state, mutant_state, places_at_
 from gocell_cli.storage.schema import Hierarchy, Manifest, Provenance, Sample, Samples, ShardRecord
 from gocell_cli.storage.tables import read_hierarchy, read_provenance
 
-Rows = Sequence[int] | Int64[np.ndarray, " rows"]
+Rows = Sequence[int] | Int64[np.ndarray, " chosen"]
 
 
 class Cache:
@@ -94,7 +94,7 @@ class Cache:
     def _columns(self) -> Samples:
         return self.columns()
 
-    def batches(self, size: int, order: Int64[np.ndarray, " rows"] | None = None) -> Iterator[Samples]:
+    def batches(self, size: int, order: Int64[np.ndarray, " chosen"] | None = None) -> Iterator[Samples]:
         """Yield batches of `size` samples (the last may be smaller), in the cache's order or in `order`."""
         rows = np.arange(len(self)) if order is None else order
         for start in range(0, len(rows), size):
@@ -114,7 +114,7 @@ class Cache:
         """Return where the state of a batch is 0, as `sample * rows + row`: for readers with tables of their own."""
         return places_at_zero(self.hierarchy, samples.gene_ptr, samples.genes)
 
-    def _fetch(self, wanted: Int64[np.ndarray, " rows"]) -> Samples:
+    def _fetch(self, wanted: Int64[np.ndarray, " chosen"]) -> Samples:
         """Read samples from their shards by key, then put them back into the order asked for."""
         shard_of = np.searchsorted(self._starts, wanted, side="right") - 1
         order = np.argsort(shard_of, kind="stable")

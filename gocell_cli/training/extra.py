@@ -17,7 +17,6 @@ EXTRA = (
     "torchmetrics",
     "safetensors",
     "scipy",
-    "matplotlib",
     "tensorboard",
     "numba",
 )

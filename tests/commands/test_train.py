@@ -83,6 +83,12 @@ def test_all_pairs_of_named_genes_go_to_a_file(trained: dict[str, object], tmp_p
     assert "--genes" in gocell("predict", run, code=2).stderr
 
 
+def test_a_run_leaves_its_figures(trained: dict[str, object]) -> None:
+    folder = Path(str(trained["run"])) / "figures"
+    names = ("loss", "learning_rate", "predicted_against_true", "distributions", "error_per_split")
+    assert all((folder / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in names)
+
+
 def test_explain_scores_every_term_and_draws(trained: dict[str, object]) -> None:
     run = Path(str(trained["run"]))
     found = json.loads(gocell("explain", str(run), "--genes", "YFL039C", "--samples", "200", "--json").stdout)

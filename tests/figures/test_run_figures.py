@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gocell_cli.training import figures
-from gocell_cli.training.term_figures import term_bars
+from gocell_cli.figures import run_figures as figures
+from gocell_cli.figures.term_figures import term_bars
 
 HISTORY = [{"train_loss_root": 1 / e, "validation_loss_root": 1.2 / e, "learning_rate": 1e-3 / e} for e in range(1, 9)]
 

@@ -1,0 +1,174 @@
+"""`gocell plot`: figures of levels, batches and caches, as PNG or SVG."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from gocell_cli.commands import options as opt
+from gocell_cli.commands.data_root import data_root, find_cache
+from gocell_cli.commands.hierarchy_choice import HierarchyChoice
+from gocell_cli.commands.level_graph import LevelGraph, filtered_graph, whole_graph
+from gocell_cli.commands.option_group import expand
+from gocell_cli.commands.terminal import show, show_json
+from gocell_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gocell_cli.figures.level_figures import LevelPicture
+
+plot_app = typer.Typer(help="Draw levels, batches and caches as PNG or SVG.", no_args_is_help=True)
+
+FigureOut = Annotated[Path, typer.Option("--out", help="File to write: .png or .svg.")]
+Force = Annotated[bool, typer.Option("--overwrite", help="Replace the file where it is there.")]
+
+
+@plot_app.callback()
+def plot() -> None:
+    """Draw levels, batches and caches as PNG or SVG."""
+
+
+@plot_app.command("levels")
+@expand
+def plot_levels(
+    out: FigureOut,
+    choice: HierarchyChoice,
+    root: opt.Root = None,
+    offline: opt.Offline = False,
+    overwrite: Force = False,
+    json: opt.Json = False,
+) -> None:
+    """Draw the terms of each level by GOATOOLS' level and depth, stratum and height, and every edge no batch may hold.
+
+    Above, the whole ontology; below, the hierarchy that a cache would use: the batches that a trainer sees.
+    """
+    from gocell_cli.figures.level_figures import level_distributions
+
+    _require_place(out, overwrite=overwrite)
+    files = _files(choice, root, offline)
+    used = filtered_graph(files)
+    pictures = [_picture(used)] if choice.hierarchy is not None else [_picture(_whole(files)), _picture(used)]
+    _write(level_distributions(*pictures), out, {"panels": [_numbers(p) for p in pictures]}, json=json)
+
+
+@plot_app.command("batches")
+@expand
+def plot_batches(
+    out: FigureOut,
+    choice: HierarchyChoice,
+    root: opt.Root = None,
+    offline: opt.Offline = False,
+    overwrite: Force = False,
+    json: opt.Json = False,
+) -> None:
+    """Draw how many terms a trainer runs at once, batch by batch, by stratum and by height."""
+    from gocell_cli.figures.level_figures import batch_distribution, batch_sizes
+
+    _require_place(out, overwrite=overwrite)
+    picture = _picture(filtered_graph(_files(choice, root, offline)))
+    sizes = {by: batch_sizes(picture.groupings[by]).tolist() for by in ("stratum", "height")}
+    _write(batch_distribution(picture), out, {"graph": picture.title, "batches": sizes}, json=json)
+
+
+@plot_app.command("comparison")
+@expand
+def plot_comparison(
+    out: FigureOut,
+    choice: HierarchyChoice,
+    root: opt.Root = None,
+    offline: opt.Offline = False,
+    overwrite: Force = False,
+    json: opt.Json = False,
+) -> None:
+    """Draw GOATOOLS' level against the stratum of every term: how far the shortest path is from a batch."""
+    from gocell_cli.figures.level_figures import level_against_stratum
+
+    _require_place(out, overwrite=overwrite)
+    files = _files(choice, root, offline)
+    picture = _picture(filtered_graph(files) if choice.hierarchy is not None else _whole(files))
+    _write(level_against_stratum(picture), out, {"graph": picture.title}, json=json)
+
+
+@plot_app.command("cache")
+def plot_cache(
+    out: FigureOut,
+    cache: opt.CacheDir = None,
+    root: opt.Root = None,
+    overwrite: Force = False,
+    json: opt.Json = False,
+) -> None:
+    """Draw a cache's phenotypes, deleted genes per sample, and mutant_state rows that each sample switches to 0."""
+    from gocell_cli.figures.cache_figures import rows_touched, sample_figures
+    from gocell_cli.storage.reader import Cache
+
+    _require_place(out, overwrite=overwrite)
+    opened = Cache(find_cache(cache, data_root(root)))
+    samples = opened.columns()
+    figure = sample_figures(samples, opened.hierarchy, opened.manifest.phenotype["kind"])
+    touched = rows_touched(samples, opened.hierarchy)
+    numbers = {"cache": str(opened.directory), "samples": len(samples), "rows_touched": int(touched.sum())}
+    _write(figure, out, numbers, json=json)
+
+
+def _files(choice: HierarchyChoice, root: Path | None, offline: bool) -> HierarchyChoice:
+    choice.check()
+    return choice.fetched(root, offline=offline)
+
+
+def _whole(choice: HierarchyChoice) -> LevelGraph:
+    """The whole ontology, over the relations of the preset in use: what its filters start from."""
+    from gocell_cli.domain.term_filters import PRESETS
+
+    relations = choice.relations or ",".join(PRESETS[choice.preset.value].relations)
+    return whole_graph(HierarchyChoice(obo=choice.obo, relations=relations))
+
+
+def _picture(graph: LevelGraph) -> "LevelPicture":
+    """What is drawn of a graph; of the hierarchy in use with its root, which a trainer runs as well."""
+    from gocell_cli.figures.level_figures import LevelPicture
+
+    if graph.hierarchy is None:
+        what, terms, edges, groupings = "whole ontology", len(graph.ids), graph.edges, graph.groupings
+    else:
+        used = graph.hierarchy
+        what, terms, edges, groupings = "hierarchy in use", len(used), used.edges, dict(used.groupings)
+    return LevelPicture(f"{graph.ontology.source}, {what}: {terms:,} terms, {len(edges):,} edges", groupings, edges)
+
+
+def _numbers(picture: "LevelPicture") -> dict[str, Any]:
+    """The numbers that a row of panels shows: terms and faults of each level."""
+    import numpy as np
+
+    from gocell_cli.figures.level_figures import faults_by_level
+
+    shown: dict[str, Any] = {"graph": picture.title}
+    for by, grouping in picture.groupings.items():
+        low = int(grouping.level.min())
+        same, inverted = faults_by_level(grouping, picture.edges)
+        terms = np.bincount(grouping.level - low).tolist()
+        shown[by] = {"lowest": low, "terms": terms, "same_level": same.tolist(), "inverted": inverted.tolist()}
+    return shown
+
+
+def _require_place(out: Path, *, overwrite: bool) -> None:
+    """Raise UsageError, before anything is read, where the figure cannot be written there."""
+    from gocell_cli.figures.canvas import SUFFIXES
+
+    if out.suffix not in SUFFIXES:
+        raise UsageError(f"{out}: neither .png nor .svg", hint=f"--out {out.with_suffix('.svg')}")
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out}: is there already", hint="--overwrite")
+    if not out.parent.is_dir():
+        raise UsageError(f"{out.parent}: no such folder", hint=f"mkdir -p {out.parent}")
+
+
+def _write(figure: "Figure", out: Path, numbers: dict[str, Any], *, json: bool) -> None:
+    from gocell_cli.figures.canvas import save
+
+    save(figure, out)
+    if json:
+        show_json({"out": str(out), **numbers})
+    else:
+        show(escape(str(out)))

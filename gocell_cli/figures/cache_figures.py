@@ -1,0 +1,79 @@
+"""What a cache holds: phenotypes, deletions per sample, rows touched per sample, and the filters' funnel."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Int64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from gocell_cli.figures.canvas import BLUE, GREEN, GREY, RED, blank, label, panels
+from gocell_cli.storage.schema import Hierarchy, Samples
+
+BINS = 60
+FEW = 12
+
+
+def sample_figures(samples: Samples, hierarchy: Hierarchy, phenotype: str) -> Figure:
+    """Draw three panels: the phenotype, deleted genes per sample, mutant_state rows at 0 per sample."""
+    figure = blank(15.0, 4.5)
+    left, middle, right = panels(figure, 1, 3)[0]
+    _phenotypes(left, samples, phenotype)
+    _counts(middle, np.diff(samples.gene_ptr), "Deleted genes per sample", "deleted genes")
+    _counts(right, rows_touched(samples, hierarchy), "mutant_state rows at 0 per sample", "rows")
+    return figure
+
+
+def _phenotypes(axes: Axes, samples: Samples, phenotype: str) -> None:
+    known = samples.value[np.isfinite(samples.value)]
+    without = len(samples) - len(known)
+    values, counts = np.unique(known, return_counts=True)
+    title = f"Phenotype {phenotype}: {len(known):,} samples" + (f", {without:,} without" if without else "")
+    label(axes, title, phenotype, "samples")
+    if 0 < len(values) <= 2:  # viability
+        bars = axes.bar([f"{v:g}" for v in values], counts, color=BLUE)
+        axes.bar_label(bars, fmt="{:,.0f}")
+    elif len(known):
+        axes.hist(known, bins=BINS, color=BLUE)
+        mean = float(known.mean())
+        axes.axvline(mean, color=RED, linestyle="--", linewidth=1, label=f"mean {mean:.4g}")
+        axes.legend()
+
+
+def rows_touched(samples: Samples, hierarchy: Hierarchy) -> Int64[np.ndarray, " samples"]:
+    """Return how many mutant_state rows each sample's deletions switch to 0: those of its genes."""
+    rows_of_gene = np.diff(hierarchy.gene_ptr)
+    before = np.concatenate([[0], np.cumsum(rows_of_gene[samples.genes])])
+    touched: Int64[np.ndarray, " samples"] = before[samples.gene_ptr[1:]] - before[samples.gene_ptr[:-1]]
+    return touched
+
+
+def _counts(axes: Axes, counts: Int64[np.ndarray, " samples"], title: str, what: str) -> None:
+    """Draw a bar a count where there are few, else a histogram whose bins all hold as many counts."""
+    label(axes, f"{title}: mean {counts.mean():.3g}" if len(counts) else title, what, "samples")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    values, samples = np.unique(counts, return_counts=True)
+    if len(values) <= FEW:
+        axes.bar_label(axes.bar([str(v) for v in values], samples, color=BLUE), fmt="{:,.0f}")
+        axes.set_xlim(min(-0.6, len(values) / 2 - 2), max(len(values) - 0.4, len(values) / 2 + 1))
+        return
+    width = int(values[-1] - values[0]) // BINS + 1
+    axes.hist(counts, bins=(np.arange(values[0], values[-1] + 2 * width, width) - 0.5).tolist(), color=BLUE)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def funnel(steps: Mapping[str, int], title: str) -> Figure:
+    """Draw what each step left, from first to last, with its share of the one before."""
+    figure = blank(9.0, 0.9 + 0.45 * len(steps))
+    axes = figure.add_subplot()
+    names, counts = list(steps), list(steps.values())
+    colours = [GREY, *[BLUE] * (len(names) - 2), GREEN][: len(names)]
+    axes.barh(names, counts, color=colours)
+    for place, count in enumerate(counts):
+        share = f" ({count / counts[place - 1]:.1%})" if place and counts[place - 1] else ""
+        axes.text(count, place, f" {count:,}{share}", va="center", fontsize=9)
+    axes.invert_yaxis()
+    label(axes, title, "terms", "")
+    axes.margins(x=0.18)
+    return figure

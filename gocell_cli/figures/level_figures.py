@@ -1,0 +1,140 @@
+"""The distribution of terms by level, for every meaning of the word, and the batches that a trainer sees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int32, Int64
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from gocell_cli.domain.levels import ROOT_DOWN, Grouping, LevelReport, check_levels
+from gocell_cli.domain.ontology import Edges
+from gocell_cli.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, blank, label, panels
+
+ORDER = ("level", "depth", "stratum", "height")
+SAID = {
+    "level": "level (GOATOOLS: shortest path)",
+    "depth": "depth (GOATOOLS: longest path)",
+    "stratum": "stratum (longest path from GO:ROOT)",
+    "height": "height (longest path to a leaf)",
+}
+
+
+@dataclass(frozen=True)
+class LevelPicture:
+    """What is drawn of one graph: its groupings of the same terms, and its edges."""
+
+    title: str
+    groupings: Mapping[str, Grouping]
+    edges: Edges
+
+
+def level_distributions(*pictures: LevelPicture) -> Figure:
+    """Draw a row a graph: terms per level by four groupings, and the edges that no batch may hold.
+
+    A same-level edge is counted at its level, an inverted one at its child's.
+    """
+    figure = blank(17.0, 5.4 * len(pictures))
+    rows: np.ndarray = figure.subfigures(len(pictures), 1, squeeze=False)
+    for row, picture in zip(rows[:, 0], pictures, strict=True):
+        row.suptitle(picture.title, fontsize=13)
+        axes = panels(row, 1, len(ORDER))[0]
+        for panel, by in zip(axes, ORDER, strict=True):
+            _distribution(panel, picture.groupings[by], picture.edges)
+        axes[0].set_ylabel("level, the root on top")
+        axes[0].legend(loc="lower right")
+    return figure
+
+
+def _distribution(axes: Axes, grouping: Grouping, edges: Edges) -> None:
+    report = check_levels(grouping, edges)
+    low, high = int(grouping.level.min()), int(grouping.level.max())
+    places = np.arange(low, high + 1)
+    terms = np.bincount(grouping.level - low, minlength=len(places))
+    same, inverted = faults_by_level(grouping, edges)
+    axes.barh(places, terms, height=0.8, color=BLUE, label="terms")
+    axes.barh(places - 0.2, same, height=0.35, color=ORANGE, label="same-level edges")
+    axes.barh(places + 0.2, inverted, height=0.35, color=RED, label="inverted edges")
+    label(axes, "", "terms, edges", "")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_title(f"{SAID[grouping.by]}\n{_verdict(report)}", color=GREEN if report.ok else RED, fontsize=10)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ends = (low - 0.6, high + 0.6)  # the root on top, as biologists draw it, whichever way is counted
+    axes.set_ylim(*(ends[::-1] if grouping.direction == ROOT_DOWN else ends))
+
+
+def _verdict(report: LevelReport) -> str:
+    if report.ok:
+        return f"holds: {report.groups} batches"
+    return f"does not hold: {report.same_level:,} same-level, {report.inverted:,} inverted edges"
+
+
+def faults_by_level(
+    grouping: Grouping, edges: Edges
+) -> tuple[Int64[np.ndarray, " levels"], Int64[np.ndarray, " levels"]]:
+    """Return how many same-level and how many inverted edges each level has, lowest level first."""
+    low = int(grouping.level.min())
+    size = int(grouping.level.max()) - low + 1
+    counts = []
+    for kind in ("same_level", "inverted"):
+        found = [f.child_level - low for f in check_levels(grouping, edges).findings if f.kind == kind]
+        counts.append(np.bincount(np.array(found, dtype=np.int64), minlength=size))
+    return counts[0], counts[1]
+
+
+def batch_distribution(picture: LevelPicture) -> Figure:
+    """Draw the terms of each batch in the order in which a trainer runs them: by stratum, and by height."""
+    figure = blank(12.0, 4.8)
+    row = panels(figure, 1, 2)[0]
+    for axes, by in zip(row, ("stratum", "height"), strict=True):
+        sizes = batch_sizes(picture.groupings[by])
+        bars = axes.bar(range(1, len(sizes) + 1), sizes, color=BLUE)
+        axes.bar_label(bars, fmt="{:,.0f}", fontsize=8)
+        label(axes, f"By {by}: {sizes.sum():,} terms in {len(sizes)} batches", "batch, in the order of a run", "terms")
+        mean = sizes.mean()
+        axes.axhline(mean, color=GREY, linestyle="--", linewidth=1, label=f"mean {mean:,.0f} terms a batch")
+        axes.set_yscale("log")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend()
+    figure.suptitle(f"Terms that run at once: {picture.title}")
+    return figure
+
+
+def batch_sizes(grouping: Grouping) -> Int64[np.ndarray, " batches"]:
+    """Return the terms of each batch, leaves first: deepest stratum first, or lowest height first."""
+    _, counts = np.unique(grouping.level, return_counts=True)
+    return counts[::-1].copy() if grouping.direction == ROOT_DOWN else counts
+
+
+def level_against_stratum(picture: LevelPicture) -> Figure:
+    """Draw how many terms of each GOATOOLS level are in each stratum, and how far apart the two are."""
+    figure = blank(13.0, 5.5)
+    left, right = panels(figure, 1, 2)[0]
+    level, stratum = picture.groupings["level"].level, picture.groupings["stratum"].level
+    table = np.zeros((int(level.max()) + 1, int(stratum.max()) + 1))
+    np.add.at(table, (level, stratum), 1)
+    drawn = left.imshow(np.ma.masked_equal(table, 0), origin="upper", norm=LogNorm(), cmap="cividis", aspect="auto")
+    figure.colorbar(drawn, ax=left, label="terms")
+    ends = int(min(level.max(), stratum.max() - 1))
+    left.plot([1, ends + 1], [0, ends], color=RED, linestyle="--", linewidth=1, label="where the two say the same")
+    left.legend(loc="lower left")
+    label(left, "GOATOOLS' level against stratum", "stratum: batch of a level-by-level run", "level")
+    for axis in (left.xaxis, left.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
+    _differences(right, level, stratum)
+    figure.suptitle(picture.title)
+    return figure
+
+
+def _differences(axes: Axes, level: Int32[np.ndarray, " terms"], stratum: Int32[np.ndarray, " terms"]) -> None:
+    """Draw how many terms stand how much deeper than their level says; the namespace roots have stratum 1, level 0."""
+    gaps, counts = np.unique(stratum - level - 1, return_counts=True)
+    axes.bar(gaps, counts, color=[GREEN if gap == 0 else RED for gap in gaps])
+    same = int(counts[gaps == 0].sum())
+    share = f"{same:,} of {len(level):,} terms have the stratum that their level says"
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    label(axes, share, "strata that a term lies deeper than its level says", "terms")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,46 @@
+"""What the figures of a cache draw, against plain loops over its samples."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gocell_cli.figures.cache_figures import funnel, rows_touched, sample_figures
+from gocell_cli.figures.canvas import save
+from gocell_cli.storage.schema import Sample, Samples
+from tests.storage.strategies import as_columns, bare_hierarchy
+
+ROWS = {(0, 0), (1, 0), (1, 1), (2, 1), (2, 2), (0, 2), (1, 2)}
+HIERARCHY = bare_hierarchy(3, 5, ROWS, [0, 1, 2])
+
+
+def _samples(genotypes: list[set[int]], values: list[float]) -> Samples:
+    pairs = zip(genotypes, values, strict=True)
+    return as_columns([Sample(tuple(sorted(genes)), value, None, 0, None, ()) for genes, value in pairs])
+
+
+@given(st.lists(st.sets(st.integers(0, 4))))
+def test_rows_touched_are_the_rows_of_the_deleted_genes(genotypes: list[set[int]]) -> None:
+    found = rows_touched(_samples(genotypes, [0.0] * len(genotypes)), HIERARCHY)
+    assert found.tolist() == [sum(gene in genes for _, gene in ROWS) for genes in genotypes]
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [np.nan], [0.0, 1.0] * 20, np.linspace(-2, 2, 500).tolist()], ids=len)
+def test_any_cache_has_its_figure(values: list[float], tmp_path: Path) -> None:
+    genotypes = [{i % 5, i * i % 5} for i in range(len(values))]
+    figure = sample_figures(_samples(genotypes, values), HIERARCHY, "fitness")
+    assert save(figure, tmp_path / "figure.png").stat().st_size > 5000
+    known = int(np.isfinite(values).sum())
+    left, middle, right = figure.axes
+    assert left.get_title().startswith(f"Phenotype fitness: {known} samples")
+    for axes in (middle, right):
+        assert sum(bar.get_height() for bar in axes.patches) == len(values)
+    assert sum(bar.get_height() for bar in left.patches) == known
+
+
+def test_the_funnel_shows_every_step_and_its_share(tmp_path: Path) -> None:
+    figure = funnel({"ontology": 200, "big enough": 50, "not redundant": 40}, "Terms")
+    assert [text.get_text().strip() for text in figure.axes[0].texts] == ["200", "50 (25.0%)", "40 (80.0%)"]
+    assert save(figure, tmp_path / "figure.svg").is_file()
