@@ -17,6 +17,7 @@ from gocell_cli.commands.fetch import fetch
 from gocell_cli.commands.inspect import inspect_app
 from gocell_cli.commands.plot import plot_app
 from gocell_cli.commands.predict import explain, predict
+from gocell_cli.commands.report import report
 from gocell_cli.commands.terminal import note, report_error, show, show_json
 from gocell_cli.commands.train import evaluate, train
 from gocell_cli.commands.verify_levels import verify_levels
@@ -34,6 +35,7 @@ app.command("predict")(predict)
 app.command("explain")(explain)
 app.command("doctor")(doctor)
 app.command("export")(export)
+app.command("report")(report)
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(cache_app, name="cache")
 app.add_typer(plot_app, name="plot")

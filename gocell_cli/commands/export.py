@@ -11,14 +11,13 @@ from rich.markup import escape
 
 from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.options import CacheDir, Json, Root
+from gocell_cli.commands.output_file import Force, require_place
 from gocell_cli.commands.terminal import show, show_json
-from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
 
 Out = Annotated[Path, typer.Option("--out", help="File to write: .tsv or .csv.")]
-Force = Annotated[bool, typer.Option("--overwrite", help="Replace the file where it is there.")]
 SEPARATORS = {".tsv": "\t", ".csv": ","}
 COLUMNS = ("sample", "genes", "standard_names", "value", "statistic", "dataset", "query_group", "source_rows")
 
@@ -30,10 +29,7 @@ def export(out: Out, cache: CacheDir = None, root: Root = None, overwrite: Force
     """
     from gocell_cli.storage.reader import Cache
 
-    if out.suffix not in SEPARATORS:
-        raise UsageError(f"{out}: neither .tsv nor .csv", hint="--out samples.tsv")
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out}: is there already", hint="--overwrite")
+    require_place(out, tuple(SEPARATORS), overwrite=overwrite)
     opened = Cache(find_cache(cache, data_root(root)))
     temporary = out.with_name(out.name + ".tmp")
     try:

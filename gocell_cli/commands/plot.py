@@ -11,8 +11,8 @@ from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.level_graph import LevelGraph, filtered_graph, whole_graph
 from gocell_cli.commands.option_group import expand
+from gocell_cli.commands.output_file import Force, require_place
 from gocell_cli.commands.terminal import show, show_json
-from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 plot_app = typer.Typer(help="Draw levels, batches and caches as PNG or SVG.", no_args_is_help=True)
 
 FigureOut = Annotated[Path, typer.Option("--out", help="File to write: .png or .svg.")]
-Force = Annotated[bool, typer.Option("--overwrite", help="Replace the file where it is there.")]
+SUFFIXES = (".png", ".svg")
 
 
 @plot_app.callback()
@@ -46,7 +46,7 @@ def plot_levels(
     """
     from gocell_cli.figures.level_figures import level_distributions
 
-    _require_place(out, overwrite=overwrite)
+    require_place(out, SUFFIXES, overwrite=overwrite)
     files = _files(choice, root, offline)
     used = filtered_graph(files)
     pictures = [_picture(used)] if choice.hierarchy is not None else [_picture(_whole(files)), _picture(used)]
@@ -66,7 +66,7 @@ def plot_batches(
     """Draw how many terms a trainer runs at once, batch by batch, by stratum and by height."""
     from gocell_cli.figures.level_figures import batch_distribution, batch_sizes
 
-    _require_place(out, overwrite=overwrite)
+    require_place(out, SUFFIXES, overwrite=overwrite)
     picture = _picture(filtered_graph(_files(choice, root, offline)))
     sizes = {by: batch_sizes(picture.groupings[by]).tolist() for by in ("stratum", "height")}
     _write(batch_distribution(picture), out, {"graph": picture.title, "batches": sizes}, json=json)
@@ -85,7 +85,7 @@ def plot_comparison(
     """Draw GOATOOLS' level against the stratum of every term: how far the shortest path is from a batch."""
     from gocell_cli.figures.level_figures import level_against_stratum
 
-    _require_place(out, overwrite=overwrite)
+    require_place(out, SUFFIXES, overwrite=overwrite)
     files = _files(choice, root, offline)
     picture = _picture(filtered_graph(files) if choice.hierarchy is not None else _whole(files))
     _write(level_against_stratum(picture), out, {"graph": picture.title}, json=json)
@@ -103,7 +103,7 @@ def plot_cache(
     from gocell_cli.figures.cache_figures import rows_touched, sample_figures
     from gocell_cli.storage.reader import Cache
 
-    _require_place(out, overwrite=overwrite)
+    require_place(out, SUFFIXES, overwrite=overwrite)
     opened = Cache(find_cache(cache, data_root(root)))
     samples = opened.columns()
     figure = sample_figures(samples, opened.hierarchy, opened.manifest.phenotype["kind"])
@@ -150,18 +150,6 @@ def _numbers(picture: "LevelPicture") -> dict[str, Any]:
         terms = np.bincount(grouping.level - low).tolist()
         shown[by] = {"lowest": low, "terms": terms, "same_level": same.tolist(), "inverted": inverted.tolist()}
     return shown
-
-
-def _require_place(out: Path, *, overwrite: bool) -> None:
-    """Raise UsageError, before anything is read, where the figure cannot be written there."""
-    from gocell_cli.figures.canvas import SUFFIXES
-
-    if out.suffix not in SUFFIXES:
-        raise UsageError(f"{out}: neither .png nor .svg", hint=f"--out {out.with_suffix('.svg')}")
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out}: is there already", hint="--overwrite")
-    if not out.parent.is_dir():
-        raise UsageError(f"{out.parent}: no such folder", hint=f"mkdir -p {out.parent}")
 
 
 def _write(figure: "Figure", out: Path, numbers: dict[str, Any], *, json: bool) -> None:

@@ -74,6 +74,7 @@ def funnel(steps: Mapping[str, int], title: str) -> Figure:
         share = f" ({count / counts[place - 1]:.1%})" if place and counts[place - 1] else ""
         axes.text(count, place, f" {count:,}{share}", va="center", fontsize=9)
     axes.invert_yaxis()
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     label(axes, title, "terms", "")
     axes.margins(x=0.18)
     return figure

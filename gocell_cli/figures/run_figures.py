@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
+from matplotlib.ticker import MaxNLocator
 
 from gocell_cli.figures.canvas import BLUE, GREEN, GREY, RED, begin, save
 
@@ -23,6 +24,7 @@ def loss_curves(history: Sequence[Mapping[str, Any]], path: Path) -> Path:
     ):
         values = [line.get(key, float("nan")) for line in history]
         axes.plot(epochs, values, color=colour, label=label, marker="o", markersize=3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if history:
         axes.legend()
     return save(figure, path)
@@ -32,6 +34,7 @@ def learning_rate(history: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """Draw the learning rate of each epoch."""
     figure, axes = begin("Learning rate", "epoch", "learning rate")
     axes.step(range(1, len(history) + 1), [line["learning_rate"] for line in history], color=BLUE, where="mid")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return save(figure, path)
 
 

@@ -43,7 +43,7 @@ def invoke(*words: object) -> Result:
 def document(*words: object) -> Any:
     """Run a command that prints JSON and succeeds; return the document."""
     result = invoke(*words, "--json")
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, (result.output, result.exception)
     return json.loads(result.stdout)
 
 

@@ -1,0 +1,76 @@
+"""A report as one HTML page that needs nothing else: no script, no other file, no network."""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+TEMPLATE = "page.html"
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """A table as text; columns whose index is in `right` are right-aligned."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    right: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image inside the page; the caption is also what a screen reader says."""
+
+    caption: str
+    data_uri: str
+    wide: bool = False
+
+    @classmethod
+    def of_figure(cls, caption: str, figure: Figure) -> "Picture":
+        """Embed a figure as SVG, as wide as the page."""
+        content = io.BytesIO()
+        with mpl.rc_context({"svg.hashsalt": "gocell"}):
+            figure.savefig(content, format="svg", metadata={"Date": None})
+        return cls(caption, _data_uri("image/svg+xml", content.getvalue()), wide=True)
+
+    @classmethod
+    def of_png(cls, caption: str, path: Path) -> "Picture":
+        """Embed a PNG file."""
+        return cls(caption, _data_uri("image/png", path.read_bytes()))
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a paragraph, tables side by side, pictures."""
+
+    title: str
+    text: str = ""
+    tables: tuple[PageTable, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a report shows: `made` says of what and by which version, `facts` are the numbers to see first."""
+
+    title: str
+    made: str
+    facts: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+
+
+def render(page: Page) -> str:
+    """Return the page as HTML, everything escaped that a name could smuggle in."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template(TEMPLATE).render(page=page)
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

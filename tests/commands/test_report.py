@@ -1,0 +1,79 @@
+"""`gocell report` of a real cache and a real run, looked at in a real browser."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gocell_cli.errors import DamagedCache
+from gocell_cli.figures.run_page import run_page
+from tests.browser import needs_browser, opened
+from tests.commands.conftest import Built
+from tests.commands.runners import document, failure, run
+
+
+@pytest.fixture(scope="module")
+def trained(essentiality: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run on the essentiality cache."""
+    folder = tmp_path_factory.mktemp("run")
+    settings = ("--epochs", 2, "--batch-size", 512, "--set", "min_width=2", "--set", "population_samples=512")
+    process = run("train", essentiality.cache, "--out", folder / "run", *settings, cwd=folder)
+    assert process.returncode == 0, process.stderr
+    return folder / "run"
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1200, 420])
+def test_a_caches_report_in_a_browser(essentiality: Built, tmp_path: Path, width: int) -> None:
+    out = tmp_path / "report.html"
+    made = document("report", "--out", out, "--root", essentiality.root)
+    assert made["sections"] == ["Samples", "From raw GO to the hierarchy", "Levels", "Provenance"]
+    with opened(out, width=width) as seen:
+        text = seen.page.inner_text("body")
+        assert seen.page.inner_text("h1") == essentiality.cache.name
+        for shown in ("5,887", "dropped: dubious_orf", "717", "4,481", "3,793", "50,879", "DOES NOT HOLD", "885"):
+            assert shown in text
+        assert essentiality.summary["fingerprint"] in text
+        assert seen.page.locator("figure img").count() == 4
+        assert not seen.broken_images()
+        assert seen.overflow() <= 0
+        assert not seen.errors
+        assert [url for url in seen.requests if not url.startswith("data:")] == [out.resolve().as_uri()]
+
+
+@needs_browser
+def test_a_runs_report_in_a_browser(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.html"
+    assert document("report", trained, "--out", out)["kind"] == "run"
+    record = json.loads((trained / "run.json").read_text())
+    with opened(out) as seen:
+        text = seen.page.inner_text("body")
+        assert f"{record['results']['test']['metrics']['auroc']:.4f}" in text
+        assert f"{record['parameters']:,}" in text
+        assert "min_width" in text
+        assert "5,887" in text  # its cache's report follows
+        assert seen.page.locator("figure img").count() == 9
+        assert not seen.broken_images()
+        assert not seen.errors
+
+
+def test_a_run_without_its_cache_or_its_end_still_has_a_report(trained: Path, tmp_path: Path) -> None:
+    record = json.loads((trained / "run.json").read_text())
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "config.toml").write_text((trained / "config.toml").read_text())
+    del record["results"]
+    (unfinished / "run.json").write_text(json.dumps({**record, "cache": str(tmp_path / "gone")}))
+    sections = {section.title: section.text for section in run_page(unfinished).sections}
+    assert "--resume" in sections["Results"]
+    assert "not here any more" in sections["Cache"]
+    (unfinished / "run.json").write_text("{")
+    with pytest.raises(DamagedCache, match="cannot be read"):
+        run_page(unfinished)
+
+
+def test_what_cannot_be_reported_is_refused(tmp_path: Path) -> None:
+    assert "not .html" in failure("report", "--out", tmp_path / "report.pdf").message
+    missing = failure("report", tmp_path / "none", "--out", tmp_path / "report.html")
+    assert (missing.exit_code, "no such cache or run" in missing.message) == (6, True)
+    assert list(tmp_path.iterdir()) == []
