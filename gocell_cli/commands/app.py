@@ -1,16 +1,19 @@
 """The `gocell` command. Rooms are imported inside the commands, so that `--help` answers at once."""
 
 import gc
+import os
 import signal
 import sys
 from importlib.metadata import version
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from gocell_cli.commands.build_cache import build_cache
 from gocell_cli.commands.cache import cache_app
+from gocell_cli.commands.command_line import Commands
+from gocell_cli.commands.config import config_app
 from gocell_cli.commands.doctor import doctor
 from gocell_cli.commands.export import export
 from gocell_cli.commands.fetch import fetch
@@ -18,14 +21,17 @@ from gocell_cli.commands.inspect import inspect_app
 from gocell_cli.commands.plot import plot_app
 from gocell_cli.commands.predict import explain, predict
 from gocell_cli.commands.report import report
+from gocell_cli.commands.settings import load_settings
 from gocell_cli.commands.terminal import note, report_error, show, show_json
 from gocell_cli.commands.train import evaluate, train
 from gocell_cli.commands.verify_levels import verify_levels
-from gocell_cli.errors import DamagedCache, GocellError, LevelsError
+from gocell_cli.errors import DamagedCache, GocellError, LevelsError, UsageError
 
+COMPLETION = "_GOCELL_COMPLETE"
+"""The variable by which a shell asks for completions."""
 EXITS_WITH_JSON = (LevelsError.exit_code, DamagedCache.exit_code)
 
-app = typer.Typer(name="gocell", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app = Commands(name="gocell", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.command("fetch")(fetch)
 app.command("verify-levels")(verify_levels)
 app.command("build-cache")(build_cache)
@@ -39,6 +45,7 @@ app.command("report")(report)
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(cache_app, name="cache")
 app.add_typer(plot_app, name="plot")
+app.add_typer(config_app, name="config")
 
 
 def _version(wanted: bool) -> bool:
@@ -68,13 +75,27 @@ def main() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        app()
+        _run()
     except GocellError as error:
         report_error(error.message, error.why, error.hint)
         if "--json" in sys.argv and error.exit_code in EXITS_WITH_JSON:
             show_json({"ok": False, "exit_code": error.exit_code, "error": error.message, "why": error.why})
         sys.exit(error.exit_code)
     sys.exit(0)
+
+
+def _run() -> None:
+    """Run the app with the settings in effect as its defaults."""
+    tree: Any = typer.main.get_command(app)
+    settings = load_settings(tree) if COMPLETION not in os.environ else None
+    for name in settings.unknown if settings is not None else ():
+        note(f"{name}: no option goes by this variable; gocell config show --all lists those there are", "warning")
+    try:
+        tree.main(prog_name="gocell", default_map=settings.default_map() if settings is not None else None)
+    except SystemExit as stop:
+        if stop.code == UsageError.exit_code and settings is not None:
+            note("some options come from variables and files: gocell config show")
+        raise
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

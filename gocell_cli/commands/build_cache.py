@@ -16,7 +16,7 @@ from gocell_cli.commands.dataset_choice import DatasetChoice
 from gocell_cli.commands.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.option_group import expand
 from gocell_cli.commands.progress import shard_progress
-from gocell_cli.commands.terminal import make_table, note, show, show_json
+from gocell_cli.commands.terminal import make_table, note, show, show_result
 from gocell_cli.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def build_cache(
     if mode.part is None:
         others = {"level_by": level_by, "unannotated": unannotated, "backend": backend, "shard_size": shard_size}
         write_build_file(result.directory, chosen_options(data, terms, **others), plan.fingerprint)
-    _show(_summary(result, plan, time.perf_counter() - started), result, plan, json=json)
+    summary = _summary(result, plan, time.perf_counter() - started)
+    show_result(summary, lambda: _print(summary, result, plan), json=json, essence=summary["cache"])
 
 
 def _expect(plan: "BuildPlan", fingerprint: str | None) -> None:
@@ -73,13 +74,6 @@ def _expect(plan: "BuildPlan", fingerprint: str | None) -> None:
         why="an option, a source file or gocell's version is another",
         hint="gocell cache info shows how a cache was configured; leave out --fingerprint to build it nevertheless",
     )
-
-
-def _show(summary: dict[str, Any], result: "BuildResult", plan: "BuildPlan", *, json: bool) -> None:
-    if json:
-        show_json(summary)
-    else:
-        _print(summary, result, plan)
 
 
 def _mode(

@@ -9,13 +9,14 @@ from rich.markup import escape
 
 from gocell_cli.commands.build_cache import build_cache
 from gocell_cli.commands.build_file import build_file
+from gocell_cli.commands.command_line import Commands
 from gocell_cli.commands.completion import complete_cache
 from gocell_cli.commands.data_root import caches_under, data_root, find_cache, leftovers
 from gocell_cli.commands.options import Json, Overwrite, Root
-from gocell_cli.commands.terminal import make_table, note, show, show_json
+from gocell_cli.commands.terminal import is_quiet, make_table, note, show, show_json, show_result
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 
-cache_app = typer.Typer(help="Verify, describe, list, merge and tidy caches.", no_args_is_help=True)
+cache_app = Commands(help="Verify, describe, list, merge and tidy caches.", no_args_is_help=True)
 
 CacheArgument = Annotated[
     Path | None,
@@ -51,7 +52,7 @@ def verify(directory: CacheArgument = None, root: Root = None, json: Json = Fals
             show(f"[bold red]DAMAGED[/bold red]  {escape(finding.where)}: {escape(finding.problem)}")
     if not result.ok:
         raise typer.Exit(DamagedCache.exit_code)
-    if not json:
+    if not (json or is_quiet()):
         held = f"{result.samples:,} samples, {result.files} files, {result.bytes:,} bytes"
         show(f"[green]ok[/green]  {escape(str(cache))}: {held}")
 
@@ -107,11 +108,10 @@ def merge(
     from gocell_cli.building.merge import merge_parts
 
     manifest = merge_parts(parts, out, overwrite=overwrite)
-    if json:
-        show_json({"cache": str(out), "parts": len(parts), "samples": manifest.samples, "shards": len(manifest.shards)})
-    else:
-        held = f"{manifest.samples:,} samples in {len(manifest.shards)} shards"
-        show(f"merged {len(parts)} parts: {held} at {escape(str(out))}")
+    shards = len(manifest.shards)
+    document = {"cache": str(out), "parts": len(parts), "samples": manifest.samples, "shards": shards}
+    said = f"merged {len(parts)} parts: {manifest.samples:,} samples in {shards} shards at {escape(str(out))}"
+    show_result(document, lambda: show(said), json=json, essence=str(out))
 
 
 @cache_app.command("prune")
@@ -132,10 +132,8 @@ def prune(
     for path in found:
         if path not in removed:
             note(f"{path} is being built and was left alone")
-    if json:
-        show_json({"removed": [str(p) for p in removed], "kept": [str(p) for p in found if p not in removed]})
-    else:
-        show(f"removed {len(removed)} unfinished builds")
+    document = {"removed": [str(p) for p in removed], "kept": [str(p) for p in found if p not in removed]}
+    show_result(document, lambda: show(f"removed {len(removed)} unfinished builds"), json=json)
 
 
 @cache_app.command("rebuild")

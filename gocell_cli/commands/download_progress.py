@@ -1,11 +1,10 @@
 """The progress of downloads on stderr: a bar on a terminal, one line for each file elsewhere."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gocell_cli.commands.terminal import note
+from gocell_cli.commands.terminal import note, shows_progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 @contextmanager
 def download_progress() -> Iterator["Download"]:
     """Yield the watcher of a download (`sources.transfer.Watcher`)."""
-    if not sys.stderr.isatty():
+    if not shows_progress():
         yield Download(None)
         return
     from rich.console import Console

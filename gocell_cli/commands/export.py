@@ -12,7 +12,7 @@ from rich.markup import escape
 from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.options import CacheDir, Json, Root
 from gocell_cli.commands.output_file import Force, require_place
-from gocell_cli.commands.terminal import show, show_json
+from gocell_cli.commands.terminal import show, show_result
 
 if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
@@ -42,10 +42,9 @@ def export(out: Out, cache: CacheDir = None, root: Root = None, overwrite: Force
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
-    if json:
-        show_json({"out": str(out), "samples": len(opened), "columns": list(COLUMNS)})
-        return
-    show(f"{len(opened):,} samples in {escape(str(out))}")
+    document = {"out": str(out), "samples": len(opened), "columns": list(COLUMNS)}
+    said = f"{len(opened):,} samples in {escape(str(out))}"
+    show_result(document, lambda: show(said), json=json, essence=str(out))
 
 
 def _rows(cache: "Cache") -> Iterator[tuple[object, ...]]:

@@ -8,7 +8,7 @@ from rich.markup import escape
 from gocell_cli.commands import options as opt
 from gocell_cli.commands.data_root import data_root
 from gocell_cli.commands.download_progress import download_progress
-from gocell_cli.commands.terminal import make_table, note, show, show_json
+from gocell_cli.commands.terminal import make_table, note, show, show_json, show_result
 from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,12 +42,10 @@ def fetch(
     files: list[FetchedFile] = []
     for source in _chosen([name.value for name in sources], release):
         files += _fetch(source, chosen_root, mirror, offline=offline, accept_changed=accept_changed)
-    if json:
-        entries = [{**vars(f), "path": str(f.path)} for f in files]
-        show_json({"root": str(chosen_root), "files": entries})
-        return
+    document = {"root": str(chosen_root), "files": [{**vars(f), "path": str(f.path)} for f in files]}
     rows = [[f.status, str(f.path), f"{f.bytes:,}", f.version or "", f.sha256[:12]] for f in files]
-    show(make_table("", ["", "file", "bytes", "version", "sha256"], rows, right=(2,)))
+    table = make_table("", ["", "file", "bytes", "version", "sha256"], rows, right=(2,))
+    show_result(document, lambda: show(table), json=json, essence="\n".join(str(f.path) for f in files))
 
 
 def _chosen(names: list[str], release: str | None) -> "list[RemoteSource]":

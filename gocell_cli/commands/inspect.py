@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from gocell_cli.commands.command_line import Commands
 from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.inspect_cache import inspect_cache, inspect_gene, inspect_level, inspect_samples
 from gocell_cli.commands.inspect_term import inspect_term
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 CHECK_FAILED = 3
 
-inspect_app = typer.Typer(help="Look into a cache.", no_args_is_help=True)
+inspect_app = Commands(help="Look into a cache.", no_args_is_help=True)
 
 
 @inspect_app.callback()

@@ -7,19 +7,20 @@ import typer
 from rich.markup import escape
 
 from gocell_cli.commands import options as opt
+from gocell_cli.commands.command_line import Commands
 from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.level_graph import LevelGraph, filtered_graph, whole_graph
 from gocell_cli.commands.option_group import expand
 from gocell_cli.commands.output_file import Force, require_place
-from gocell_cli.commands.terminal import show, show_json
+from gocell_cli.commands.terminal import show, show_result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gocell_cli.figures.level_figures import LevelPicture
 
-plot_app = typer.Typer(help="Draw levels, batches and caches as PNG or SVG.", no_args_is_help=True)
+plot_app = Commands(help="Draw levels, batches and caches as PNG or SVG.", no_args_is_help=True)
 
 FigureOut = Annotated[Path, typer.Option("--out", help="File to write: .png or .svg.")]
 SUFFIXES = (".png", ".svg")
@@ -156,7 +157,4 @@ def _write(figure: "Figure", out: Path, numbers: dict[str, Any], *, json: bool) 
     from gocell_cli.figures.canvas import save
 
     save(figure, out)
-    if json:
-        show_json({"out": str(out), **numbers})
-    else:
-        show(escape(str(out)))
+    show_result({"out": str(out), **numbers}, lambda: show(escape(str(out))), json=json, essence=str(out))

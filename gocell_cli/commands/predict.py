@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from gocell_cli.commands import options as opt
-from gocell_cli.commands.terminal import make_table, note, show, show_json
+from gocell_cli.commands.terminal import make_table, note, show, show_json, show_result
 from gocell_cli.commands.train import RunDir
 from gocell_cli.errors import UsageError
 
@@ -77,11 +77,11 @@ def _all_pairs(trainer: "Trainer", genes: list[str] | None, out: Path, *, json: 
         "pairs_per_second": round(rate, 1), "genome_pairs": found_all,
         "genome_minutes": round(found_all / rate / 60, 1),
     }  # fmt: skip
-    if json:
-        show_json(summary)
-        return
-    show(f"{task.pairs:,} pairs of {len(chosen):,} genes in {escape(str(out))}, {kept:,} of them from before")
-    show(f"{rate:,.0f} pairs/s; all {found_all:,} pairs of the hierarchy take {found_all / rate / 60:,.0f} minutes")
+    told = (
+        f"{task.pairs:,} pairs of {len(chosen):,} genes in {escape(str(out))}, {kept:,} of them from before",
+        f"{rate:,.0f} pairs/s; all {found_all:,} pairs of the hierarchy take {found_all / rate / 60:,.0f} minutes",
+    )
+    show_result(summary, lambda: show(*told), json=json, essence=str(out))
     note(f"{summary['untrained_genes']} of the genes were never deleted in training: column untrained_genes", "predict")
 
 

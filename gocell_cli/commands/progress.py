@@ -1,9 +1,10 @@
 """A progress bar on stderr, on a terminal only."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from gocell_cli.commands.terminal import note, shows_progress
 
 INTERVAL_SECONDS = 10.0
 
@@ -11,7 +12,7 @@ INTERVAL_SECONDS = 10.0
 @contextmanager
 def shard_progress() -> Iterator[Callable[[int, int], None] | None]:
     """Yield a callback for (shards done, shards in all), or None where stderr is no terminal."""
-    if not sys.stderr.isatty():
+    if not shows_progress():
         yield None
         return
     from rich.console import Console
@@ -26,7 +27,7 @@ def shard_progress() -> Iterator[Callable[[int, int], None] | None]:
 @contextmanager
 def pair_progress() -> Iterator[Callable[[int, int], None]]:
     """Yield a callback for (pairs done, pairs in all): a bar on a terminal, a line each 10 s elsewhere."""
-    if not sys.stderr.isatty():
+    if not shows_progress():
         yield _pair_lines()
         return
     from rich.console import Console
@@ -39,8 +40,6 @@ def pair_progress() -> Iterator[Callable[[int, int], None]]:
 
 
 def _pair_lines() -> Callable[[int, int], None]:
-    from gocell_cli.commands.terminal import note
-
     begun = last = time.monotonic()
     first = -1
 

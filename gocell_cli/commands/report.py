@@ -10,7 +10,7 @@ from gocell_cli.commands import options as opt
 from gocell_cli.commands.completion import complete_cache, complete_run
 from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.output_file import Force, require_place
-from gocell_cli.commands.terminal import show, show_json
+from gocell_cli.commands.terminal import show, show_result
 from gocell_cli.errors import SourceMissing
 
 
@@ -50,8 +50,6 @@ def report(
     temporary = out.with_name(f"{out.name}.tmp")
     temporary.write_text(render(page), "utf-8")
     temporary.replace(out)
-    if json:
-        sections = [section.title for section in page.sections]
-        show_json({"out": str(out), "kind": "run" if run else "cache", "title": page.title, "sections": sections})
-    else:
-        show(escape(str(out)))
+    sections = [section.title for section in page.sections]
+    document = {"out": str(out), "kind": "run" if run else "cache", "title": page.title, "sections": sections}
+    show_result(document, lambda: show(escape(str(out))), json=json, essence=str(out))

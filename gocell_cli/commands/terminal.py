@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -9,6 +10,24 @@ from rich.markup import escape
 from rich.table import Table
 
 WIDTH_OFF_TERMINAL = 120
+HEARD_WHEN_QUIET = ("error", "why", "hint", "warning", "resume with")
+
+_state = {"quiet": False}
+
+
+def be_quiet(quiet: bool) -> None:
+    """Leave out notes and progress from now on, or no longer."""
+    _state["quiet"] = quiet
+
+
+def is_quiet() -> bool:
+    """Return whether notes and progress are left out."""
+    return _state["quiet"]
+
+
+def shows_progress() -> bool:
+    """Return whether a progress bar is of use: stderr is a terminal, and nobody asked for quiet."""
+    return sys.stderr.isatty() and not is_quiet()
 
 
 def _console(*, stderr: bool) -> Console:
@@ -28,8 +47,20 @@ def show_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
+def show_result(document: Any, tell: Callable[[], None], *, json: bool, essence: str = "") -> None:
+    """Print what a command did: as JSON, as people read it, or with --quiet its essence alone (a path, or nothing)."""
+    if json:
+        show_json(document)
+    elif not is_quiet():
+        tell()
+    elif essence:
+        show(escape(essence))
+
+
 def note(text: str, kind: str = "note") -> None:
-    """Print one line to stderr."""
+    """Print one line to stderr; with --quiet, errors and warnings only."""
+    if is_quiet() and kind not in HEARD_WHEN_QUIET:
+        return
     style = {"error": "bold red", "warning": "yellow", "hint": "cyan"}.get(kind, "dim")
     _console(stderr=True).print(f"[{style}]{kind}:[/{style}] {escape(text)}", soft_wrap=True)
 

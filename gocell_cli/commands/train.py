@@ -11,7 +11,7 @@ from rich.markup import escape
 from gocell_cli.commands import options as opt
 from gocell_cli.commands.completion import complete_run
 from gocell_cli.commands.data_root import data_root, find_cache
-from gocell_cli.commands.terminal import make_table, note, show, show_json
+from gocell_cli.commands.terminal import make_table, note, show, show_json, show_result
 from gocell_cli.commands.training_progress import Signals, training_progress
 from gocell_cli.errors import UsageError
 
@@ -31,6 +31,7 @@ PartOption = Annotated[str, typer.Option("--split", help="Part to evaluate: trai
 
 
 def train(
+    context: typer.Context,
     cache: CacheArgument = None,
     out: RunOut = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training split; default 20.")] = None,
@@ -55,11 +56,12 @@ def train(
         "precision": precision,
     }  # fmt: skip
     given = {name: value for name, value in flags.items() if value is not None}
+    standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
     chosen_root = data_root(root)
     if resume:
         trainer = _resume(out, {**given, **_parsed(settings)}, config)
     else:
-        trainer = _begin(find_cache(cache, chosen_root), out, chosen_root, _config(config, settings, given))
+        trainer = _begin(find_cache(cache, chosen_root), out, chosen_root, _config(config, settings, given, standing))
     from gocell_cli.training.wandb_log import wandb_log
 
     logged = trainer.config if trainer.processes.first else replace(trainer.config, wandb="")
@@ -72,11 +74,7 @@ def train(
     if not trainer.processes.first:
         return
     summary = {"run": str(trainer.store.directory), **evaluation.as_json(), "record": trainer.store.record()}
-    if json:
-        show_json(summary)
-    else:
-        show(f"[bold green]trained[/bold green] {escape(str(trainer.store.directory))}")
-        _print(evaluation)
+    show_result(summary, lambda: _tell(trainer, evaluation), json=json, essence=summary["run"])
 
 
 def evaluate(run: RunDir, split: PartOption = "test", cache: opt.CacheDir = None, json: opt.Json = False) -> None:
@@ -93,11 +91,22 @@ def evaluate(run: RunDir, split: PartOption = "test", cache: opt.CacheDir = None
         _print(evaluation)
 
 
-def _config(file: Path | None, settings: list[str] | None, given: dict[str, Any]) -> "RunConfig":
+def _tell(trainer: "Trainer", evaluation: "Evaluation") -> None:
+    show(f"[bold green]trained[/bold green] {escape(str(trainer.store.directory))}")
+    _print(evaluation)
+
+
+def _config(file: Path | None, settings: list[str] | None, given: dict[str, Any], standing: set[str]) -> "RunConfig":
     from gocell_cli.training.run_config import RunConfig, read_config
 
-    base = read_config(file) if file is not None else RunConfig()
-    return base.changed(_parsed(settings)).changed(given)
+    base = RunConfig().changed({name: given[name] for name in standing})
+    base = read_config(file, base) if file is not None else base
+    return base.changed(_parsed(settings)).changed({n: value for n, value in given.items() if n not in standing})
+
+
+def _is_standing(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "DEFAULT_MAP"
 
 
 def _parsed(settings: list[str] | None) -> dict[str, Any]:

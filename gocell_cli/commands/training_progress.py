@@ -1,14 +1,13 @@
 """Training seen from the terminal: a bar on a terminal, one line an interval elsewhere; signals that save."""
 
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from gocell_cli.commands.terminal import note
+from gocell_cli.commands.terminal import note, shows_progress
 
 if TYPE_CHECKING:
     from gocell_cli.training.clock import Progress
@@ -31,7 +30,7 @@ def training_progress(*, shown: bool = True) -> Iterator[Callable[["Progress"], 
     if not shown:
         yield lambda _: None
         return
-    if not sys.stderr.isatty():
+    if not shows_progress():
         yield _lines()
         return
     from rich.console import Console

@@ -11,7 +11,7 @@ from gocell_cli.commands.choices import LevelBy, Scope
 from gocell_cli.commands.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.level_graph import LevelGraph, filtered_graph, whole_graph
 from gocell_cli.commands.option_group import expand
-from gocell_cli.commands.terminal import make_table, show, show_json
+from gocell_cli.commands.terminal import make_table, show, show_result
 
 if TYPE_CHECKING:
     from gocell_cli.domain.levels import LevelReport
@@ -44,10 +44,9 @@ def verify_levels(
     files = choice.fetched(root, offline=offline, annotations=not whole)
     graph = whole_graph(files) if whole else filtered_graph(files)
     reports = {name: check_levels(grouping, graph.edges) for name, grouping in graph.groupings.items()}
-    if json:
-        show_json(_document(graph, reports, by, max_findings))
-    else:
-        _print(graph, reports, by, DEFAULT_FINDINGS if max_findings is None else max_findings)
+    listed = DEFAULT_FINDINGS if max_findings is None and not json else max_findings
+    document = _document(graph, reports, by, listed)
+    show_result(document, lambda: _print(graph, reports[by], document), json=json)
     if not reports[by].ok:
         raise typer.Exit(LEVELS_DO_NOT_HOLD)
 
@@ -97,8 +96,7 @@ def _hierarchy_counts(hierarchy: "TermHierarchy", width_by: str) -> dict[str, in
     }
 
 
-def _print(graph: LevelGraph, reports: "dict[str, LevelReport]", by: LevelBy, max_findings: int) -> None:
-    document = _document(graph, reports, by, max_findings)
+def _print(graph: LevelGraph, report: "LevelReport", document: dict[str, Any]) -> None:
     ontology = document["ontology"]
     edges = ", ".join(f"{n:,} {relation}" for relation, n in ontology["edges"].items())
     show(f"[bold]{escape(ontology['source'])}[/bold], release {escape(ontology['release'])}")
@@ -108,17 +106,17 @@ def _print(graph: LevelGraph, reports: "dict[str, LevelReport]", by: LevelBy, ma
         show(f"a cache's hierarchy, its root counted: {counts}", "")
     rows = [
         [
-            f"{'>' if r.by == by else ' '} {r.by}",
-            f"{r.groups}",
-            f"{r.same_level:,}",
-            f"{r.inverted:,}",
-            "holds" if r.ok else "DOES NOT HOLD",
+            f"{'>' if g['by'] == report.by else ' '} {g['by']}",
+            f"{g['groups']}",
+            f"{g['same_level']:,}",
+            f"{g['inverted']:,}",
+            "holds" if g["ok"] else "DOES NOT HOLD",
         ]
-        for r in reports.values()
+        for g in document["groupings"]
     ]
     columns = ["  grouping", "groups", "same-level edges", "inverted edges", "verdict"]
     show(make_table("May a model run this level by level?", columns, rows, right=(1, 2, 3)), "")
-    _print_findings(graph, reports[by], document["findings"])
+    _print_findings(graph, report, document["findings"])
 
 
 def _print_findings(graph: LevelGraph, report: "LevelReport", findings: list[dict[str, Any]]) -> None:

@@ -1,0 +1,204 @@
+"""Settings that stand in for options: environment, project file, user file; an option on the command line wins.
+
+    flag > GOCELL_* > project file (gocell.toml, here or in a folder above) > user file > default
+
+    root = "/data/gocell"        # of every command that has --root
+    [build-cache]
+    preset = "ma2018"            # of one command; [inspect.sample] of a command of a group
+
+`GOCELL_PRESET` is the option of every command that has it, `GOCELL_BUILD_CACHE_PRESET` that of one; within one of the
+three places the narrower one wins. Paths in a file are relative to its folder.
+"""
+
+import inspect
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import typer
+
+from gocell_cli.errors import InvalidInput, did_you_mean
+
+PREFIX = "GOCELL_"
+PROJECT_FILE = "gocell.toml"
+OTHER_VARIABLES = ("GOCELL_MIRROR", "GOCELL_TIMEOUT")
+"""Variables that no option stands for; those of the tests begin with GOCELL_TEST_."""
+NEVER_SET = ("help", "version", "config", "install-completion", "show-completion")
+
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a command: its words (`inspect`, `sample`), long name, and Typer's own name for it."""
+
+    words: Words
+    long: str
+    name: str
+    path: bool
+    multiple: bool
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value in effect, and where it comes from: a variable's name or a file's path."""
+
+    option: Option
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings in effect; `unknown` are GOCELL_* variables that no option goes by."""
+
+    found: tuple[Setting, ...]
+    unknown: tuple[str, ...]
+
+    def default_map(self) -> dict[str, Any]:
+        """Return the values as Typer takes defaults: by command, groups nested."""
+        tree: dict[str, Any] = {}
+        for setting in self.found:
+            branch = tree
+            for word in setting.option.words:
+                branch = branch.setdefault(word, {})
+            branch[setting.option.name] = setting.value
+        return tree
+
+
+def settings_files() -> dict[str, Path]:
+    """Return where the two files are looked for; the project's is the nearest, else the one that could stand here."""
+    here = Path.cwd()
+    project = next((p / PROJECT_FILE for p in (here, *here.parents) if (p / PROJECT_FILE).is_file()), None)
+    return {"project": project or here / PROJECT_FILE, "user": Path(typer.get_app_dir("gocell")) / "config.toml"}
+
+
+def leaves(command: Any, words: Words = ()) -> Iterator[tuple[Words, Any]]:
+    """Yield every command of a tree with its words; `command` is Typer's, which keeps a click of its own."""
+    children: Mapping[str, Any] | None = getattr(command, "commands", None)
+    if children is None:
+        yield words, command
+        return
+    for name, child in children.items():
+        yield from leaves(child, (*words, name))
+
+
+def options(command: Any) -> list[Option]:
+    """Return the long options of every command of a tree."""
+    return [
+        Option(words, long, param.name, _is_path(leaf.callback, param.name), bool(param.multiple))
+        for words, leaf in leaves(command)
+        for param in leaf.params
+        if param.param_type_name == "option"
+        for long in [next((o[2:] for o in param.opts if o.startswith("--")), "")]
+        if long and long not in NEVER_SET
+    ]
+
+
+def _is_path(command: Any, name: str) -> bool:
+    """Whether a parameter is annotated as a path, optional or not."""
+    parameter = inspect.signature(command).parameters.get(name)
+    kind = get_args(parameter.annotation)[:1] if parameter is not None else ()
+    return any(Path in (k, *get_args(k)) for k in kind)
+
+
+def load_settings(command: Any) -> Settings | None:
+    """Return the settings in effect, None where there are none; raises InvalidInput for a key no option goes by."""
+    files = [path for path in reversed(settings_files().values()) if path.is_file()]
+    variables = {name: value for name, value in os.environ.items() if _is_ours(name)}
+    if not files and not variables:
+        return None
+    known = options(command)
+    found: dict[tuple[Words, str], Setting] = {}
+    for path in files:
+        for setting in sorted(_of_file(path, known), key=lambda s: s[0]):
+            found[setting[1].option.words, setting[1].option.name] = setting[1]
+    unknown = []
+    for name, value in sorted(variables.items(), key=lambda item: len(item[0])):
+        matching = _named(name, known)
+        found.update({(o.words, o.name): Setting(o, _parsed(o, value), name) for o in matching})
+        unknown += [] if matching else [name]
+    return Settings(tuple(found.values()), tuple(unknown))
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(PREFIX) and name not in OTHER_VARIABLES and not name.startswith("GOCELL_TEST_")
+
+
+def variable_names(option: Option) -> tuple[str, str]:
+    """Return an option's variables: that of every command that has it, that of this one."""
+    long = option.long.replace("-", "_").upper()
+    return f"{PREFIX}{long}", f"{PREFIX}{'_'.join(option.words).replace('-', '_').upper()}_{long}"
+
+
+def _named(variable: str, known: list[Option]) -> list[Option]:
+    return [option for option in known if variable in variable_names(option)]
+
+
+def _parsed(option: Option, value: str) -> Any:
+    return shlex.split(value) if option.multiple else value
+
+
+def _of_file(path: Path, known: list[Option]) -> Iterator[tuple[int, Setting]]:
+    """Yield (how narrow, setting) of each key of a file."""
+    text = _read(path)
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput.at(path, None, f"not a TOML file ({error})") from error
+    words_known = {option.words[:i] for option in known for i in range(len(option.words) + 1)}
+    for words, key, value in _keys(given, (), words_known):
+        long = key.replace("_", "-")
+        matching = [o for o in known if o.long == long and (not words or o.words[: len(words)] == words)]
+        if not matching:
+            reason, hint = _unknown(words, key, known)
+            raise InvalidInput.at(path, _line_of(text, key), reason, hint=hint)
+        for option in matching:
+            yield len(words), Setting(option, _from_file(option, value, path), str(path))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput.at(path, None, f"cannot be read ({error})") from error
+
+
+def _keys(given: Mapping[str, Any], words: Words, known: set[Words]) -> Iterator[tuple[Words, str, Any]]:
+    """Yield (command words, key, value) of a file's tables."""
+    for key, value in given.items():
+        if isinstance(value, Mapping) and (*words, key) in known:
+            yield from _keys(value, (*words, key), known)
+        else:
+            yield words, key, value
+
+
+def _unknown(words: Words, key: str, known: list[Option]) -> tuple[str, str]:
+    """Return what is wrong with a key, and what it may have meant."""
+    where = f"{' '.join(words)} has no option" if words else "no command has an option"
+    names = {o.long for o in known if o.words[: len(words)] == words} | {o.words[0] for o in known if not words}
+    hint = did_you_mean(key.replace("_", "-"), names, otherwise="gocell config show --all lists them")
+    return f"{where} {key!r}", hint
+
+
+def _line_of(text: str, key: str) -> int | None:
+    """The first line that gives a key or opens a table of that name."""
+    pattern = re.compile(rf"\s*(\[.*)?[\"']?{re.escape(key)}[\"']?\s*[=\].]")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), None)
+
+
+def _from_file(option: Option, value: Any, path: Path) -> Any:
+    """Return a TOML value as Typer takes a default: text, a flag, or a list; paths relative to the file's folder."""
+    if isinstance(value, list):
+        return [_from_file(option, item, path) for item in value]
+    if isinstance(value, bool):
+        return value
+    name, equals, place = str(value).partition("=") if option.long == "raw" else ("", "", str(value))
+    if not equals:
+        name, place = "", str(value)
+    return f"{name}{equals}{path.parent / place}" if option.path or option.long == "raw" else str(value)

@@ -1,0 +1,141 @@
+"""Settings in variables and files: who wins, what is shown, what is refused; from the real console script."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands.conftest import Built
+from tests.commands.runners import run
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A working folder inside a project, and variables that put the user's file under tmp_path."""
+    work = tmp_path / "project" / "deeper"
+    work.mkdir(parents=True)
+    (tmp_path / "home" / ".config" / "gocell").mkdir(parents=True)
+    return work, {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "home" / ".config")}
+
+
+def _in_effect(work: Path, variables: dict[str, str], *words: object) -> dict[str, Any]:
+    process = run("config", "show", *words, "--json", cwd=work, **variables)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
+
+
+def _value(shown: dict[str, Any], command: str, option: str) -> tuple[Any, str]:
+    return next(
+        (s["value"], s["origin"]) for s in shown["settings"] if (s["command"], s["option"]) == (command, option)
+    )
+
+
+def test_variable_over_project_over_user_over_default(folders: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    work, home = folders
+    user, project = tmp_path / "home/.config/gocell/config.toml", work.parent / "gocell.toml"
+    assert _value(_in_effect(work, home, "--all"), "build-cache", "preset") == ("true-path", "default")
+    user.write_text('preset = "ma2018"\n')
+    assert _value(_in_effect(work, home), "build-cache", "preset") == ("ma2018", str(user))
+    project.write_text('[build-cache]\npreset = "torchcell"\nmin-genes = 5\n')
+    assert _value(_in_effect(work, home), "build-cache", "preset") == ("torchcell", str(project))
+    assert _value(_in_effect(work, home), "build-cache", "min-genes") == ("5", str(project))
+    assert _value(_in_effect(work, home), "verify-levels", "preset") == ("ma2018", str(user))
+    variables = {**home, "GOCELL_PRESET": "true-path"}
+    assert _value(_in_effect(work, variables), "build-cache", "preset") == ("true-path", "GOCELL_PRESET")
+    variables["GOCELL_BUILD_CACHE_PRESET"] = "ma2018"
+    assert _value(_in_effect(work, variables), "build-cache", "preset") == ("ma2018", "GOCELL_BUILD_CACHE_PRESET")
+    assert _value(_in_effect(work, variables), "verify-levels", "preset") == ("true-path", "GOCELL_PRESET")
+
+
+def test_settings_do_what_the_option_does_and_the_option_wins(folders: tuple[Path, dict[str, str]]) -> None:
+    work, home = folders
+    (work.parent / "gocell.toml").write_text('[verify-levels]\nby = "level"\nrelations = "is_a,part_of"\njson = true\n')
+    process = run("verify-levels", cwd=work, **home)
+    assert process.returncode == 3
+    found = json.loads(process.stdout)
+    assert (found["by"], set(found["ontology"]["edges"])) == ("level", {"is_a", "part_of"})
+    flagged = run("verify-levels", "--by", "stratum", cwd=work, **home)
+    assert (flagged.returncode, json.loads(flagged.stdout)["by"]) == (0, "stratum")
+
+
+def test_paths_in_a_file_are_relative_to_it(folders: tuple[Path, dict[str, str]], essentiality: Built) -> None:
+    work, home = folders
+    (work.parent / "data").symlink_to(essentiality.root)
+    (work.parent / "gocell.toml").write_text('root = "data"\n[inspect]\ntop = 3\n')
+    shown = _in_effect(work, home, "inspect", "sample")
+    assert [(s["command"], s["option"], s["value"]) for s in shown["settings"]] == [
+        ("inspect sample", "root", str(work.parent / "data"))
+    ]
+    (work.parent / "gocell.toml").write_text(
+        'root = "data"\n[build-cache]\nraw = ["table=a=b.csv", "c.csv"]\n[inspect]\ntop = 3\n'
+    )
+    raw, _ = _value(_in_effect(work, home, "build-cache"), "build-cache", "raw")
+    assert raw == [f"table={work.parent}/a=b.csv", f"{work.parent}/c.csv"]
+    process = run("inspect", "sample", "0", "--json", cwd=work, **home)
+    assert json.loads(process.stdout)["genes"] == ["Q0045"]
+    assert "... " not in run("inspect", "samples", cwd=work, **home).stdout
+    assert len(run("inspect", "samples", cwd=work, **home).stdout.splitlines()) == 2 + 3
+
+
+def test_a_runs_own_config_wins_over_standing_settings(
+    folders: tuple[Path, dict[str, str]], essentiality: Built
+) -> None:
+    work, home = folders
+    (work.parent / "gocell.toml").write_text("[train]\nepochs = 7\nseed = 3\nbatch-size = 512\n")
+    (work / "run.toml").write_text("epochs = 1\nmin_width = 2\npopulation_samples = 512\n")
+    process = run(
+        "train", essentiality.cache, "--out", "run", "--config", "run.toml", "--seed", 5, "--quiet", cwd=work, **home
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, "run\n", "")
+    config = (work / "run" / "config.toml").read_text().splitlines()
+    assert {"epochs = 1", "seed = 5", "batch_size = 512", "min_width = 2"} <= set(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message", "hint"),
+    [
+        ('[build-cache]\n\npreste = "ma2018"\n', 3, "build-cache has no option 'preste'", "did you mean preset"),
+        ("rooot = 1\n", 1, "no command has an option 'rooot'", "did you mean root"),
+        ("[bild-cache]\nmin-genes = 3\n", 1, "no command has an option 'bild-cache'", "did you mean build-cache"),
+        ("root = \n", None, "not a TOML file", ""),
+        ('config = "a.toml"\n', 1, "no command has an option 'config'", ""),
+    ],
+)
+def test_a_key_that_means_nothing_is_refused(
+    folders: tuple[Path, dict[str, str]], text: str, line: int | None, message: str, hint: str
+) -> None:
+    work, home = folders
+    path = work.parent / "gocell.toml"
+    path.write_text(text)
+    process = run("verify-levels", cwd=work, **home)
+    assert (process.returncode, process.stdout) == (4, "")
+    assert f"{path}:{line}: {message}" if line else message in process.stderr
+    assert message in process.stderr
+    assert hint in process.stderr
+
+
+def test_a_value_that_cannot_be_says_where_settings_come_from(folders: tuple[Path, dict[str, str]]) -> None:
+    work, home = folders
+    process = run("verify-levels", cwd=work, **home, GOCELL_PRESET="nonsense")
+    assert process.returncode == 2
+    assert "gocell config show" in process.stderr
+
+
+def test_an_unknown_variable_is_told(folders: tuple[Path, dict[str, str]]) -> None:
+    work, home = folders
+    process = run("cache", "ls", cwd=work, **home, GOCELL_PRESETT="ma2018", GOCELL_TEST_DATA="x", GOCELL_MIRROR="y")
+    assert process.returncode == 0
+    assert "GOCELL_PRESETT" in process.stderr
+    assert "GOCELL_TEST_DATA" not in process.stderr
+    assert "GOCELL_MIRROR" not in process.stderr
+
+
+def test_people_read_the_same(folders: tuple[Path, dict[str, str]]) -> None:
+    work, home = folders
+    assert "no settings" in run("config", "show", cwd=work, **home).stdout
+    shown = run("config", "show", "build-cache", cwd=work, **home, GOCELL_PRESET="ma2018").stdout
+    assert ["build-cache", "--preset", "ma2018", "GOCELL_PRESET"] in [line.split() for line in shown.splitlines()]
+    wrong = run("config", "show", "bild-cache", cwd=work, **home)
+    assert wrong.returncode == 2
+    assert "did you mean build-cache" in wrong.stderr
