@@ -53,11 +53,11 @@ def build(plan: BuildPlan, out: Path, mode: BuildMode, progress: Progress | None
     `progress` is called with (shards done, shards in all). Raises UsageError where `out` holds anything
     else and `overwrite` is not set; DamagedCache where writing fails (what is finished stays for --resume).
     """
-    standing = _standing(plan, out, mode)
-    if standing is not None:
+    there = standing(plan, out, mode)
+    if there is not None:
         if staged_plan(out) is not None:  # killed after the last rename
             remove_partial(partial_directory(out))
-        return BuildResult(out, standing, built=False)
+        return BuildResult(out, there, built=False)
     staging = Staging(out)
     with staging.open(StagedPlan(plan.fingerprint, mode.command), resume=mode.resume):
         files = staging.write_tables({**hierarchy_tables(plan.hierarchy), **provenance_tables(plan.provenance)})
@@ -85,8 +85,11 @@ def _tasks(plan: BuildPlan, staging: Staging, indices: list[int]) -> Iterator[Sh
         yield ShardTask(staging.cache, plan.options.backends, index, start, plan.source.part(start, stop))
 
 
-def _standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
-    """Return the manifest of the same, undamaged cache at `out`; None where it is to be built."""
+def standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
+    """Return the manifest of the same, undamaged cache at `out`; None where it is to be built.
+
+    Raises UsageError where anything else stands there and the mode does not overwrite it.
+    """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     if mode.overwrite:

@@ -13,6 +13,7 @@ from gocell_cli.commands.build_file import chosen_options, write_build_file
 from gocell_cli.commands.choices import Backend, Executor, LevelBy, Unannotated
 from gocell_cli.commands.data_root import data_root, default_out, remember_latest
 from gocell_cli.commands.dataset_choice import DatasetChoice
+from gocell_cli.commands.dry_run import dry_run as tell_dry_run
 from gocell_cli.commands.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.option_group import expand
 from gocell_cli.commands.progress import shard_progress
@@ -37,6 +38,7 @@ def build_cache(
     overwrite: opt.Overwrite = False,
     offline: opt.Offline = False,
     resume: opt.Resume = False,
+    dry_run: opt.DryRun = False,
     part: opt.Part = None,
     workers: opt.Workers = 1,
     executor: opt.ExecutorOption = Executor.LOCAL,
@@ -57,6 +59,9 @@ def build_cache(
     plan = _plan(data, terms, chosen_root, offline, level_by, unannotated, backend, shard_size)
     _expect(plan, fingerprint)
     target = out if out is not None else default_out(chosen_root, data.label, plan.phenotype.kind, plan.fingerprint)
+    if dry_run:
+        tell_dry_run(plan, target, mode, time.perf_counter() - started, json=json)
+        return
     result = _build(plan, target, mode, chosen_root)
     if mode.part is None:
         others = {"level_by": level_by, "unannotated": unannotated, "backend": backend, "shard_size": shard_size}

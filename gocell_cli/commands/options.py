@@ -146,6 +146,9 @@ AcceptChanged = Annotated[
     typer.Option("--accept-changed", help="Take and record a file that differs from the one that was first used."),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Never download.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Read and plan, forecast size and time from a trial, and write nothing.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted build; redo only what is missing.")]
 ConfigFile = Annotated[
     Path | None,
