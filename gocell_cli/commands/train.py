@@ -157,7 +157,7 @@ def _fit(trainer: "Trainer") -> None:
 
     seen = trainer.processes.first
     if seen:
-        note(f"split {trainer.split.report()}", "train")
+        note(_split_line(trainer.split.report()), "train")
     with Signals().caught() as signals, training_progress(shown=seen) as progress:
         trainer.stop_at, trainer.save_at = signals.stop, signals.save
         try:
@@ -166,6 +166,19 @@ def _fit(trainer: "Trainer") -> None:
             if seen:
                 note(f"stopped; go on with: gocell train --resume --out {trainer.store.directory}", "train")
             sys.exit(128 + (signals.stopped_by or 0))
+
+
+def _split_line(report: dict[str, Any]) -> str:
+    """One line on the split: the size of each part, what was dropped, what leaks."""
+    sizes = ", ".join(f"{part} {report[part]:,}" for part in ("train", "validation", "test"))
+    told = [f"split {report['kind']} (seed {report['seed']}): {sizes}"]
+    if report["dropped"]:
+        told.append(f"{report['dropped']:,} across parts dropped")
+    if report["test_groups_in_train"] is not None:
+        told.append(f"{report['test_groups_in_train']:.0%} of test samples have their query in train")
+    if report["test_with_new_gene"]:
+        told.append(f"{report['test_with_new_gene']:,} test samples delete a gene never deleted in training")
+    return "; ".join(told)
 
 
 def _finish(trainer: "Trainer") -> "Evaluation":

@@ -15,6 +15,7 @@ GROUPS = {
     "cache": ("bench_load", "bench_cache"),
     "model": ("bench_model",),
     "delta": ("bench_delta",),
+    "levels": ("bench_levels",),
     "training": ("bench_training",),
 }
 
