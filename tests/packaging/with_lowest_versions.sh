@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# with_lowest_versions.sh PYTHON: the tests, with every requirement at the lower end of its range; torch as pinned.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+here=.venv/bin/python
+"$1" -m venv "$folder/venv"
+$here -m tests.packaging.requirements lowest train >"$folder/lowest.txt"
+grep '^torch==' constraints.txt >>"$folder/lowest.txt"
+cat "$folder/lowest.txt"
+"$folder/venv/bin/python" -m pip install --quiet --constraint "$folder/lowest.txt" --editable '.[train]'
+"$folder/venv/bin/python" -m pip install --quiet --constraint "$folder/lowest.txt" \
+  beartype hypothesis openpyxl packaging pandas playwright pytest xlsxwriter
+"$folder/venv/bin/python" -m pytest -q tests/domain tests/sources tests/storage tests/building tests/figures \
+  tests/commands tests/training ${LOWEST_ARGS:-}
