@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from gocell_cli.errors import DamagedCache, UsageError
-from gocell_cli.storage.manifest import check_file, read_manifest, sync
+from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
 from gocell_cli.storage.staging import StagedPlan, Staging, writing
+from gocell_cli.whole_file import sync
 
 
 def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) -> Manifest:

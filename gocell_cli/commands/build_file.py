@@ -8,7 +8,6 @@ Keys are the long options without dashes in front; an option on the command line
 """
 
 import json
-import os
 import tomllib
 from dataclasses import fields
 from enum import Enum
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from gocell_cli.errors import InvalidInput, SourceMissing, did_you_mean
+from gocell_cli.whole_file import write_whole
 
 Group = TypeVar("Group")
 
@@ -110,7 +110,4 @@ def write_build_file(cache: Path, options: dict[str, Any], fingerprint: str) -> 
         "# Build it again: gocell cache rebuild, or gocell build-cache --config with this file.",
         *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in options.items()),
     ]
-    target = build_file(cache)
-    temporary = target.with_name(f"{target.name}.tmp")
-    temporary.write_text("\n".join(lines) + "\n", "utf-8")
-    os.replace(temporary, target)
+    write_whole(build_file(cache), "\n".join(lines) + "\n")

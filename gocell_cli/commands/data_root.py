@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
+from gocell_cli.whole_file import write_whole
 
 ROOT_VARIABLE = "GOCELL_ROOT"
 DEFAULT_ROOT = "gocell_data"
@@ -27,9 +28,7 @@ def default_out(root: Path, dataset: str, phenotype: str, fingerprint: str) -> P
 def remember_latest(root: Path, cache: Path) -> None:
     """Write the cache's absolute path to `<root>/latest`, whole or not at all."""
     root.mkdir(parents=True, exist_ok=True)
-    temporary = root / "latest.tmp"
-    temporary.write_text(f"{cache.resolve()}\n", "utf-8")
-    os.replace(temporary, root / "latest")
+    write_whole(root / "latest", f"{cache.resolve()}\n")
 
 
 def leftovers(root: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """The data sets that `--dataset` and its options choose, checked before anything is read."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,10 +97,11 @@ class DatasetChoice:
             from gocell_cli.sources.kuzmin_table import choose_rows
 
             choose_rows(self.label, self.kind, self.order.value)
-        self._places()
+        _ = self._places
         if DatasetName.SIMULATED in self.names:
-            self._simulation().check()
+            self._simulation.check()
 
+    @cached_property
     def _places(self) -> dict[DatasetName, Path]:
         """The path of --raw for each data set that has one; raises UsageError where it is not clear whose it is."""
         takers = [name for name in self.names if name in TAKEN_BY["raw"]]
@@ -123,11 +125,10 @@ class DatasetChoice:
         A simulation is not read: it is drawn once the hierarchy is known.
         """
         if DatasetName.SIMULATED in self.names:
-            return self._simulation()
+            return self._simulation
         from gocell_cli.domain.joined_datasets import join_datasets
 
-        places = self._places()
-        return join_datasets([self._read(name, genes, places.get(name), root, offline) for name in self.names])
+        return join_datasets([self._read(name, genes, self._places.get(name), root, offline) for name in self.names])
 
     def _read(self, name: DatasetName, genes: "GeneTable", place: Path | None, root: Path, offline: bool) -> "Dataset":
         chosen = Selection(
@@ -158,6 +159,7 @@ class DatasetChoice:
             if name not in (*SIMULATED, *TABLE):
                 require_orfs(release, name.value)
 
+    @cached_property
     def _simulation(self) -> "Simulation":
         from gocell_cli.domain.simulation import Simulation
 

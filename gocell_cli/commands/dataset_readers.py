@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gocell_cli.commands.choices import DatasetName
 from gocell_cli.commands.download_progress import download_progress
-from gocell_cli.commands.terminal import note
+from gocell_cli.commands.terminal import note, unknown_names
 from gocell_cli.errors import SourceMissing
 
 if TYPE_CHECKING:
     from gocell_cli.domain.genes import GeneTable
     from gocell_cli.domain.genotype import Dataset
-
-MAX_NAMED = 5
 
 
 class Selection(NamedTuple):
@@ -91,9 +89,8 @@ def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
     if chosen.place is None:
         raise SourceMissing("--dataset table needs its file", hint="--raw FILE.csv")
     dataset, names = read_phenotype_table(chosen.place, genes, column=chosen.phenotype_column, kind=chosen.phenotype)
-    shown = ", ".join(names.unknown[:MAX_NAMED]) + (", ..." if len(names.unknown) > MAX_NAMED else "")
-    unknown = f", {len(names.unknown):,} unknown: {shown}" if names.unknown else ""
-    note(f"{chosen.place}: {names.systematic:,} systematic names, {names.other:,} standard names or aliases{unknown}")
+    found = f"{names.systematic:,} systematic names, {names.other:,} standard names or aliases"
+    note(f"{chosen.place}: {found}{unknown_names(names.unknown)}")
     return dataset
 
 

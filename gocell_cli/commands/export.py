@@ -1,7 +1,6 @@
 """`gocell export`: a cache's samples as a table for other tools."""
 
 import csv
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.options import CacheDir, Json, Root
 from gocell_cli.commands.output_file import Force, require_place
 from gocell_cli.commands.terminal import show, show_result
+from gocell_cli.whole_file import whole_file
 
 if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
@@ -31,17 +31,10 @@ def export(out: Out, cache: CacheDir = None, root: Root = None, overwrite: Force
 
     require_place(out, tuple(SEPARATORS), overwrite=overwrite)
     opened = Cache(find_cache(cache, data_root(root)))
-    temporary = out.with_name(out.name + ".tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter=SEPARATORS[out.suffix], lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows(_rows(opened))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter=SEPARATORS[out.suffix], lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(_rows(opened))
     document = {"out": str(out), "samples": len(opened), "columns": list(COLUMNS)}
     said = f"{len(opened):,} samples in {escape(str(out))}"
     show_result(document, lambda: show(said), json=json, essence=str(out))

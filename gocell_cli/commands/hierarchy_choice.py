@@ -8,7 +8,7 @@ from gocell_cli.commands import options as opt
 from gocell_cli.commands.choices import GeneId, Preset
 from gocell_cli.commands.go_release import go_files
 from gocell_cli.commands.options import comma_list
-from gocell_cli.commands.terminal import note
+from gocell_cli.commands.terminal import note, unknown_names
 from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -123,9 +123,7 @@ class HierarchyChoice:
         if self.genes is None:
             return None
         found = load_gene_list(self.genes, genes)
-        shown = ", ".join(found.unknown[:MAX_NAMED]) + (", ..." if len(found.unknown) > MAX_NAMED else "")
-        unknown = f"; {len(found.unknown):,} unknown: {shown}" if found.unknown else ""
-        note(f"{self.genes}: {len(found.names):,} genes used{unknown}")
+        note(f"{self.genes}: {len(found.names):,} genes used{unknown_names(found.unknown)}")
         return found
 
 

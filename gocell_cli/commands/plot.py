@@ -1,5 +1,6 @@
 """`gocell plot`: figures of levels, batches and caches, as PNG or SVG."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,65 +32,59 @@ def plot() -> None:
     """Draw levels, batches and caches as PNG or SVG."""
 
 
+@dataclass(frozen=True)
+class _Figure:
+    """Where a figure of levels goes, and where its ontology is looked for."""
+
+    out: FigureOut
+    root: opt.Root = None
+    offline: opt.Offline = False
+    overwrite: Force = False
+    json: opt.Json = False
+
+    def files(self, choice: HierarchyChoice) -> HierarchyChoice:
+        """Return the choice with its files at hand; raises UsageError, before all, where the figure cannot go there."""
+        require_place(self.out, SUFFIXES, overwrite=self.overwrite)
+        choice.check()
+        return choice.fetched(self.root, offline=self.offline)
+
+
 @plot_app.command("levels")
 @expand
-def plot_levels(
-    out: FigureOut,
-    choice: HierarchyChoice,
-    root: opt.Root = None,
-    offline: opt.Offline = False,
-    overwrite: Force = False,
-    json: opt.Json = False,
-) -> None:
+def plot_levels(figure: _Figure, choice: HierarchyChoice) -> None:
     """Draw the terms of each level by GOATOOLS' level and depth, stratum and height, and every edge no batch may hold.
 
     Above, the whole ontology; below, the hierarchy that a cache would use: the batches that a trainer sees.
     """
     from gocell_cli.figures.level_figures import level_distributions
 
-    require_place(out, SUFFIXES, overwrite=overwrite)
-    files = _files(choice, root, offline)
+    files = figure.files(choice)
     used = filtered_graph(files)
     pictures = [_picture(used)] if choice.hierarchy is not None else [_picture(_whole(files)), _picture(used)]
-    _write(level_distributions(*pictures), out, {"panels": [_numbers(p) for p in pictures]}, json=json)
+    numbers = {"panels": [_numbers(p) for p in pictures]}
+    _write(level_distributions(*pictures), figure.out, numbers, json=figure.json)
 
 
 @plot_app.command("batches")
 @expand
-def plot_batches(
-    out: FigureOut,
-    choice: HierarchyChoice,
-    root: opt.Root = None,
-    offline: opt.Offline = False,
-    overwrite: Force = False,
-    json: opt.Json = False,
-) -> None:
+def plot_batches(figure: _Figure, choice: HierarchyChoice) -> None:
     """Draw how many terms a trainer runs at once, batch by batch, by stratum and by height."""
     from gocell_cli.figures.level_figures import batch_distribution, batch_sizes
 
-    require_place(out, SUFFIXES, overwrite=overwrite)
-    picture = _picture(filtered_graph(_files(choice, root, offline)))
+    picture = _picture(filtered_graph(figure.files(choice)))
     sizes = {by: batch_sizes(picture.groupings[by]).tolist() for by in ("stratum", "height")}
-    _write(batch_distribution(picture), out, {"graph": picture.title, "batches": sizes}, json=json)
+    _write(batch_distribution(picture), figure.out, {"graph": picture.title, "batches": sizes}, json=figure.json)
 
 
 @plot_app.command("comparison")
 @expand
-def plot_comparison(
-    out: FigureOut,
-    choice: HierarchyChoice,
-    root: opt.Root = None,
-    offline: opt.Offline = False,
-    overwrite: Force = False,
-    json: opt.Json = False,
-) -> None:
+def plot_comparison(figure: _Figure, choice: HierarchyChoice) -> None:
     """Draw GOATOOLS' level against the stratum of every term: how far the shortest path is from a batch."""
     from gocell_cli.figures.level_figures import level_against_stratum
 
-    require_place(out, SUFFIXES, overwrite=overwrite)
-    files = _files(choice, root, offline)
+    files = figure.files(choice)
     picture = _picture(filtered_graph(files) if choice.hierarchy is not None else _whole(files))
-    _write(level_against_stratum(picture), out, {"graph": picture.title}, json=json)
+    _write(level_against_stratum(picture), figure.out, {"graph": picture.title}, json=figure.json)
 
 
 @plot_app.command("cache")
@@ -111,11 +106,6 @@ def plot_cache(
     touched = rows_touched(samples, opened.hierarchy)
     numbers = {"cache": str(opened.directory), "samples": len(samples), "rows_touched": int(touched.sum())}
     _write(figure, out, numbers, json=json)
-
-
-def _files(choice: HierarchyChoice, root: Path | None, offline: bool) -> HierarchyChoice:
-    choice.check()
-    return choice.fetched(root, offline=offline)
 
 
 def _whole(choice: HierarchyChoice) -> LevelGraph:

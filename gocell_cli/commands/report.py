@@ -12,6 +12,7 @@ from gocell_cli.commands.data_root import data_root, find_cache
 from gocell_cli.commands.output_file import Force, require_place
 from gocell_cli.commands.terminal import show, show_result
 from gocell_cli.errors import SourceMissing
+from gocell_cli.whole_file import write_whole
 
 
 def _complete(incomplete: str) -> list[tuple[str, str]]:
@@ -47,9 +48,7 @@ def report(
         raise SourceMissing(f"{target}: no such cache or run", hint="gocell cache ls; runs lie under ROOT/runs")
     run = target is not None and is_run(target)
     page = run_page(target) if run and target is not None else cache_page(Cache(find_cache(target, data_root(root))))
-    temporary = out.with_name(f"{out.name}.tmp")
-    temporary.write_text(render(page), "utf-8")
-    temporary.replace(out)
+    write_whole(out, render(page))
     sections = [section.title for section in page.sections]
     document = {"out": str(out), "kind": "run" if run else "cache", "title": page.title, "sections": sections}
     show_result(document, lambda: show(escape(str(out))), json=json, essence=str(out))

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 WIDTH_OFF_TERMINAL = 120
+MOST_NAMED = 5
 HEARD_WHEN_QUIET = ("error", "why", "hint", "warning", "resume with")
 
 _state = {"quiet": False}
@@ -63,6 +64,12 @@ def note(text: str, kind: str = "note") -> None:
         return
     style = {"error": "bold red", "warning": "yellow", "hint": "cyan"}.get(kind, "dim")
     _console(stderr=True).print(f"[{style}]{kind}:[/{style}] {escape(text)}", soft_wrap=True)
+
+
+def unknown_names(names: Sequence[str]) -> str:
+    """Return how many names are unknown, and the first of them; "" where none is."""
+    shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+    return f", {len(names):,} unknown: {shown}" if names else ""
 
 
 def report_error(message: str, why: str, hint: str) -> None:

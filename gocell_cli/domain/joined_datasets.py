@@ -1,5 +1,6 @@
 """Several data sets as one: rows one after another, in one numbering, with the names they share told once."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -36,9 +37,9 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         strains=strains,
         queries=queries,
         rows_read=sum(d.rows_read for d in datasets),
-        dropped=_summed(datasets, "dropped", whole=whole),
-        sources={f"{d.name}: {k}" if not whole else k: v for d in datasets for k, v in d.sources.items()},
-        options={f"{d.name}: {k}" if not whole else k: v for d in datasets for k, v in d.options.items()},
+        dropped=_dropped(datasets, whole=whole),
+        sources={_named(d, k, whole=whole): v for d in datasets for k, v in d.sources.items()},
+        options={_named(d, k, whole=whole): v for d in datasets for k, v in d.options.items()},
         published=min(published, default=None),
         files=tuple(files),
         joined=() if whole else names,
@@ -83,10 +84,12 @@ def _stacked(parts: Sequence[Measurements]) -> Measurements:
     return Measurements(genes=np.concatenate(padded), **columns)
 
 
-def _summed(datasets: Sequence[Dataset], what: str, *, whole: bool) -> Mapping[str, int]:
-    total: dict[str, int] = {}
+def _named(dataset: Dataset, what: str, *, whole: bool) -> str:
+    return what if whole else f"{dataset.name}: {what}"
+
+
+def _dropped(datasets: Sequence[Dataset], *, whole: bool) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
     for dataset in datasets:
-        for reason, count in getattr(dataset, what).items():
-            key = reason if whole else f"{dataset.name}: {reason}"
-            total[key] = total.get(key, 0) + count
-    return total
+        total.update({_named(dataset, reason, whole=whole): count for reason, count in dataset.dropped.items()})
+    return dict(total)

@@ -3,7 +3,6 @@
 Colours: Okabe and Ito, jfly.uni-koeln.de/color.
 """
 
-import os
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,6 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
+
+from gocell_cli.whole_file import whole_file
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 DPI = 150
@@ -47,12 +48,10 @@ def panels(figure: FigureBase, rows: int, columns: int) -> np.ndarray:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG or SVG, as the path says, under a temporary name, then rename it.
+    """Write a PNG or SVG, as the path says, whole or not at all.
 
     An SVG of the same figure has the same bytes: no date, no random ids.
     """
-    temporary = path.with_suffix(f".tmp{path.suffix}")
-    with mpl.rc_context({"svg.hashsalt": "gocell"}):
+    with whole_file(path) as temporary, mpl.rc_context({"svg.hashsalt": "gocell"}):
         figure.savefig(temporary, dpi=DPI, metadata={"Date": None} if path.suffix == ".svg" else None)
-    os.replace(temporary, path)
     return path

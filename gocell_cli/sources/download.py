@@ -22,6 +22,7 @@ from gocell_cli.sources.source_lock import LockEntry, new_entry, read_entries, r
 from gocell_cli.sources.text_file import sha256_of
 from gocell_cli.sources.transfer import Silent, TransferError, Watcher, transfer
 from gocell_cli.sources.version_header import ContentError, check_content, version_date
+from gocell_cli.whole_file import settle
 
 MIRROR_VARIABLE = "GOCELL_MIRROR"
 
@@ -204,24 +205,9 @@ def _place(task: _Task, new: Mapping[str, Path], version: str | None) -> dict[st
         status = "already there" if old.get(name) == sha256[name] else "fetched"
         if status == "fetched":
             record(task.root, task.key(file), new_entry(task.url, sha256[name], size, version))
-            _rename(new[name], path)
+            settle(new[name], path)
         placed[name] = FetchedFile(path, size, sha256[name], version, status)
     return placed
-
-
-def _rename(source: Path, target: Path) -> None:
-    """Give a file its name once its bytes are on the disk, and see that the name gets there too."""
-    _sync(source)
-    os.replace(source, target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _require_known(task: _Task, file: RemoteFile, found: str) -> LockEntry | None:

@@ -6,7 +6,6 @@ file says of itself; `history` holds replaced entries, oldest first.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.exclusive import exclusive
+from gocell_cli.whole_file import write_whole
 
 LOCK_FILE, FORMAT = "sources.lock.json", 1
 SHA256_DIGITS = 64
@@ -70,12 +70,7 @@ def record(root: Path, key: str, entry: LockEntry) -> None:
             entry = replace(entry, history=(*old.history, *([former] if old.sha256 != entry.sha256 else [])))
         files = {k: asdict(v) for k, v in sorted({**entries, key: entry}.items())}
         text = json.dumps({"format": FORMAT, "files": files}, indent=2, ensure_ascii=False)
-        temporary = root / f"{LOCK_FILE}.tmp"
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, lock_path(root))
+        write_whole(lock_path(root), text + "\n")
 
 
 def _entry(path: Path, key: str, value: Any) -> LockEntry:

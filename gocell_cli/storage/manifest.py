@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from gocell_cli.storage.schema import (
     Manifest,
     ShardRecord,
 )
+from gocell_cli.whole_file import write_whole
 
 Record = TypeVar("Record", FileRecord, ShardRecord)
 REBUILD_HINT = "build the cache again: gocell build-cache ... --overwrite"
@@ -68,8 +68,8 @@ def _typed(kind: type[Record], raw: dict[str, Any]) -> Record:
 def write_manifest(directory: Path, manifest: Manifest, name: str = MANIFEST) -> None:
     """Write the manifest's sha256, then the manifest, each whole or not at all."""
     data = encode_manifest(manifest)
-    write_durably(_hash_path(directory / name), hashlib.sha256(data).hexdigest().encode() + b"\n")
-    write_durably(directory / name, data)
+    write_whole(_hash_path(directory / name), hashlib.sha256(data).hexdigest().encode() + b"\n")
+    write_whole(directory / name, data)
 
 
 def read_manifest(directory: Path, name: str = MANIFEST) -> Manifest:
@@ -111,30 +111,6 @@ def shard_faults(manifest: Manifest) -> list[str]:
     if manifest.counts.get("samples") != position:
         faults.append(f"the shards hold {position} samples, the counts say {manifest.counts.get('samples')}")
     return faults
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write under a temporary name, fsync, rename, fsync the directory."""
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-    settle(temporary, path)
-
-
-def settle(temporary: Path, path: Path) -> None:
-    """Make a written file durable and give it its final name."""
-    sync(temporary)
-    os.replace(temporary, path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Fsync a file or a directory."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def record_file(directory: Path, path: Path) -> FileRecord:

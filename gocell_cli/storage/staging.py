@@ -31,13 +31,11 @@ from gocell_cli.storage.manifest import (
     check_file,
     decode_shard,
     record_file,
-    settle,
-    sync,
-    write_durably,
     write_manifest,
 )
 from gocell_cli.storage.schema import FileRecord, Manifest, Samples, ShardRecord
 from gocell_cli.storage.tables import SAMPLES_DIR
+from gocell_cli.whole_file import settle, sync, write_whole
 
 PARTIAL = ".partial"
 
@@ -77,7 +75,7 @@ class Staging:
                     self._clear()
                 (self.cache / SAMPLES_DIR).mkdir(parents=True, exist_ok=True)
                 self.records.mkdir(exist_ok=True)
-                write_durably(self.directory / "plan.json", canonical_json(asdict(plan)))
+                write_whole(self.directory / "plan.json", canonical_json(asdict(plan)))
             yield self
         finally:
             os.close(lock)
@@ -142,7 +140,7 @@ def write_shard(cache: Path, backends: Sequence[str], index: int, start: int, sa
             files[backend] = record_file(cache, final)
     record = ShardRecord(index, start, len(samples), logical_sha256(samples), files)
     with writing(cache):
-        write_durably(cache.parent / "records" / f"part-{index:05d}.json", canonical_json(asdict(record)))
+        write_whole(cache.parent / "records" / f"part-{index:05d}.json", canonical_json(asdict(record)))
     return record
 
 

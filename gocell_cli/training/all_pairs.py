@@ -6,7 +6,6 @@ those of 256 single deletions, which is what makes 22 million pairs a matter of 
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from gocell_cli.training.deletions import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.labels import LabelScale
 from gocell_cli.training.predictor import head_of
+from gocell_cli.whole_file import whole_file
 
 with train_extra():
     import torch
@@ -114,8 +114,8 @@ def _write_part(
     report: Callable[[int], None],
 ) -> int:
     """Write the pairs of the first tile with itself and all later ones; returns how many they are."""
-    temporary, rows = part.with_suffix(".tmp"), 0
-    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    rows = 0
+    with whole_file(part) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for other in tiles:
             first, second = (x.ravel() for x in np.meshgrid(tiles[0], other, indexing="ij"))
             pairs = np.column_stack([first, second])[first < second]
@@ -123,7 +123,6 @@ def _write_part(
                 writer.write_table(_table(task, pairs, single, schema))
             rows += len(pairs)
             report(rows)
-    temporary.replace(part)
     return rows
 
 
@@ -152,12 +151,8 @@ def _predict(task: PairTask, genotypes: Int64[np.ndarray, "n k"]) -> Float64[np.
 
 def _join(parts: Sequence[Path], schema: pa.Schema, out: Path) -> None:
     """Copy the parts, row group by row group, into one file that appears whole."""
-    temporary = out.with_name(out.name + ".tmp")
-    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with whole_file(out) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for part in parts:
             source = pq.ParquetFile(part)
             for group in range(source.num_row_groups):
                 writer.write_table(source.read_row_group(group).cast(schema))
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(out)

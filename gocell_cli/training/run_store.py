@@ -6,13 +6,13 @@ tensorboard/        the same as events             figures/*.png
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import DamagedCache, SourceMissing
 from gocell_cli.training.extra import train_extra
+from gocell_cli.whole_file import whole_file, write_whole
 
 with train_extra():
     from safetensors import SafetensorError, safe_open
@@ -47,13 +47,11 @@ class RunStore:
             raise SourceMissing(f"{self.directory}: no run is here", hint="gocell train --out DIR")
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a file under a temporary name, then rename it."""
+        """Write a file, whole or not at all."""
         if not self.writable:
             return
         self.directory.mkdir(parents=True, exist_ok=True)
-        temporary = self.directory / f"{name}.tmp"
-        temporary.write_text(text, "utf-8")
-        os.replace(temporary, self.directory / name)
+        write_whole(self.directory / name, text)
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Write run.json."""
@@ -77,10 +75,9 @@ class RunStore:
         if not self.writable:
             return
         self.directory.mkdir(parents=True, exist_ok=True)
-        temporary, path = self.directory / f"{name}.tmp", self.directory / f"{name}.safetensors"
         plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        save_file(plain, temporary, metadata={"state": json.dumps(state)})
-        os.replace(temporary, path)
+        with whole_file(self.directory / f"{name}.safetensors") as temporary:
+            save_file(plain, temporary, metadata={"state": json.dumps(state)})
 
     def load(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Read a checkpoint; raises SourceMissing where there is none, DamagedCache where it can't be read."""

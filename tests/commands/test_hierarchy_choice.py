@@ -156,7 +156,7 @@ def test_a_gene_list_is_counted_and_used(tmp_path: Path) -> None:
     words = ("--genes", listed, "--min-genes", 1)
     result = invoke("build-cache", *words, "--root", tmp_path / "root", "--json")
     assert result.exit_code == 0, result.exception
-    assert f"{listed}: 4 genes used; 1 unknown: nobody" in result.stderr
+    assert f"{listed}: 4 genes used, 1 unknown: nobody" in result.stderr
     summary = json.loads(result.stdout)
     assert (summary["samples"], summary["dropped"]) == (4, {"dubious_orf": 717, "gene_not_listed": 5883})
     told = manifest(summary)

@@ -1,0 +1,34 @@
+"""A file is there whole, or as it was before."""
+
+from pathlib import Path
+
+import pytest
+
+from gocell_cli.whole_file import whole_file, write_whole
+
+
+def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "figure.svg"
+    with whole_file(path) as temporary:
+        temporary.write_text("half")
+        assert temporary.suffix == ".svg"
+        assert not path.exists()
+    write_whole(path, "ganz ä")
+    assert path.read_bytes() == "ganz ä".encode()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def _fail(path: Path, error: type[BaseException]) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_what_stood_there_stays_where_writing_fails(error: type[BaseException], tmp_path: Path) -> None:
+    path = tmp_path / "latest"
+    write_whole(path, b"before")
+    with pytest.raises(error):
+        _fail(path, error)
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
