@@ -1,6 +1,5 @@
 """Genotypes (deleted genes), phenotypes, and the merging of rows that measure the same genotype."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
@@ -237,9 +236,3 @@ def _by_genotype(rows: Measurements) -> tuple[Int64[np.ndarray, " rows"], Bool[n
     packed >>= bits
     new[1:] = packed[1:] != packed[:-1]
     return order, new
-
-
-def genotype_counts(genotypes: Genotypes) -> dict[int, int]:
-    """Number of genotypes by number of deleted genes."""
-    sizes = (genotypes.genes != NO_GENE).sum(axis=1)
-    return dict(sorted(Counter(sizes.tolist()).items()))

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Int32
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype, SourceFile
-from gocell_cli.errors import InvalidInput, SourceMissing, UsageError
+from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources.growing_column import GrowingColumn
 from gocell_cli.sources.line_blocks import LineBlocks
 from gocell_cli.sources.sga_stream import RowBlock, Wanted, stream_table
@@ -81,12 +81,6 @@ def find_interaction_tables(place: Path) -> InteractionTables:
             hint=f"gocell build-cache --dataset {NAME} --raw DIR, with DIR the folder that holds them",
         )
     return InteractionTables(paths, tuple(name for name, paths in found.items() if not paths))
-
-
-def check_phenotype(phenotype: str) -> None:
-    """Raise UsageError for a phenotype that the data set does not hold."""
-    if phenotype not in (*PHENOTYPES, "smf"):
-        raise UsageError(f"{NAME} has no phenotype {phenotype!r}", hint=f"--phenotype {'|'.join([*PHENOTYPES, 'smf'])}")
 
 
 def read_costanzo2016(paths: Sequence[Path], genes: GeneTable, *, phenotype: str, temperature: str) -> Dataset:

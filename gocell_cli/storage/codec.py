@@ -122,24 +122,6 @@ def _pointers(counts: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n_plus_1"]
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
-def slice_samples(samples: Samples, start: int, stop: int) -> Samples:
-    """Return samples [start, stop) as columns of their own."""
-    genes = slice(int(samples.gene_ptr[start]), int(samples.gene_ptr[stop]))
-    sources = slice(int(samples.source_ptr[start]), int(samples.source_ptr[stop]))
-    return Samples(
-        gene_ptr=samples.gene_ptr[start : stop + 1] - samples.gene_ptr[start],
-        genes=samples.genes[genes],
-        value=samples.value[start:stop],
-        statistic=samples.statistic[start:stop],
-        dataset=samples.dataset[start:stop],
-        query_group=samples.query_group[start:stop],
-        source_ptr=samples.source_ptr[start : stop + 1] - samples.source_ptr[start],
-        source_row=samples.source_row[sources],
-        query_strain=samples.query_strain[sources],
-        array_strain=samples.array_strain[sources],
-    )
-
-
 def take_samples(samples: Samples, rows: Int64[np.ndarray, " taken"]) -> Samples:
     """Return the samples at `rows`, in that order, as columns of their own."""
     gene_ptr, genes = _take_lists(samples.gene_ptr, rows)

@@ -147,10 +147,6 @@ class Workspaces:
         self._kept = [*self._kept[-(KEPT - 1) :], (buffers, weakref.ref(loan))]
         return loan
 
-    def clear(self) -> None:
-        """Forget all buffers: their memory goes back when the passes that hold them end."""
-        self._kept = []
-
     def __deepcopy__(self, memo: object) -> "Workspaces":
         return Workspaces()
 

@@ -9,9 +9,9 @@ import pytest
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, merge_duplicates
-from gocell_cli.errors import InvalidInput, SourceMissing, UsageError
+from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources.bundle import load_genes
-from gocell_cli.sources.costanzo2016 import SPELLINGS, TABLES, check_phenotype, find_interaction_tables
+from gocell_cli.sources.costanzo2016 import SPELLINGS, TABLES, find_interaction_tables
 from gocell_cli.sources.costanzo2016 import read_costanzo2016 as read
 from gocell_cli.sources.line_blocks import LineBlocks
 from gocell_cli.sources.strain_fitness import TABLE, find_strain_table, read_strain_fitness
@@ -112,8 +112,6 @@ def test_another_header_a_cut_gzip_and_no_table(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceMissing, match="none of the tables"):
         find_interaction_tables(tmp_path / "empty")
-    with pytest.raises(UsageError):
-        check_phenotype("tau")
 
 
 def test_lines_in_blocks_of_any_size_are_the_files_lines(tmp_path: Path) -> None:

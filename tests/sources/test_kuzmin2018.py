@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gocell_cli.domain.genes import GeneTable
-from gocell_cli.domain.genotype import NO_GENE, Dataset, genotype_counts, merge_duplicates
+from gocell_cli.domain.genotype import NO_GENE, Dataset, merge_duplicates
 from gocell_cli.errors import InvalidInput, SourceMissing, UsageError
 from gocell_cli.sources import bundle
 from gocell_cli.sources.kuzmin2018 import read_kuzmin2018
@@ -242,7 +242,7 @@ def test_real_slice_has_15095_rows_and_14571_genotypes(test_data: Path) -> None:
     dataset = read(path, bundle.load_genes())
     assert dataset.rows_read == 15_095 == len(dataset.measurements) + sum(dataset.dropped.values())
     merged = merge_duplicates(dataset)
-    assert len(merged) == 14_571 == sum(genotype_counts(merged).values())
+    assert len(merged) == 14_571
     assert len(merged.order) == len(dataset.measurements)
     with pytest.raises(InvalidInput, match="none of its 15095 rows holds a tau"):
         read(path, bundle.load_genes(), "tau")

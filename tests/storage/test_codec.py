@@ -94,17 +94,8 @@ def test_concat_is_the_inverse_of_slice(drawn: Drawn, data: st.DataObject) -> No
     samples = as_columns(as_samples(drawn))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(drawn)), max_size=3)))
     bounds = zip([0, *cuts], [*cuts, len(drawn)], strict=True)
-    parts = [codec.slice_samples(samples, start, stop) for start, stop in bounds]
+    parts = [codec.take_samples(samples, np.arange(start, stop)) for start, stop in bounds]
     assert_equal(codec.concat_samples(parts), samples)
-
-
-@given(sample_lists.filter(bool), st.data())
-def test_slice_holds_its_samples(drawn: Drawn, data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(drawn)))
-    stop = data.draw(st.integers(start, len(drawn)))
-    assert_equal(
-        codec.slice_samples(as_columns(as_samples(drawn)), start, stop), as_columns(as_samples(drawn)[start:stop])
-    )
 
 
 @given(sample_lists.filter(bool), st.data())
