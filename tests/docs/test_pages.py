@@ -122,6 +122,12 @@ def _sections(page: str) -> tuple[list[str], list[str]]:
     return parts[1::2], parts[2::2]
 
 
+def test_every_file_that_the_house_names_is_there() -> None:
+    names = re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py|\.md|/))`", (DOCS / "house.md").read_text("utf-8"))
+    assert len(names) > 40
+    assert not [name for name in names if not any((base / name).exists() for base in (ROOT, ROOT / "gocell_cli"))]
+
+
 def test_every_exit_code_is_explained(site: Path) -> None:
     page = (site / "_generated" / "exit-codes.html").read_text("utf-8")
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.GocellError)]
