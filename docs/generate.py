@@ -13,7 +13,7 @@ import typer
 
 from gocell_cli import errors
 from gocell_cli.commands.app import app
-from gocell_cli.commands.settings import leaves, options, variable_names
+from gocell_cli.commands.shell.settings import leaves, options, variable_names
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = {

@@ -10,8 +10,8 @@ from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, BuildPlan, plan_build
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset
-from gocell_cli.sources.kuzmin2018 import read_kuzmin2018
-from gocell_cli.sources.kuzmin_table import COLUMNS
+from gocell_cli.sources.screens.kuzmin import COLUMNS
+from gocell_cli.sources.screens.kuzmin2018 import read_kuzmin2018
 from tests import toy
 from tests.sources.http_server import LocalSite, serving
 

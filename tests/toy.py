@@ -19,8 +19,8 @@ from gocell_cli.domain.annotations import AnnotationRows
 from gocell_cli.domain.genes import GeneTable, make_gene_table
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.domain.term_filters import FilterRules
-from gocell_cli.sources.gaf import read_gaf
-from gocell_cli.sources.obo import read_obo
+from gocell_cli.sources.go.gaf import read_gaf
+from gocell_cli.sources.go.obo import read_obo
 
 TERMS = {1: "root", 2: "left", 3: "right", 4: "middle", 5: "deep", 6: "leaf"}
 EDGES = ((2, 1), (3, 1), (4, 2), (4, 3), (5, 1), (5, 4), (6, 4), (6, 5))

@@ -10,21 +10,21 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from gocell_cli.commands.build_cache import build_cache
-from gocell_cli.commands.cache import cache_app
-from gocell_cli.commands.command_line import Commands
-from gocell_cli.commands.config import config_app
-from gocell_cli.commands.doctor import doctor
-from gocell_cli.commands.export import export
-from gocell_cli.commands.fetch import fetch
-from gocell_cli.commands.inspect import inspect_app
-from gocell_cli.commands.plot import plot_app
-from gocell_cli.commands.predict import explain, predict
-from gocell_cli.commands.report import report
-from gocell_cli.commands.settings import load_settings
-from gocell_cli.commands.terminal import note, report_error, show, show_json
-from gocell_cli.commands.train import evaluate, train
-from gocell_cli.commands.verify_levels import verify_levels
+from gocell_cli.commands.build.build_cache import build_cache
+from gocell_cli.commands.build.fetch import fetch
+from gocell_cli.commands.build.verify_levels import verify_levels
+from gocell_cli.commands.look.cache import cache_app
+from gocell_cli.commands.look.config import config_app
+from gocell_cli.commands.look.doctor import doctor
+from gocell_cli.commands.look.export import export
+from gocell_cli.commands.look.inspect import inspect_app
+from gocell_cli.commands.look.plot import plot_app
+from gocell_cli.commands.look.report import report
+from gocell_cli.commands.model.predict import explain, predict
+from gocell_cli.commands.model.train import evaluate, train
+from gocell_cli.commands.shell.command_line import Commands
+from gocell_cli.commands.shell.settings import load_settings
+from gocell_cli.commands.shell.terminal import note, report_error, show, show_json
 from gocell_cli.errors import DamagedCache, GocellError, LevelsError, UsageError
 
 COMPLETION = "_GOCELL_COMPLETE"

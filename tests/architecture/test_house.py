@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 import gocell_cli
-from gocell_cli.commands import choices
+from gocell_cli.commands.shell import choices
 from gocell_cli.domain import alleles, genotype, levels, term_filters
-from gocell_cli.sources import catalog, costanzo2016, gene_naming, kuzmin_table
+from gocell_cli.sources.download import catalog
+from gocell_cli.sources.go import gene_naming
+from gocell_cli.sources.screens import costanzo as costanzo2016
+from gocell_cli.sources.screens import kuzmin as kuzmin_table
 from gocell_cli.storage import schema
 
 PACKAGE = Path(gocell_cli.__file__).parent

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from gocell_cli.sources.bundle import load_genes
-from gocell_cli.sources.costanzo2016 import read_costanzo2016
-from gocell_cli.sources.kuzmin2018 import read_kuzmin2018
-from gocell_cli.sources.phenotype_table import read_phenotype_table
-from gocell_cli.sources.strain_fitness import TABLE, read_strain_fitness
+from gocell_cli.sources.go.bundle import load_genes
+from gocell_cli.sources.screens.costanzo import read_costanzo2016
+from gocell_cli.sources.screens.kuzmin2018 import read_kuzmin2018
+from gocell_cli.sources.screens.own_table import read_phenotype_table
+from gocell_cli.sources.screens.strain_fitness import TABLE, read_strain_fitness
 from tests.benchmarks.costanzo_tables import ROWS, strains, write_tables
 from tests.benchmarks.kuzmin_table import write_full_size_table
 from tests.benchmarks.measure import GOCELL, Row, report, run_process

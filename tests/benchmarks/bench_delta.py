@@ -23,11 +23,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gocell_cli.training.all_pairs import PairTask, predict_all_pairs
-from gocell_cli.training.dcell import DCell, DCellConfig
-from gocell_cli.training.deletions import Deletions
-from gocell_cli.training.delta_form import DeltaForm
-from gocell_cli.training.labels import LabelScale
+from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.labels import LabelScale
+from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
+from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.delta.form import DeltaForm
 from tests.benchmarks.bench_model import measured
 from tests.benchmarks.genotypes import DRAWS
 from tests.benchmarks.hierarchies import bundled_hierarchy

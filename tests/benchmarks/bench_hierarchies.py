@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gocell_cli.building.plan import plan_hierarchy
 from gocell_cli.domain.term_filters import PRESETS
-from gocell_cli.sources.releases import Release, load_release
+from gocell_cli.sources.go.releases import Release, load_release
 from tests.benchmarks.measure import Row, report
 from tests.benchmarks.real_data import real_data
 

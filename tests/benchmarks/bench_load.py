@@ -19,10 +19,10 @@ from torch_geometric.data import Batch, HeteroData
 
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.storage.reader import Cache
-from gocell_cli.training.batch import CacheRows
-from gocell_cli.training.hetero_data import FOLLOW_BATCH, CellDataset
-from gocell_cli.training.sampler import CacheSampler, RowBatches
-from gocell_cli.training.state_tables import StateTables, wild_type_state
+from gocell_cli.training.data.batch import CacheRows
+from gocell_cli.training.data.sampler import CacheSampler, RowBatches
+from gocell_cli.training.pyg.cell_dataset import FOLLOW_BATCH, CellDataset
+from gocell_cli.training.pyg.state_tables import StateTables, wild_type_state
 from tests.benchmarks.measure import Row, report
 from tests.benchmarks.synthetic import synthetic_plan
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from gocell_cli.training.dcell import DCell, DCellConfig
+from gocell_cli.training.network.dcell import DCell, DCellConfig
 from tests.benchmarks.hierarchies import bundled_hierarchy
 from tests.benchmarks.measure import Row, report
 from tests.benchmarks.model_step import THREADS

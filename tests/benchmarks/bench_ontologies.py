@@ -12,8 +12,8 @@ import obonet
 from goatools.anno.gaf_reader import GafReader
 from goatools.obo_parser import GODag
 
-from gocell_cli.sources.gaf import read_gaf
-from gocell_cli.sources.obo import read_obo
+from gocell_cli.sources.go.gaf import read_gaf
+from gocell_cli.sources.go.obo import read_obo
 from tests.benchmarks.measure import Row, report
 from tests.benchmarks.real_data import real_data
 

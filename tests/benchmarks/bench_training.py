@@ -17,9 +17,9 @@ from scipy.sparse import csr_matrix
 from torchmetrics.functional.classification import binary_auroc
 
 from gocell_cli.storage.reader import Cache
-from gocell_cli.training.splits import SPLITS, make_split
-from gocell_cli.training.stack import make_stack, term_widths
-from gocell_cli.training.stack_index import gene_closure
+from gocell_cli.training.data.splits import SPLITS, make_split
+from gocell_cli.training.network.layout import make_stack, term_widths
+from gocell_cli.training.network.layout_index import gene_closure
 from tests.benchmarks.measure import GOCELL, Row, report
 from tests.benchmarks.real_data import real_data
 

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from gocell_cli.sources.bundle import load_genes
-from gocell_cli.sources.costanzo2016 import SPELLINGS, TABLES
-from gocell_cli.sources.strain_fitness import HEADER, TABLE
-from gocell_cli.sources.workbook import read_sheet
+from gocell_cli.sources.go.bundle import load_genes
+from gocell_cli.sources.screens.costanzo import SPELLINGS, TABLES
+from gocell_cli.sources.screens.strain_fitness import HEADER, TABLE
+from gocell_cli.sources.screens.workbook import read_sheet
 
 SEED = 2016
 CHUNK = 400_000

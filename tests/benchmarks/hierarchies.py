@@ -3,7 +3,7 @@
 from gocell_cli.building.hierarchy import make_hierarchy
 from gocell_cli.building.plan import BuildOptions, plan_hierarchy
 from gocell_cli.domain.term_filters import PRESETS
-from gocell_cli.sources.releases import load_release
+from gocell_cli.sources.go.releases import load_release
 from gocell_cli.storage.schema import Hierarchy
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from gocell_cli.sources.bundle import load_genes
-from gocell_cli.sources.kuzmin_table import ARRAY_ID, COLUMNS, HO, QUERY_ID
-from gocell_cli.sources.sga_table import read_table
+from gocell_cli.sources.go.bundle import load_genes
+from gocell_cli.sources.screens.kuzmin import ARRAY_ID, COLUMNS, HO, QUERY_ID
+from gocell_cli.sources.screens.sga_table import read_table
 
 DIGENIC, TRIGENIC = 410_399, 91_111
 QUERY_PAIRS, SINGLE_QUERIES, ARRAYS = 182, 364, 1_180

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.dcell import DCell, DCellConfig
-from gocell_cli.training.deletions import Deletions
-from gocell_cli.training.loss import DCellLoss
-from gocell_cli.training.stack import term_widths
+from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.layout import term_widths
+from gocell_cli.training.network.loss import DCellLoss
 from tests.benchmarks.drugcell_shape import WIDTH, drugcell_shape
 from tests.benchmarks.genotypes import DRAWS
 from tests.benchmarks.hierarchies import bundled_hierarchy

@@ -24,7 +24,7 @@ from gocell_cli.building.plan import (
 )
 from gocell_cli.domain.genotype import Phenotype
 from gocell_cli.domain.term_filters import PRESETS
-from gocell_cli.sources.releases import load_release
+from gocell_cli.sources.go.releases import load_release
 from gocell_cli.storage.schema import Provenance, Samples
 
 SCATTER = 7_368_787  # a prime: row i * SCATTER mod N visits every row once

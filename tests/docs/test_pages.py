@@ -12,7 +12,7 @@ import typer
 
 from gocell_cli import errors
 from gocell_cli.commands.app import app
-from gocell_cli.commands.settings import leaves
+from gocell_cli.commands.shell.settings import leaves
 from tests.browser import needs_browser, opened
 from tests.commands.conftest import Built
 from tests.docs.console_blocks import Step, differs, run, steps

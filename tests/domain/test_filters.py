@@ -14,7 +14,7 @@ from gocell_cli.domain.term_filters import PRESETS, READY, FilterRules, filter_t
 from gocell_cli.domain.term_graph import SUPER_ROOT, gene_masks, genes_in
 from gocell_cli.domain.term_hierarchy import make_term_hierarchy
 from gocell_cli.errors import InvalidInput, UsageError
-from gocell_cli.sources.releases import load_release
+from gocell_cli.sources.go.releases import load_release
 from tests import toy
 from tests.domain.dags import GENES, Pairs, annotated_dags, as_annotations, as_ontology
 from tests.reference import filters as slow

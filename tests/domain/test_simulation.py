@@ -12,7 +12,7 @@ from gocell_cli.domain.teacher import growth_states
 from gocell_cli.domain.term_filters import PRESETS
 from gocell_cli.domain.term_hierarchy import TermHierarchy
 from gocell_cli.errors import UsageError
-from gocell_cli.sources import bundle
+from gocell_cli.sources.go import bundle
 from tests.reference.teacher import dense_growth_states
 
 SMALL = Simulation(samples=3000, deletions=3, seed=4, panel=60)

@@ -14,8 +14,8 @@ from tests.packaging.requirements import ROOT, lowest, names, requirements
 
 PACKAGE = ROOT / "gocell_cli"
 EXTRAS = ("train", "dask", "wandb", "docs", "dev")
-DASK, WANDB = {"building/executors.py"}, {"training/wandb_log.py"}
-TORCH = {"commands/doctor.py"}
+DASK, WANDB = {"building/executors.py"}, {"training/runs/wandb_log.py"}
+TORCH = {"commands/look/doctor.py"}
 """Files that import from an extra; doctor only says whether torch is there."""
 PLUGINS = {
     "train": {"tensorboard"},  # imported by torch.utils.tensorboard
@@ -40,7 +40,7 @@ def _imported(path: Path) -> Iterator[str]:
 def _distributions(paths: list[Path]) -> set[str]:
     known = packages_distributions()
     modules = {name for path in paths for name in _imported(path)} - set(sys.stdlib_module_names)
-    ours = {"gocell_cli", "tests", "generate", "pip", "no_such_module"}
+    ours = {"gocell_cli", "tests", "tools", "generate", "pip", "no_such_module"}
     return {canonicalize_name(known.get(name, [name])[0]) for name in modules - ours}
 
 
@@ -65,14 +65,19 @@ def test_nothing_declared_is_unused() -> None:
     rooms = {room: _distributions([p for p in PACKAGE.rglob("*.py") if _room(p) == room]) for room in ("", "train")}
     assert names() <= rooms[""] | rooms["train"]
     assert names("train") <= rooms["train"] | PLUGINS["train"]
-    tests = _distributions([*(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").glob("*.py")])
+    tests = _distributions(
+        [*(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").glob("*.py"), *(ROOT / "tools").glob("*.py")]
+    )
     assert names("dev") <= tests | PLUGINS["dev"]
     assert names("docs") == PLUGINS["docs"]
 
 
 def test_tests_import_what_is_declared() -> None:
     declared = set().union(names(), *(names(extra) for extra in EXTRAS))
-    assert _distributions([*(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").glob("*.py")]) <= declared
+    assert (
+        _distributions([*(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").glob("*.py"), *(ROOT / "tools").glob("*.py")])
+        <= declared
+    )
 
 
 def test_every_requirement_has_a_lower_bound_and_a_pin() -> None:

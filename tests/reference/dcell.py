@@ -1,6 +1,6 @@
 """DCell as the paper draws it: a Linear, a BatchNorm and a head per term, run in a plain loop.
 
-Shares nothing with gocell_cli.training.dcell but the hierarchy it is given. It is also the benchmarks' peer, so
+Shares nothing with gocell_cli.training.network.dcell but the hierarchy it is given. It is also the benchmarks' peer, so
 it is honest: a term reads the slice of its own genes and the outputs of its own children, nothing more.
 """
 

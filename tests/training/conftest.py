@@ -10,8 +10,8 @@ import pytest
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, plan_build
 from gocell_cli.domain.term_filters import PRESETS
-from gocell_cli.sources import bundle
-from gocell_cli.sources.essentiality import essentiality
+from gocell_cli.sources.go import bundle
+from gocell_cli.sources.screens.essentiality import essentiality
 from gocell_cli.storage.reader import Cache, Rows
 from gocell_cli.storage.schema import BACKENDS, Hierarchy, Samples
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.dcell import DCell, DCellConfig
-from gocell_cli.training.deletions import Deletions
-from gocell_cli.training.loss import DCellLoss
-from gocell_cli.training.stack import term_widths
-from gocell_cli.training.term_weights import TermWeights
+from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.inference.term_weights import TermWeights
+from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.layout import term_widths
+from gocell_cli.training.network.loss import DCellLoss
 from tests.reference.dcell import OracleDCell, oracle_loss
 
 Genotypes = list[tuple[int, ...]]

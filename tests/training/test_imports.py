@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-LIGHT = ("row_order", "sampler", "batch", "state_tables")
+LIGHT = ("data.order", "data.sampler", "data.batch", "pyg.state_tables")
 UNWANTED = (
     "networkx",
     "gocell_cli.domain",
@@ -29,11 +29,11 @@ def test_the_trainer_loads_nothing_of_the_builder() -> None:
 
 def test_hetero_data_loads_nothing_of_the_builder() -> None:
     """networkx aside, which torch_geometric may load for itself."""
-    loaded = run("import gocell_cli.training.hetero_data, sys; print(*sys.modules)").split()
+    loaded = run("import gocell_cli.training.pyg.cell_dataset, sys; print(*sys.modules)").split()
     assert not [m for m in loaded if m.startswith(UNWANTED[1:])]
 
 
-@pytest.mark.parametrize(("module", "library"), [("batch", "torch"), ("hetero_data", "torch_geometric")])
+@pytest.mark.parametrize(("module", "library"), [("data.batch", "torch"), ("pyg.cell_dataset", "torch_geometric")])
 def test_without_the_extra_it_says_how_to_install_it(module: str, library: str) -> None:
     code = f"""
 import sys

@@ -1,0 +1,207 @@
+"""`gocell build-cache`: from ontology and deletion data to a level-annotated, sharded cache."""
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.build_file import chosen_options, write_build_file
+from gocell_cli.commands.shell.choices import Backend, Executor, LevelBy, Unannotated
+from gocell_cli.commands.shell.data_root import data_root, default_out, remember_latest
+from gocell_cli.commands.build.dataset_choice import DatasetChoice
+from gocell_cli.commands.build.dry_run import dry_run as tell_dry_run
+from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
+from gocell_cli.commands.shell.option_group import expand
+from gocell_cli.commands.shell.progress import shard_progress
+from gocell_cli.commands.shell.terminal import make_table, note, show, show_result
+from gocell_cli.errors import InvalidInput, UsageError
+
+if TYPE_CHECKING:
+    from gocell_cli.building.build import BuildMode, BuildResult
+    from gocell_cli.building.plan import BuildPlan
+
+
+@expand
+def build_cache(
+    terms: HierarchyChoice,
+    data: DatasetChoice,
+    level_by: opt.LevelByOption = LevelBy.STRATUM,
+    unannotated: opt.UnannotatedOption = Unannotated.KEEP,
+    backend: opt.BackendOption = Backend.PARQUET,
+    shard_size: opt.ShardSize = 100_000,
+    root: opt.Root = None,
+    out: opt.Out = None,
+    overwrite: opt.Overwrite = False,
+    offline: opt.Offline = False,
+    resume: opt.Resume = False,
+    dry_run: opt.DryRun = False,
+    part: opt.Part = None,
+    workers: opt.Workers = 1,
+    executor: opt.ExecutorOption = Executor.LOCAL,
+    scheduler: opt.Scheduler = None,
+    config: opt.ConfigFile = None,  # noqa: ARG001 its callback has made it the defaults
+    fingerprint: opt.Fingerprint = None,
+    json: opt.Json = False,
+) -> None:
+    """Build a cache: filter the ontology, verify its levels, merge genotypes, write shards.
+
+    Nothing is written unless the levels hold (exit code 3 otherwise). The finished cache's path is kept in
+    ROOT/latest, its options beside it in CACHE.toml. Building the same thing again says 'up to date'; --resume
+    continues after an interruption.
+    """
+    started = time.perf_counter()
+    chosen_root = data_root(root)
+    mode = _mode(overwrite, resume, part, executor, workers, scheduler)
+    plan = _plan(data, terms, chosen_root, offline, level_by, unannotated, backend, shard_size)
+    _expect(plan, fingerprint)
+    target = out if out is not None else default_out(chosen_root, data.label, plan.phenotype.kind, plan.fingerprint)
+    if dry_run:
+        tell_dry_run(plan, target, mode, time.perf_counter() - started, json=json)
+        return
+    result = _build(plan, target, mode, chosen_root)
+    if mode.part is None:
+        others = {"level_by": level_by, "unannotated": unannotated, "backend": backend, "shard_size": shard_size}
+        write_build_file(result.directory, chosen_options(data, terms, **others), plan.fingerprint)
+    summary = _summary(result, plan, time.perf_counter() - started)
+    show_result(summary, lambda: _print(summary, result, plan), json=json, essence=summary["cache"])
+
+
+def _expect(plan: "BuildPlan", fingerprint: str | None) -> None:
+    """Raise InvalidInput where the plan is not that of the fingerprint that is expected."""
+    if fingerprint is None or plan.fingerprint.startswith(fingerprint):
+        return
+    raise InvalidInput(
+        f"this would build {plan.fingerprint[:8]}, not {fingerprint[:8]}",
+        why="an option, a source file or gocell's version is another",
+        hint="gocell cache info shows how a cache was configured; leave out --fingerprint to build it nevertheless",
+    )
+
+
+def _mode(
+    overwrite: bool, resume: bool, part: str | None, executor: Executor, workers: int, scheduler: str | None
+) -> "BuildMode":
+    from gocell_cli.building.build import BuildMode
+    from gocell_cli.building.executors import ExecutorChoice
+
+    if scheduler is not None and executor is not Executor.DASK:
+        raise UsageError("--scheduler needs --executor dask", hint="--executor dask --scheduler ADDRESS")
+    chosen = ExecutorChoice(executor.value, workers, scheduler)
+    return BuildMode(overwrite, resume, opt.part_of(part), chosen, _resume_command())
+
+
+def _build(plan: "BuildPlan", target: Path, mode: "BuildMode", root: Path) -> "BuildResult":
+    from gocell_cli.building.build import build
+
+    if mode.part is not None:
+        target = target.with_name(f"{target.name}.part-{mode.part[0]}-of-{mode.part[1]}")
+    try:
+        with shard_progress() as progress:
+            result = build(plan, target, mode, progress)
+    except SystemExit:  # by a signal
+        note(mode.command, "resume with")
+        raise
+    if mode.part is None:
+        remember_latest(root, result.directory)
+    return result
+
+
+def _resume_command() -> str:
+    """The command line in use, with --resume."""
+    words = ["gocell", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
+    return shlex.join(words)
+
+
+def _plan(
+    data: DatasetChoice,
+    terms: HierarchyChoice,
+    root: Path,
+    offline: bool,
+    level_by: LevelBy,
+    unannotated: Unannotated,
+    backend: Backend,
+    shard_size: int,
+) -> "BuildPlan":
+    from gocell_cli.building.plan import BuildOptions, plan_build
+    from gocell_cli.storage.schema import BACKENDS
+
+    data.check()
+    terms.check()
+    release = terms.fetched(root, offline=offline).load()
+    options = BuildOptions(
+        rules=terms.rules(release.genes),
+        level_by=level_by.value,
+        backends=BACKENDS if backend is Backend.BOTH else (backend.value,),
+        shard_size=shard_size,
+        keep_unannotated=unannotated is Unannotated.KEEP,
+        until=terms.until,
+        duplicates=data.duplicates.value,
+    )
+    data.require_genes(release)
+    plan = plan_build(
+        release.ontology,
+        release.annotations,
+        release.genes,
+        data.read(release.genes, root, offline=offline),  # not kept here: it may be large
+        options,
+        release.sha256,
+    )
+    for warning in plan.warnings:
+        note(warning, "warning")
+    return plan
+
+
+def _summary(result: "BuildResult", plan: "BuildPlan", seconds: float) -> dict[str, Any]:
+    manifest, hierarchy = result.manifest, plan.hierarchy
+    return {
+        "cache": str(result.directory),
+        "status": "built" if result.built else "up to date",
+        "dataset": plan.dataset,
+        "phenotype": plan.phenotype.kind,
+        "samples": manifest.samples,
+        "shards": len(manifest.shards),
+        "shards_reused": result.reused,
+        "terms": len(hierarchy.term_ids),
+        "genes": len(hierarchy.gene_names),
+        "edges": len(hierarchy.edge_child),
+        "rows": hierarchy.rows,
+        "levels": {"by": manifest.level_by, "counts": list(manifest.level_counts)},
+        "rows_read": manifest.counts["rows_read"],
+        "dropped": dict(manifest.counts["dropped"]),
+        "rows_with_unannotated_gene": manifest.counts["rows_with_unannotated_gene"],
+        "fingerprint": manifest.fingerprint,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _print(summary: dict[str, Any], result: "BuildResult", plan: "BuildPlan") -> None:
+    verb = "built" if result.built else "up to date:"
+    show(f"[bold green]{verb}[/bold green] {escape(summary['cache'])}", "")
+    show(make_table("Samples", ["", "rows"], _sample_rows(summary, plan), right=(1,)), "")
+    counts = plan.counts
+    funnel = [[f"terms: {step}", f"{n:,}"] for step, n in counts["terms_after"].items()]
+    funnel += [[f"annotation rows dropped: {r}", f"{n:,}"] for r, n in counts["annotations"]["dropped"].items()]
+    funnel += [[f"ontology: {what}", f"{n:,}"] for what, n in counts["ontology"]["dropped"].items() if n]
+    funnel += [
+        ["edges (child, parent)", f"{summary['edges']:,}"],
+        ["mutant_state rows (term, gene)", f"{summary['rows']:,}"],
+        ["genes", f"{summary['genes']:,}"],
+    ]
+    show(make_table(f"Hierarchy, preset {plan.options.rules.preset}", ["", "count"], funnel, right=(1,)), "")
+    levels = summary["levels"]
+    show(f"levels by {levels['by']} hold on every edge; terms a level: {' '.join(map(str, levels['counts']))}")
+    backends = " and ".join(plan.options.backends)
+    show(f"{summary['shards']} shards ({backends}), fingerprint {summary['fingerprint'][:8]}, {summary['seconds']} s")
+
+
+def _sample_rows(summary: dict[str, Any], plan: "BuildPlan") -> list[list[str]]:
+    kept = "kept" if plan.options.keep_unannotated else "dropped"
+    return [
+        [f"{summary['dataset']} rows read", f"{summary['rows_read']:,}"],
+        *([f"dropped: {reason}", f"{n:,}"] for reason, n in summary["dropped"].items()),
+        [f"samples ({summary['phenotype']})", f"{summary['samples']:,}"],
+        [f"rows with a gene without annotation ({kept})", f"{summary['rows_with_unannotated_gene']:,}"],
+    ]

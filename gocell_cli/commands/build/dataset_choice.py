@@ -1,0 +1,167 @@
+"""The data sets that `--dataset` and its options choose, checked before anything is read."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.choices import Alleles, DatasetName, Duplicates, Order, Temperature
+from gocell_cli.commands.build.dataset_readers import READERS, Selection
+from gocell_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gocell_cli.domain.genes import GeneTable
+    from gocell_cli.domain.genotype import Dataset
+    from gocell_cli.domain.simulation import Simulation
+    from gocell_cli.sources.go.releases import Release
+
+KUZMIN, COSTANZO = (DatasetName.KUZMIN2018, DatasetName.KUZMIN2020), (DatasetName.COSTANZO2016,)
+SIMULATED, TABLE = (DatasetName.SIMULATED,), (DatasetName.TABLE,)
+PHENOTYPES: dict[DatasetName, tuple[str, ...]] = {
+    **dict.fromkeys(KUZMIN, ("tau", "epsilon", "fitness", "smf")),
+    DatasetName.COSTANZO2016: ("epsilon", "fitness", "smf"),
+    DatasetName.ESSENTIALITY: ("viability",),
+    DatasetName.SIMULATED: ("simulated",),
+}
+"""The phenotypes of each data set, its default first; a table's has any name."""
+SIMULATION = ("samples", "deletions", "seed", "epistasis", "noise", "panel")
+TAKEN_BY = {
+    "raw": (*KUZMIN, *COSTANZO, *TABLE),
+    "order": KUZMIN,
+    "temperature": COSTANZO,
+    "alleles": (*KUZMIN, *COSTANZO),
+    "max_p": (*KUZMIN, *COSTANZO),
+    "phenotype_column": TABLE,
+    **dict.fromkeys(SIMULATION, SIMULATED),
+}
+"""The data sets that an option is about."""
+
+
+@dataclass(frozen=True)
+class DatasetChoice:
+    """What was chosen, as the options have it; `read` turns it into one Dataset."""
+
+    dataset: opt.Datasets = None
+    raw: opt.Raw = None
+    phenotype: opt.PhenotypeOption = None
+    order: opt.OrderOption = Order.ALL
+    temperature: opt.TemperatureOption = Temperature.BOTH
+    alleles: opt.AllelesOption = Alleles.ALL
+    max_p: opt.MaxP = None
+    phenotype_column: opt.PhenotypeColumn = None
+    duplicates: opt.DuplicatesOption = Duplicates.MEAN
+    samples: opt.Samples = None
+    deletions: opt.Deletions = None
+    seed: opt.Seed = None
+    epistasis: opt.Epistasis = None
+    noise: opt.Noise = None
+    panel: opt.Panel = None
+
+    @property
+    def names(self) -> tuple[DatasetName, ...]:
+        """The data sets, each once."""
+        return tuple(dict.fromkeys(self.dataset or [DatasetName.ESSENTIALITY]))
+
+    @property
+    def kind(self) -> str:
+        """The phenotype: the one asked for, else the first data set's default."""
+        default = PHENOTYPES.get(self.names[0], (self.phenotype_column or "phenotype",))[0]
+        return self.phenotype or default
+
+    @property
+    def label(self) -> str:
+        """The data sets' names, for a folder's name."""
+        return "+".join(name.value for name in self.names)
+
+    def check(self) -> None:
+        """Raise UsageError for data sets that cannot be joined, and for an option or phenotype they do not take."""
+        if len(self.names) > 1 and DatasetName.SIMULATED in self.names:
+            raise UsageError("simulated data cannot be joined with others", hint="--dataset simulated alone")
+        default = DatasetChoice()
+        for option, takers in TAKEN_BY.items():
+            if getattr(self, option) != getattr(default, option) and not set(takers) & set(self.names):
+                about = " and ".join("simulated data" if t in SIMULATED else t.value for t in takers)
+                raise UsageError(f"--{option.replace('_', '-')} is for {about}", hint=f"--dataset {takers[0].value}")
+        for name in self.names:
+            if name in PHENOTYPES and self.kind not in PHENOTYPES[name]:
+                raise UsageError(
+                    f"{name.value} has no phenotype {self.kind!r}", hint=f"--phenotype {'|'.join(PHENOTYPES[name])}"
+                )
+        if self.max_p is not None and self.kind not in ("tau", "epsilon"):
+            raise UsageError(f"--max-p: {self.kind} has no P-value", hint="--phenotype tau|epsilon")
+        self._check_rows()
+
+    def _check_rows(self) -> None:
+        if set(KUZMIN) & set(self.names):
+            from gocell_cli.sources.screens.kuzmin import choose_rows
+
+            choose_rows(self.label, self.kind, self.order.value)
+        _ = self._places
+        if DatasetName.SIMULATED in self.names:
+            self._simulation.check()
+
+    @cached_property
+    def _places(self) -> dict[DatasetName, Path]:
+        """The path of --raw for each data set that has one; raises UsageError where it is not clear whose it is."""
+        takers = [name for name in self.names if name in TAKEN_BY["raw"]]
+        places: dict[DatasetName, Path] = {}
+        for text in self.raw or ():
+            name, equals, path = text.partition("=")
+            named = next((taker for taker in takers if equals and taker.value == name), None)
+            if named is None and len(takers) > 1:
+                raise UsageError(f"--raw {text}: of which data set?", hint=f"--raw {takers[0].value}=PATH")
+            place = named or takers[0]
+            if place in places:
+                raise UsageError(f"--raw is given twice for {place.value}", hint="leave one out")
+            places[place] = Path(path if named is not None else text)
+        if DatasetName.TABLE in self.names and DatasetName.TABLE not in places:
+            raise UsageError("--dataset table needs its file", hint="--raw FILE.csv, or --raw table=FILE.csv")
+        return places
+
+    def read(self, genes: "GeneTable", root: Path, *, offline: bool) -> "Dataset | Simulation":
+        """Read the data sets as one; raises SourceMissing where a table is not to be had.
+
+        A simulation is not read: it is drawn once the hierarchy is known.
+        """
+        if DatasetName.SIMULATED in self.names:
+            return self._simulation
+        from gocell_cli.domain.joined_datasets import join_datasets
+
+        return join_datasets([self._read(name, genes, self._places.get(name), root, offline) for name in self.names])
+
+    def _read(self, name: DatasetName, genes: "GeneTable", place: Path | None, root: Path, offline: bool) -> "Dataset":
+        chosen = Selection(
+            self.kind if name is not DatasetName.TABLE else self.phenotype,
+            self.order.value,
+            self.temperature.value,
+            self.phenotype_column,
+            place,
+            root,
+            offline,
+        )
+        dataset = READERS[name](genes, chosen)
+        if self.alleles is Alleles.DELETION_ONLY and name in TAKEN_BY["alleles"]:
+            from gocell_cli.domain.alleles import keep_deletions
+
+            dataset = keep_deletions(dataset)
+        if self.max_p is not None and name in TAKEN_BY["max_p"]:
+            from gocell_cli.domain.significance import keep_significant
+
+            dataset = keep_significant(dataset, self.max_p)
+        return dataset
+
+    def require_genes(self, release: "Release") -> None:
+        """Raise InvalidInput where the release names no gene as the data sets do; simulations and tables take any."""
+        from gocell_cli.sources.go.releases import require_orfs
+
+        for name in self.names:
+            if name not in (*SIMULATED, *TABLE):
+                require_orfs(release, name.value)
+
+    @cached_property
+    def _simulation(self) -> "Simulation":
+        from gocell_cli.domain.simulation import Simulation
+
+        given: dict[str, Any] = {name: getattr(self, name) for name in SIMULATION if getattr(self, name) is not None}
+        return Simulation(**given)

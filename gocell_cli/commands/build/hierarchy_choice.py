@@ -1,0 +1,158 @@
+"""The hierarchy that `--obo`, `--gaf`, `--hierarchy` and the filter options choose, checked before anything is read."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.choices import GeneId, Preset
+from gocell_cli.commands.build.go_release import go_files
+from gocell_cli.commands.shell.options import comma_list
+from gocell_cli.commands.shell.terminal import note, unknown_names
+from gocell_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gocell_cli.domain.annotations import GeneNaming
+    from gocell_cli.domain.genes import GeneList, GeneTable
+    from gocell_cli.domain.term_filters import FilterRules
+    from gocell_cli.sources.go.releases import Release
+
+MAX_NAMED = 5
+LEAKING = ("IGI", "HGI")
+
+
+@dataclass(frozen=True)
+class HierarchyChoice:
+    """What was chosen, as the options have it; `load` reads it, `rules` are how it is filtered."""
+
+    obo: opt.Obo = None
+    gaf: opt.Gaf = None
+    release: opt.Release = None
+    gene_id: opt.GeneIdOption = GeneId.AUTO
+    taxon: opt.Taxon = None
+    hierarchy: opt.HierarchyFile = None
+    preset: opt.PresetOption = Preset.TRUE_PATH
+    relations: opt.Relations = None
+    namespace: opt.Namespace = None
+    exclude_evidence: opt.ExcludeEvidence = None
+    include_evidence: opt.IncludeEvidence = None
+    until: opt.Until = None
+    genes: opt.Genes = None
+    min_genes: opt.MinGenes = None
+    redundant: opt.RedundantOption = None
+    width_by: opt.Width = None
+
+    def given(self) -> list[str]:
+        """Return the options that filter or name what --obo and --gaf hold, of those that were given."""
+        default = HierarchyChoice()
+        naming = ("gaf", "gene_id", "taxon")
+        rules = ("preset", "namespace", "exclude_evidence", "include_evidence", "until", "min_genes", "redundant")
+        names = (*naming, *rules)
+        return [f"--{n.replace('_', '-')}" for n in names if getattr(self, n) != getattr(default, n)]
+
+    def check(self) -> None:
+        """Raise UsageError for options that exclude each other, and for unknown evidence codes."""
+        if self.hierarchy is not None:
+            other = [n for n in ("obo", "release", "relations") if getattr(self, n) is not None]
+            refused = [*(f"--{n}" for n in other), *self.given()]
+            if refused:
+                raise UsageError(
+                    f"{', '.join(refused)} cannot go with --hierarchy",
+                    why="a ready hierarchy is used as it is, without any filter",
+                    hint="leave them out; --genes, --width-by and --level-by do go with it",
+                )
+        if self.gaf is None and self.release is None and (self.gene_id is not GeneId.AUTO or self.taxon is not None):
+            raise UsageError("--gene-id and --taxon are about a GAF", hint="--gaf FILE")
+        if self.exclude_evidence is not None and self.include_evidence is not None:
+            raise UsageError("--exclude-evidence and --include-evidence exclude each other", hint="choose one")
+        self._check_codes()
+
+    def _check_codes(self) -> None:
+        from gocell_cli.domain.annotations import EVIDENCE_CODES
+
+        included = comma_list(self.include_evidence)
+        unknown = [
+            c for c in (*(comma_list(self.exclude_evidence) or ()), *(included or ())) if c not in EVIDENCE_CODES
+        ]
+        if unknown:
+            why = f"GO's codes are {', '.join(EVIDENCE_CODES)}"
+            raise UsageError(f"no evidence code: {', '.join(unknown)}", why=why)
+        if included == ():
+            raise UsageError("--include-evidence names no code", hint="--include-evidence EXP,IDA,IPI,IMP,IEP")
+
+    def fetched(self, root: Path | None, *, offline: bool, annotations: bool = True) -> "HierarchyChoice":
+        """Return the choice with the files of --release, fetched where they are missing, as --obo and --gaf."""
+        obo, gaf = go_files(self.obo, self.gaf, self.release, root, offline=offline, annotations=annotations)
+        return replace(self, obo=obo, gaf=gaf)
+
+    def load(self) -> "Release":
+        """Read what was chosen, and say on stderr how the genes of a file are named."""
+        from gocell_cli.sources.go.releases import load_hierarchy, load_release
+
+        if self.hierarchy is None:
+            release = load_release(self.obo, self.gaf, gene_id=self.gene_id.value, taxon=self.taxon)
+        else:
+            release = load_hierarchy(self.hierarchy)
+            roots = f"{release.roots} root" + ("s, joined under GO:ROOT" if release.roots > 1 else "")
+            note(f"{self.hierarchy}: {release.ready}, {len(release.ontology):,} terms, {roots}")
+        if release.annotations.naming is not None:
+            _tell_naming(release.annotations.source, release.annotations.naming)
+        return release
+
+    def rules(self, genes: "GeneTable") -> "FilterRules":
+        """Return the rules in use; says on stderr which names of --genes are unknown, and what leaks."""
+        from gocell_cli.domain.term_filters import PRESETS, READY
+
+        rules = (READY if self.hierarchy is not None else PRESETS[self.preset.value]).changed(
+            relations=comma_list(self.relations),
+            min_genes=self.min_genes,
+            width_by=self.width_by.value if self.width_by is not None else None,
+            exclude_evidence=_sorted(() if self.include_evidence is not None else comma_list(self.exclude_evidence)),
+            include_evidence=_sorted(comma_list(self.include_evidence)),
+            namespaces=_sorted(comma_list(self.namespace)),
+            redundant=self.redundant.value if self.redundant is not None else None,
+            genes=self._gene_list(genes),
+        )
+        if self.exclude_evidence is not None or self.include_evidence is not None:
+            _warn_of_leaks(rules)
+        return rules
+
+    def _gene_list(self, genes: "GeneTable") -> "GeneList | None":
+        from gocell_cli.sources.go.releases import load_gene_list
+
+        if self.genes is None:
+            return None
+        found = load_gene_list(self.genes, genes)
+        note(f"{self.genes}: {len(found.names):,} genes used{unknown_names(found.unknown)}")
+        return found
+
+
+def _sorted(words: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if words is None else tuple(sorted(set(words)))
+
+
+def _warn_of_leaks(rules: "FilterRules") -> None:
+    leaking = [
+        code
+        for code in LEAKING
+        if code not in rules.exclude_evidence and (not rules.include_evidence or code in rules.include_evidence)
+    ]
+    if leaking:
+        note(f"annotations by {' and '.join(leaking)} come from genetic interactions and leak such labels", "warning")
+
+
+def _tell_naming(source: str, naming: "GeneNaming") -> None:
+    taxa = list(naming.taxa.items())
+    if len(taxa) > 1:
+        used = f"taxon {naming.taxon}" if naming.taxon else "all"
+        counts = ", ".join(f"{taxon} {rows:,} rows" for taxon, rows in taxa[:MAX_NAMED])
+        note(f"{source}: {len(taxa)} taxa ({counts}); {used} used, --taxon chooses one")
+    what = {
+        "systematic": "SGD's systematic names",
+        "file": "the file's own names",
+        "id": "DB object id",
+        "symbol": "DB object symbol",
+        "synonym": "first synonym",
+    }[naming.gene_id]
+    others = f"; {naming.systematic:,} have one of SGD's systematic names" if naming.gene_id != "systematic" else ""
+    note(f"{source}: {naming.named:,} of {naming.objects:,} genes named by {what}, {naming.genes:,} distinct{others}")

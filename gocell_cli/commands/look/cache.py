@@ -1,0 +1,164 @@
+"""`gocell cache`: verify, describe, list, merge and tidy caches."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from gocell_cli.commands.build.build_cache import build_cache
+from gocell_cli.commands.shell.build_file import build_file
+from gocell_cli.commands.shell.command_line import Commands
+from gocell_cli.commands.shell.completion import complete_cache
+from gocell_cli.commands.shell.data_root import caches_under, data_root, find_cache, leftovers
+from gocell_cli.commands.shell.options import Json, Overwrite, Root
+from gocell_cli.commands.shell.terminal import is_quiet, make_table, note, show, show_json, show_result
+from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
+
+cache_app = Commands(help="Verify, describe, list, merge and tidy caches.", no_args_is_help=True)
+
+CacheArgument = Annotated[
+    Path | None,
+    typer.Argument(help="Cache; default: the one ROOT/latest names.", autocompletion=complete_cache),
+]
+
+
+@cache_app.command("verify")
+def verify(directory: CacheArgument = None, root: Root = None, json: Json = False) -> None:
+    """Check every file, hash, count, index and level of a cache; exit code 5 where one does not hold."""
+    from gocell_cli.storage.verify import verify_cache
+
+    cache = find_cache(directory, data_root(root))
+    started = time.perf_counter()
+    result = verify_cache(cache)
+    seconds = time.perf_counter() - started
+    if json:
+        findings = [{"where": f.where, "problem": f.problem} for f in result.findings]
+        show_json(
+            {
+                "cache": str(cache),
+                "ok": result.ok,
+                "findings": findings,
+                "files": result.files,
+                "bytes": result.bytes,
+                "samples": result.samples,
+                "backends": list(result.shards),
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        for finding in result.findings:
+            show(f"[bold red]DAMAGED[/bold red]  {escape(finding.where)}: {escape(finding.problem)}")
+    if not result.ok:
+        raise typer.Exit(DamagedCache.exit_code)
+    if not (json or is_quiet()):
+        held = f"{result.samples:,} samples, {result.files} files, {result.bytes:,} bytes"
+        show(f"[green]ok[/green]  {escape(str(cache))}: {held}")
+
+
+@cache_app.command("info")
+def info(directory: CacheArgument = None, root: Root = None, json: Json = False) -> None:
+    """Describe a cache: what it holds, what was dropped, how it was configured."""
+    from dataclasses import asdict
+
+    from gocell_cli.storage.manifest import read_manifest
+
+    cache = find_cache(directory, data_root(root))
+    manifest = read_manifest(cache)
+    if json:
+        show_json({"cache": str(cache), **asdict(manifest)})
+        return
+    config, counts = manifest.config, manifest.counts
+    rows = [
+        ["cache", str(cache)],
+        ["format, gocell", f"{manifest.format_version}, {manifest.package_version}"],
+        ["fingerprint", manifest.fingerprint],
+        ["dataset, phenotype", f"{', '.join(manifest.datasets)}, {manifest.phenotype['kind']}"],
+        ["GO release, preset", f"{config['go_release']}, {config['filters']['preset']}"],
+        ["rows read", f"{counts['rows_read']:,}"],
+        *([f"dropped: {reason}", f"{n:,}"] for reason, n in counts["dropped"].items()),
+        ["samples", f"{manifest.samples:,}"],
+        [f"levels by {manifest.level_by}", " ".join(map(str, manifest.level_counts))],
+        ["shards", f"{len(manifest.shards)} ({', '.join(config['backends'])})"],
+    ]
+    show(make_table("", ["", ""], rows))
+
+
+@cache_app.command("ls")
+def ls(root: Root = None, json: Json = False) -> None:
+    """List the caches, parts and unfinished builds under the data root."""
+    entries = caches_under(data_root(root))
+    if json:
+        show_json(entries)
+        return
+    columns = ["name", "state", "dataset", "phenotype", "samples", "bytes"]
+    rows = [[f"{e[c]:,}" if isinstance(e[c], int) else str(e[c] or "") for c in columns] for e in entries]
+    show(make_table(f"Caches under {escape(str(data_root(root)))}", columns, rows, right=(4, 5)))
+
+
+@cache_app.command("merge")
+def merge(
+    parts: Annotated[list[Path], typer.Argument(help="The directories that --part made, in any order.")],
+    out: Annotated[Path, typer.Option(help="Where the merged cache goes.")],
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Merge the parts of one plan into one cache, the same as a single process would have made."""
+    from gocell_cli.building.merge import merge_parts
+
+    manifest = merge_parts(parts, out, overwrite=overwrite)
+    shards = len(manifest.shards)
+    document = {"cache": str(out), "parts": len(parts), "samples": manifest.samples, "shards": shards}
+    said = f"merged {len(parts)} parts: {manifest.samples:,} samples in {shards} shards at {escape(str(out))}"
+    show_result(document, lambda: show(said), json=json, essence=str(out))
+
+
+@cache_app.command("prune")
+def prune(
+    root: Root = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove what unfinished builds left under the data root; one that is being built is left alone."""
+    from gocell_cli.storage.staging import remove_partial
+
+    found = leftovers(data_root(root))
+    if found and not yes:
+        show(*(escape(str(path)) for path in found))
+        if not typer.confirm(f"Remove {len(found)} unfinished builds?", err=True):
+            raise UsageError("nothing was removed", hint="gocell cache prune --yes")
+    removed = [path for path in found if remove_partial(path)]
+    for path in found:
+        if path not in removed:
+            note(f"{path} is being built and was left alone")
+    document = {"removed": [str(p) for p in removed], "kept": [str(p) for p in found if p not in removed]}
+    show_result(document, lambda: show(f"removed {len(removed)} unfinished builds"), json=json)
+
+
+@cache_app.command("rebuild")
+def rebuild(
+    directory: CacheArgument = None,
+    config: Annotated[Path | None, typer.Option(help="Its build file; default: CACHE.toml beside it.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to build it; default: in its place.")] = None,
+    root: Root = None,
+    json: Json = False,
+) -> None:
+    """Build a cache again from its own manifest and build file; refused where it would become another one.
+
+    What stands there is replaced only once the new one is whole. Exit code 4 where a source, an option or gocell's
+    version is not what the manifest says.
+    """
+    from gocell_cli.storage.manifest import read_manifest
+
+    chosen = data_root(root)
+    cache = find_cache(directory, chosen)
+    options = config if config is not None else build_file(cache)
+    if not options.is_file():
+        raise SourceMissing(f"{options}: no build file", hint="gocell cache rebuild DIR --config FILE.toml")
+    words = ["--config", str(options), "--fingerprint", read_manifest(cache).fingerprint]
+    words += ["--out", str(out if out is not None else cache), "--root", str(chosen)]
+    words += ["--overwrite"] if out is None else []
+    again = typer.Typer()
+    again.command()(build_cache)
+    typer.main.get_command(again).main([*words, *(["--json"] if json else [])], standalone_mode=False)

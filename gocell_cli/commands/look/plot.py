@@ -1,0 +1,150 @@
+"""`gocell plot`: figures of levels, batches and caches, as PNG or SVG."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
+from gocell_cli.commands.build.level_graph import LevelGraph, filtered_graph, whole_graph
+from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.command_line import Commands
+from gocell_cli.commands.shell.data_root import data_root, find_cache
+from gocell_cli.commands.shell.option_group import expand
+from gocell_cli.commands.shell.output_file import Force, require_place
+from gocell_cli.commands.shell.terminal import show, show_result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from gocell_cli.figures.level_figures import LevelPicture
+
+plot_app = Commands(help="Draw levels, batches and caches as PNG or SVG.", no_args_is_help=True)
+
+FigureOut = Annotated[Path, typer.Option("--out", help="File to write: .png or .svg.")]
+SUFFIXES = (".png", ".svg")
+
+
+@plot_app.callback()
+def plot() -> None:
+    """Draw levels, batches and caches as PNG or SVG."""
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """Where a figure of levels goes, and where its ontology is looked for."""
+
+    out: FigureOut
+    root: opt.Root = None
+    offline: opt.Offline = False
+    overwrite: Force = False
+    json: opt.Json = False
+
+    def files(self, choice: HierarchyChoice) -> HierarchyChoice:
+        """Return the choice with its files at hand; raises UsageError, before all, where the figure cannot go there."""
+        require_place(self.out, SUFFIXES, overwrite=self.overwrite)
+        choice.check()
+        return choice.fetched(self.root, offline=self.offline)
+
+
+@plot_app.command("levels")
+@expand
+def plot_levels(figure: _Figure, choice: HierarchyChoice) -> None:
+    """Draw the terms of each level by GOATOOLS' level and depth, stratum and height, and every edge no batch may hold.
+
+    Above, the whole ontology; below, the hierarchy that a cache would use: the batches that a trainer sees.
+    """
+    from gocell_cli.figures.level_figures import level_distributions
+
+    files = figure.files(choice)
+    used = filtered_graph(files)
+    pictures = [_picture(used)] if choice.hierarchy is not None else [_picture(_whole(files)), _picture(used)]
+    numbers = {"panels": [_numbers(p) for p in pictures]}
+    _write(level_distributions(*pictures), figure.out, numbers, json=figure.json)
+
+
+@plot_app.command("batches")
+@expand
+def plot_batches(figure: _Figure, choice: HierarchyChoice) -> None:
+    """Draw how many terms a trainer runs at once, batch by batch, by stratum and by height."""
+    from gocell_cli.figures.level_figures import batch_distribution, batch_sizes
+
+    picture = _picture(filtered_graph(figure.files(choice)))
+    sizes = {by: batch_sizes(picture.groupings[by]).tolist() for by in ("stratum", "height")}
+    _write(batch_distribution(picture), figure.out, {"graph": picture.title, "batches": sizes}, json=figure.json)
+
+
+@plot_app.command("comparison")
+@expand
+def plot_comparison(figure: _Figure, choice: HierarchyChoice) -> None:
+    """Draw GOATOOLS' level against the stratum of every term: how far the shortest path is from a batch."""
+    from gocell_cli.figures.level_figures import level_against_stratum
+
+    files = figure.files(choice)
+    picture = _picture(filtered_graph(files) if choice.hierarchy is not None else _whole(files))
+    _write(level_against_stratum(picture), figure.out, {"graph": picture.title}, json=figure.json)
+
+
+@plot_app.command("cache")
+def plot_cache(
+    out: FigureOut,
+    cache: opt.CacheDir = None,
+    root: opt.Root = None,
+    overwrite: Force = False,
+    json: opt.Json = False,
+) -> None:
+    """Draw a cache's phenotypes, deleted genes per sample, and mutant_state rows that each sample switches to 0."""
+    from gocell_cli.figures.cache_figures import rows_touched, sample_figures
+    from gocell_cli.storage.reader import Cache
+
+    require_place(out, SUFFIXES, overwrite=overwrite)
+    opened = Cache(find_cache(cache, data_root(root)))
+    samples = opened.columns()
+    figure = sample_figures(samples, opened.hierarchy, opened.manifest.phenotype["kind"])
+    touched = rows_touched(samples, opened.hierarchy)
+    numbers = {"cache": str(opened.directory), "samples": len(samples), "rows_touched": int(touched.sum())}
+    _write(figure, out, numbers, json=json)
+
+
+def _whole(choice: HierarchyChoice) -> LevelGraph:
+    """The whole ontology, over the relations of the preset in use: what its filters start from."""
+    from gocell_cli.domain.term_filters import PRESETS
+
+    relations = choice.relations or ",".join(PRESETS[choice.preset.value].relations)
+    return whole_graph(HierarchyChoice(obo=choice.obo, relations=relations))
+
+
+def _picture(graph: LevelGraph) -> "LevelPicture":
+    """What is drawn of a graph; of the hierarchy in use with its root, which a trainer runs as well."""
+    from gocell_cli.figures.level_figures import LevelPicture
+
+    if graph.hierarchy is None:
+        what, terms, edges, groupings = "whole ontology", len(graph.ids), graph.edges, graph.groupings
+    else:
+        used = graph.hierarchy
+        what, terms, edges, groupings = "hierarchy in use", len(used), used.edges, dict(used.groupings)
+    return LevelPicture(f"{graph.ontology.source}, {what}: {terms:,} terms, {len(edges):,} edges", groupings, edges)
+
+
+def _numbers(picture: "LevelPicture") -> dict[str, Any]:
+    """The numbers that a row of panels shows: terms and faults of each level."""
+    import numpy as np
+
+    from gocell_cli.figures.level_figures import faults_by_level
+
+    shown: dict[str, Any] = {"graph": picture.title}
+    for by, grouping in picture.groupings.items():
+        low = int(grouping.level.min())
+        same, inverted = faults_by_level(grouping, picture.edges)
+        terms = np.bincount(grouping.level - low).tolist()
+        shown[by] = {"lowest": low, "terms": terms, "same_level": same.tolist(), "inverted": inverted.tolist()}
+    return shown
+
+
+def _write(figure: "Figure", out: Path, numbers: dict[str, Any], *, json: bool) -> None:
+    from gocell_cli.figures.canvas import save
+
+    save(figure, out)
+    show_result({"out": str(out), **numbers}, lambda: show(escape(str(out))), json=json, essence=str(out))

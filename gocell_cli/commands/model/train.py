@@ -1,0 +1,209 @@
+"""`gocell train`, `gocell evaluate`: a separate program in spirit, which needs nothing but a cache."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.completion import complete_run
+from gocell_cli.commands.shell.data_root import data_root, find_cache
+from gocell_cli.commands.shell.terminal import make_table, note, show, show_json, show_result
+from gocell_cli.commands.shell.training_progress import Signals, training_progress
+from gocell_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gocell_cli.training.runs.config import RunConfig
+    from gocell_cli.training.runs.open_run import Evaluation
+    from gocell_cli.training.runs.trainer import Trainer
+
+RunDir = Annotated[Path, typer.Argument(help="A run's directory.", autocompletion=complete_run)]
+CacheArgument = Annotated[Path | None, typer.Argument(help="Cache to train on; default: the one ROOT/latest names.")]
+RunOut = Annotated[Path | None, typer.Option("--out", help="The run's directory; default: ROOT/runs/CACHE-NUMBER.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings; flags go before it.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Any other setting, NAME=VALUE in TOML's spelling; repeatable.")
+]
+PartOption = Annotated[str, typer.Option("--split", help="Part to evaluate: train, validation or test.")]
+
+
+def train(
+    context: typer.Context,
+    cache: CacheArgument = None,
+    out: RunOut = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training split; default 20.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Samples in a step; default 256.")] = None,
+    lr: Annotated[float | None, typer.Option(help="AdamW's learning rate; default 0.003.")] = None,
+    split: Annotated[str | None, typer.Option(help="random (default), query or gene.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the split, the first weights and the order.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
+    precision: Annotated[str | None, typer.Option(help="32-true (default) or bf16-mixed.")] = None,
+    settings: Settings = None,
+    config: ConfigFile = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out from its `last`.")] = False,
+    root: opt.Root = None,
+    json: opt.Json = False,
+) -> None:
+    """Train DCell on a cache; SIGTERM saves and stops, SIGUSR1 saves and goes on.
+
+    Settings come from flags, then --set, then --config, then defaults; the resolved ones are saved with the run.
+    """
+    flags = {
+        "epochs": epochs, "batch_size": batch_size, "lr": lr, "split": split, "seed": seed, "device": device,
+        "precision": precision,
+    }  # fmt: skip
+    given = {name: value for name, value in flags.items() if value is not None}
+    standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
+    chosen_root = data_root(root)
+    if resume:
+        trainer = _resume(out, {**given, **_parsed(settings)}, config)
+    else:
+        trainer = _begin(find_cache(cache, chosen_root), out, chosen_root, _config(config, settings, given, standing))
+    from gocell_cli.training.runs.wandb_log import wandb_log
+
+    logged = trainer.config if trainer.processes.first else replace(trainer.config, wandb="")
+    with wandb_log(logged, trainer.store.directory) as log:
+        trainer.on_epoch = log.epoch if log else trainer.on_epoch
+        _fit(trainer)
+        evaluation = _finish(trainer)
+        if log:
+            log.results(trainer.store.record()["results"])
+    if not trainer.processes.first:
+        return
+    summary = {"run": str(trainer.store.directory), **evaluation.as_json(), "record": trainer.store.record()}
+    show_result(summary, lambda: _tell(trainer, evaluation), json=json, essence=summary["run"])
+
+
+def evaluate(run: RunDir, split: PartOption = "test", cache: opt.CacheDir = None, json: opt.Json = False) -> None:
+    """Predict a part of a run's split with its best weights, beside baselines fitted on the same split."""
+    from gocell_cli.training.runs.open_run import evaluate_run, load_best, reopen
+    from gocell_cli.training.runs.store import RunStore
+
+    trainer = reopen(RunStore(run), cache)
+    load_best(trainer)
+    evaluation = evaluate_run(trainer, split)
+    if json:
+        show_json(evaluation.as_json())
+    else:
+        _print(evaluation)
+
+
+def _tell(trainer: "Trainer", evaluation: "Evaluation") -> None:
+    show(f"[bold green]trained[/bold green] {escape(str(trainer.store.directory))}")
+    _print(evaluation)
+
+
+def _config(file: Path | None, settings: list[str] | None, given: dict[str, Any], standing: set[str]) -> "RunConfig":
+    from gocell_cli.training.runs.config import RunConfig, read_config
+
+    base = RunConfig().changed({name: given[name] for name in standing})
+    base = read_config(file, base) if file is not None else base
+    return base.changed(_parsed(settings)).changed({n: value for n, value in given.items() if n not in standing})
+
+
+def _is_standing(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "DEFAULT_MAP"
+
+
+def _parsed(settings: list[str] | None) -> dict[str, Any]:
+    """Parse NAME=VALUE; a value that is no TOML is taken as a word, so that --set split=query needs no quotes."""
+    import tomllib
+
+    found: dict[str, Any] = {}
+    for setting in settings or []:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting}: no NAME=VALUE", hint="--set gene_weights=shared")
+        try:
+            found[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[name] = value
+    return found
+
+
+def _begin(cache: Path, out: Path | None, root: Path, config: "RunConfig") -> "Trainer":
+    from gocell_cli.storage.reader import Cache
+    from gocell_cli.training.runs.open_run import begin_run
+    from gocell_cli.training.runs.store import RunStore
+
+    return begin_run(RunStore(out if out is not None else _next_run(root, cache.name)), Cache(cache), config)
+
+
+def _next_run(root: Path, name: str) -> Path:
+    """The first free ROOT/runs/NAME-1, -2, ..."""
+    number = 1
+    while (root / "runs" / f"{name}-{number}").exists():
+        number += 1
+    return root / "runs" / f"{name}-{number}"
+
+
+def _resume(out: Path | None, changes: dict[str, Any], config: Path | None) -> "Trainer":
+    from gocell_cli.training.runs.open_run import reopen
+    from gocell_cli.training.runs.store import RunStore
+
+    if out is None or changes or config is not None:
+        raise UsageError("--resume goes on with the settings a run has", hint="gocell train --resume --out RUN")
+    trainer = reopen(RunStore(out))
+    trainer.resume()
+    return trainer
+
+
+def _fit(trainer: "Trainer") -> None:
+    from gocell_cli.training.runs.trainer import Stopped
+
+    seen = trainer.processes.first
+    if seen:
+        note(_split_line(trainer.split.report()), "train")
+    with Signals().caught() as signals, training_progress(shown=seen) as progress:
+        trainer.stop_at, trainer.save_at = signals.stop, signals.save
+        try:
+            trainer.fit(progress)
+        except Stopped:
+            if seen:
+                note(f"stopped; go on with: gocell train --resume --out {trainer.store.directory}", "train")
+            sys.exit(128 + (signals.stopped_by or 0))
+
+
+def _split_line(report: dict[str, Any]) -> str:
+    """One line on the split: the size of each part, what was dropped, what leaks."""
+    sizes = ", ".join(f"{part} {report[part]:,}" for part in ("train", "validation", "test"))
+    told = [f"split {report['kind']} (seed {report['seed']}): {sizes}"]
+    if report["dropped"]:
+        told.append(f"{report['dropped']:,} across parts dropped")
+    if report["test_groups_in_train"] is not None:
+        told.append(f"{report['test_groups_in_train']:.0%} of test samples have their query in train")
+    if report["test_with_new_gene"]:
+        told.append(f"{report['test_with_new_gene']:,} test samples delete a gene never deleted in training")
+    return "; ".join(told)
+
+
+def _finish(trainer: "Trainer") -> "Evaluation":
+    from gocell_cli.figures.run_figures import draw_run
+    from gocell_cli.training.runs.open_run import evaluate_run, load_best
+    from gocell_cli.training.runs.report import write_report
+
+    load_best(trainer)
+    evaluations = {part: evaluate_run(trainer, part) for part in ("train", "validation", "test")}
+    if trainer.processes.first:
+        write_report(trainer, evaluations)
+        errors = {part: e.metrics["rmse"] for part, e in evaluations.items() if e.metrics["rmse"] is not None}
+        test = evaluations["test"]
+        draw_run(trainer.history, errors, test.predicted, test.true, test.metrics["pearson"], trainer.store.figures)
+    return evaluations["test"]
+
+
+def _print(evaluation: "Evaluation") -> None:
+    """A row a predictor: the model, then each baseline."""
+    keys = [k for k in ("pearson", "spearman", "r2", "rmse", "auroc", "average_precision") if k in evaluation.metrics]
+    predictors = {"DCell": evaluation.metrics, **evaluation.baselines}
+    rows = [
+        [name, *("-" if values[k] is None else f"{values[k]:.4f}" for k in keys)] for name, values in predictors.items()
+    ]
+    title = f"{evaluation.split}: {evaluation.n:,} samples"
+    show(make_table(title, ["", *keys], rows, right=tuple(range(1, len(keys) + 1))))
+    if evaluation.ceiling is not None:
+        show(f"noise ceiling of these simulated phenotypes: r {evaluation.ceiling:.4f}")

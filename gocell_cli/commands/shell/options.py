@@ -1,0 +1,193 @@
+"""The options that commands share, each with its help, so that a command's signature stays one line each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gocell_cli.commands.shell.build_file import take_config
+from gocell_cli.commands.shell.choices import (
+    Alleles,
+    Backend,
+    DatasetName,
+    Duplicates,
+    Executor,
+    GeneId,
+    LevelBy,
+    Order,
+    Preset,
+    Redundant,
+    Scope,
+    SourceName,
+    Temperature,
+    Unannotated,
+    WidthBy,
+)
+from gocell_cli.commands.shell.completion import complete_cache
+from gocell_cli.errors import UsageError
+
+Obo = Annotated[Path | None, typer.Option(help="OBO file, plain or .gz; default: the bundled GO.")]
+Gaf = Annotated[Path | None, typer.Option(help="GAF 2.x, plain or .gz; default: the bundled annotations.")]
+Release = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="GO release YYYY-MM-DD, fetched where it is missing; default: --obo, --gaf."),
+]
+FetchRelease = Annotated[
+    str | None, typer.Option("--release", metavar="DATE", help="GO release YYYY-MM-DD; default: the current one.")
+]
+HierarchyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--hierarchy",
+        help="Ready hierarchy instead of --obo and --gaf, used as it is: DDOT/DrugCell table (parent, child,"
+        " default|gene) or DCell topology (ROOT:/GENES:/TERMS:), plain or .gz.",
+    ),
+]
+GeneIdOption = Annotated[
+    GeneId,
+    typer.Option(
+        help="What names the genes of --gaf: SGD's systematic names, or its symbol, DB object id or first synonym;"
+        " auto: systematic where at least half have one, else symbol, or id where symbols are not distinct."
+    ),
+]
+Taxon = Annotated[
+    str | None,
+    typer.Option(help="Use only the GAF's rows of this taxon, such as 9606; default: the biggest, for yeast all."),
+]
+ExcludeEvidence = Annotated[
+    str | None,
+    typer.Option(help="Comma-separated evidence codes to leave out, '' for none; default: the preset's IGI, HGI."),
+]
+IncludeEvidence = Annotated[
+    str | None, typer.Option(help="Comma-separated evidence codes, the only ones used, instead of leaving some out.")
+]
+Namespace = Annotated[
+    str | None,
+    typer.Option(help="Comma-separated namespaces, such as biological_process, the only ones used; default: all."),
+]
+RedundantOption = Annotated[
+    Redundant | None,
+    typer.Option(help="A term goes where its contained or its direct genes are a child's; default: the preset's."),
+]
+Genes = Annotated[
+    Path | None, typer.Option("--genes", help="File with one gene a line, by any name: the only genes used.")
+]
+Relations = Annotated[
+    str | None, typer.Option(help="Comma-separated relations; default: is_a, or those of the preset in use.")
+]
+PresetOption = Annotated[Preset, typer.Option(help="How the ontology is filtered to the hierarchy in use.")]
+By = Annotated[LevelBy, typer.Option(help="The grouping whose verdict decides the exit code.")]
+ScopeOption = Annotated[Scope, typer.Option(help="The whole ontology, or the hierarchy that a cache would use.")]
+MaxFindings = Annotated[
+    int | None, typer.Option(min=0, help="Offending edges to list; default: 20 in the table, all in JSON.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Root = Annotated[Path | None, typer.Option(help="Data root; default: $GOCELL_ROOT, else ./gocell_data.")]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option("--cache", help="Cache to read; default: the one ROOT/latest names.", autocompletion=complete_cache),
+]
+
+Datasets = Annotated[list[DatasetName] | None, typer.Option(help="Data set; essentiality needs no file.")]
+Raw = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATH",
+        help="The data set's table or the folder that holds it, NAME=PATH where there are several data sets;"
+        " default: data root, then download.",
+    ),
+]
+PhenotypeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="kuzmin2018, kuzmin2020: tau (default), epsilon, fitness or smf; costanzo2016: epsilon (default), fitness"
+        " or smf; essentiality: viability; table: what to call its phenotype."
+    ),
+]
+OrderOption = Annotated[Order, typer.Option(help="Which combined mutants of kuzmin2018 are used.")]
+TemperatureOption = Annotated[Temperature, typer.Option(help="Degrees Celsius of costanzo2016's measurements.")]
+AllelesOption = Annotated[
+    Alleles, typer.Option(help="deletion-only drops, and counts, rows with a temperature-sensitive or DAmP allele.")
+]
+MaxP = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Drop, and count, rows of tau or epsilon with a higher P-value.")
+]
+PhenotypeColumn = Annotated[
+    str | None, typer.Option(help="table: the phenotype's column; default: the only other one.")
+]
+DuplicatesOption = Annotated[
+    Duplicates, typer.Option(help="Rows of one genotype: their mean, the first data set's first row, or a sample each.")
+]
+Samples = Annotated[int | None, typer.Option(min=1, help="Simulated: genotypes to draw; default 100000.")]
+Deletions = Annotated[int | None, typer.Option(min=1, help="Simulated: deleted genes of each; default 3.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Simulated: of genotypes, teacher and noise; default 0.")]
+Epistasis = Annotated[
+    float | None, typer.Option(help="Simulated: share of variance that no additive model explains; default 0.5.")
+]
+Noise = Annotated[float | None, typer.Option(help="Simulated: share of variance that is noise; default 0.1.")]
+Panel = Annotated[int | None, typer.Option(min=1, help="Simulated: genes that are ever deleted; default 1400.")]
+MinGenes = Annotated[int | None, typer.Option(min=1, help="Fewest contained genes of a term; default: the preset's.")]
+Width = Annotated[WidthBy | None, typer.Option(help="Genes that a subsystem's width counts; default: the preset's.")]
+LevelByOption = Annotated[LevelBy, typer.Option(help="What the level column of mutant_state holds.")]
+Until = Annotated[
+    int | None, typer.Option(min=19000101, max=29991231, help="Leave out annotations newer than YYYYMMDD.")
+]
+UnannotatedOption = Annotated[Unannotated, typer.Option(help="Rows that delete a gene no term of the hierarchy holds.")]
+BackendOption = Annotated[Backend, typer.Option(help="Parquet for scans, LMDB for random access by sample.")]
+ShardSize = Annotated[int, typer.Option(min=1, help="Samples in a shard.")]
+Out = Annotated[Path | None, typer.Option(help="Default: ROOT/caches/DATASET-PHENOTYPE-FINGERPRINT.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at the cache's place.")]
+FetchSources = Annotated[list[SourceName] | None, typer.Argument(help="What to fetch; none: list what there is.")]
+Mirror = Annotated[
+    str | None, typer.Option(metavar="URL", help="Base URL to fetch from; default: $GOCELL_MIRROR, else the origin.")
+]
+AcceptChanged = Annotated[
+    bool,
+    typer.Option("--accept-changed", help="Take and record a file that differs from the one that was first used."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never download.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Read and plan, forecast size and time from a trial, and write nothing.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted build; redo only what is missing.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        is_eager=True,
+        callback=take_config,
+        help="TOML file of these options, such as the one beside every cache; options given here win over it.",
+    ),
+]
+Fingerprint = Annotated[
+    str | None, typer.Option(help="Build only what has this fingerprint, or one that begins so; else exit code 4.")
+]
+Part = Annotated[
+    str | None,
+    typer.Option(
+        help="Build only part I/N of the shards, I from 0, into OUT.part-I-of-N; then `gocell cache merge`."
+        " In a SLURM array of 16: --part $SLURM_ARRAY_TASK_ID/16."
+    ),
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that encode shards.")]
+ExecutorOption = Annotated[Executor, typer.Option(help="Where shards are encoded; dask is the extra gocell\\[dask].")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a dask scheduler; default: a local cluster of --workers processes.")
+]
+
+
+def part_of(part: str | None) -> tuple[int, int] | None:
+    """Parse `--part i/n`; raises UsageError unless 0 <= i < n."""
+    if part is None:
+        return None
+    i, slash, n = part.partition("/")
+    if not (slash and i.isdigit() and n.isdigit() and int(i) < int(n)):
+        raise UsageError(f"--part {part}: not a part i/n with 0 <= i < n", hint="--part 0/4")
+    return int(i), int(n)
+
+
+def comma_list(text: str | None) -> tuple[str, ...] | None:
+    """Split a comma-separated option; None where it was not given."""
+    if text is None:
+        return None
+    return tuple(word.strip() for word in text.split(",") if word.strip())

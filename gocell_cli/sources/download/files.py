@@ -1,0 +1,245 @@
+"""Files of the world in the data root: found, else downloaded, checked in either case.
+
+Readers need two functions, both of which download what is missing unless `offline`:
+    find_tables(source, root, offline=...)  the folder `ROOT/raw/...` that holds every file of a catalog source
+    find_table(source, root, offline=...)   the first file of the source
+A file's sha256 has to be the published one, or else the one recorded at first use (`source_lock`).
+`GOCELL_MIRROR` names another base URL. A failure leaves nothing but a part that the next call resumes.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gocell_cli.errors import SourceMissing
+from gocell_cli.sources.download.archive import ArchiveError, unpack
+from gocell_cli.sources.download.catalog import CURRENT, GO, RemoteFile, RemoteSource
+from gocell_cli.sources.download.checks import ContentError, check_content, version_date
+from gocell_cli.sources.download.exclusive import exclusive
+from gocell_cli.sources.download.lock import LockEntry, new_entry, read_entries, record
+from gocell_cli.sources.download.partial_file import PartialFile
+from gocell_cli.sources.download.transfer import Silent, TransferError, Watcher, transfer
+from gocell_cli.sources.text_file import sha256_of
+from gocell_cli.whole_file import settle
+
+MIRROR_VARIABLE = "GOCELL_MIRROR"
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """A file in the data root; `status` is `fetched`, `already there`, or `accepted` where it had changed."""
+
+    path: Path
+    bytes: int
+    sha256: str
+    version: str | None
+    status: str
+
+
+@dataclass(frozen=True)
+class _Task:
+    source: RemoteSource
+    root: Path
+    url: str
+    accept_changed: bool
+    watcher: Watcher
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "raw" / self.source.folder
+
+    def key(self, file: RemoteFile) -> str:
+        return f"{self.source.folder}/{file.name}"
+
+    def part(self) -> PartialFile:
+        name = self.source.release or self.source.name
+        return PartialFile(self.root / "raw" / self.source.name / f".{name}.part", self.url)
+
+
+def source_url(source: RemoteSource, mirror: str | None = None) -> str:
+    """Return the URL of a source, on the mirror where one is named or set."""
+    base = (mirror or os.environ.get(MIRROR_VARIABLE, "")).rstrip("/")
+    return f"{base}/{source.mirror_path}" if base else source.url
+
+
+def find_table(source: RemoteSource, root: Path, *, offline: bool, watcher: Watcher | None = None) -> Path:
+    """Return the path of the source's first file; raises as `fetch` does."""
+    return find_tables(source, root, offline=offline, watcher=watcher) / source.file
+
+
+def find_tables(source: RemoteSource, root: Path, *, offline: bool, watcher: Watcher | None = None) -> Path:
+    """Return the folder that holds every file of the source; raises as `fetch` does."""
+    return fetch(source, root, offline=offline, watcher=watcher)[0].path.parent
+
+
+def fetch(
+    source: RemoteSource,
+    root: Path,
+    *,
+    offline: bool = False,
+    accept_changed: bool = False,
+    mirror: str | None = None,
+    watcher: Watcher | None = None,
+) -> list[FetchedFile]:
+    """Check the files of a source in the data root, after downloading those that are missing.
+
+    GO's current release is always asked for, and kept under the date it states. Raises SourceMissing (exit 6)
+    where a file is not to be had or not the known one, InvalidInput (4) where the lock file is damaged.
+    """
+    task = _Task(source, root, source_url(source, mirror), accept_changed, watcher or Silent())
+    if offline and source.release == CURRENT:
+        task = replace(task, source=_newest(task))
+    if _is_complete(task):
+        return _check_present(task)
+    if offline:
+        raise _missing(task, "--offline was given and the file is not in the data root")
+    waiting = f"another process is fetching {source.name}; waiting for it"
+    try:
+        with exclusive(root / "raw" / f".{source.name}.lock", lambda: task.watcher.say(waiting)):
+            return _check_present(task) if _is_complete(task) else _bring(task)
+    except (TransferError, ArchiveError, ContentError, OSError) as error:
+        raise _missing(task, str(error)) from error
+
+
+def _newest(task: _Task) -> RemoteSource:
+    """The newest release in the data root, where there is one."""
+    found = sorted(p.parent.name for p in (task.root / "raw" / task.source.name).glob(f"*/{task.source.file}"))
+    return replace(task.source, release=found[-1]) if found else task.source
+
+
+def _is_complete(task: _Task) -> bool:
+    """Whether nothing has to be downloaded: an optional file is missed only if it was there once."""
+    if task.source.release == CURRENT:
+        return False
+    missing = [file for file in task.source.files if not (task.folder / file.name).is_file()]
+    if any(not file.optional for file in missing):
+        return False
+    return not missing or not {task.key(file) for file in missing} & set(read_entries(task.root))
+
+
+def _check_present(task: _Task) -> list[FetchedFile]:
+    files = [file for file in task.source.files if (task.folder / file.name).is_file()]
+    return [_check(task, file) for file in files]
+
+
+def _check(task: _Task, file: RemoteFile) -> FetchedFile:
+    """Check one file of the data root, and record it if this is its first use."""
+    path = task.folder / file.name
+    found = new_entry(None, sha256_of(path), path.stat().st_size, None)
+    entry = _require_known(task, file, found.sha256)
+    if file.sha256 is None and (entry is None or entry.sha256 != found.sha256):
+        with suppress(ContentError):
+            found = replace(found, version=check_content(path, file.name))
+        try:
+            record(task.root, task.key(file), found)
+        except OSError as error:
+            task.watcher.say(f"{path} is not recorded: {error}")
+    if entry is None or entry.sha256 == found.sha256:
+        version = entry.version if entry is not None else found.version
+        return FetchedFile(path, found.bytes, found.sha256, version, "already there")
+    return FetchedFile(path, found.bytes, found.sha256, found.version, "accepted")
+
+
+def _bring(task: _Task) -> list[FetchedFile]:
+    """Download, unpack, check all, and only then give the files their names."""
+    read_entries(task.root)  # a damaged lock file is told before anything is downloaded
+    present = {f.path.name: f for f in _check_present(task)}
+    part = task.part()
+    transfer(task.url, part, task.source.about, task.watcher)
+    new: dict[str, Path] = {}
+    try:
+        version = check_content(part.path, task.source.mirror_path)
+        task = replace(task, source=_of_version(task, version))
+        task.folder.mkdir(parents=True, exist_ok=True)
+        wanted = [file for file in task.source.files if file.name not in present]
+        new = _unpacked(task, part, wanted)
+        placed = _place(task, new, version)
+    except (ArchiveError, ContentError, SourceMissing):
+        part.discard()
+        raise
+    finally:
+        for path in new.values():
+            path.unlink(missing_ok=True)
+    part.discard()
+    found = {**present, **placed}
+    return [found[file.name] for file in task.source.files if file.name in found]
+
+
+def _of_version(task: _Task, version: str | None) -> RemoteSource:
+    """Return the source under the date that the file states; raises ContentError where it is another one."""
+    release, stated = task.source.release, version_date(version)
+    if release == CURRENT:
+        if stated is None:
+            raise ContentError("the file does not state its date, so --release DATE has to be given")
+        return replace(task.source, release=stated)
+    if task.source.name == GO.name and stated != release and not task.accept_changed:
+        raise ContentError(f"the file states data-version {version}, not {release}; --accept-changed takes it")
+    return task.source
+
+
+def _unpacked(task: _Task, part: PartialFile, wanted: list[RemoteFile]) -> dict[str, Path]:
+    if not task.source.zipped:
+        return {wanted[0].name: part.path}
+    optional = [file.name for file in wanted if file.optional]
+    new = unpack(part.path, [file.name for file in wanted], optional, task.folder)
+    for name in optional:
+        if name not in new:
+            task.watcher.say(f"{task.source.name}: the archive holds no {name}; it is optional")
+    return new
+
+
+def _place(task: _Task, new: Mapping[str, Path], version: str | None) -> dict[str, FetchedFile]:
+    """Check every new file, record it, and rename it to its place."""
+    files = {file.name: file for file in task.source.files if file.name in new}
+    sha256 = {name: sha256_of(path) for name, path in new.items()}
+    old = {}
+    for name, file in files.items():
+        if (task.folder / name).is_file():  # the current release, asked for again
+            old[name] = _check(task, file).sha256
+        _require_known(task, file, sha256[name])
+    placed = {}
+    for name, file in files.items():
+        path, size = task.folder / name, new[name].stat().st_size
+        status = "already there" if old.get(name) == sha256[name] else "fetched"
+        if status == "fetched":
+            record(task.root, task.key(file), new_entry(task.url, sha256[name], size, version))
+            settle(new[name], path)
+        placed[name] = FetchedFile(path, size, sha256[name], version, status)
+    return placed
+
+
+def _require_known(task: _Task, file: RemoteFile, found: str) -> LockEntry | None:
+    """Raise SourceMissing unless the content is the published or the recorded one; return the recorded entry."""
+    if file.sha256 is not None:
+        if found != file.sha256:
+            again = "; remove it to fetch it again" if (task.folder / file.name).is_file() else ""
+            raise _missing(task, f"{file.name} at hand has sha256 {found}, the published one {file.sha256}{again}")
+        return None
+    entry = read_entries(task.root).get(task.key(file))
+    if entry is not None and entry.sha256 != found and not task.accept_changed:
+        path = task.folder / file.name
+        raise SourceMissing(
+            f"{task.source.name}: {file.name} is not the file that was first used",
+            why=f"its sha256 was {entry.sha256} ({entry.date}, {entry.version or 'no version stated'}), now it is"
+            f" {found}\n  URL: {task.url}\n  expected at: {path}",
+            hint=f"put the first one back, or take the new one: {task.source.command} --root {task.root}"
+            " --accept-changed",
+        )
+    return entry
+
+
+def _missing(task: _Task, why: str) -> SourceMissing:
+    source = task.source
+    names = [file.name for file in source.files if not file.optional]
+    what = f"{'the table' if source.release is None else 'the file'} {names[0]} is"
+    if len(names) > 1:
+        what = f"the tables {', '.join(names)} are"
+    places = "".join(f"\n  expected at: {task.folder / name}" for name in names)
+    return SourceMissing(
+        f"{source.name}: {what} not to be had",
+        why=f"{why}\n  URL: {task.url}{places}",
+        hint=f"put it there (`{source.command}` on a machine with a network does), or give {source.flag} to the"
+        f" command that reads it; without it, this works: {source.works_without}",
+    )

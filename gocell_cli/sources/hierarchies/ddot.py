@@ -1,0 +1,49 @@
+"""DDOT's and DrugCell's three columns: parent, child, and `default` (a term) or `gene`.
+
+As DrugCell ships it (`data/drugcell_ont.txt`), as CLIXO writes it (`#` comments, a fourth column with a
+weight), and as DDOT's `Ontology.to_table` does (a header, `Child-Parent` and `Gene-Term`).
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.hierarchies.parsed import ParsedHierarchy
+
+FORMAT = "DDOT/DrugCell table"
+TERM, GENE = "default", "gene"
+EDGE_TYPES = {TERM: TERM, GENE: GENE, "Child-Parent": TERM, "Gene-Term": GENE}
+HEADER = ("parent", "child")
+COLUMNS = (3, 4)
+
+
+def parse_ddot(path: Path, lines: Iterable[tuple[int, str]]) -> ParsedHierarchy:
+    """Parse the lines that are neither empty nor comments, each with its number.
+
+    Columns are separated by tabs, or by blanks in a line without tabs, as DrugCell's own reader allows.
+    Raises InvalidInput with the line for a wrong number of columns, an unknown type, or a name that is both
+    a term and a gene.
+    """
+    parsed = ParsedHierarchy(path, FORMAT)
+    for number, line in lines:
+        fields = [f.strip() for f in (line.split("\t") if "\t" in line else line.split())]
+        if not parsed.terms and tuple(f.lower() for f in fields[:2]) == HEADER:
+            continue
+        if not COLUMNS[0] <= len(fields) <= COLUMNS[1] or not all(fields[:3]):
+            raise InvalidInput.at(path, number, f"not the three columns parent, child, {TERM}|{GENE}: {line[:60]!r}")
+        parent, child, kind = fields[:3]
+        if kind not in EDGE_TYPES:
+            raise InvalidInput.at(path, number, f"the third column is neither {TERM} nor {GENE}: {kind[:40]!r}")
+        if EDGE_TYPES[kind] == TERM:
+            parsed.add_edge(child, parent, number)
+        else:
+            parsed.add_gene(parent, child, number)
+    _refuse_terms_as_genes(parsed)
+    return parsed
+
+
+def _refuse_terms_as_genes(parsed: ParsedHierarchy) -> None:
+    for (_, gene), line in parsed.genes.items():
+        if gene in parsed.terms:
+            reason = f"{gene} stands here as a gene, and in line {parsed.terms[gene]} as a term"
+            raise InvalidInput.at(parsed.path, line, reason)

@@ -1,0 +1,108 @@
+"""Ready hierarchies: DDOT's and DrugCell's tables and DCell's topology files, told apart by their content."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from gocell_cli.domain.annotations import AnnotationRows, GeneNaming
+from gocell_cli.domain.genes import GeneTable, make_gene_table
+from gocell_cli.domain.levels import generations
+from gocell_cli.domain.ontology import IS_A, Ontology, make_ontology
+from gocell_cli.domain.term_filters import READY_RELATION
+from gocell_cli.errors import CycleError, InvalidInput
+from gocell_cli.sources.hierarchies.dcell_topology import ROOT, parse_topology
+from gocell_cli.sources.hierarchies.ddot import parse_ddot
+from gocell_cli.sources.hierarchies.parsed import ParsedHierarchy
+from gocell_cli.sources.text_file import decode, read_bytes
+
+COMMENT = "#"
+
+
+@dataclass(frozen=True)
+class ReadyHierarchy:
+    """A hierarchy that is used as it is: terms and edges, genes of each term, and what may be said of the file."""
+
+    format: str
+    ontology: Ontology
+    rows: AnnotationRows
+    genes: GeneTable
+    roots: int
+
+
+def read_hierarchy(path: Path, table: GeneTable) -> ReadyHierarchy:
+    """Read a hierarchy file, plain or gzipped.
+
+    Its genes are those of `table` (SGD's) where at least half of them have a systematic name in it; the
+    others are then counted as unknown. Elsewhere the gene table is made of the file's own genes. Raises
+    InvalidInput, with the line, for what is neither of the formats, for a cycle, and for a file without genes.
+    """
+    lines = _lines(path)
+    first = next(iter(lines), (0, ""))[1]
+    parsed = (parse_topology if first.startswith(ROOT) else parse_ddot)(path, lines)
+    if not parsed.genes:
+        raise InvalidInput.at(path, None, "no gene in it: not a hierarchy file, or an empty one")
+    ontology = _ontology(parsed)
+    _refuse_cycle(parsed, ontology)
+    rows = _rows(parsed)
+    own = make_gene_table([(names[0], "", (), "") for names in rows.names])
+    known = len(own.index.keys() & table.index.keys())
+    genes = table if 2 * known >= len(own) else own
+    named = known if genes is table else len(own)
+    kind = "systematic" if genes is table else "file"
+    naming = GeneNaming(kind, "", {}, len(own), named, known, named)
+    roots = len(ontology) - len(set(ontology.edges[READY_RELATION].child.tolist()))
+    return ReadyHierarchy(parsed.format, ontology, replace(rows, naming=naming), genes, roots)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    return list(_told(decode(read_bytes(path), path)))
+
+
+def _told(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines that say something, with their 1-based numbers."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip() and not line.startswith(COMMENT):
+            yield number, line.rstrip("\r")
+
+
+def _ontology(parsed: ParsedHierarchy) -> Ontology:
+    ontology = make_ontology(
+        source=str(parsed.path),
+        release=parsed.format,
+        terms=[(term, "", "") for term in parsed.terms],
+        alt_ids={},
+        edges=[(child, parent, READY_RELATION) for child, parent in parsed.edges],
+        dropped={},
+    )
+    edges = {READY_RELATION: ontology.edges.get(READY_RELATION, ontology.edges[IS_A])}
+    counts = {reason: n for reason, n in parsed.counts.items() if n and reason != "repeated_genes"}
+    return replace(ontology, edges=edges, dropped=counts, level_relation=READY_RELATION)
+
+
+def _refuse_cycle(parsed: ParsedHierarchy, ontology: Ontology) -> None:
+    edges = ontology.edges[READY_RELATION]
+    _, stuck = generations(len(ontology), edges)
+    if not stuck.any():
+        return
+    cycle = [ontology.ids[t] for t in ontology.find_cycle(edges, np.flatnonzero(stuck).tolist())]
+    pairs = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
+    line = max(parsed.edges[child, parent] for parent, child in pairs)
+    raise CycleError(cycle, source=f"{parsed.path}:{line}", hint="take out one of these edges")
+
+
+def _rows(parsed: ParsedHierarchy) -> AnnotationRows:
+    names = {gene: i for i, gene in enumerate(dict.fromkeys(gene for _, gene in parsed.genes))}
+    count = len(parsed.genes)
+    repeated = parsed.counts["repeated_genes"]
+    return AnnotationRows(
+        source=str(parsed.path),
+        names=tuple((gene,) for gene in names),
+        object_of_row=np.array([names[gene] for _, gene in parsed.genes], dtype=np.int32),
+        term=tuple(term for term, _ in parsed.genes),
+        qualifier=("",) * count,
+        evidence=("",) * count,
+        date=np.zeros(count, dtype=np.int32),
+        dropped={"repeated_gene": repeated} if repeated else {},
+    )

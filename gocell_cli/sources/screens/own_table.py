@@ -1,0 +1,178 @@
+"""A lab's own table -> Dataset: CSV, TSV or Parquet with a genes column, or gene_1 .. gene_k, and a phenotype."""
+
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from gocell_cli.domain.genes import GeneTable
+from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
+from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.screens.sga_table import FIRST_LINE, TextTable, drop_rows
+from gocell_cli.sources.text_file import decode, read_bytes, sha256_of
+
+NAME = "table"
+GENES = "genes"
+GENE_COLUMN = re.compile(r"gene_?([0-9]+)", re.IGNORECASE)
+SEPARATOR = re.compile(r"[\s,;|+/]+")
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".tab": "\t"}
+
+
+@dataclass(frozen=True)
+class NameReport:
+    """How the table's distinct gene names were found: systematic ones, others, and those that no gene has."""
+
+    systematic: int
+    other: int
+    unknown: tuple[str, ...]
+
+
+def read_phenotype_table(
+    path: Path, genes: GeneTable, *, column: str | None, kind: str | None
+) -> tuple[Dataset, NameReport]:
+    """Read a table; `column` is the phenotype's (default: the only one beside the genes), `kind` its name.
+
+    Raises SourceMissing where there is no such file, InvalidInput with the line where it is damaged, lacks a column
+    or holds no usable row. Rows without a gene, with an unknown or a repeated one, or without a phenotype are dropped
+    and counted.
+    """
+    table = TextTable(_read(path), path)
+    gene_columns = _gene_columns(table.columns.column_names, path)
+    column = _phenotype_column(table.columns.column_names, gene_columns, column, path)
+    value = table.numbers(column)
+    cells = zip(*(table.columns.column(name).to_pylist() for name in gene_columns), strict=True)
+    named = [[name for cell in row for name in SEPARATOR.split(cell or "") if name] for row in cells]
+    found = {name: _find(name, genes) for name in dict.fromkeys(name for row in named for name in row)}
+    indices = [[found[name] for name in row] for row in named]
+    reasons = {
+        "no_gene": np.array([not row for row in indices], dtype=bool),
+        "unknown_gene": np.array([len(genes) in row for row in indices], dtype=bool),
+        "genes_not_distinct": np.array([len(set(row)) < len(row) for row in indices], dtype=bool),
+        "no_phenotype": np.isnan(value),
+    }
+    kept, dropped = drop_rows(reasons)
+    report = _report(found, genes)
+    if not kept.any():
+        unknown = f"; unknown: {', '.join(report.unknown[:3])}" if report.unknown else ""
+        raise InvalidInput(f"{path}: none of its {len(value)} rows can be used", why=f"dropped: {dropped}{unknown}")
+    chosen = np.flatnonzero(kept)
+    dataset = Dataset(
+        name=NAME,
+        phenotype=Phenotype(kind or column),
+        measurements=_measurements([indices[i] for i in chosen.tolist()], value[chosen], chosen + FIRST_LINE),
+        strains=(),
+        queries=(),
+        rows_read=len(value),
+        dropped=dropped,
+        sources={"raw": sha256_of(path)},
+        options={"phenotype_column": column},
+    )
+    return dataset, report
+
+
+def _measurements(genes: list[list[int]], value: np.ndarray, row: np.ndarray) -> Measurements:
+    width = max(map(len, genes))
+    padded = [[NO_GENE] * (width - len(row)) + sorted(row) for row in genes]
+    none = np.full(len(genes), -1, dtype=np.int32)
+    return Measurements(
+        genes=np.array(padded, dtype=np.int32),
+        value=value,
+        statistic=np.full(len(genes), np.nan),
+        row=row.astype(np.int64),
+        query_strain=none,
+        array_strain=none,
+        query=none,
+    )
+
+
+def _find(name: str, genes: GeneTable) -> int:
+    """Index of a name of any kind and case; `len(genes)` where no gene, or more than one, has it."""
+    index = genes.find(name)
+    index = genes.find(name.upper()) if index is None else index
+    return len(genes) if index is None else index
+
+
+def _report(found: dict[str, int], genes: GeneTable) -> NameReport:
+    unknown = tuple(name for name, index in found.items() if index == len(genes))
+    systematic = sum(name.upper() in genes.index for name in found)
+    return NameReport(systematic, len(found) - systematic - len(unknown), unknown)
+
+
+def _read(path: Path) -> pa.Table:
+    """Every column as text."""
+    data = read_bytes(path)
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if data.startswith(b"PAR1"):
+        return _parquet(data, path)
+    text = decode(data.rstrip(b"\r\n"), path)
+    header, newline, _ = text.partition("\n")
+    if not newline:
+        raise InvalidInput.at(path, None, "the table has a header and no rows" if header else "the table is empty")
+    delimiter = DELIMITERS.get(suffix, "\t" if "\t" in header else ",")
+    names = [name.strip().strip('"') for name in header.rstrip("\r").split(delimiter)]
+    repeated = [name for name, uses in Counter(names).items() if uses > 1]
+    if repeated:
+        raise InvalidInput.at(path, 1, f"the header names {repeated[0]!r} twice")
+    try:
+        return pa_csv.read_csv(
+            io.BytesIO(text.encode()),
+            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1),
+            parse_options=pa_csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False),
+            convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+        )
+    except pa.ArrowInvalid as error:
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.count(delimiter) + 1 != len(names) and '"' not in line:
+                reason = f"{line.count(delimiter) + 1} columns where the header has {len(names)}"
+                raise InvalidInput.at(path, number, reason) from error
+        raise InvalidInput.at(path, None, str(error)) from error
+
+
+def _parquet(data: bytes, path: Path) -> pa.Table:
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidInput.at(path, None, f"not a readable Parquet table ({error})") from error
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if pa.types.is_list(column.type):
+            column = pc.binary_join(pc.cast(column, pa.list_(pa.string())), " ")
+        try:
+            columns[name] = pc.cast(column, pa.string())
+        except pa.ArrowException:
+            continue  # of a type that is neither genes nor a phenotype
+    return pa.table(columns)
+
+
+def _gene_columns(names: list[str], path: Path) -> list[str]:
+    if GENES in names:
+        return [GENES]
+    numbered = sorted((int(match[1]), name) for name in names if (match := GENE_COLUMN.fullmatch(name)))
+    if not numbered:
+        raise InvalidInput.at(
+            path,
+            1,
+            "no column holds the deleted genes",
+            hint=f"name a column {GENES!r} (names separated by spaces or commas), or columns gene_1, gene_2, ...",
+        )
+    return [name for _, name in numbered]
+
+
+def _phenotype_column(names: list[str], genes: list[str], column: str | None, path: Path) -> str:
+    others = [name for name in names if name not in genes]
+    if column is None and len(others) == 1:
+        return others[0]
+    if column is not None and column in others:
+        return column
+    wrong = "which column is the phenotype?" if column is None else f"there is no phenotype column {column!r}"
+    raise InvalidInput.at(
+        path, 1, wrong, hint=f"--phenotype-column {others[0] if others else 'NAME'}, one of {', '.join(others)}"
+    )

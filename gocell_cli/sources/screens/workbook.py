@@ -1,0 +1,72 @@
+"""Excel workbooks, read by calamine; what is wrong is told with file, sheet and row."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gocell_cli.errors import InvalidInput, SourceMissing
+from gocell_cli.sources.screens.sga_table import NULLS
+
+Cell = Any
+"""What calamine makes of a cell: str, float, bool, a date or time; "" where it is empty."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One sheet: `rows[i]` is row i + 1, all of equal length."""
+
+    path: Path
+    name: str
+    rows: list[list[Cell]]
+
+    def fault(self, row: int, reason: str) -> InvalidInput:
+        """Return the error for one row, counted from 1."""
+        return InvalidInput.at(f"{self.path}, sheet {self.name!r}, row {row}", None, reason)
+
+    def text(self, row: int, column: int) -> str:
+        """Return the text of a cell; raises InvalidInput where it is none."""
+        cell = self.rows[row - 1][column]
+        if not isinstance(cell, str):
+            raise self.fault(row, f"column {column + 1} is no text: {cell!r}")
+        return cell.strip()
+
+    def number(self, row: int, column: int) -> float:
+        """Return the number in a cell, NaN where it is missing; raises InvalidInput where it is none."""
+        cell = self.rows[row - 1][column]
+        if isinstance(cell, str):
+            if cell.strip() in NULLS:
+                return math.nan
+        elif isinstance(cell, (int, float)) and not isinstance(cell, bool) and math.isfinite(cell):
+            return float(cell)
+        raise self.fault(row, f"column {column + 1} is no finite number: {cell!r}")
+
+
+def read_sheet(path: Path, header: Sequence[str], *, header_row: int = 1) -> Sheet:
+    """Read a workbook's first sheet, whose row `header_row` must begin with `header`.
+
+    Raises SourceMissing where there is no such file, InvalidInput where it is no workbook, the header
+    differs or nothing stands below it. Columns beyond the header are left out.
+    """
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    if not path.is_file():
+        why = "it is a directory" if path.is_dir() else "no such file"
+        raise SourceMissing(f"{path}: cannot be read", why=why, hint="check the path")
+    try:
+        workbook = CalamineWorkbook.from_path(str(path))
+        found = workbook.get_sheet_by_index(0)
+        rows = found.to_python(skip_empty_area=False)
+    except CalamineError as error:
+        raise InvalidInput.at(path, None, f"not a readable workbook ({error})", hint="fetch the file again") from error
+    sheet = Sheet(path, found.name, [row[: len(header)] for row in rows])
+    titles = [str(cell).strip() for cell in sheet.rows[header_row - 1]] if len(rows) >= header_row else []
+    lacking = [title for title in header if title not in titles]
+    if lacking:
+        raise sheet.fault(header_row, f"the header lacks {', '.join(map(repr, lacking[:3]))}")
+    if titles != list(header):
+        raise sheet.fault(header_row, f"the header's columns are not the {len(header)} expected, in their order")
+    if len(rows) == header_row:
+        raise sheet.fault(header_row, "the sheet has a header and no rows")
+    return sheet

@@ -1,0 +1,238 @@
+"""DCell, level by level: one matmul for all terms of a shape in a stratum, and a backward pass written by hand.
+
+For term t with children C(t), direct genes G(t), width d_t, and x[b, g] = 0 where sample b deletes gene g, else 1
+(Ma et al. 2018, doi:10.1038/nmeth.4627):
+
+    z_t = W_t [h_c for c in C(t); x_g for g in G(t)] + b_t
+    h_t = BatchNorm(tanh(z_t))  (norm order `tanh-bn`, the paper's)  or  tanh(BatchNorm(z_t))  (`bn-tanh`, torchcell's)
+    y_t = u_t . h_t + v_t                                            heads [B, T]; the root's is the prediction
+
+Activations are tables [neurons, samples], in the order of `stack.py`; the genes' part is in `gene_inputs.py`. In
+training, a term whose rows are all equal (no gene that it contains differs between the samples) has variance 0, and
+1/sqrt(eps) would amplify rounding 316 times a level: its deviation from the mean is taken as exactly 0, so h is beta
+(or tanh(beta)) and dz is 0. Every parameter's gradient stays exact: dz of such a term sums to 0 over the samples, and
+all that lies below it is constant too.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from jaxtyping import Float
+
+from gocell_cli.errors import UsageError
+from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.data.batch import SampleBatch
+from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.form import DeltaForm, Stacked
+from gocell_cli.training.network.delta.heads import RowHeads
+from gocell_cli.training.network.dense.genes import DeletedGenes, GeneInput, GeneValues, GeneWeights
+from gocell_cli.training.network.dense.levels import LevelRun, Levels, Network, Reduce
+from gocell_cli.training.network.dense.workspace import Workspaces
+from gocell_cli.training.network.layout import make_stack, term_widths
+from gocell_cli.training.network.layout_index import StackIndex
+
+with train_extra():
+    import torch
+    from torch import Tensor, nn
+
+Batch: TypeAlias = SampleBatch | Deletions | Tensor
+"""Deletions, as a cache's rows or as CSR columns; or values of all genes, [samples, genes]."""
+CHOICES = {
+    "norm_order": ("tanh-bn", "bn-tanh"),
+    "gene_weights": ("own", "shared"),
+    "group_by": ("stratum", "height"),
+    "width_by": ("direct", "contained"),
+    "form": ("dense", "delta", "auto"),
+}
+
+
+DELTA_PAYS = 64
+"""Samples from which the delta form is the faster one on a CPU, at widths 6 and 20 alike (measured)."""
+
+
+@dataclass(frozen=True)
+class DCellConfig:
+    """Everything that shapes the network but the hierarchy.
+
+    width_by: n_t of the width is the term's `direct` or `contained` genes; d_t = max(min_width, ceil(ratio * n_t)).
+    init_range: weights and biases are drawn from U(-init_range, init_range). alpha: weight of the other terms' losses.
+    gene_weights: every (term, gene) pair its `own` column, or besides it one `shared` direction a term for all its
+    genes: z_t += a_t * (number of t's genes deleted). group_by: which levels run at once (height: all leaves are one
+    group; 1-8 % faster than stratum in most runs). eps, momentum: BatchNorm's. form: `dense` runs all terms of all
+    samples (levels.py), `delta` only rows that a deletion touches, each distinct one once (delta_levels.py), `auto` the
+    faster for each batch; the numbers are equal.
+    """
+
+    width_by: str = "direct"
+    min_width: int = 20
+    ratio: float = 0.3
+    norm_order: str = "tanh-bn"
+    init_range: float = 0.001
+    alpha: float = 0.3
+    gene_weights: str = "own"
+    group_by: str = "height"
+    eps: float = 1e-5
+    momentum: float = 0.1
+    form: str = "dense"
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
+        if self.min_width < 1 or self.ratio < 0 or self.eps <= 0:
+            raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
+
+
+class DCell(Stacked):
+    """The network of one hierarchy. Parameters are stacked tables (`stack.py`); `term_weights.py` converts them.
+
+    `reduce`, where set, joins a tensor over all processes: BatchNorm then sees the global batch.
+    """
+
+    def __init__(self, hierarchy: Hierarchy, config: DCellConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or DCellConfig()
+        self.tanh_first, self.eps, self.momentum = config.norm_order == "tanh-bn", config.eps, config.momentum
+        width = term_widths(hierarchy, config.width_by, config.min_width, config.ratio)
+        piece = max(d for d in range(1, 21) if config.min_width % d == 0)
+        self.stack = stack = make_stack(hierarchy, width, piece, config.group_by)
+        self.index = StackIndex(hierarchy, stack)
+        self.root = int(stack.order[-1])
+        self.child_weight = nn.Parameter(torch.empty(stack.child_weights))
+        self.gene_weight = nn.Parameter(torch.empty(int(stack.block_start[-1]), piece))
+        self.bias = nn.Parameter(torch.empty(stack.neurons))
+        self.norm_weight = nn.Parameter(torch.ones(stack.neurons))
+        self.norm_bias = nn.Parameter(torch.zeros(stack.neurons))
+        self.head_weight = nn.Parameter(torch.empty(stack.neurons))
+        self.head_bias = nn.Parameter(torch.empty(len(stack.order)))
+        shared = config.gene_weights == "shared"
+        self.gene_direction = nn.Parameter(torch.zeros(stack.neurons)) if shared else None
+        self.register_buffer("running_mean", torch.zeros(stack.neurons))
+        self.register_buffer("running_var", torch.ones(stack.neurons))
+        self.workspaces = Workspaces()
+        self.reduce: Reduce | None = None
+        self.delta = DeltaForm.of(self) if config.form != "dense" else None
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw all weights and biases from U(-init_range, init_range), padding 0; norms start at 1 and 0."""
+        reach, real, piece = self.config.init_range, self.index["real"], self.stack.piece
+        for parameter in (self.child_weight, self.gene_weight, self.bias, self.head_weight, self.head_bias):
+            parameter.uniform_(-reach, reach)
+        self.bias.mul_(real)
+        self.head_weight.mul_(real)
+        self.gene_weight.mul_(real.view(-1, piece)[self.index["block_of_piece"]])
+        reads = torch.cat([real, real.new_zeros(piece)]).view(-1, piece)[self.index["source"]].view(-1)
+        for b in self.stack.buckets:
+            weight = self.child_weight[b.weight :][: b.terms * b.out * b.inp].view(b.terms, b.out, b.inp)
+            weight.mul_(real[b.neuron :][: b.terms * b.out].view(b.terms, b.out, 1))
+            weight.mul_(reads[b.source :][: b.terms * b.inp].view(b.terms, 1, b.inp))
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def forward(self, batch: Batch) -> Float[Tensor, "samples terms"]:
+        """Return the heads of all terms, in the hierarchy's order; column `root` is the prediction.
+
+        A batch is deletions, or gene values [samples, genes] in the model's dtype (1: wild type). Raises UsageError
+        for values of another shape, and for a training batch of one sample, whose variance is not defined.
+        """
+        if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+            raise UsageError(
+                "a CUDA graph can't hold this pass: each batch touches another number of gene weights",
+                hint="run it eagerly; a step has under a thousand launches",
+            )
+        if self._rows_suffice(batch):
+            return self.row_heads(batch).dense()
+        genes = self.gene_input(batch)
+        if self.training and self.reduce is None:
+            check_samples(genes.samples)
+        heads: Tensor = Levels.apply(  # type: ignore[no-untyped-call]
+            LevelRun(self.network(), genes), self.child_weight, self.gene_weight, self.bias, self.norm_weight,
+            self.norm_bias, self.head_weight, self.head_bias, self.gene_direction,
+        )  # fmt: skip
+        return heads.index_select(0, self.index["term_position"]).t()
+
+    def _rows_suffice(self, batch: Batch) -> bool:
+        """Whether a batch runs in the delta form: deletions, in one process, and enough of them."""
+        if self.delta is None or self.reduce is not None or isinstance(batch, Tensor):
+            return False
+        samples = batch.samples if isinstance(batch, Deletions) else len(batch)
+        pays = samples >= DELTA_PAYS and self.bias.device.type == "cpu"  # on other devices it was never measured
+        return self.config.form == "delta" or pays
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def heads(self, batch: Batch) -> Tensor | RowHeads:
+        """Return what `forward` does, left as heads of distinct rows in the delta form; DCellLoss takes both."""
+        return self.row_heads(batch) if self._rows_suffice(batch) else self(batch)
+
+    def row_heads(self, batch: Batch) -> RowHeads:
+        """Return the heads of a batch's distinct rows; raises UsageError where the model or the batch has none."""
+        if self.delta is None or isinstance(batch, Tensor):
+            raise UsageError("distinct rows are the delta form's, of deletions", hint="DCellConfig(form='delta')")
+        own = batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, self.index.genes)
+        if self.training:
+            check_samples(own.samples)
+        return self.delta.heads(self, self.delta.plan(own))
+
+    @torch.no_grad()
+    def levels(self, batch: Batch) -> tuple[Float[Tensor, "samples terms"], Float[Tensor, "neurons samples"]]:
+        """Return the heads, and a copy of every neuron's h, in the order of `stack.py`; without gradients."""
+        run = LevelRun(self.network(), self.gene_input(batch))
+        heads = run.up().index_select(0, self.index["term_position"]).t()
+        return heads, run.tables.outer[: self.stack.neurons].clone()
+
+    def network(self) -> Network:
+        """The parameters and settings that a run over the levels reads."""
+        return Network(
+            self.stack, self.index, self.workspaces, self.child_weight.detach(), self.norm_weight.detach(),
+            self.norm_bias.detach(), self.head_weight.detach(), self.head_bias.detach(),
+            self.get_buffer("running_mean"), self.get_buffer("running_var"), self.tanh_first,
+            self.eps, self.momentum, self.training, self.reduce,
+        )  # fmt: skip
+
+    def gene_input(self, batch: Batch) -> GeneInput:
+        """Return the genes' part of a batch, in its form."""
+        direction = None if self.gene_direction is None else self.gene_direction.detach()
+        weights = GeneWeights(self.gene_weight.detach(), direction, self.bias.detach(), self.index, self.stack)
+        if isinstance(batch, Tensor):
+            wanted = (len(batch), self.index.genes)
+            if batch.shape != wanted or batch.dtype != self.bias.dtype or batch.requires_grad:
+                kind = f"{tuple(batch.shape)} {batch.dtype}"
+                raise UsageError(f"gene values are {kind}, not {wanted} {self.bias.dtype} without gradient")
+            return GeneValues(weights, batch)
+        if isinstance(batch, SampleBatch):
+            batch = Deletions.from_batch(batch, self.index.genes)
+        return DeletedGenes(weights, batch)
+
+    def parameter_count(self) -> int:
+        """Trained numbers, padding not counted."""
+        stack = self.stack
+        genes = int((stack.width[stack.order][stack.row_position]).sum())
+        shared = 0 if self.gene_direction is None else int(stack.width.sum())
+        return stack.multiply_adds + genes + 4 * int(stack.width.sum()) + len(stack.order) + shared
+
+    def flops(self) -> int:
+        """Floating point operations of one sample's training step in matmuls: 2 forward, 4 backward a multiply-add.
+
+        The genes' constant is the wild type's, once a step; a deletion's columns are additions, under 1 % of this.
+        """
+        return 6 * (self.stack.multiply_adds + int(self.stack.width.sum()))
+
+    def step_bytes(self, samples: int) -> int:
+        """Bytes that a training step must move, were every operation between two levels fused into one.
+
+        A neuron writes inner and outer, reads both again and its gradient, and writes that; an input is read twice
+        and its gradient added. A parameter is read twice, its gradient written, and AdamW reads four and writes three.
+        """
+        itemsize = self.bias.element_size()
+        inputs = len(self.stack.source) * self.stack.piece
+        table = samples * (6 * self.stack.neurons + 4 * inputs)
+        return itemsize * (table + 10 * sum(p.numel() for p in self.parameters()))
+
+
+def check_samples(samples: int) -> None:
+    """Raise UsageError for a training batch whose variance is not defined."""
+    if samples < 2:
+        hint = "drop the last batch, or join it to another"
+        raise UsageError("BatchNorm needs at least two samples to train on", hint=hint)

@@ -1,0 +1,160 @@
+"""A model run in its delta form: the same parameters and state, on the distinct rows of a batch's plan."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.cpu import gene_kernels
+from gocell_cli.training.network.delta.cpu.buffers import RowBuffers
+from gocell_cli.training.network.delta.cpu.levels import RowRun
+from gocell_cli.training.network.delta.heads import RowHeads
+from gocell_cli.training.network.delta.index import DeltaIndex, make_delta_index
+from gocell_cli.training.network.delta.network import DeltaNetwork, DeltaRun, Gradients
+from gocell_cli.training.network.delta.plan import DeltaPlan, make_plan
+from gocell_cli.training.network.delta.tensors.levels import MatmulRun
+from gocell_cli.training.network.layout import Stack
+from gocell_cli.training.network.layout_index import StackIndex
+
+with train_extra():
+    import torch
+    from torch import Tensor, nn
+    from torch.nn.functional import embedding_bag
+
+
+class Stacked(nn.Module):
+    """A model whose parameters and statistics lie as `stack.py` says, normalised as the settings say: DCell."""
+
+    stack: Stack
+    index: StackIndex
+    child_weight: nn.Parameter
+    gene_weight: nn.Parameter
+    bias: nn.Parameter
+    norm_weight: nn.Parameter
+    norm_bias: nn.Parameter
+    head_weight: nn.Parameter
+    head_bias: nn.Parameter
+    gene_direction: nn.Parameter | None
+    running_mean: Tensor
+    running_var: Tensor
+    tanh_first: bool
+    eps: float
+    momentum: float
+
+
+@dataclass(frozen=True)
+class DeltaForm:
+    """The index arrays of a hierarchy; `heads` gives those of a batch's distinct rows."""
+
+    index: DeltaIndex
+    compiled: bool = True
+    buffers: RowBuffers = field(default_factory=RowBuffers, compare=False, repr=False)
+
+    @classmethod
+    def of(cls, model: Stacked) -> "DeltaForm":
+        """Make the arrays; a fraction of a second on the bundled hierarchy."""
+        arrays = model.index
+        closure = [arrays[name].cpu().numpy() for name in ("closure_ptr", "closure")]
+        counts = np.diff(arrays["gene_ptr"].cpu().numpy())
+        row_gene = np.empty(len(model.stack.row_position), dtype=np.int32)
+        row_gene[arrays["gene_rows"].cpu().numpy()] = np.repeat(np.arange(len(counts)), counts)
+        return cls(make_delta_index(model.stack, closure[0], closure[1], row_gene))
+
+    def plan(self, batch: Deletions) -> DeltaPlan:
+        """Plan a batch; on the CPU."""
+        return make_plan(self.index, batch.sample.cpu().numpy(), batch.gene.cpu().numpy(), batch.samples)
+
+    def heads(self, model: Stacked, plan: DeltaPlan) -> RowHeads:
+        """Return the heads of all rows, with gradients to the model's parameters."""
+        run = self._run(self._network(model, training=model.training), plan)
+        values: Tensor = _DeltaLevels.apply(  # type: ignore[no-untyped-call]
+            run, lambda found: self._unpack(model, found), model.child_weight, model.gene_weight, model.bias,
+            model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction,
+        )  # fmt: skip
+        term = torch.from_numpy(plan.term).to(values.device)
+        bias = model.head_bias.index_select(0, term)
+        return RowHeads(values + bias, plan, model.index["term_position"].cpu().numpy())
+
+    @torch.no_grad()
+    def statistics(
+        self, model: Stacked, plan: DeltaPlan
+    ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"], Bool[Tensor, " terms"]]:
+        """Return mean and biased variance of every neuron over a plan's samples, and which terms' rows differ."""
+        run = self._run(replace(self._network(model, training=True), momentum=0.0), plan)
+        run.up()
+        return run.mean + run.a0, run.var, torch.from_numpy(plan.varies > 0).to(run.var.device)
+
+    def _run(self, net: DeltaNetwork, plan: DeltaPlan) -> DeltaRun:
+        """Compiled loops on the CPU, batched matmuls elsewhere."""
+        if self._compiled(net.gamma):
+            return RowRun(net, self.index, plan, self.buffers)
+        return MatmulRun(net, self.index, plan)
+
+    def _compiled(self, tensor: Tensor) -> bool:
+        return self.compiled and tensor.device.type == "cpu"
+
+    def _wild(self, model: Stacked) -> Float[Tensor, " neurons"]:
+        """Bias plus all genes of each neuron."""
+        table, starts = model.gene_weight.detach(), model.index["block_start"]
+        if not self._compiled(table):
+            return model.bias.detach() + sum_rows(table, starts[:-1]).view(-1)
+        wild = model.bias.detach().clone()
+        gene_kernels.add_genes(table.numpy(), starts.numpy(), wild.view(-1, model.stack.piece).numpy())
+        return wild
+
+    def _network(self, model: Stacked, *, training: bool) -> DeltaNetwork:
+        piece = model.stack.piece
+        table, direction = model.gene_weight.detach(), model.gene_direction
+        return DeltaNetwork(
+            piece=piece,
+            weights=model.child_weight.detach(),
+            wild=self._wild(model),
+            genes=table,
+            direction=None if direction is None else direction.detach(),
+            gamma=model.norm_weight.detach(),
+            beta=model.norm_bias.detach(),
+            head=model.head_weight.detach(),
+            running_mean=model.running_mean,
+            running_var=model.running_var,
+            tanh_first=model.tanh_first,
+            eps=model.eps,
+            momentum=model.momentum,
+            training=training,
+            gradients=torch.is_grad_enabled(),
+        )
+
+    def _unpack(self, model: Stacked, found: Gradients) -> tuple[Tensor | None, ...]:
+        """One gradient for each parameter that `heads` named, in that order."""
+        piece = model.stack.piece
+        wild, genes = found.wild.view(-1, piece), found.genes
+        if self._compiled(genes):
+            gene_kernels.add_to_genes(wild.numpy(), model.index["block_start"].numpy(), genes.numpy())
+        else:
+            genes.add_(wild.index_select(0, model.index["block_of_piece"]))
+        return found.weights, genes, found.wild, found.gamma, found.beta, found.head, found.direction
+
+
+class _DeltaLevels(torch.autograd.Function):
+    """All levels as one node: parameters in, heads of all term rows out (without their biases)."""
+
+    @staticmethod
+    def forward(ctx: Any, run: DeltaRun, unpack: Any, *parameters: Tensor | None) -> Tensor:
+        """Run all levels; `unpack` turns Gradients into a gradient for each parameter."""
+        del parameters
+        ctx.run, ctx.unpack = run, unpack
+        return run.up()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Run all levels from the root to the leaves."""
+        return (None, None, *ctx.unpack(ctx.run.down(grads[0].contiguous())))
+
+
+def sum_rows(table: Tensor, starts: Tensor) -> Tensor:
+    """Sum the rows of a table over the bags that begin at `starts`."""
+    if not len(table):
+        return table.new_zeros(len(starts), table.shape[1])
+    return embedding_bag(torch.arange(len(table), device=table.device), table, starts, mode="sum")

@@ -1,0 +1,161 @@
+"""What the genes give to every neuron, in its two forms: deletions (sparse) and any gene values (dense).
+
+Both fill z chunk by chunk on the way up and collect dz chunk by chunk on the way down. Gene weights are a table
+[pieces, piece] (see Stack); a neuron block is `piece` neurons of one term.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+
+from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.dense.chunks import Chunk
+from gocell_cli.training.network.layout import Stack
+from gocell_cli.training.network.layout_index import StackIndex
+
+with train_extra():
+    import torch
+    from torch import Tensor
+    from torch.nn.functional import embedding_bag
+
+
+@dataclass(frozen=True)
+class GeneWeights:
+    """The gene side of a model, detached, and the index of where it lies."""
+
+    table: Float[Tensor, "pieces piece"]
+    direction: Float[Tensor, " neurons"] | None
+    bias: Float[Tensor, " neurons"]
+    index: StackIndex
+    stack: Stack
+
+    @property
+    def piece(self) -> int:
+        """Neurons in a block."""
+        return self.table.shape[1]
+
+
+@runtime_checkable
+class GeneInput(Protocol):
+    """Fills z with the genes' part, and turns dz into the gradients of the weights that made it."""
+
+    samples: int
+
+    def fill(self, z: Tensor, chunk: Chunk) -> None:
+        """Write bias and genes' part of the chunk's neurons into z [rows, samples]."""
+
+    def collect(self, dz: Tensor, chunk: Chunk) -> None:
+        """Take in the gradient dz [rows, samples] of the chunk's neurons."""
+
+    def extremes(self) -> tuple[Float[Tensor, " genes"], Float[Tensor, " genes"]]:
+        """Return the least and the greatest value of each gene within the batch."""
+
+    def gradients(self, dz_sum: Float[Tensor, " neurons"]) -> tuple[Tensor, Tensor | None]:
+        """Return the gradients of the table and the direction; dz_sum is dz summed over samples."""
+
+
+class DeletedGenes:
+    """x is 1 but for the deleted genes: the wild type's constant minus a few columns (algebra 1)."""
+
+    def __init__(self, weights: GeneWeights, deletions: Deletions) -> None:
+        plan = weights.index.plan(deletions)
+        self.samples, self._weights, self._plan = deletions.samples, weights, plan
+        self._deletions = deletions
+        self._bounds: list[int] = plan.bag_of.tolist()
+        every = torch.arange(len(weights.table), device=weights.table.device)
+        self._wild = weights.bias + _sum_rows(weights.table, every, weights.index["block_start"][:-1]).reshape(-1)
+        lost = _sum_rows(weights.table, plan.pieces, plan.start[:-1])
+        if weights.direction is not None:
+            lost = lost - weights.direction.view(-1, weights.piece)[plan.block] * plan.deleted[:, None]
+        self._value = self._wild.view(-1, weights.piece)[plan.block] - lost
+        self._gradient = torch.zeros_like(self._value)
+
+    def _bags(self, z: Tensor, chunk: Chunk) -> tuple[slice, Tensor, tuple[Tensor, Tensor]]:
+        """Return the chunk's bags, z seen as [blocks, samples, piece], and the bags' places in it."""
+        part, piece = slice(self._bounds[chunk.first], self._bounds[chunk.stop]), self._weights.piece
+        places = (self._plan.block[part] - chunk.rows.start // piece, self._plan.sample[part])
+        return part, z.view(-1, piece, self.samples).transpose(1, 2), places
+
+    def fill(self, z: Tensor, chunk: Chunk) -> None:
+        z.copy_(self._wild[chunk.rows, None].expand_as(z))
+        part, blocks, places = self._bags(z, chunk)
+        if part.start < part.stop:
+            blocks.index_put_(places, self._value[part])
+
+    def collect(self, dz: Tensor, chunk: Chunk) -> None:
+        part, blocks, places = self._bags(dz, chunk)
+        if part.start < part.stop:
+            self._gradient[part] = blocks[places]
+
+    def extremes(self) -> tuple[Float[Tensor, " genes"], Float[Tensor, " genes"]]:
+        counts = torch.bincount(self._deletions.gene, minlength=self._weights.index.genes)
+        kind = self._weights.table.dtype
+        return (counts == 0).to(kind), (counts < self.samples).to(kind)
+
+    def gradients(self, dz_sum: Float[Tensor, " neurons"]) -> tuple[Tensor, Tensor | None]:
+        weights, plan = self._weights, self._plan
+        total = dz_sum.view(-1, weights.piece).index_select(0, weights.index["block_of_piece"])
+        bag = torch.repeat_interleave(torch.arange(len(plan.block), device=dz_sum.device), plan.start.diff())
+        total.index_add_(0, plan.pieces, self._gradient[bag], alpha=-1)
+        if weights.direction is None:
+            return total, None
+        direction = torch.zeros_like(dz_sum).view(-1, weights.piece)
+        return total, direction.index_add_(0, plan.block, self._gradient * plan.deleted[:, None]).view(-1)
+
+
+class GeneValues:
+    """x [samples, genes] of any values (expression, dosage; 1 is wild type): one dense product a term."""
+
+    def __init__(self, weights: GeneWeights, x: Float[Tensor, "samples genes"]) -> None:
+        self.samples, self._weights, self._x = len(x), weights, x.t().contiguous()
+        self._gradient = torch.zeros_like(weights.table)
+        self._direction = None if weights.direction is None else torch.zeros_like(weights.direction)
+
+    def _terms(self, chunk: Chunk) -> Iterator[tuple[slice, slice, Tensor]]:
+        """Each term with genes: its neuron rows, its pieces, and its genes' values [genes, samples]."""
+        stack, bounds = self._weights.stack, self._weights.index.row_bounds
+        for term in range(chunk.first, chunk.stop):
+            genes = self._weights.index["gene_of_row"][bounds[term] : bounds[term + 1]]
+            if len(genes):
+                first, blocks = int(stack.first_neuron[term]), int(stack.blocks[term])
+                pieces = int(stack.block_start[first // stack.piece])
+                rows = slice(first - chunk.rows.start, first - chunk.rows.start + blocks * stack.piece)
+                yield rows, slice(pieces, pieces + blocks * len(genes)), self._x[genes]
+
+    def fill(self, z: Tensor, chunk: Chunk) -> None:
+        weights = self._weights
+        z.copy_(weights.bias[chunk.rows, None].expand_as(z))
+        for rows, pieces, x in self._terms(chunk):
+            columns = weights.table[pieces].view(-1, len(x), weights.piece).transpose(1, 2)
+            z[rows] += (columns @ x).reshape(-1, self.samples)
+            if weights.direction is not None:
+                start = chunk.rows.start
+                own = weights.direction[start + rows.start : start + rows.stop]
+                z[rows] += own[:, None] * (1 - x).sum(0)
+
+    def collect(self, dz: Tensor, chunk: Chunk) -> None:
+        for rows, pieces, x in self._terms(chunk):
+            own = dz[rows]
+            blocks = own.view(-1, self._weights.piece, self.samples)
+            self._gradient[pieces] = (x @ blocks.transpose(1, 2)).reshape(-1, self._weights.piece)
+            if self._direction is not None:
+                start = chunk.rows.start
+                self._direction[start + rows.start : start + rows.stop] = own @ (1 - x).sum(0)
+
+    def extremes(self) -> tuple[Float[Tensor, " genes"], Float[Tensor, " genes"]]:
+        low, high = torch.aminmax(self._x, dim=1)
+        return low, high
+
+    def gradients(self, dz_sum: Float[Tensor, " neurons"]) -> tuple[Tensor, Tensor | None]:
+        del dz_sum
+        return self._gradient, self._direction
+
+
+def _sum_rows(table: Tensor, rows: Tensor, starts: Tensor) -> Tensor:
+    """Sum table[rows] over the bags that start at `starts`: [bags, width]; an empty bag gives 0."""
+    if not len(rows) or not len(starts):
+        return table.new_zeros(len(starts), table.shape[1])
+    return embedding_bag(rows, table, starts, mode="sum")

@@ -1,0 +1,155 @@
+"""BatchNorm's statistics over a whole split, exactly: what evaluation normalises by (bn_eval = population).
+
+A rarely touched term's running variance is tiny and its running mean stale, so a model that trained well predicts
+noise in evaluation. Here mean and (biased) variance of every neuron are those of the whole split, as if it were one
+training batch: level by level, because a level's inputs are normalised by the statistics of the levels below.
+
+A term that no sample of the split touches has variance 0; its variance is set to infinity, so that it gives beta to
+every sample, as in training, and a deletion that was never seen is not amplified 316 times.
+"""
+
+from collections.abc import Callable, Iterable
+
+from jaxtyping import Bool, Float
+
+from gocell_cli.errors import UsageError
+from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.dcell import Batch, DCell
+from gocell_cli.training.network.dense.levels import LevelRun
+
+with train_extra():
+    import torch
+    from torch import Tensor
+
+ROWS_MOST = 200_000
+"""Samples whose distinct rows are held at once."""
+MEMORY_BYTES = 4 << 30
+"""Batches whose tables fit in this stay in memory from level to level; more are run anew up to each level."""
+
+
+class _Moments:
+    """Count, mean and sum of squared deviations of rows, joined batch by batch (Chan et al. 1983)."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())
+
+    def add(self, rows: Float[Tensor, "rows samples"]) -> None:
+        """Join the moments of a batch, in float64."""
+        values = rows.double()
+        count, mean = values.shape[1], values.mean(1)
+        squares = (values - mean[:, None]).square_().sum(1)
+        total = self.count + count
+        if self.count:
+            delta = mean - self.mean
+            squares = self.squares + squares + delta.square() * (self.count * count / total)
+            mean = self.mean + delta * (count / total)
+        self.count, self.mean, self.squares = total, mean, squares
+
+    def join(self, model: DCell) -> None:
+        """Join the moments of all processes."""
+        if model.reduce is None:
+            return
+        mean = self.mean
+        total = _over_all(model, torch.tensor(float(self.count), dtype=torch.float64))
+        self.mean = _over_all(model, mean * self.count) / total
+        self.squares = _over_all(model, self.squares + self.count * (mean - self.mean).square())
+
+
+def _over_all(model: DCell, tensor: Tensor) -> Tensor:
+    """The tensor summed over all processes."""
+    if model.reduce is not None:
+        model.reduce(tensor, "sum")
+    return tensor
+
+
+def set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None:
+    """Set the model's running statistics to those of all samples of `batches()`, which is called once or more.
+
+    Exact up to rounding: a forward pass in training mode over the joined batch normalises by the same numbers.
+    Raises UsageError where there is no sample. The model's mode is left as it was.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            _set_population(model, batches)
+    finally:
+        model.train(was_training)
+
+
+def _from_rows(model: DCell, batches: Iterable[Batch]) -> bool:
+    """Take the statistics from the distinct rows of all samples at once, if the delta form runs and they are few."""
+    if model.delta is None or model.reduce is not None:
+        return False
+    own, samples = list[Deletions](), 0
+    for batch in batches:
+        if isinstance(batch, Tensor) or samples > ROWS_MOST:
+            return False
+        own.append(batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, model.index.genes))
+        samples += own[-1].samples
+    if not samples:
+        return False
+    mean, var, varies = model.delta.statistics(model, model.delta.plan(Deletions.joined(own)))
+    model.running_mean.copy_(mean)
+    model.running_var.copy_(var.where(varies[model.index["term_of_neuron"]], torch.inf))
+    return True
+
+
+def _set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None:
+    if _from_rows(model, batches()):
+        return
+    mean, var = model.get_buffer("running_mean"), model.get_buffer("running_var")
+    constant, local = _survey(model, batches())
+    samples = _over_all(model, torch.tensor(local)).item()
+    varies = (~constant)[model.index["term_of_neuron"]]
+    row_bytes = 2 * model.stack.neurons * mean.element_size()
+    kept = (
+        [LevelRun(model.network(), model.gene_input(b)) for b in batches()]
+        if local * row_bytes <= MEMORY_BYTES
+        else None
+    )
+    for group, rows in enumerate(_group_rows(model)):
+        moments = _Moments()
+        for run in kept if kept is not None else (LevelRun(model.network(), model.gene_input(b)) for b in batches()):
+            for views, weights in zip(run.tables.chunks, run.weights, strict=True):
+                if views.chunk.group == group or (kept is None and views.chunk.group < group):
+                    run.linear(views, weights)
+                    if views.chunk.group < group:
+                        run.norm(views)
+            moments.add(run.tables.inner[rows])
+        moments.join(model)
+        mean[rows] = moments.mean.to(mean)
+        var[rows] = (moments.squares / samples).to(var).where(varies[rows], torch.inf)
+        for run in kept or ():
+            run.inv[rows] = torch.rsqrt(var[rows] + model.config.eps)
+            for views in run.tables.chunks:
+                if views.chunk.group == group:
+                    run.norm(views)
+
+
+def _group_rows(model: DCell) -> list[slice]:
+    """The neuron rows of each group, in running order."""
+    groups: dict[int, slice] = {}
+    for bucket in model.stack.buckets:
+        start = groups[bucket.group].start if bucket.group in groups else bucket.neuron
+        groups[bucket.group] = slice(start, bucket.neuron + bucket.terms * bucket.out)
+    return list(groups.values())
+
+
+def _survey(model: DCell, batches: Iterable[Batch]) -> tuple[Bool[Tensor, " terms"], int]:
+    """Return which terms contain no gene that differs within the split, and its number of samples."""
+    low = high = None
+    samples = 0
+    for batch in batches:
+        genes = model.gene_input(batch)
+        own_low, own_high = genes.extremes()
+        low = own_low if low is None else torch.minimum(low, own_low)
+        high = own_high if high is None else torch.maximum(high, own_high)
+        samples += genes.samples
+    if low is None or high is None or not samples:
+        raise UsageError("no sample to take BatchNorm's statistics from", hint="choose another split")
+    if model.reduce is not None:
+        model.reduce(low, "min")
+        model.reduce(high, "max")
+    return model.index.untouched(torch.nonzero(low < high)[:, 0]), samples

@@ -1,0 +1,229 @@
+"""The loop: cache in, checkpoints and measurements out. Devices and precision are Lightning Fabric's business.
+
+Order of rows, split and first weights are functions of the seed alone, so a run that was stopped anywhere goes on to
+the same numbers: `last` holds weights, optimiser, scheduler, and the step within the epoch.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from gocell_cli.errors import UsageError
+from gocell_cli.storage.reader import Cache
+from gocell_cli.training.data.batch import CacheRows
+from gocell_cli.training.data.labels import LabelScale, label_scale
+from gocell_cli.training.data.order import shuffled
+from gocell_cli.training.data.splits import make_split
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.inference.predictor import (
+    head_of,
+    parts_of,
+    population_rows,
+    put_statistics,
+    statistics,
+    use_population,
+)
+from gocell_cli.training.network.dcell import DCell
+from gocell_cli.training.network.loss import DCellLoss
+from gocell_cli.training.runs.clock import Clock, Progress
+from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.training.runs.measuring import LOSSES, Measuring
+from gocell_cli.training.runs.processes import Processes
+from gocell_cli.training.runs.store import RunStore
+
+with train_extra():
+    import torch
+    from torch import Tensor
+
+
+class Stopped(Exception):
+    """Training was asked to stop; `last` is saved."""
+
+
+class Trainer:
+    """One run: `fit` trains it, from the start or from `last`."""
+
+    def __init__(self, cache: Cache, config: RunConfig, store: RunStore) -> None:
+        self.config, self.store = config, store
+        self.rows, self.hierarchy = CacheRows(cache), cache.hierarchy
+        samples = cache.columns()
+        self.values = samples.value
+        self.split = make_split(samples, config.split, config.fractions, config.seed, len(cache.hierarchy.gene_names))
+        self.nan_labels = int(np.isnan(self.values).sum())
+        self.train_rows = self.split.train[np.isfinite(self.values[self.split.train])]
+        if len(self.train_rows) < 2:
+            raise UsageError(f"{len(self.train_rows)} training samples have a label", hint="choose another phenotype")
+        binary = cache.manifest.phenotype["kind"] == "viability"
+        logits = config.loss == "bce" or (config.loss == "auto" and binary)
+        self.scale: LabelScale = label_scale(self.values[self.train_rows], logits=logits)
+        self.processes = processes = Processes(config.device, config.precision)
+        torch.manual_seed(config.seed)
+        width_by = cache.manifest.config["filters"]["width_by"]
+        self.model = DCell(cache.hierarchy, config.network(width_by)).to(processes.device, processes.dtype)
+        self.model.reduce = processes.reduce if processes.world > 1 else None
+        kind = "bce" if logits else "mse"
+        loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
+        self.measuring = Measuring(self.model, self.rows, loss, self.scale, processes)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+        )
+        self.scheduler = self._scheduler()
+        self.history: list[dict[str, Any]] = []
+        self.epoch, self.best, self.waited = 0, float("inf"), 0
+        self._begin_epoch()
+        self.stop_at: Callable[[], bool] = lambda: False
+        self.save_at: Callable[[], bool] = lambda: False
+        self.on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
+
+    def _begin_epoch(self) -> None:
+        """Nothing summed yet, no prediction made: of the epoch's order, in its own positions."""
+        self.step, self.sums, self.seen = 0, np.zeros(len(LOSSES)), np.zeros(len(self.train_rows))
+
+    def _scheduler(self) -> Any:
+        schedulers, config = torch.optim.lr_scheduler, self.config
+        if config.scheduler == "plateau":
+            return schedulers.ReduceLROnPlateau(self.optimiser, factor=0.5, patience=3, min_lr=config.min_lr)
+        if config.scheduler == "cosine":
+            return schedulers.CosineAnnealingLR(self.optimiser, config.epochs, eta_min=config.min_lr)
+        return schedulers.ConstantLR(self.optimiser, factor=1.0)
+
+    def fit(self, report: Callable[[Progress], None]) -> None:
+        """Train to the last epoch, or until patience ends; checkpoints `last` each epoch and `best` as it falls.
+
+        Raises Stopped, after saving `last`, where `stop_at` says so.
+        """
+        while self.epoch < self.config.epochs:
+            clock = Clock()
+            self._epoch(report, clock)
+            if self._validate(clock):
+                break
+        self._finish()
+
+    def _epoch(self, report: Callable[[Progress], None], clock: Clock) -> None:
+        order = self.train_rows[shuffled(len(self.train_rows), seed=self.config.seed, epoch=self.epoch)]
+        self.order, size = order, self.config.batch_size
+        parts = parts_of(np.arange(len(order)), size, self.processes.world)
+        begun, first = time.perf_counter(), self.step
+        self.model.train()
+        clock.start()
+        for part in parts[first:]:
+            losses = self._train(part, clock)
+            self.sums += len(part) * self.processes.summed(losses)
+            self.step += 1
+            rate = sum(map(len, parts[first : self.step])) / (time.perf_counter() - begun)
+            pearson = self.history[-1]["validation"]["pearson"] if self.history else None
+            mean = float(self.sums[0] / sum(map(len, parts[: self.step])))
+            report(Progress(self.epoch, self.config.epochs, self.step, len(parts), rate, mean, pearson))
+            self._obey()
+            clock.lap("metrics")
+
+    def _obey(self) -> None:
+        """Save, or save and stop, where any process was asked to."""
+        save, stop = self.processes.any(self.save_at()), self.processes.any(self.stop_at())
+        if save or stop:
+            self.save_last()
+        if stop:
+            raise Stopped
+
+    def _train(self, part: Int64[np.ndarray, " part"], clock: Clock) -> np.ndarray:
+        """One step; returns this process's part of the loss and of what it is made of."""
+        processes = self.processes
+        own = processes.share(part)
+        batch = self.rows.__getitems__(self.order[own]).to(processes.device)
+        target = self.measuring.target(batch)
+        clock.lap("load")
+        with processes.fabric.autocast():
+            heads = self.model.heads(batch)
+        losses = self.measuring.losses(heads, target).shared(len(own) / len(part), processes.world, self.config.l2)
+        self.optimiser.zero_grad()
+        processes.fabric.backward(losses.total)
+        processes.sum_gradients(self.model.parameters())
+        clock.lap("model")
+        if self.config.clip:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip, error_if_nonfinite=True)
+        self.optimiser.step()
+        clock.lap("optimiser")
+        self.seen[own] = head_of(heads, self.model.root).detach().double().cpu().numpy()
+        return np.array([float(getattr(losses, name).detach()) for name in LOSSES.values()])
+
+    def _validate(self, clock: Clock) -> bool:
+        """Measure the epoch, step the scheduler, save; returns whether patience is at its end."""
+        config, learning_rate = self.config, self.optimiser.param_groups[0]["lr"]
+        running = statistics(self.model)
+        if config.bn_eval == "population":
+            self._use_population(population_rows(self.train_rows, config.population_samples, config.seed))
+        train, validation = self._train_metrics(), self.measuring.measure(self.split.validation)[1]
+        clock.lap("metrics")
+        loss = validation["loss_root"] if validation["loss_root"] is not None else train["loss_root"]
+        line = {"epoch": self.epoch, "learning_rate": learning_rate, "train": train, "validation": validation}
+        self.history.append({**line, "seconds": clock.seconds()})
+        self.epoch += 1
+        self._begin_epoch()
+        self.scheduler.step(*([loss] if config.scheduler == "plateau" else []))
+        self.waited = 0 if loss < self.best else self.waited + 1
+        if loss < self.best:
+            self.best = loss
+            self.store.save("best", self._weights(), {"epoch": self.epoch - 1, "statistics": config.bn_eval})
+        put_statistics(self.model, running)
+        self.save_last()
+        self.store.write_metrics(self.history)
+        self.on_epoch(self.history[-1])
+        return bool(config.patience and self.waited >= config.patience)
+
+    def _use_population(self, rows: Int64[np.ndarray, " rows"]) -> None:
+        use_population(self.model, self.rows, self.processes.share(rows))
+
+    def _train_metrics(self) -> dict[str, Any]:
+        """The epoch's losses and metrics as they were in training: each sample by the weights that met it."""
+        losses = dict(zip(LOSSES, (self.sums / len(self.train_rows)).tolist(), strict=True))
+        predicted = self.scale.backward(self.processes.summed(self.seen))
+        return self.measuring.metrics(predicted, self.values[self.order], losses)
+
+    def _finish(self) -> None:
+        """Give the best weights the statistics of the whole training split, and save them again."""
+        self.processes.barrier()  # one process wrote it
+        tensors, state = self.store.load("best")
+        self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict()})
+        if self.config.bn_eval == "population":
+            self._use_population(self.train_rows)
+            self.store.save("best", self._weights(), {**state, "statistics": "population of the training split"})
+            self.processes.barrier()
+
+    def _weights(self) -> dict[str, Tensor]:
+        return dict(self.model.state_dict())
+
+    def save_last(self) -> None:
+        """Save everything that `resume` needs."""
+        optimiser = {
+            f"optimiser.{index}.{name}": tensor
+            for index, state in self.optimiser.state_dict()["state"].items()
+            for name, tensor in state.items()
+        }
+        state = {
+            "epoch": self.epoch, "step": self.step, "best": self.best if np.isfinite(self.best) else None,
+            "waited": self.waited, "sums": self.sums.tolist(), "history": self.history,
+            "scheduler": self.scheduler.state_dict(), "learning_rate": self.optimiser.param_groups[0]["lr"],
+        }  # fmt: skip
+        seen = {"seen": torch.from_numpy(self.processes.summed(self.seen))}
+        self.store.save("last", {**self._weights(), **optimiser, **seen}, state)
+
+    def resume(self) -> None:
+        """Go on from `last`; raises SourceMissing where there is none."""
+        tensors, state = self.store.load("last")
+        self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict()})
+        saved = self.optimiser.state_dict()
+        for key, tensor in tensors.items():
+            if key.startswith("optimiser."):
+                _, index, name = key.split(".")
+                saved["state"].setdefault(int(index), {})[name] = tensor
+        self.optimiser.load_state_dict(saved)
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.optimiser.param_groups[0]["lr"] = state["learning_rate"]
+        self.epoch, self.step, self.waited = state["epoch"], state["step"], state["waited"]
+        self.best = state["best"] if state["best"] is not None else float("inf")
+        self.sums, self.history = np.array(state["sums"]), state["history"]
+        if self.processes.first:  # the epoch's predictions are summed over processes
+            self.seen = tensors["seen"].numpy().copy()

@@ -1,0 +1,71 @@
+"""Weights & Biases, for those who use it: each epoch's numbers as they come, the results at the end.
+
+Nothing is sent unless `wandb` names a project; WANDB_MODE=offline keeps it on this machine, under the run's directory.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from gocell_cli.errors import ExtraMissing
+from gocell_cli.training.runs.config import RunConfig
+
+
+def numbers(line: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a line of metrics.jsonl, or of results by part, named part/name."""
+    found = {}
+    for name, value in line.items():
+        inner = numbers(value) if isinstance(value, Mapping) else {}
+        found.update({f"{name}/{key}": number for key, number in inner.items()})
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found[name] = float(value)
+    return found
+
+
+def require_wandb(config: RunConfig) -> None:
+    """Raise ExtraMissing where a run is to be logged and wandb is not installed."""
+    if config.wandb and find_spec("wandb") is None:
+        raise ExtraMissing(
+            "wandb is not installed, and this run is to be logged there", hint="pip install 'gocell[wandb]'"
+        )
+
+
+class WandbLog:
+    """One run there; `epoch` takes a line of metrics.jsonl, `results` what the run's record ends with."""
+
+    def __init__(self, config: RunConfig, directory: Path) -> None:
+        import wandb
+
+        self._run = wandb.init(
+            project=config.wandb, name=directory.name, dir=str(directory), config=asdict(config), resume="allow",
+            id=directory.name,
+        )  # fmt: skip
+
+    def epoch(self, line: Mapping[str, Any]) -> None:
+        """Log an epoch."""
+        self._run.log(numbers(line), step=int(line["epoch"]))
+
+    def results(self, results: Mapping[str, Any]) -> None:
+        """Write the results of every part into the run's summary."""
+        self._run.summary.update(numbers(results))
+
+    def close(self) -> None:
+        """Send or keep what is left."""
+        self._run.finish()
+
+
+@contextmanager
+def wandb_log(config: RunConfig, directory: Path) -> Iterator[WandbLog | None]:
+    """Yield a log where the run names a project, else None; it is closed whatever happens."""
+    if not config.wandb:
+        yield None
+        return
+    require_wandb(config)
+    log = WandbLog(config, directory)
+    try:
+        yield log
+    finally:
+        log.close()

@@ -1,0 +1,214 @@
+"""GAF, SGD's feature table and the list of essential genes: real counts, and damage named by path and line."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gocell_cli.errors import InvalidInput, SourceMissing
+from gocell_cli.sources.go import bundle
+from gocell_cli.sources.go.gaf import read_gaf
+from gocell_cli.sources.go.sgd import read_essential_genes, read_sgd_features
+from gocell_cli.sources.screens.essentiality import essentiality
+from tests import toy
+
+
+def gaf_row(symbol: str = "TFC3", synonyms: str = "YAL001C|TSV115", date: str = "20160101", qualifier: str = "") -> str:
+    cells = (
+        "SGD",
+        "S1",
+        symbol,
+        qualifier,
+        "GO:0000002",
+        "PMID:1",
+        "IDA",
+        "",
+        "P",
+        "name",
+        synonyms,
+        "gene",
+        "taxon:1",
+    )
+    return "\t".join([*cells, date, "SGD", "", ""])
+
+
+def sgd_row(name: str, kind: str = "ORF", standard: str = "", aliases: str = "", qualifier: str = "Verified") -> str:
+    return "\t".join(["S1", kind, qualifier, name, standard, aliases, *[""] * 10])
+
+
+def write(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = folder / "made.txt"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_toy_annotations_read_as_written(tmp_path: Path) -> None:
+    rows = toy.annotations(tmp_path)
+    pairs = {(term, rows.names[o]) for term, o in zip(rows.term, rows.object_of_row, strict=True)}
+    assert pairs == {
+        (toy.term_id(t), (toy.STANDARD[g], toy.GENES[g])) for t, genes in toy.DIRECT.items() for g in genes
+    }
+    assert len(rows.names) == len(toy.GENES)
+    assert set(rows.evidence) == {"IDA"}
+    assert set(rows.date.tolist()) == {20160101}
+
+
+@pytest.mark.parametrize("newline", ["\n", pytest.param("\r\n")], ids=["lf", "crlf"])
+def test_names_qualifier_and_missing_date_of_a_row(tmp_path: Path, newline: str) -> None:
+    lines = [
+        "!gaf-version: 2.1",
+        gaf_row(),
+        gaf_row(date="", qualifier="NOT|colocalizes_with"),
+        "",
+        gaf_row("A", "A|B"),
+    ]
+    rows = read_gaf(write(tmp_path, newline.join(lines)))
+    assert rows.names == (("TFC3", "YAL001C", "TSV115"), ("A", "B"))
+    assert rows.object_of_row.tolist() == [0, 0, 1]
+    assert rows.qualifier == ("", "NOT|colocalizes_with", "")
+    assert rows.date.tolist() == [20160101, 0, 20160101]
+
+
+def test_fifteen_columns_are_enough(tmp_path: Path) -> None:
+    assert len(read_gaf(write(tmp_path, gaf_row().rsplit("\t", 2)[0]))) == 1
+
+
+def test_gzipped_gaf_reads_as_the_plain_one(tmp_path: Path) -> None:
+    path = tmp_path / "toy.gaf.gz"
+    path.write_bytes(gzip.compress(toy.gaf_text().encode()))
+    packed, plain = read_gaf(path), toy.annotations(tmp_path)
+    assert (packed.names, packed.term, packed.evidence) == (plain.names, plain.term, plain.evidence)
+    np.testing.assert_array_equal(packed.object_of_row, plain.object_of_row)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (gaf_row().rsplit("\t", 3)[0], "14 tab-separated columns"),
+        ("no tabs", "1 tab-separated columns"),
+        ("SGD\tS1\tTFC3", "3 tab-separated columns where GAF 2.x has 17"),
+        (gaf_row() + "\t", "18 tab-separated columns"),
+        (gaf_row().replace("\t", " "), "1 tab-separated columns"),
+        (gaf_row(date="2016-01-01"), "no date YYYYMMDD: '2016-01-01'"),
+        (gaf_row(date="2016"), "no date"),
+        (gaf_row(date="January"), "no date YYYYMMDD: 'January'"),
+        (gaf_row(date="20161301"), "no date"),
+        (gaf_row(date="20160100"), "no date"),
+        (gaf_row(date="201601011"), "no date"),
+        (gaf_row(date="today..."), "no date"),
+        (gaf_row(date="-2016010"), "no date"),
+        pytest.param(
+            gaf_row(date="2016010²"),
+            "no date",
+        ),
+    ],
+)
+def test_broken_gaf_row_is_named_by_path_and_line(tmp_path: Path, row: str, reason: str) -> None:
+    path = write(tmp_path, "\n".join(["!gaf-version: 2.1", gaf_row(), row, gaf_row()]))
+    with pytest.raises(InvalidInput) as caught:
+        read_gaf(path)
+    assert caught.value.message.startswith(f"{path}:3: ")
+    assert reason in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "!gaf-version: 2.1\n"])
+def test_gaf_without_rows_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidInput, match="no annotation row"):
+        read_gaf(write(tmp_path, text))
+
+
+def test_gaf_that_is_not_utf8_is_named_by_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "\n".join(["!x", gaf_row(), gaf_row("caf\u00e9")]), "latin-1")
+    with pytest.raises(InvalidInput, match="utf-8") as caught:
+        read_gaf(path)
+    assert f"{path}:3: " in caught.value.message
+
+
+def test_real_gaf_has_67138_rows_of_which_293_negated(test_data: Path) -> None:
+    path = test_data / "go" / "goa_yeast-2016-10-03.gaf.gz"
+    rows = read_gaf(path)
+    assert len(rows) == 67_138
+    assert sum("NOT" in q.split("|") for q in rows.qualifier) == 293
+    lines = [x.split("\t") for x in gzip.decompress(path.read_bytes()).decode().splitlines() if not x.startswith("!")]
+    assert [x[4] for x in lines] == list(rows.term)
+    assert [x[6] for x in lines] == list(rows.evidence)
+    assert [int(x[13]) for x in lines] == rows.date.tolist()
+    assert all(x[2] in rows.names[o] for x, o in zip(lines, rows.object_of_row, strict=True))
+
+
+def test_feature_table_keeps_orfs_sorted_with_aliases(tmp_path: Path) -> None:
+    text = "\n".join(
+        [
+            sgd_row("YAL002W", standard="VPS8", aliases="FUN15|VPL8", qualifier="Verified"),
+            sgd_row("TEL01L", kind="telomere"),
+            "",
+            sgd_row("YAL001C", aliases="caf\u00e9|", qualifier="Dubious"),
+        ]
+    )
+    genes = read_sgd_features(write(tmp_path, text, "latin-1"))
+    assert genes.systematic == ("YAL001C", "YAL002W")
+    assert genes.standard == ("", "VPS8")
+    assert genes.aliases == (("caf\u00e9",), ("FUN15", "VPL8"))
+    assert genes.qualifier == ("Dubious", "Verified")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (sgd_row("YAL003W").rsplit("\t", 1)[0], "15 tab-separated columns where SGD has 16"),
+        ("S1\tORF", "2 tab-separated columns"),
+        (sgd_row("x", kind="telomere").rsplit("\t", 1)[0], "15 tab-separated columns"),
+        (sgd_row("YAL001C"), "ORF YAL001C stands here for the second time"),
+    ],
+)
+def test_broken_feature_row_is_named_by_path_and_line(tmp_path: Path, row: str, reason: str) -> None:
+    path = write(tmp_path, "\n".join([sgd_row("YAL001C"), row, sgd_row("YAL005C")]))
+    with pytest.raises(InvalidInput) as caught:
+        read_sgd_features(path)
+    assert caught.value.message.startswith(f"{path}:2: ")
+    assert reason in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["", "\n", sgd_row("TEL01L", kind="telomere")])
+def test_feature_table_without_orfs_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidInput, match="no ORF row"):
+        read_sgd_features(write(tmp_path, text))
+
+
+def test_real_feature_table_has_6604_orfs(test_data: Path) -> None:
+    genes = read_sgd_features(test_data / "sgd" / "SGD_features.tab.gz")
+    assert len(genes) == len(genes.index) == 6_604
+    assert list(genes.systematic) == sorted(genes.systematic)
+    assert genes.standard[genes.index["YDL227C"]] == "HO"
+
+
+def test_first_line_of_the_essential_list_is_a_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path, "List of essential genes\r\nYAL003W\r\n\r\n YAL001C \r\nYAL003W")
+    assert read_essential_genes(path) == ("YAL001C", "YAL003W")
+
+
+@pytest.mark.parametrize("reader", [read_gaf, read_sgd_features, read_essential_genes])
+def test_missing_file_is_a_missing_source(tmp_path: Path, reader: type) -> None:
+    with pytest.raises(SourceMissing, match="no such file"):
+        reader(tmp_path / "none")
+
+
+def test_essentiality_has_1120_essential_genes_of_5887() -> None:
+    genes = bundle.load_genes()
+    dataset = essentiality(genes, bundle.load_essential(), {})
+    rows = dataset.measurements
+    assert (len(rows), int((rows.value == 0).sum()), int((rows.value == 1).sum())) == (5_887, 1_120, 4_767)
+    assert dataset.rows_read == 6_604 == len(rows) + sum(dataset.dropped.values())
+    assert len(set(bundle.load_essential()) - {genes.systematic[g] for g in rows.genes[:, 0]}) == 66
+    np.testing.assert_array_equal(rows.row, rows.genes[:, 0] + 1)
+
+
+def test_dubious_orfs_are_left_out_even_if_listed_as_essential() -> None:
+    qualifiers = ("Verified", "Dubious", "Uncharacterized", "Verified|silenced_gene", "Dubious")
+    genes = bundle.GeneTable(toy.GENES, toy.STANDARD, ((),) * 5, qualifiers)
+    dataset = essentiality(genes, (toy.GENES[0], toy.GENES[1], "YZZ999W"), {"genes": "x"})
+    assert dataset.measurements.genes[:, 0].tolist() == [0, 2, 3]
+    assert dataset.measurements.value.tolist() == [0.0, 1.0, 1.0]
+    assert dataset.dropped == {"dubious_orf": 2}
+    assert dataset.sources == {"genes": "x"}

@@ -1,0 +1,104 @@
+"""The small parts of a run: settings, its directory, labels, gene names."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gocell_cli.errors import DamagedCache, InvalidInput, SourceMissing, UsageError
+from gocell_cli.training.data.labels import label_scale
+from gocell_cli.training.inference.gene_lookup import GeneLookup
+from gocell_cli.training.inference.predictor import parts_of, population_rows
+from gocell_cli.training.runs.config import RunConfig, read_config
+from gocell_cli.training.runs.store import RunStore
+from tests.training.networks import make_network
+
+
+def test_a_config_file_goes_through_unchanged(tmp_path: Path) -> None:
+    config = RunConfig(epochs=3, split="gene", fractions=(0.5, 0.25, 0.25), gene_weights="shared")
+    path = tmp_path / "run.toml"
+    path.write_text(config.to_toml(), "utf-8")
+    assert read_config(path) == config
+    path.write_text("lr = 1\n", "utf-8")
+    assert read_config(path, config) == replace(config, lr=1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("lr = ", InvalidInput, "not TOML"),
+        ("rate = 1.0", UsageError, "no setting 'rate'"),
+        ('epochs = "ten"', UsageError, "epochs is 'ten', not like 20"),
+        ("epochs = true", UsageError, "epochs is True"),
+        ('split = "time"', UsageError, "split is 'time'"),
+        ("batch_size = 1", UsageError, "batch_size is 1"),
+        ("lr = 0.0", UsageError, "lr must be above 0"),
+        ("l2 = 0.1\nweight_decay = 0.1", UsageError, "both shrink"),
+    ],
+)
+def test_settings_that_do_not_fit_are_errors(tmp_path: Path, text: str, kind: type[Exception], message: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(kind, match=message):
+        read_config(path)
+
+
+def test_a_checkpoint_goes_through_unchanged_and_damage_is_noticed(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "run")
+    with pytest.raises(SourceMissing, match="no run is here"):
+        store.record()
+    tensors = {"a": torch.arange(6.0).view(2, 3).t(), "b": torch.tensor(3)}
+    store.save("last", tensors, {"epoch": 2, "best": float("inf")})
+    found, state = store.load("last")
+    assert all(torch.equal(found[key], tensor) for key, tensor in tensors.items())
+    assert state == {"epoch": 2, "best": float("inf")}
+    path = tmp_path / "run" / "last.safetensors"
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(DamagedCache, match="damaged checkpoint"):
+        store.load("last")
+    with pytest.raises(SourceMissing, match="no such checkpoint"):
+        store.load("best")
+
+
+def test_labels_are_standardised_and_put_back() -> None:
+    values = np.array([1.0, 3.0, 8.0])
+    scale = label_scale(values[:2], logits=False)
+    assert (scale.mean, scale.sd) == (2.0, 1.0)
+    assert np.allclose(scale.backward(scale.forward(values)), values)
+    assert label_scale(np.ones(4), logits=False).sd == 1.0
+    logits = label_scale(np.array([0.0, 1.0]), logits=True)
+    assert np.array_equal(logits.forward(values), values)
+    assert np.allclose(logits.backward(np.array([0.0, 100.0, -1000.0])), [0.5, 1.0, 0.0])
+    with pytest.raises(UsageError, match="phenotype of 0 and 1"):
+        label_scale(values, logits=True)
+
+
+def test_gene_names_of_every_kind() -> None:
+    hierarchy = replace(
+        make_network([(1, 0)], [(0, 0), (1, 1)], terms=2, genes=4),
+        gene_names=("YAL001C", "YAL002W", "YAL003W", "YAL005C"),
+        gene_standard=("TFC3", "VPS8", "", "SSA1"),
+        gene_aliases=(("TSV115", "OLD"), ("OLD",), (), ("YAL002W",)),
+    )
+    lookup = GeneLookup(hierarchy)
+    assert lookup.genotype(["ssa1", "YAL001C", "tsv115", " "]) == (0, 3)
+    assert lookup.gene("YAL002W") == 1
+    assert lookup.genotype([""]) == ()
+    with pytest.raises(UsageError, match="alias of YAL001C, YAL002W"):
+        lookup.gene("OLD")
+    with pytest.raises(UsageError, match="no gene 'TFC4'") as error:
+        lookup.gene("TFC4")
+    assert "TFC3" in error.value.hint
+
+
+def test_the_last_batch_of_one_joins_the_one_before() -> None:
+    sizes = [len(part) for part in parts_of(np.arange(9), 4)]
+    assert sizes == [4, 5]
+    assert [len(part) for part in parts_of(np.arange(10), 4)] == [4, 4, 2]
+    assert [len(part) for part in parts_of(np.arange(1), 4)] == [1]
+    chosen = population_rows(np.arange(100), 10, 3)
+    assert len(chosen) == 10
+    assert np.array_equal(chosen, population_rows(np.arange(100), 10, 3))
+    assert len(population_rows(np.arange(5), 10, 3)) == 5
