@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gocell_cli.csr import pointers
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.levels import check_levels
 from gocell_cli.domain.term_hierarchy import TermHierarchy
@@ -37,7 +38,7 @@ def make_hierarchy(terms: TermHierarchy, genes: GeneTable, level_by: str) -> Hie
         edge_parent=terms.edges.parent,
         row_term=terms.row_term,
         row_gene=terms.row_gene,
-        gene_ptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        gene_ptr=pointers(counts),
         gene_rows=np.argsort(terms.row_gene, kind="stable").astype(np.int32),
         level_by=level_by,
         level_direction=grouping.direction,

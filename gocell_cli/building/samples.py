@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
 
 from gocell_cli.building.shard_task import InMemory
+from gocell_cli.csr import pointers
 from gocell_cli.domain.alleles import strain_kind
 from gocell_cli.domain.genes import GeneList, GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes
@@ -69,13 +69,13 @@ def make_samples(dataset: Dataset, genotypes: Genotypes) -> Samples:
     genes = genotypes.genes
     present = genes != NO_GENE
     return Samples(
-        gene_ptr=_pointers(present.sum(axis=1)),
+        gene_ptr=pointers(present.sum(axis=1)),
         genes=genes[present].astype(np.int32),
         value=genotypes.value,
         statistic=genotypes.statistic,
         dataset=dataset.member_of(rows.row[genotypes.order[genotypes.start]]),
         query_group=genotypes.query_group,
-        source_ptr=_pointers(genotypes.count),
+        source_ptr=pointers(genotypes.count),
         source_row=rows.row[genotypes.order],
         query_strain=rows.query_strain[genotypes.order],
         array_strain=rows.array_strain[genotypes.order],
@@ -89,7 +89,3 @@ def make_provenance(dataset: Dataset, genotypes: Genotypes) -> Provenance:
         kinds=tuple(strain_kind(*strain) for strain in dataset.strains),
         query_groups=genotypes.group_names,
     )
-
-
-def _pointers(counts: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n_plus_1"]:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

@@ -1,9 +1,10 @@
 """The gene table of a genome: systematic names, sorted, with standard names and aliases."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+
+from gocell_cli.gene_names import GeneNames
 
 
 @dataclass(frozen=True)
@@ -24,26 +25,19 @@ class GeneTable:
         return {name: i for i, name in enumerate(self.systematic)}
 
     @cached_property
-    def other_names(self) -> dict[str, int]:
-        """Standard name or alias -> index, without those that two genes share or that are systematic names.
-
-        A standard name wins over another gene's alias.
-        """
-        found: dict[str, int] = {}
-        aliases = [(a, i) for i, names in enumerate(self.aliases) for a in set(names)]
-        for pairs in (aliases, [(s, i) for i, s in enumerate(self.standard)]):
-            uses = Counter(name for name, _ in pairs)
-            found.update((name, i) for name, i in pairs if uses[name] == 1)
-        return {name: i for name, i in found.items() if name and name not in self.index}
+    def lookup(self) -> GeneNames:
+        """Finds genes by any of their names."""
+        return GeneNames(self.systematic, self.standard, self.aliases)
 
     def find(self, name: str) -> int | None:
-        """Return the index of a systematic name, standard name or alias; None where none or two genes have it."""
-        return self.index.get(name, self.other_names.get(name))
+        """Return the index of a systematic name, standard name or alias; None where none or several genes have it."""
+        found = self.lookup.find(name)
+        return found[0] if len(found) == 1 else None
 
 
 @dataclass(frozen=True)
 class GeneList:
-    """The genes that are used: systematic names, sorted; and the names on the list that no gene has."""
+    """The genes that are used: systematic names, sorted; and the names that stand for no gene, or for several."""
 
     names: tuple[str, ...]
     unknown: tuple[str, ...]

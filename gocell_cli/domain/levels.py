@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges
 from gocell_cli.domain.ontology import Edges, Ontology
 
 LEVEL_KINDS = ("stratum", "level", "depth", "height")
-ROOT_DOWN, LEAF_UP = "root_down", "leaf_up"
 SAME_LEVEL, INVERTED = "same_level", "inverted"
 
 
@@ -150,8 +150,7 @@ def check_levels(grouping: Grouping, edges: Edges) -> LevelReport:
     Findings alternate between the two kinds, so that the first few show both.
     """
     child_level, parent_level = grouping.level[edges.child], grouping.level[edges.parent]
-    same = child_level == parent_level
-    inverted = child_level < parent_level if grouping.direction == ROOT_DOWN else child_level > parent_level
+    same, inverted = forbidden_edges(child_level, parent_level, grouping.direction)
     ranked = [
         (rank, kind, int(edge))
         for kind, mask in ((INVERTED, inverted), (SAME_LEVEL, same))

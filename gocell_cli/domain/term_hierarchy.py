@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int32
 
+from gocell_cli.dcell_rules import term_width
 from gocell_cli.domain.levels import Grouping, generations, goatools_groupings, heights
 from gocell_cli.domain.ontology import SUPER_ROOT_ID, SUPER_ROOT_NAME, SUPER_ROOT_NAMESPACE, Edges, Ontology
 from gocell_cli.domain.removals import FilteredTerms, Removal
@@ -39,12 +40,8 @@ class TermHierarchy:
         return len(self.ids)
 
     def neurons(self, width_by: str) -> int:
-        """Neurons of DCell: max(20, ceil(0.3 n)) for a term of n `direct` or `contained` genes.
-
-        Ma et al. 2018, doi:10.1038/nmeth.4627, online methods.
-        """
-        genes = self.direct_genes if width_by == "direct" else self.contained_genes
-        return int(np.maximum(20, -(-3 * genes.astype(np.int64) // 10)).sum())
+        """Neurons of DCell in all, n_t a term's `direct` or `contained` genes."""
+        return int(term_width(self.direct_genes if width_by == "direct" else self.contained_genes).sum())
 
 
 def make_term_hierarchy(ontology: Ontology, filtered: FilteredTerms) -> TermHierarchy:

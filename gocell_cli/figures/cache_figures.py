@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gocell_cli.csr import pointers
 from gocell_cli.figures.canvas import BLUE, GREEN, GREY, RED, blank, label, panels
 from gocell_cli.storage.schema import Hierarchy, Samples
 
@@ -44,7 +45,7 @@ def _phenotypes(axes: Axes, samples: Samples, phenotype: str) -> None:
 def rows_touched(samples: Samples, hierarchy: Hierarchy) -> Int64[np.ndarray, " samples"]:
     """Return how many mutant_state rows each sample's deletions switch to 0: those of its genes."""
     rows_of_gene = np.diff(hierarchy.gene_ptr)
-    before = np.concatenate([[0], np.cumsum(rows_of_gene[samples.genes])])
+    before = pointers(rows_of_gene[samples.genes])
     touched: Int64[np.ndarray, " samples"] = before[samples.gene_ptr[1:]] - before[samples.gene_ptr[:-1]]
     return touched
 

@@ -10,7 +10,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gocell_cli.domain.levels import ROOT_DOWN, Grouping, LevelReport, check_levels
+from gocell_cli.dcell_rules import ROOT_DOWN
+from gocell_cli.domain.levels import Grouping, LevelReport, check_levels
 from gocell_cli.domain.ontology import Edges
 from gocell_cli.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, blank, label, panels
 

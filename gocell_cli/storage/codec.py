@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from gocell_cli.csr import pointers
 from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.schema import NONE_INDEX, Sample, Samples
 
@@ -97,7 +98,7 @@ def decode_records(records: Sequence[bytes]) -> Samples:
     gene_counts, source_counts = heads["genes"].astype(np.int64), heads["sources"].astype(np.int64)
     if (HEADER.itemsize + 4 * gene_counts + SOURCE.itemsize * source_counts != lengths).any():
         raise DamagedCache("a sample record has not the length its header says")
-    gene_ptr, source_ptr = _pointers(gene_counts), _pointers(source_counts)
+    gene_ptr, source_ptr = pointers(gene_counts), pointers(source_counts)
     genes = np.empty(gene_ptr[-1], dtype=np.int32)
     sources = np.empty(source_ptr[-1], dtype=SOURCE)
     for k, m, rows in _by_shape(gene_counts, source_counts):
@@ -116,10 +117,6 @@ def decode_records(records: Sequence[bytes]) -> Samples:
         query_strain=sources["query_strain"].astype(np.int32),
         array_strain=sources["array_strain"].astype(np.int32),
     )
-
-
-def _pointers(counts: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n_plus_1"]:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
 def take_samples(samples: Samples, rows: Int64[np.ndarray, " taken"]) -> Samples:
@@ -145,7 +142,7 @@ def _take_lists(
 ) -> tuple[Int64[np.ndarray, " taken_plus_1"], Int64[np.ndarray, " values"]]:
     """New pointers of the lists at `rows`, and where their values stand in the old ones."""
     count = ptr[rows + 1] - ptr[rows]
-    taken = _pointers(count)
+    taken = pointers(count)
     return taken, np.arange(taken[-1]) + np.repeat(ptr[rows] - taken[:-1], count)
 
 
@@ -158,8 +155,8 @@ def concat_samples(parts: Sequence[Samples]) -> Samples:
         if name not in ("gene_ptr", "source_ptr")
     }
     return Samples(
-        gene_ptr=_pointers(np.concatenate([np.diff(p.gene_ptr) for p in parts])),
-        source_ptr=_pointers(np.concatenate([np.diff(p.source_ptr) for p in parts])),
+        gene_ptr=pointers(np.concatenate([np.diff(p.gene_ptr) for p in parts])),
+        source_ptr=pointers(np.concatenate([np.diff(p.source_ptr) for p in parts])),
         **joined,
     )
 

@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Int32
 
-from gocell_cli.storage.schema import LEAF_UP, ROOT_DOWN, Hierarchy
+from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges
+from gocell_cli.storage.schema import Hierarchy
 
 MAX_NAMED = 3
 
@@ -27,8 +28,8 @@ def check_levels(hierarchy: Hierarchy) -> list[str]:
     parent = hierarchy.level[hierarchy.edge_parent]
     if hierarchy.level_direction not in (ROOT_DOWN, LEAF_UP):
         return [f"unknown level_direction {hierarchy.level_direction!r}"]
-    inverted = child < parent if hierarchy.level_direction == ROOT_DOWN else child > parent
-    faults = (("same-level", child == parent), ("inverted", inverted))
+    same, inverted = forbidden_edges(child, parent, hierarchy.level_direction)
+    faults = (("same-level", same), ("inverted", inverted))
     return [_name_edges(hierarchy, kind, np.flatnonzero(mask).tolist()) for kind, mask in faults if mask.any()]
 
 

@@ -14,9 +14,9 @@ TABLE = make_gene_table(
 
 
 def test_a_gene_is_found_by_any_name_that_is_its_own() -> None:
-    found = {name: TABLE.find(name) for name in ("YAL001C", "TFC3", "FUN24", "VPS8", "FUN15")}
-    assert found == {"YAL001C": 0, "TFC3": 0, "FUN24": 0, "VPS8": 1, "FUN15": 1}
-    assert [TABLE.find(name) for name in ("shared", "TWICE", "", "tfc3", "nobody")] == [None] * 5
+    found = {name: TABLE.find(name) for name in ("YAL001C", "TFC3", "FUN24", "VPS8", "fun15")}
+    assert found == {"YAL001C": 0, "TFC3": 0, "FUN24": 0, "VPS8": 1, "fun15": 1}
+    assert [TABLE.find(name) for name in ("shared", "TWICE", "", "nobody")] == [None] * 4
 
 
 def test_a_list_names_each_gene_once_and_keeps_what_is_unknown() -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from gocell_cli.commands.build.dataset_choice import DatasetChoice
+from gocell_cli.commands.build.dry_run import dry_run as tell_dry_run
+from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import chosen_options, write_build_file
 from gocell_cli.commands.shell.choices import Backend, Executor, LevelBy, Unannotated
 from gocell_cli.commands.shell.data_root import data_root, default_out, remember_latest
-from gocell_cli.commands.build.dataset_choice import DatasetChoice
-from gocell_cli.commands.build.dry_run import dry_run as tell_dry_run
-from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.shell.option_group import expand
 from gocell_cli.commands.shell.progress import shard_progress
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_result

@@ -77,8 +77,8 @@ def _folder(name: str, chosen: Selection) -> Path:
 
 def _essentiality(genes: "GeneTable", _: Selection) -> "Dataset":
     from gocell_cli.sources.go.bundle import load_essential
-    from gocell_cli.sources.screens.essentiality import essentiality
     from gocell_cli.sources.go.releases import bundled_hash
+    from gocell_cli.sources.screens.essentiality import essentiality
 
     return essentiality(genes, load_essential(), {"essential": bundled_hash("essential")})
 

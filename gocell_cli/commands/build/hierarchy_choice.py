@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gocell_cli.commands.build.go_release import go_files
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.choices import GeneId, Preset
-from gocell_cli.commands.build.go_release import go_files
 from gocell_cli.commands.shell.options import comma_list
 from gocell_cli.commands.shell.terminal import note, unknown_names
 from gocell_cli.errors import UsageError

@@ -129,11 +129,10 @@ def inspect_gene(gene: NamedGene, cache: CacheDir = None, root: Root = None, jso
     import numpy as np
 
     from gocell_cli.storage.touched_terms import terms_by_level, touched_terms
-    from gocell_cli.training.inference.gene_lookup import GeneLookup
 
     opened = _open(cache, root)
     hierarchy = opened.hierarchy
-    index = GeneLookup(hierarchy).gene(gene)
+    index = hierarchy.lookup.gene(gene)
     rows = hierarchy.gene_rows[hierarchy.gene_ptr[index] : hierarchy.gene_ptr[index + 1]]
     direct = hierarchy.row_term[rows]
     touched = touched_terms(hierarchy, [index])
@@ -171,11 +170,9 @@ def inspect_samples(
     gene: GeneOption = None, cache: CacheDir = None, root: Root = None, top: Top = 20, json: Json = False
 ) -> None:
     """List samples, of one gene if need be: number, deleted genes, phenotype."""
-    from gocell_cli.training.inference.gene_lookup import GeneLookup
-
     opened = _open(cache, root)
     hierarchy = opened.hierarchy
-    chosen = list(range(len(opened))) if gene is None else _samples_of(opened, GeneLookup(hierarchy).gene(gene))
+    chosen = list(range(len(opened))) if gene is None else _samples_of(opened, hierarchy.lookup.gene(gene))
     shown = chosen if json else chosen[:top]
     found: list[dict[str, Any]] = []
     for index, sample in ((i, opened.sample(i)) for i in shown):

@@ -53,13 +53,12 @@ def _all_pairs(trainer: "Trainer", genes: list[str] | None, out: Path, *, json: 
 
     from gocell_cli.commands.shell.progress import pair_progress
     from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
-    from gocell_cli.training.inference.gene_lookup import GeneLookup
 
     hierarchy = trainer.hierarchy
     annotated = np.unique(hierarchy.row_gene).astype(np.int64)
     chosen = annotated
     if genes is not None:
-        found = [g for entry in genes for g in GeneLookup(hierarchy).genotype(entry.split(","))]
+        found = [g for entry in genes for g in hierarchy.lookup.genotype(entry.split(","))]
         chosen = np.unique(np.array(found, dtype=np.int64))
     trained = np.unique(trainer.rows.cache.rows(trainer.train_rows).genes).astype(np.int64)
     kind = trainer.store.record()["phenotype"]["kind"]
@@ -86,10 +85,9 @@ def _all_pairs(trainer: "Trainer", genes: list[str] | None, out: Path, *, json: 
 
 
 def _predict(trainer: "Trainer", genes: list[str], *, json: bool) -> None:
-    from gocell_cli.training.inference.gene_lookup import GeneLookup
     from gocell_cli.training.inference.interactions import interactions, predict_genotypes
 
-    lookup, names = GeneLookup(trainer.hierarchy), trainer.hierarchy.gene_names
+    lookup, names = trainer.hierarchy.lookup, trainer.hierarchy.gene_names
     genotypes = [lookup.genotype(entry.split(",")) for entry in genes]
     values = predict_genotypes(trainer.model, trainer.scale, genotypes).tolist()
     kind = trainer.store.record()["phenotype"]["kind"]
@@ -135,10 +133,8 @@ def explain(
     json: opt.Json = False,
 ) -> None:
     """Score every term by RLIPP (what it knows beyond its children), and show what a deletion does to the terms."""
-    from gocell_cli.training.inference.gene_lookup import GeneLookup
-
     trainer = _open(run, cache)
-    genotype = GeneLookup(trainer.hierarchy).genotype(genes.split(",")) if genes is not None else None
+    genotype = trainer.hierarchy.lookup.genotype(genes.split(",")) if genes is not None else None
     if genotype == ():
         raise UsageError("--genes names no gene", hint="--genes YKL191W,YLR172C")
     scores = _scores(trainer, samples)

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from gocell_cli.dcell_rules import term_width
 from gocell_cli.errors import LevelsError
 from gocell_cli.storage.schema import Hierarchy
 
@@ -91,11 +92,9 @@ class Stack:
 
 
 def term_widths(hierarchy: Hierarchy, width_by: str, min_width: int, ratio: float) -> Int64[np.ndarray, " terms"]:
-    """Return d_t = max(min_width, ceil(ratio * n_t)), n_t direct or contained genes (Ma et al. 2018)."""
-    counts = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
-    # ceil(0.3 * 10) is 4 in floating point: the ratio is taken in exact thousandths
-    scaled = -(-counts.astype(np.int64) * round(ratio * 1000) // 1000)
-    return np.maximum(min_width, scaled)
+    """Return the neurons of each term, by its direct or contained genes."""
+    genes = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
+    return term_width(genes, min_width, ratio)
 
 
 def running_groups(hierarchy: Hierarchy, group_by: str) -> Int64[np.ndarray, " terms"]:

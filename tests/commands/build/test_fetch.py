@@ -16,8 +16,8 @@ from gocell_cli.sources.download.lock import LOCK_FILE, read_entries
 from tests import toy
 from tests.commands.runners import GOCELL, document, environment, failure, invoke, run
 from tests.sources.conftest import files_under
-from tests.sources.http_server import Answer, LocalSite, zip_of
 from tests.sources.download.test_fetch_release import DATE, GAF_URL, OBO_URL, gaf, obo
+from tests.sources.http_server import Answer, LocalSite, zip_of
 
 TAG = (("ETag", '"one"'),)
 ARCHIVE = "/aao1729_data_s1.zip"

@@ -9,11 +9,9 @@ import torch
 
 from gocell_cli.errors import DamagedCache, InvalidInput, SourceMissing, UsageError
 from gocell_cli.training.data.labels import label_scale
-from gocell_cli.training.inference.gene_lookup import GeneLookup
 from gocell_cli.training.inference.predictor import parts_of, population_rows
 from gocell_cli.training.runs.config import RunConfig, read_config
 from gocell_cli.training.runs.store import RunStore
-from tests.training.networks import make_network
 
 
 def test_a_config_file_goes_through_unchanged(tmp_path: Path) -> None:
@@ -73,24 +71,6 @@ def test_labels_are_standardised_and_put_back() -> None:
     assert np.allclose(logits.backward(np.array([0.0, 100.0, -1000.0])), [0.5, 1.0, 0.0])
     with pytest.raises(UsageError, match="phenotype of 0 and 1"):
         label_scale(values, logits=True)
-
-
-def test_gene_names_of_every_kind() -> None:
-    hierarchy = replace(
-        make_network([(1, 0)], [(0, 0), (1, 1)], terms=2, genes=4),
-        gene_names=("YAL001C", "YAL002W", "YAL003W", "YAL005C"),
-        gene_standard=("TFC3", "VPS8", "", "SSA1"),
-        gene_aliases=(("TSV115", "OLD"), ("OLD",), (), ("YAL002W",)),
-    )
-    lookup = GeneLookup(hierarchy)
-    assert lookup.genotype(["ssa1", "YAL001C", "tsv115", " "]) == (0, 3)
-    assert lookup.gene("YAL002W") == 1
-    assert lookup.genotype([""]) == ()
-    with pytest.raises(UsageError, match="alias of YAL001C, YAL002W"):
-        lookup.gene("OLD")
-    with pytest.raises(UsageError, match="no gene 'TFC4'") as error:
-        lookup.gene("TFC4")
-    assert "TFC3" in error.value.hint
 
 
 def test_the_last_batch_of_one_joins_the_one_before() -> None:
