@@ -1,6 +1,7 @@
 """The `gocell` command. Rooms are imported inside the commands, so that `--help` answers at once."""
 
 import gc
+import io
 import os
 import signal
 import sys
@@ -72,6 +73,9 @@ def main() -> NoReturn:
     """Run the command line and leave with the exit code of the error's class."""
     # Half the time of reading an OBO file went into generational collections that found nothing to free.
     gc.set_threshold(1_000_000)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that its encoding lacks is spelled out: no traceback
+            stream.reconfigure(errors="backslashreplace")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gocell_cli.csr import pointers
-from gocell_cli.figures.canvas import BLUE, GREEN, GREY, RED, blank, label, panels
+from gocell_cli.figures.canvas import BLUE, GREEN, GREY, RED, blank, label, literal, panels
 from gocell_cli.storage.schema import Hierarchy, Samples
 
 BINS = 60
@@ -70,7 +70,7 @@ def funnel(steps: Mapping[str, int], title: str) -> Figure:
     axes = figure.add_subplot()
     names, counts = list(steps), list(steps.values())
     colours = [GREY, *[BLUE] * (len(names) - 2), GREEN][: len(names)]
-    axes.barh(names, counts, color=colours)
+    axes.barh([literal(name) for name in names], counts, color=colours)
     for place, count in enumerate(counts):
         share = f" ({count / counts[place - 1]:.1%})" if place and counts[place - 1] else ""
         axes.text(count, place, f" {count:,}{share}", va="center", fontsize=9)

@@ -3,6 +3,10 @@
 Colours: Okabe and Ito, jfly.uni-koeln.de/color.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 
+from gocell_cli.user_text import printable
 from gocell_cli.whole_file import whole_file
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
@@ -34,11 +39,16 @@ def blank(width: float, height: float) -> Figure:
 
 def label(axes: Axes, title: str, x: str, y: str) -> None:
     """Name a panel and its axes, and draw its grid behind the data."""
-    axes.set_title(title)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set_title(literal(title))
+    axes.set_xlabel(literal(x))
+    axes.set_ylabel(literal(y))
     axes.grid(visible=True, alpha=0.3)
     axes.set_axisbelow(True)
+
+
+def literal(text: str) -> str:
+    """Return text as matplotlib draws it literally: what stands between two `$` would be read as mathematics."""
+    return printable(text).replace("$", r"\$")
 
 
 def panels(figure: FigureBase, rows: int, columns: int) -> np.ndarray:
@@ -48,10 +58,25 @@ def panels(figure: FigureBase, rows: int, columns: int) -> np.ndarray:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG or SVG, as the path says, whole or not at all.
-
-    An SVG of the same figure has the same bytes: no date, no random ids.
-    """
-    with whole_file(path) as temporary, mpl.rc_context({"svg.hashsalt": "gocell"}):
-        figure.savefig(temporary, dpi=DPI, metadata={"Date": None} if path.suffix == ".svg" else None)
+    """Write a PNG or SVG, as the path says, whole or not at all."""
+    with whole_file(path) as temporary:
+        if path.suffix == ".svg":
+            draw_svg(figure, temporary)
+        else:
+            with _boxes_for_unknown_letters():
+                figure.savefig(temporary, dpi=DPI)
     return path
+
+
+def draw_svg(figure: Figure, out: Path | BytesIO) -> None:
+    """Write a figure as SVG; the same figure gives the same bytes: no date, no random ids."""
+    with mpl.rc_context({"svg.hashsalt": "gocell"}), _boxes_for_unknown_letters():
+        figure.savefig(out, format="svg", metadata={"Date": None})
+
+
+@contextmanager
+def _boxes_for_unknown_letters() -> Iterator[None]:
+    """Let matplotlib draw a box for a letter that its font lacks (a name in Chinese) without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+        yield

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from gocell_cli.dcell_rules import ROOT_DOWN
 from gocell_cli.domain.levels import Grouping, LevelReport, check_levels
 from gocell_cli.domain.ontology import Edges
-from gocell_cli.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, blank, label, panels
+from gocell_cli.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, blank, label, literal, panels
 
 ORDER = ("level", "depth", "stratum", "height")
 SAID = {
@@ -41,7 +41,7 @@ def level_distributions(*pictures: LevelPicture) -> Figure:
     figure = blank(17.0, 5.4 * len(pictures))
     rows: np.ndarray = figure.subfigures(len(pictures), 1, squeeze=False)
     for row, picture in zip(rows[:, 0], pictures, strict=True):
-        row.suptitle(picture.title, fontsize=13)
+        row.suptitle(literal(picture.title), fontsize=13)
         axes = panels(row, 1, len(ORDER))[0]
         for panel, by in zip(axes, ORDER, strict=True):
             _distribution(panel, picture.groupings[by], picture.edges)
@@ -100,7 +100,7 @@ def batch_distribution(picture: LevelPicture) -> Figure:
         axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
-    figure.suptitle(f"Terms that run at once: {picture.title}")
+    figure.suptitle(literal(f"Terms that run at once: {picture.title}"))
     return figure
 
 
@@ -126,7 +126,7 @@ def level_against_stratum(picture: LevelPicture) -> Figure:
     for axis in (left.xaxis, left.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
     _differences(right, level, stratum)
-    figure.suptitle(picture.title)
+    figure.suptitle(literal(picture.title))
     return figure
 
 

@@ -5,9 +5,11 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
+
+from gocell_cli.figures.canvas import draw_svg
+from gocell_cli.user_text import printable
 
 TEMPLATE = "page.html"
 
@@ -34,8 +36,7 @@ class Picture:
     def of_figure(cls, caption: str, figure: Figure) -> "Picture":
         """Embed a figure as SVG, as wide as the page."""
         content = io.BytesIO()
-        with mpl.rc_context({"svg.hashsalt": "gocell"}):
-            figure.savefig(content, format="svg", metadata={"Date": None})
+        draw_svg(figure, content)
         return cls(caption, _data_uri("image/svg+xml", content.getvalue()), wide=True)
 
     @classmethod
@@ -67,9 +68,14 @@ class Page:
 def render(page: Page) -> str:
     """Return the page as HTML, everything escaped that a name could smuggle in."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, finalize=_printable
     )
     return environment.get_template(TEMPLATE).render(page=page)
+
+
+def _printable(value: object) -> object:
+    """Spell out control characters, which HTML may not hold; other values are rendered as they are."""
+    return printable(value) if type(value) is str else value
 
 
 def _data_uri(kind: str, content: bytes) -> str:

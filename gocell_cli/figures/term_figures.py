@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.figures.canvas import BLUE, blank, save
+from gocell_cli.figures.canvas import BLUE, blank, literal, save
 
 BARS = 25
 
@@ -14,10 +14,10 @@ def term_bars(entries: Sequence[Mapping[str, Any]], key: str, label: str, path: 
     shown = [entry for entry in entries if entry[key] is not None][:BARS][::-1]
     figure = blank(9.0, 1.2 + 0.26 * max(len(shown), 1))
     axes = figure.add_subplot()
-    names = [f"{entry['name'][:48]} ({entry['term']})" for entry in shown]
+    names = [literal(f"{entry['name'][:48]} ({entry['term']})") for entry in shown]
     axes.barh(range(len(shown)), [entry[key] for entry in shown], color=BLUE)
     axes.set_yticks(range(len(shown)), names, fontsize=8)
-    axes.set_xlabel(label)
+    axes.set_xlabel(literal(label))
     if not shown:
         axes.text(0.5, 0.5, "no term has a value", ha="center", transform=axes.transAxes)
     return save(figure, path)

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 
 from gocell_cli.commands.build.dataset_choice import DatasetChoice
 from gocell_cli.commands.build.dry_run import dry_run as tell_dry_run
@@ -17,7 +16,7 @@ from gocell_cli.commands.shell.choices import Backend, Executor, LevelBy, Unanno
 from gocell_cli.commands.shell.data_root import data_root, default_out, remember_latest
 from gocell_cli.commands.shell.option_group import expand
 from gocell_cli.commands.shell.progress import shard_progress
-from gocell_cli.commands.shell.terminal import make_table, note, show, show_result
+from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_result, styled
 from gocell_cli.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ def _summary(result: "BuildResult", plan: "BuildPlan", seconds: float) -> dict[s
 
 def _print(summary: dict[str, Any], result: "BuildResult", plan: "BuildPlan") -> None:
     verb = "built" if result.built else "up to date:"
-    show(f"[bold green]{verb}[/bold green] {escape(summary['cache'])}", "")
+    show(line(styled("bold green", verb), f" {summary['cache']}"), "")
     show(make_table("Samples", ["", "rows"], _sample_rows(summary, plan), right=(1,)), "")
     counts = plan.counts
     funnel = [[f"terms: {step}", f"{n:,}"] for step, n in counts["terms_after"].items()]

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_result
 
@@ -61,6 +60,6 @@ def _print(document: dict[str, Any]) -> None:
         ["bytes free", f"{forecast['free_bytes']:,}"],
         ["seconds, forecast", f"{seconds:,.1f}"],
     ]
-    show(f"would {document['would']} {escape(document['cache'])}", "", make_table("", ["", ""], rows, right=(1,)), "")
+    show(f"would {document['would']} {document['cache']}", "", make_table("", ["", ""], rows, right=(1,)), "")
     share = f"measured on {forecast['measured_samples']:,} of {document['samples']:,} samples"
     show(f"{share}; {forecast['reading_seconds']:,.1f} s of it were reading, just now. Nothing was written.")

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.data_root import data_root
-from gocell_cli.commands.shell.download_progress import download_progress
+from gocell_cli.commands.shell.progress import download_progress
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json, show_result
 from gocell_cli.errors import UsageError
 
@@ -93,7 +92,7 @@ def _list(root: Path, mirror: str | None, *, json: bool) -> None:
         for f in files
     ]
     columns = ["source", "file", "status", "bytes", "version", "sha256"]
-    show(make_table(f"Under {escape(str(root / 'raw'))}", columns, rows, right=(3,)), "")
+    show(make_table(f"Under {root / 'raw'}", columns, rows, right=(3,)), "")
     abouts = [[name, source.about, url] for name, source in SOURCES.items() for url in [_url(source, mirror)]]
     show(make_table("gocell fetch SOURCE...", ["source", "what", "from"], abouts))
 

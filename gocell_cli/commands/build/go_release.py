@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gocell_cli.commands.shell.data_root import data_root
-from gocell_cli.commands.shell.download_progress import download_progress
+from gocell_cli.commands.shell.progress import download_progress
 from gocell_cli.errors import UsageError
 
 

@@ -4,14 +4,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.build.level_graph import LevelGraph, filtered_graph, whole_graph
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.choices import LevelBy, Scope
 from gocell_cli.commands.shell.option_group import expand
-from gocell_cli.commands.shell.terminal import make_table, show, show_result
+from gocell_cli.commands.shell.terminal import line, make_table, show, show_result, styled
 
 if TYPE_CHECKING:
     from gocell_cli.domain.levels import LevelReport
@@ -99,7 +98,7 @@ def _hierarchy_counts(hierarchy: "TermHierarchy", width_by: str) -> dict[str, in
 def _print(graph: LevelGraph, report: "LevelReport", document: dict[str, Any]) -> None:
     ontology = document["ontology"]
     edges = ", ".join(f"{n:,} {relation}" for relation, n in ontology["edges"].items())
-    show(f"[bold]{escape(ontology['source'])}[/bold], release {escape(ontology['release'])}")
+    show(line(styled("bold", ontology["source"]), f", release {ontology['release']}"))
     show(f"{ontology['terms']:,} live terms, edges: {edges or 'none'}", "")
     if "hierarchy" in document:
         counts = ", ".join(f"{n:,} {what}" for what, n in document["hierarchy"].items())

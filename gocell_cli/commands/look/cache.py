@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.build.build_cache import build_cache
 from gocell_cli.commands.shell.build_file import build_file
@@ -13,7 +12,7 @@ from gocell_cli.commands.shell.command_line import Commands
 from gocell_cli.commands.shell.completion import complete_cache
 from gocell_cli.commands.shell.data_root import caches_under, data_root, find_cache, leftovers
 from gocell_cli.commands.shell.options import Json, Overwrite, Root
-from gocell_cli.commands.shell.terminal import is_quiet, make_table, note, show, show_json, show_result
+from gocell_cli.commands.shell.terminal import is_quiet, line, make_table, note, show, show_json, show_result, styled
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 
 cache_app = Commands(help="Verify, describe, list, merge and tidy caches.", no_args_is_help=True)
@@ -49,12 +48,12 @@ def verify(directory: CacheArgument = None, root: Root = None, json: Json = Fals
         )
     else:
         for finding in result.findings:
-            show(f"[bold red]DAMAGED[/bold red]  {escape(finding.where)}: {escape(finding.problem)}")
+            show(line(styled("bold red", "DAMAGED"), f"  {finding.where}: {finding.problem}"))
     if not result.ok:
         raise typer.Exit(DamagedCache.exit_code)
     if not (json or is_quiet()):
         held = f"{result.samples:,} samples, {result.files} files, {result.bytes:,} bytes"
-        show(f"[green]ok[/green]  {escape(str(cache))}: {held}")
+        show(line(styled("green", "ok"), f"  {cache}: {held}"))
 
 
 @cache_app.command("info")
@@ -94,7 +93,7 @@ def ls(root: Root = None, json: Json = False) -> None:
         return
     columns = ["name", "state", "dataset", "phenotype", "samples", "bytes"]
     rows = [[f"{e[c]:,}" if isinstance(e[c], int) else str(e[c] or "") for c in columns] for e in entries]
-    show(make_table(f"Caches under {escape(str(data_root(root)))}", columns, rows, right=(4, 5)))
+    show(make_table(f"Caches under {data_root(root)}", columns, rows, right=(4, 5)))
 
 
 @cache_app.command("merge")
@@ -110,7 +109,7 @@ def merge(
     manifest = merge_parts(parts, out, overwrite=overwrite)
     shards = len(manifest.shards)
     document = {"cache": str(out), "parts": len(parts), "samples": manifest.samples, "shards": shards}
-    said = f"merged {len(parts)} parts: {manifest.samples:,} samples in {shards} shards at {escape(str(out))}"
+    said = f"merged {len(parts)} parts: {manifest.samples:,} samples in {shards} shards at {out}"
     show_result(document, lambda: show(said), json=json, essence=str(out))
 
 
@@ -125,7 +124,7 @@ def prune(
 
     found = leftovers(data_root(root))
     if found and not yes:
-        show(*(escape(str(path)) for path in found))
+        show(*(str(path) for path in found))
         if not typer.confirm(f"Remove {len(found)} unfinished builds?", err=True):
             raise UsageError("nothing was removed", hint="gocell cache prune --yes")
     removed = [path for path in found if remove_partial(path)]

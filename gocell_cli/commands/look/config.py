@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.shell.command_line import Commands
 from gocell_cli.commands.shell.options import Json
@@ -35,11 +34,11 @@ def show_config(context: typer.Context, command: CommandWords = None, every: All
         show_json(document)
         return
     for kind, file in document["files"].items():
-        show(f"{kind} file  {escape(file['path'])}{'' if file['exists'] else ' (none)'}")
+        show(f"{kind} file  {file['path']}{'' if file['exists'] else ' (none)'}")
     rows = [[s["command"], f"--{s['option']}", _said(s["value"]), s["origin"]] for s in document["settings"]]
     show("", make_table("Settings in effect", ["command", "option", "value", "from"], rows) if rows else "no settings")
     if document["unknown_variables"]:
-        show("", f"no option goes by {escape(', '.join(document['unknown_variables']))}")
+        show("", f"no option goes by {', '.join(document['unknown_variables'])}")
 
 
 def _document(tree: Any, words: tuple[str, ...], *, every: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import typer
 from gocell_cli.commands.shell.data_root import data_root
 from gocell_cli.commands.shell.mounts import filesystem_of
 from gocell_cli.commands.shell.options import Json, Root
-from gocell_cli.commands.shell.terminal import make_table, show, show_json
+from gocell_cli.commands.shell.terminal import make_table, show, show_json, styled
 from gocell_cli.errors import GocellError, SourceMissing
 
 ENOUGH_BYTES = 2 << 30
@@ -45,7 +45,7 @@ def doctor(root: Root = None, json: Json = False) -> None:
     else:
         rows = [[f.what, f.state, f.detail, f.mend] for f in findings]
         show(make_table("", ["", "", "found", "mend with"], rows), "")
-        show("[bold red]the bundled job cannot run[/bold red]" if failed else "the bundled job can run")
+        show(styled("bold red", "the bundled job cannot run") if failed else "the bundled job can run")
     if failed:
         raise typer.Exit(SourceMissing.exit_code)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.shell.data_root import data_root, find_cache
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
@@ -36,7 +35,7 @@ def export(out: Out, cache: CacheDir = None, root: Root = None, overwrite: Force
         writer.writerow(COLUMNS)
         writer.writerows(_rows(opened))
     document = {"out": str(out), "samples": len(opened), "columns": list(COLUMNS)}
-    said = f"{len(opened):,} samples in {escape(str(out))}"
+    said = f"{len(opened):,} samples in {out}"
     show_result(document, lambda: show(said), json=json, essence=str(out))
 
 

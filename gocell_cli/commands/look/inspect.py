@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.look.inspect_cache import inspect_cache, inspect_gene, inspect_level, inspect_samples
 from gocell_cli.commands.look.inspect_term import inspect_term
 from gocell_cli.commands.shell.command_line import Commands
 from gocell_cli.commands.shell.data_root import data_root, find_cache
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
-from gocell_cli.commands.shell.terminal import make_table, show, show_json
+from gocell_cli.commands.shell.terminal import line, make_table, show, show_json, styled
 from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -142,10 +141,10 @@ def _print(cache: "Cache", document: dict[str, Any]) -> None:
         )
         for s in provenance["sources"]
     )
-    show(f"[bold]sample {document['index']}[/bold] of {len(cache):,} in {escape(str(cache.directory))}")
-    show(f"deleted    {escape(', '.join(genes)) or 'nothing (wild type)'}")
+    show(line(styled("bold", f"sample {document['index']}"), f" of {len(cache):,} in {cache.directory}"))
+    show(f"deleted    {', '.join(genes) or 'nothing (wild type)'}")
     show(f"phenotype  {phenotype['kind']} {phenotype['value']:g}{statistic}")
-    show(f"source     {escape(provenance['dataset'])}: {escape(sources)}", "")
+    show(f"source     {provenance['dataset']}: {sources}", "")
     columns = ["gene", "term", "name", "namespace", "level"]
     rows = [[str(t[c]) for c in columns] for t in document["terms"]]
     show(make_table(f"Rows that switch to 0 (level by {document['level_by']})", columns, rows, right=(4,)), "")
@@ -155,4 +154,5 @@ def _print(cache: "Cache", document: dict[str, Any]) -> None:
     ones = document["rows"] - document["rows_zero"]
     show(f"mutant_state: {document['rows']:,} rows, {document['rows_zero']:,} at 0, {ones:,} at 1")
     for check, holds in document["checks"].items():
-        show(f"{'[green]ok[/green]' if holds else '[bold red]FAILED[/bold red]'}  {check.replace('_', ' ')}")
+        verdict = styled("green", "ok") if holds else styled("bold red", "FAILED")
+        show(line(verdict, f"  {check.replace('_', ' ')}"))

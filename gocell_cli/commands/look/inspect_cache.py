@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.shell.completion import complete_gene
 from gocell_cli.commands.shell.data_root import data_root, find_cache
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
-from gocell_cli.commands.shell.terminal import make_table, show, show_json
+from gocell_cli.commands.shell.terminal import line, make_table, show, show_json, styled
 from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def inspect_cache(cache: CacheDir = None, root: Root = None, json: Json = False)
         show_json(document)
         return
     value = document["value"]
-    show(f"[bold]{escape(document['cache'])}[/bold]")
+    show(styled("bold", document["cache"]))
     spread = f"mean {value['mean']:.4g}, SD {value['sd']:.4g}, {value['min']:.4g} to {value['max']:.4g}"
     show(f"phenotype  {document['phenotype']}: {spread}" if value["mean"] is not None else "phenotype  no value")
     show(f"samples    {document['samples']:,}, of which {document['without_value']:,} without a value")
@@ -149,12 +148,12 @@ def inspect_gene(gene: NamedGene, cache: CacheDir = None, root: Root = None, jso
         show_json(document)
         return
     names = [n for n in (document["standard"], *document["aliases"]) if n]
-    show(f"[bold]{document['gene']}[/bold]  {escape(', '.join(map(str, names)))}")
+    show(line(styled("bold", document["gene"]), f"  {', '.join(map(str, names))}"))
     table = [[str(t[c]) for c in ("level", "term", "name", "contained_genes")] for t in document["terms"]]
     show(make_table("Terms that hold it", ["level", "term", "name", "contained genes"], table, right=(0, 3)), "")
     by_level = " ".join(f"{k}:{n}" for k, n in document["touched_by_level"].items())
     show(f"its deletion reaches {len(touched)} terms; level:terms {by_level}")
-    show(f"{document['samples']:,} samples of {escape(str(opened.directory))} delete it")
+    show(f"{document['samples']:,} samples of {opened.directory} delete it")
 
 
 def _samples_of(cache: "Cache", gene: int) -> list[int]:

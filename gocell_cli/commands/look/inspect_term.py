@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.shell import options as opt
@@ -13,10 +12,12 @@ from gocell_cli.commands.shell.build_file import build_file, read_group
 from gocell_cli.commands.shell.completion import complete_term
 from gocell_cli.commands.shell.data_root import data_root, find_cache
 from gocell_cli.commands.shell.option_group import expand
-from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
+from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, styled
 from gocell_cli.errors import SourceMissing
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from gocell_cli.domain.genes import GeneTable
     from gocell_cli.domain.ontology import Ontology
     from gocell_cli.domain.removals import Removal
@@ -166,8 +167,8 @@ def _held(found: _Term) -> dict[str, int]:
 
 
 def _print(document: dict[str, Any]) -> None:
-    show(f"[bold]{document['term']}[/bold]  {escape(document['name'])}")
-    show(f"{document['namespace']}, {escape(document['ontology'])}")
+    show(line(styled("bold", document["term"]), f"  {document['name']}"))
+    show(f"{document['namespace']}, {document['ontology']}")
     if document["alternative_ids"]:
         show(f"also {', '.join(document['alternative_ids'])}")
     show("  ".join(f"{by} {document[by]}" for by in ("level", "depth", "stratum", "height")), "")
@@ -180,13 +181,13 @@ def _print(document: dict[str, Any]) -> None:
     for kind in ("direct", "contained"):
         genes = [g["standard"] or g["gene"] for g in document[f"{kind}_genes"]]
         more = f", ... ({len(genes) - SHOWN:,} more; --json has all)" if len(genes) > SHOWN else ""
-        show(f"{len(genes):,} {kind} genes: {escape(', '.join(genes[:SHOWN]))}{more}" if genes else f"0 {kind} genes")
+        show(f"{len(genes):,} {kind} genes: {', '.join(genes[:SHOWN])}{more}" if genes else f"0 {kind} genes")
     show("", _fate_line(document["in_cache"], genes=bool(document["direct_genes"])))
 
 
-def _fate_line(fate: dict[str, Any], *, genes: bool) -> str:
-    where = escape(fate["cache"]) if fate["cache"] is not None else "a cache with these filters"
-    into = ", ".join(f"{t['term']} ({escape(t['name'])})" for t in fate["into"])
+def _fate_line(fate: dict[str, Any], *, genes: bool) -> "Text":
+    where = fate["cache"] if fate["cache"] is not None else "a cache with these filters"
+    into = ", ".join(f"{t['term']} ({t['name']})" for t in fate["into"])
     if fate["fate"] == "kept":
         held = (
             f", at level {fate['level']} with {fate['direct_genes']:,} direct and"
@@ -194,8 +195,8 @@ def _fate_line(fate: dict[str, Any], *, genes: bool) -> str:
             if "level" in fate
             else ""
         )
-        return f"[green]kept[/green] in {where}{held}"
+        return line(styled("green", "kept"), f" in {where}{held}")
     if fate["fate"] == "merged":
-        return f"[yellow]merged[/yellow] in {where}: redundant, {into} holds the same genes"
+        return line(styled("yellow", "merged"), f" in {where}: redundant, {into} holds the same genes")
     moved = f"; its genes moved to {into}" if into and genes else ""
-    return f"[yellow]filtered[/yellow] in {where}: it fails the rule '{fate['rule']}'{moved}"
+    return line(styled("yellow", "filtered"), f" in {where}: it fails the rule '{fate['rule']}'{moved}")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.build.level_graph import LevelGraph, filtered_graph, whole_graph
@@ -147,4 +146,4 @@ def _write(figure: "Figure", out: Path, numbers: dict[str, Any], *, json: bool) 
     from gocell_cli.figures.canvas import save
 
     save(figure, out)
-    show_result({"out": str(out), **numbers}, lambda: show(escape(str(out))), json=json, essence=str(out))
+    show_result({"out": str(out), **numbers}, lambda: show(str(out)), json=json, essence=str(out))

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_cache, complete_run
@@ -51,4 +50,4 @@ def report(
     write_whole(out, render(page))
     sections = [section.title for section in page.sections]
     document = {"out": str(out), "kind": "run" if run else "cache", "title": page.title, "sections": sections}
-    show_result(document, lambda: show(escape(str(out))), json=json, essence=str(out))
+    show_result(document, lambda: show(str(out)), json=json, essence=str(out))

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.model.train import RunDir
 from gocell_cli.commands.shell import options as opt
@@ -77,7 +76,7 @@ def _all_pairs(trainer: "Trainer", genes: list[str] | None, out: Path, *, json: 
         "genome_minutes": round(found_all / rate / 60, 1),
     }  # fmt: skip
     told = (
-        f"{task.pairs:,} pairs of {len(chosen):,} genes in {escape(str(out))}, {kept:,} of them from before",
+        f"{task.pairs:,} pairs of {len(chosen):,} genes in {out}, {kept:,} of them from before",
         f"{rate:,.0f} pairs/s; all {found_all:,} pairs of the hierarchy take {found_all / rate / 60:,.0f} minutes",
     )
     show_result(summary, lambda: show(*told), json=json, essence=str(out))
@@ -147,7 +146,7 @@ def explain(
         _table("RLIPP: terms that know most beyond their children", scores[:top], ("rlipp", "power", "children_power"))
     )
     if changes is not None:
-        show(_table(f"Effect of deleting {escape(genes or '')}", changes[:top], ("activation", "head")))
+        show(_table(f"Effect of deleting {genes or ''}", changes[:top], ("activation", "head")))
 
 
 def _open(run: Path, cache: Path | None) -> "Trainer":

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.data_root import data_root, find_cache
-from gocell_cli.commands.shell.terminal import make_table, note, show, show_json, show_result
-from gocell_cli.commands.shell.training_progress import Signals, training_progress
+from gocell_cli.commands.shell.progress import Signals, training_progress
+from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, show_result, styled
 from gocell_cli.errors import UsageError
+from gocell_cli.user_text import slug
 
 if TYPE_CHECKING:
     from gocell_cli.training.runs.config import RunConfig
@@ -92,7 +92,7 @@ def evaluate(run: RunDir, split: PartOption = "test", cache: opt.CacheDir = None
 
 
 def _tell(trainer: "Trainer", evaluation: "Evaluation") -> None:
-    show(f"[bold green]trained[/bold green] {escape(str(trainer.store.directory))}")
+    show(line(styled("bold green", "trained"), f" {trainer.store.directory}"))
     _print(evaluation)
 
 
@@ -130,7 +130,9 @@ def _begin(cache: Path, out: Path | None, root: Path, config: "RunConfig") -> "T
     from gocell_cli.training.runs.open_run import begin_run
     from gocell_cli.training.runs.store import RunStore
 
-    return begin_run(RunStore(out if out is not None else _next_run(root, cache.name)), Cache(cache), config)
+    return begin_run(
+        RunStore(out if out is not None else _next_run(root, slug(cache.resolve().name))), Cache(cache), config
+    )
 
 
 def _next_run(root: Path, name: str) -> Path:

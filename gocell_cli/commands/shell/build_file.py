@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from gocell_cli.errors import InvalidInput, SourceMissing, did_you_mean
+from gocell_cli.user_text import printable
 from gocell_cli.whole_file import write_whole
 
 Group = TypeVar("Group")
@@ -103,11 +104,17 @@ def _absolute(raw: str) -> str:
     return str(Path(raw).resolve())
 
 
+def _toml(value: Any) -> str:
+    """Return a value as TOML, which spells strings and lists as JSON does, but allows no DEL in a string."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def write_build_file(cache: Path, options: dict[str, Any], fingerprint: str) -> None:
     """Write the options beside a cache, whole or not at all."""
+    named = printable(cache.name).replace("\n", " ")  # a line break would end the comment
     lines = [
-        f"# What {cache.name} was built with; its fingerprint is {fingerprint}.",
+        f"# What {named} was built with; its fingerprint is {fingerprint}.",
         "# Build it again: gocell cache rebuild, or gocell build-cache --config with this file.",
-        *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in options.items()),
+        *(f"{name} = {_toml(value)}" for name, value in options.items()),
     ]
     write_whole(build_file(cache), "\n".join(lines) + "\n")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
+from gocell_cli.user_text import slug
 from gocell_cli.whole_file import write_whole
 
 ROOT_VARIABLE = "GOCELL_ROOT"
@@ -21,14 +22,14 @@ def data_root(root: Path | None) -> Path:
 
 
 def default_out(root: Path, dataset: str, phenotype: str, fingerprint: str) -> Path:
-    """Return where a cache goes unless `--out` says otherwise."""
-    return root / "caches" / f"{dataset}-{phenotype}-{fingerprint[:8]}"
+    """Return where a cache goes unless `--out` says otherwise; the fingerprint keeps phenotypes of one slug apart."""
+    return root / "caches" / f"{slug(dataset)}-{slug(phenotype)}-{fingerprint[:8]}"
 
 
 def remember_latest(root: Path, cache: Path) -> None:
     """Write the cache's absolute path to `<root>/latest`, whole or not at all."""
     root.mkdir(parents=True, exist_ok=True)
-    write_whole(root / "latest", f"{cache.resolve()}\n")
+    write_whole(root / "latest", os.fsencode(cache.resolve()) + b"\n")  # the path's bytes, which need not be UTF-8
 
 
 def leftovers(root: Path) -> list[Path]:
@@ -72,7 +73,7 @@ def find_cache(cache: Path | None, root: Path) -> Path:
     latest = root / "latest"
     if cache is None and not latest.is_file():
         raise SourceMissing(f"{latest}: no cache has been built under {root} yet", hint=BUILD_HINT)
-    found = cache if cache is not None else Path(latest.read_text("utf-8").strip())
+    found = cache if cache is not None else Path(os.fsdecode(latest.read_bytes().rstrip(b"\r\n")))
     if not found.is_dir():
         _refuse_unfinished(found)
         source = "" if cache is not None else f" (named by {latest})"

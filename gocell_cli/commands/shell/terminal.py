@@ -1,17 +1,26 @@
-"""The one place that talks to the terminal: data on stdout, everything else on stderr."""
+"""The one place that talks to the terminal: data on stdout, everything else on stderr.
+
+Text is printed as it is: no markup is read from it, since names of phenotypes, genes and paths hold brackets, and its
+control characters are spelled out. What is to stand out is said so: `show(line(styled("bold", name), " of ", path))`.
+"""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from gocell_cli.user_text import printable
 
 WIDTH_OFF_TERMINAL = 120
 MOST_NAMED = 5
 HEARD_WHEN_QUIET = ("error", "why", "hint", "warning", "resume with")
+RAW_IN_JSON = re.compile("[\x7f-\x9f]")
+"""Control characters that JSON may hold as they are, and a terminal obeys."""
 
 _state = {"quiet": False}
 
@@ -31,21 +40,38 @@ def shows_progress() -> bool:
     return sys.stderr.isatty() and not is_quiet()
 
 
-def _console(*, stderr: bool) -> Console:
+def console(*, stderr: bool) -> Console:
+    """Return a console on stdout or stderr that takes text literally."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else WIDTH_OFF_TERMINAL, highlight=False)
+    width = None if stream.isatty() else WIDTH_OFF_TERMINAL
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
-def show(*items: str | Table) -> None:
-    """Print text (rich markup) or tables to stdout."""
-    console = _console(stderr=False)
+def styled(style: str, text: object) -> Text:
+    """Return text in a style of rich's, such as `bold red`."""
+    return Text(printable(str(text)), style)
+
+
+def line(*parts: object) -> Text:
+    """Return one line of parts, some of them styled."""
+    return Text.assemble(*(part if isinstance(part, Text) else printable(str(part)) for part in parts))
+
+
+def show(*items: str | Text | Table) -> None:
+    """Print text, taken literally, or tables to stdout."""
+    out = console(stderr=False)
     for item in items:
-        console.print(item, soft_wrap=isinstance(item, str))
+        out.print(printable(item) if isinstance(item, str) else item, soft_wrap=not isinstance(item, Table))
 
 
 def show_json(value: Any) -> None:
-    """Print one JSON document to stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """Print one JSON document to stdout; in ASCII where the stream's encoding has no other letters."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, allow_nan=False)
+    sys.stdout.write(RAW_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def show_result(document: Any, tell: Callable[[], None], *, json: bool, essence: str = "") -> None:
@@ -55,7 +81,7 @@ def show_result(document: Any, tell: Callable[[], None], *, json: bool, essence:
     elif not is_quiet():
         tell()
     elif essence:
-        show(escape(essence))
+        show(essence)
 
 
 def note(text: str, kind: str = "note") -> None:
@@ -63,7 +89,7 @@ def note(text: str, kind: str = "note") -> None:
     if is_quiet() and kind not in HEARD_WHEN_QUIET:
         return
     style = {"error": "bold red", "warning": "yellow", "hint": "cyan"}.get(kind, "dim")
-    _console(stderr=True).print(f"[{style}]{kind}:[/{style}] {escape(text)}", soft_wrap=True)
+    console(stderr=True).print(line(styled(style, f"{kind}:"), " ", text), soft_wrap=True)
 
 
 def unknown_names(names: Sequence[str]) -> str:
@@ -82,10 +108,12 @@ def report_error(message: str, why: str, hint: str) -> None:
 
 
 def make_table(title: str, columns: list[str], rows: list[list[str]], right: tuple[int, ...] = ()) -> Table:
-    """Return a plain table; columns whose index is in `right` are right-aligned."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    """Return a plain table of literal text; columns whose index is in `right` are right-aligned."""
+    # Cells are Text because a table that is printed on another console would read markup from strings.
+    heading = styled("bold", title) if title else None
+    table = Table(title=heading, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i in right else "left", overflow="fold")
+        table.add_column(styled("", column), justify="right" if i in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(styled("", cell) for cell in row))
     return table

@@ -1,0 +1,30 @@
+"""Text of the user's (phenotypes, genes, terms, paths) made fit for a terminal and for the name of a file."""
+
+import re
+import unicodedata
+
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""C0 and C1 controls but for tab and line feed (ESC and U+009B begin the sequences that steer a terminal), line
+separators, the marks that turn the direction of what follows, and surrogates, by which Python spells a path's bytes
+that are no UTF-8 and which no stream can write."""
+NOT_IN_A_NAME = re.compile(r"[^\w.+-]+")
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that are devices on Windows, whatever their suffix: learn.microsoft.com/windows/win32/fileio/naming-a-file."""
+MOST_BYTES = 100
+"""Of a file's name at most 255 bytes are allowed; the rest is for a data set, a fingerprint and `.part-0-of-16`."""
+
+
+def printable(text: str) -> str:
+    r"""Return text whose control characters are spelled out (`\x1b`); all else, brackets too, stays as it is."""
+    return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def slug(name: str) -> str:
+    """Return a name that any file system takes as one part of a path: letters, digits, `_ . + -`, never hidden.
+
+    Names that differ may share a slug (`a b` and `a/b`): what must stay apart takes a fingerprint or a number besides.
+    """
+    # NFKC: file systems disagree on composed and decomposed letters, and would hold two names for one.
+    joined = NOT_IN_A_NAME.sub("-", unicodedata.normalize("NFKC", name)).strip("-.")
+    short = joined.encode()[:MOST_BYTES].decode(errors="ignore").rstrip("-.")  # cut between letters, not within one
+    return f"{short}_" if RESERVED.fullmatch(short) else short or "unnamed"
