@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from gocell_cli.commands.build.dataset_choice import DatasetChoice
 from gocell_cli.commands.build.dry_run import dry_run as tell_dry_run
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_result
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.data_root import data_root
 from gocell_cli.commands.shell.progress import download_progress
