@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
 from gocell_cli.training.network.dcell import DCell, DCellConfig

@@ -20,9 +20,9 @@ from torch_geometric.data import Batch, HeteroData
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.batch import CacheRows
-from gocell_cli.training.data.sampler import CacheSampler, RowBatches
+from gocell_cli.training.data.order import RowBatches
 from gocell_cli.training.pyg.cell_dataset import FOLLOW_BATCH, CellDataset
-from gocell_cli.training.pyg.state_tables import StateTables, wild_type_state
+from gocell_cli.training.pyg.state_tables import StateTables
 from tests.benchmarks.measure import Row, report
 from tests.benchmarks.synthetic import synthetic_plan
 
@@ -66,13 +66,13 @@ class PickledSamples:
 
 def bench_genes(cache: Cache, folder: Path) -> tuple[Row, list[str]]:
     rows = CacheRows(cache)
-    batches = list(RowBatches(CacheSampler(len(rows), seed=1), GENES_BATCH))
+    batches = list(RowBatches(len(rows), GENES_BATCH, seed=1))
 
     def ours() -> int:
         return sum(len(rows.__getitems__(batch)) for batch in batches)
 
     def order() -> int:
-        return sum(map(len, RowBatches(CacheSampler(len(rows), seed=1), GENES_BATCH)))
+        return sum(map(len, RowBatches(len(rows), GENES_BATCH, seed=1)))
 
     head = cache.rows(range(100_000))
     pairs = head.genes.reshape(-1, 2).tolist()
@@ -96,8 +96,8 @@ def bench_genes(cache: Cache, folder: Path) -> tuple[Row, list[str]]:
 
 def bench_state(cache: Cache) -> tuple[Row, list[str]]:
     hierarchy = cache.hierarchy
-    tables = StateTables(cache, wild_type_state(hierarchy))
-    batches = list(RowBatches(CacheSampler(len(cache), seed=2), STATE_BATCH))[:40]
+    tables = StateTables(cache, np.ones((hierarchy.rows, 1), dtype=np.uint8))
+    batches = list(RowBatches(len(cache), STATE_BATCH, seed=2))[:40]
 
     def ours() -> int:
         for batch in batches:
@@ -137,7 +137,7 @@ def _naive_hetero(table: np.ndarray, genes: np.ndarray, value: float, num_genes:
 def bench_hetero(cache: Cache, folder: Path) -> tuple[Row, list[str]]:
     dataset = CellDataset(cache)
     sizes = (dataset.num_genes, dataset.num_terms)
-    batches = list(RowBatches(CacheSampler(len(cache), seed=3), HETERO_BATCH))[: DENSE_SAMPLES // HETERO_BATCH]
+    batches = list(RowBatches(len(cache), HETERO_BATCH, seed=3))[: DENSE_SAMPLES // HETERO_BATCH]
     rows = np.concatenate(batches)
     samples = cache.rows(rows)
     tables = (cache.mutant_state([row])[0].astype(np.float32) for row in rows.tolist())

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.layout import term_widths
 from gocell_cli.training.network.loss import DCellLoss

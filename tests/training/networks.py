@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.inference.term_weights import TermWeights
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.layout import term_widths

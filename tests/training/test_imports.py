@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-LIGHT = ("data.order", "data.sampler", "data.batch", "pyg.state_tables")
+LIGHT = ("data.order", "data.batch", "pyg.state_tables")
 UNWANTED = (
     "networkx",
     "gocell_cli.domain",

@@ -160,10 +160,9 @@ def _open(run: Path, cache: Path | None) -> "Trainer":
 
 def _scores(trainer: "Trainer", most: int) -> list[dict[str, Any]]:
     from gocell_cli.training.inference.explanation import rlipp
-    from gocell_cli.training.inference.predictor import batches
 
     rows = trainer.split.test[:most]
-    parts = list(batches(trainer.rows, rows, 512, trainer.model.bias.device))
+    parts = list(trainer.rows.batches(rows, 512, trainer.model.bias.device))
     scores = rlipp(trainer.model, trainer.hierarchy, parts, trainer.values[rows])
     ranked = sorted(scores, key=lambda s: (s.rlipp is None, -(s.rlipp or 0.0)))
     return [

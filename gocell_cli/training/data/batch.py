@@ -1,12 +1,15 @@
-"""Rows of a cache -> tensors: deleted genes and labels, a whole batch at once."""
+"""Rows of a cache -> tensors, a whole batch at once: deleted genes and labels; deletions as the network reads them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import accumulate
 
 import numpy as np
 from jaxtyping import Float64, Int16, Int32, Int64
 
+from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache, Rows
+from gocell_cli.training.data.order import cut
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -52,7 +55,7 @@ class CacheRows(Dataset[SampleBatch]):
 
     Use with `collate`, and with RowBatches for the fast path:
 
-        DataLoader(rows, batch_sampler=RowBatches(CacheSampler(len(rows)), 8192), collate_fn=collate)
+        DataLoader(rows, batch_sampler=RowBatches(len(rows), 8192, epoch=epoch), collate_fn=collate)
 
     Safe under fork and spawn: the cache is first read here, in the parent, so that forked workers share its
     columns; a spawned worker opens the directory anew and checks it.
@@ -83,6 +86,13 @@ class CacheRows(Dataset[SampleBatch]):
             query_group=torch.from_numpy(samples.query_group),
         )
 
+    def batches(
+        self, order: Int64[np.ndarray, " rows"], size: int, device: torch.device | str = "cpu"
+    ) -> Iterator[SampleBatch]:
+        """Yield the samples of `order` on a device, `size` at a time, as `cut` cuts them."""
+        for part in cut(order, size):
+            yield self.__getitems__(part).to(device)
+
 
 def collate(batches: SampleBatch | Iterable[SampleBatch]) -> SampleBatch:
     """Return one batch: `collate_fn` of a DataLoader over CacheRows.
@@ -95,3 +105,39 @@ def collate(batches: SampleBatch | Iterable[SampleBatch]) -> SampleBatch:
     joined = {f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(SampleBatch)}
     counts = torch.cat([p.gene_ptr.diff() for p in parts])
     return SampleBatch(**{**joined, "gene_ptr": torch.cat([counts.new_zeros(1), counts.cumsum(0)])})
+
+
+@dataclass(frozen=True)
+class Deletions:
+    """The deleted genes of a batch, each (sample, gene) once, ascending; samples may delete nothing (wild type)."""
+
+    sample: Int64[Tensor, " deletions"]
+    gene: Int64[Tensor, " deletions"]
+    samples: int
+
+    @classmethod
+    def of(cls, gene_ptr: Tensor, genes: Tensor, total_genes: int) -> "Deletions":
+        """Read CSR columns: sample i deletes genes[gene_ptr[i]:gene_ptr[i + 1]]; repeated genes count once.
+
+        Raises UsageError where the pointer does not fit or a gene is not of the hierarchy.
+        """
+        if gene_ptr.ndim != 1 or genes.ndim != 1 or len(gene_ptr) < 1 or int(gene_ptr[-1]) != len(genes):
+            raise UsageError(f"gene_ptr {tuple(gene_ptr.shape)} does not end at the {len(genes)} genes given")
+        if len(genes) and not (int(genes.min()) >= 0 and int(genes.max()) < total_genes):
+            raise UsageError(f"a gene index lies outside the hierarchy's {total_genes} genes")
+        samples = len(gene_ptr) - 1
+        sample = torch.repeat_interleave(torch.arange(samples, device=genes.device), gene_ptr.diff().long())
+        key = torch.unique(sample * total_genes + genes.long())
+        return cls(key // total_genes, key % total_genes, samples)
+
+    @classmethod
+    def from_batch(cls, batch: SampleBatch, total_genes: int) -> "Deletions":
+        """The deletions of a batch read from a cache."""
+        return cls.of(batch.gene_ptr, batch.genes, total_genes)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Deletions"]) -> "Deletions":
+        """The samples of all parts, one after another."""
+        before = list(accumulate((p.samples for p in parts), initial=0))
+        sample = torch.cat([p.sample + start for p, start in zip(parts, before, strict=False)])
+        return cls(sample, torch.cat([p.gene for p in parts]), before[-1])

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import UsageError
-from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predictor import head_of

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import DCell

@@ -1,12 +1,11 @@
 """A network in evaluation: root predictions of a cache's rows, normalised by the statistics of a split."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from gocell_cli.training.data.batch import CacheRows, SampleBatch
-from gocell_cli.training.data.order import shuffled
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import DCell
 from gocell_cli.training.network.delta.heads import RowHeads
@@ -18,32 +17,6 @@ with train_extra():
 
 EVALUATION_BATCH = 2048
 STATISTICS = ("running_mean", "running_var")
-
-
-def parts_of(rows: Int64[np.ndarray, " rows"], size: int, world: int = 1) -> list[Int64[np.ndarray, " part"]]:
-    """Cut rows into batches; a last batch of one sample, whose variance is not defined, joins the one before.
-
-    So does one that has no sample for each of `world` processes.
-    """
-    starts = list(range(0, len(rows), size))
-    if len(starts) > 1 and len(rows) - starts[-1] < max(2, world):
-        starts.pop()
-    return [rows[a:b] for a, b in zip(starts, [*starts[1:], len(rows)], strict=True)]
-
-
-def batches(
-    rows: CacheRows, order: Int64[np.ndarray, " rows"], size: int, device: torch.device
-) -> Iterator[SampleBatch]:
-    """Yield the samples of `order` on a device, `size` at a time."""
-    for part in parts_of(order, size):
-        yield rows.__getitems__(part).to(device)
-
-
-def population_rows(train: Int64[np.ndarray, " train"], most: int, seed: int) -> Int64[np.ndarray, " some"]:
-    """Return the training rows that statistics between epochs are taken over: all, or `most` drawn by the seed."""
-    if len(train) <= most:
-        return train
-    return np.sort(train[shuffled(len(train), seed=seed, epoch=2**32)[:most]])
 
 
 def statistics(model: DCell) -> dict[str, Tensor]:
@@ -60,7 +33,7 @@ def put_statistics(model: DCell, saved: dict[str, Tensor]) -> None:
 def use_population(model: DCell, rows: CacheRows, train: Int64[np.ndarray, " train"]) -> None:
     """Normalise by the statistics of the training rows from now on."""
     device = model.bias.device
-    set_population(model, lambda: batches(rows, train, EVALUATION_BATCH, device))
+    set_population(model, lambda: rows.batches(train, EVALUATION_BATCH, device))
 
 
 def head_of(heads: Tensor | RowHeads, term: int) -> Tensor:
@@ -82,7 +55,7 @@ def root_heads(
     was_training, found = model.training, list[Tensor]()
     model.eval()
     try:
-        for batch in batches(rows, order, EVALUATION_BATCH, model.bias.device):
+        for batch in rows.batches(order, EVALUATION_BATCH, model.bias.device):
             heads = model.heads(batch)
             found.append(head_of(heads, model.root).double().cpu())
             also(batch, heads)

@@ -21,8 +21,7 @@ from jaxtyping import Float
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.data.batch import SampleBatch
-from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.batch import Deletions, SampleBatch
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.form import DeltaForm, Stacked
 from gocell_cli.training.network.delta.heads import RowHeads

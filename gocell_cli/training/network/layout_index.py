@@ -1,16 +1,41 @@
 """The stack's index arrays as buffers, and the plan of a batch of deletions made from them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Int64
 
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.data.deletions import Deletions, GenePlan, ranges
+from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.layout import Stack
 
 with train_extra():
     import torch
     from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class GenePlan:
+    """Bags of pieces: bag m takes pieces[start[m]:start[m + 1]] away from neuron block block[m] of sample[m].
+
+    Bags are sorted by term position; those of the terms [p, q) are bags bag_of[p] to bag_of[q]. `deleted` is the
+    number of genes each bag's term has lost (for shared gene weights).
+    """
+
+    pieces: Int64[Tensor, " pieces"]
+    start: Int64[Tensor, " bags_plus_1"]
+    block: Int64[Tensor, " bags"]
+    sample: Int64[Tensor, " bags"]
+    deleted: Int64[Tensor, " bags"]
+    bag_of: Int64[Tensor, " terms_plus_1"]
+
+
+def ranges(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (owner, value) of all ranges [start, start + count), one after another."""
+    owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+    offsets = counts.cumsum(0) - counts
+    return owner, torch.arange(len(owner), device=counts.device) - offsets[owner] + starts[owner]
 
 
 def gene_closure(hierarchy: Hierarchy, stack: Stack) -> tuple[Int64[np.ndarray, " g"], Int64[np.ndarray, " c"]]:

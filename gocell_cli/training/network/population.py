@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from jaxtyping import Bool, Float
 
 from gocell_cli.errors import UsageError
-from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.dense.levels import LevelRun

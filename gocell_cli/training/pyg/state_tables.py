@@ -35,11 +35,6 @@ def wild_type_table(hierarchy: Hierarchy) -> np.ndarray:
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def wild_type_state(hierarchy: Hierarchy) -> np.ndarray:
-    """Return the state column alone, [rows, 1] uint8, all 1."""
-    return np.ones((hierarchy.rows, 1), dtype=np.uint8)
-
-
 @dataclass
 class _Table:
     """One piece of memory [samples * rows, width], who holds it, and which places are 0 in it."""

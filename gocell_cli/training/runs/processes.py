@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from gocell_cli.training.data.order import share
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -58,7 +59,7 @@ class Processes:
 
     def share(self, rows: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " some"]:
         """Return this process's part of a batch; parts differ by one sample at most."""
-        return np.array_split(rows, self.world)[self.rank]
+        return share(rows, rank=self.rank, world=self.world)
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Sum the gradients over all processes: the losses were weighted by the processes' shares already."""

@@ -15,13 +15,11 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.batch import CacheRows
 from gocell_cli.training.data.labels import LabelScale, label_scale
-from gocell_cli.training.data.order import shuffled
+from gocell_cli.training.data.order import RowBatches, drawn
 from gocell_cli.training.data.splits import make_split
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predictor import (
     head_of,
-    parts_of,
-    population_rows,
     put_statistics,
     statistics,
     use_population,
@@ -103,20 +101,21 @@ class Trainer:
         self._finish()
 
     def _epoch(self, report: Callable[[Progress], None], clock: Clock) -> None:
-        order = self.train_rows[shuffled(len(self.train_rows), seed=self.config.seed, epoch=self.epoch)]
-        self.order, size = order, self.config.batch_size
-        parts = parts_of(np.arange(len(order)), size, self.processes.world)
-        begun, first = time.perf_counter(), self.step
+        processes, config = self.processes, self.config
+        self.batches = batches = RowBatches(
+            self.train_rows, config.batch_size, config.seed, self.epoch, self.step, processes.rank, processes.world
+        )
+        begun, first, sizes = time.perf_counter(), self.step, list(map(len, batches.parts))
         self.model.train()
         clock.start()
-        for part in parts[first:]:
-            losses = self._train(part, clock)
-            self.sums += len(part) * self.processes.summed(losses)
-            self.step += 1
-            rate = sum(map(len, parts[first : self.step])) / (time.perf_counter() - begun)
+        for step in range(first, len(sizes)):
+            losses = self._train(batches.order[batches.own(step)], batches.own(step), sizes[step], clock)
+            self.sums += sizes[step] * processes.summed(losses)
+            self.step = step + 1
+            rate = sum(sizes[first : self.step]) / (time.perf_counter() - begun)
             pearson = self.history[-1]["validation"]["pearson"] if self.history else None
-            mean = float(self.sums[0] / sum(map(len, parts[: self.step])))
-            report(Progress(self.epoch, self.config.epochs, self.step, len(parts), rate, mean, pearson))
+            mean = float(self.sums[0] / sum(sizes[: self.step]))
+            report(Progress(self.epoch, config.epochs, self.step, len(sizes), rate, mean, pearson))
             self._obey()
             clock.lap("metrics")
 
@@ -128,16 +127,20 @@ class Trainer:
         if stop:
             raise Stopped
 
-    def _train(self, part: Int64[np.ndarray, " part"], clock: Clock) -> np.ndarray:
-        """One step; returns this process's part of the loss and of what it is made of."""
+    def _train(
+        self, rows: Int64[np.ndarray, " some"], places: Int64[np.ndarray, " some"], samples: int, clock: Clock
+    ) -> np.ndarray:
+        """One step on this process's rows; returns its part of the loss and of what it is made of.
+
+        `places` are where the rows stand in the epoch's order, `samples` those of all processes.
+        """
         processes = self.processes
-        own = processes.share(part)
-        batch = self.rows.__getitems__(self.order[own]).to(processes.device)
+        batch = self.rows.__getitems__(rows).to(processes.device)
         target = self.measuring.target(batch)
         clock.lap("load")
         with processes.fabric.autocast():
             heads = self.model.heads(batch)
-        losses = self.measuring.losses(heads, target).shared(len(own) / len(part), processes.world, self.config.l2)
+        losses = self.measuring.losses(heads, target).shared(len(rows) / samples, processes.world, self.config.l2)
         self.optimiser.zero_grad()
         processes.fabric.backward(losses.total)
         processes.sum_gradients(self.model.parameters())
@@ -146,7 +149,7 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip, error_if_nonfinite=True)
         self.optimiser.step()
         clock.lap("optimiser")
-        self.seen[own] = head_of(heads, self.model.root).detach().double().cpu().numpy()
+        self.seen[places] = head_of(heads, self.model.root).detach().double().cpu().numpy()
         return np.array([float(getattr(losses, name).detach()) for name in LOSSES.values()])
 
     def _validate(self, clock: Clock) -> bool:
@@ -154,7 +157,7 @@ class Trainer:
         config, learning_rate = self.config, self.optimiser.param_groups[0]["lr"]
         running = statistics(self.model)
         if config.bn_eval == "population":
-            self._use_population(population_rows(self.train_rows, config.population_samples, config.seed))
+            self._use_population(drawn(self.train_rows, config.population_samples, seed=config.seed))
         train, validation = self._train_metrics(), self.measuring.measure(self.split.validation)[1]
         clock.lap("metrics")
         loss = validation["loss_root"] if validation["loss_root"] is not None else train["loss_root"]
@@ -180,7 +183,7 @@ class Trainer:
         """The epoch's losses and metrics as they were in training: each sample by the weights that met it."""
         losses = dict(zip(LOSSES, (self.sums / len(self.train_rows)).tolist(), strict=True))
         predicted = self.scale.backward(self.processes.summed(self.seen))
-        return self.measuring.metrics(predicted, self.values[self.order], losses)
+        return self.measuring.metrics(predicted, self.values[self.batches.order], losses)
 
     def _finish(self) -> None:
         """Give the best weights the statistics of the whole training split, and save them again."""

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Subset
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import BACKENDS
 from gocell_cli.training.data.batch import CacheRows, SampleBatch, collate
-from gocell_cli.training.data.sampler import CacheSampler, RowBatches
+from gocell_cli.training.data.order import RowBatches
 from tests.training.conftest import FORK_OF_THREADS
 
 FIELDS = ("gene_ptr", "genes", "value", "statistic", "dataset", "query_group")
@@ -65,25 +65,19 @@ def test_batch_moves_as_one(toy_cache: Path) -> None:
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_workers_read_the_same(essentiality_cache: Path, backend: str, start: str) -> None:
     cache = Cache(essentiality_cache, backend)
-    rows, sampler = CacheRows(cache), CacheSampler(5887, seed=3)
-    sampler.set_epoch(2)
+    order = RowBatches(5887, 1000, seed=3, epoch=2)
     loader = DataLoader(
-        rows,
-        batch_sampler=RowBatches(sampler, 1000),
-        collate_fn=collate,
-        num_workers=2,
-        multiprocessing_context=start,
+        CacheRows(cache), batch_sampler=order, collate_fn=collate, num_workers=2, multiprocessing_context=start
     )
-    order = sampler.order().tolist()
     batches = list(loader)
     assert len(batches) == len(loader) == 6
-    for i, batch in enumerate(batches):
-        assert_batch(batch, cache, order[i * 1000 : (i + 1) * 1000])
+    for batch, rows in zip(batches, order, strict=True):
+        assert_batch(batch, cache, rows.tolist())
 
 
 def test_torchs_own_samplers_and_subsets_work(toy_cache: Path) -> None:
     cache = Cache(toy_cache)
-    loader = DataLoader(CacheRows(cache), batch_size=2, sampler=CacheSampler(2, shuffle=False), collate_fn=collate)
+    loader = DataLoader(CacheRows(cache), batch_size=2, shuffle=False, collate_fn=collate)
     (batch,) = loader
     assert_batch(batch, cache, [0, 1])
     (batch,) = DataLoader(Subset(CacheRows(cache), [1]), batch_size=2, collate_fn=collate)
@@ -93,12 +87,8 @@ def test_torchs_own_samplers_and_subsets_work(toy_cache: Path) -> None:
 def test_resumed_loader_gives_the_same_tail(essentiality_cache: Path) -> None:
     rows = CacheRows(Cache(essentiality_cache))
 
-    def loader(sampler: CacheSampler) -> DataLoader[SampleBatch]:
-        return DataLoader(rows, batch_sampler=RowBatches(sampler, 512), collate_fn=collate)
+    def read(step: int) -> list[torch.Tensor]:
+        order = RowBatches(5887, 512, seed=1, step=step)
+        return [batch.rows for batch in DataLoader(rows, batch_sampler=order, collate_fn=collate)]
 
-    first, second = CacheSampler(5887, seed=1), CacheSampler(5887, seed=1)
-    batches = [b.rows for b in loader(first)]
-    second.load_state_dict(first.state_dict(done=4 * 512))
-    tail = [b.rows for b in loader(second)]
-    assert len(tail) == len(batches) - 4
-    assert all(torch.equal(a, b) for a, b in zip(tail, batches[4:], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(read(4), read(0)[4:], strict=True))

@@ -10,7 +10,7 @@ import torch
 
 from gocell_cli.errors import InvalidInput, LevelsError, UsageError
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.inference.term_weights import TermWeights
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.loss import DCellLoss

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gocell_cli.storage.reader import Cache
-from gocell_cli.training.pyg.state_tables import KEPT_SIZES, KEPT_TABLES, StateTables, wild_type_state, wild_type_table
+from gocell_cli.training.pyg.state_tables import KEPT_SIZES, KEPT_TABLES, StateTables, wild_type_table
 from tests.training.conftest import ThreeGenesCache
 
 
@@ -33,7 +33,7 @@ def test_any_sequence_of_batches_equals_the_caches_tables(
 ) -> None:
     cache = three_genes_cache
     table = StateTables(cache, wild_type_table(cache.hierarchy))
-    state = StateTables(cache, wild_type_state(cache.hierarchy))
+    state = StateTables(cache, np.ones((cache.hierarchy.rows, 1), dtype=np.uint8))
     for rows in batches:
         expected = cache.mutant_state(rows)
         assert np.array_equal(fill(table, cache, rows).numpy(), expected.reshape(-1, 4))

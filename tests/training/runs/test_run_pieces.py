@@ -9,7 +9,6 @@ import torch
 
 from gocell_cli.errors import DamagedCache, InvalidInput, SourceMissing, UsageError
 from gocell_cli.training.data.labels import label_scale
-from gocell_cli.training.inference.predictor import parts_of, population_rows
 from gocell_cli.training.runs.config import RunConfig, read_config
 from gocell_cli.training.runs.store import RunStore
 
@@ -71,14 +70,3 @@ def test_labels_are_standardised_and_put_back() -> None:
     assert np.allclose(logits.backward(np.array([0.0, 100.0, -1000.0])), [0.5, 1.0, 0.0])
     with pytest.raises(UsageError, match="phenotype of 0 and 1"):
         label_scale(values, logits=True)
-
-
-def test_the_last_batch_of_one_joins_the_one_before() -> None:
-    sizes = [len(part) for part in parts_of(np.arange(9), 4)]
-    assert sizes == [4, 5]
-    assert [len(part) for part in parts_of(np.arange(10), 4)] == [4, 4, 2]
-    assert [len(part) for part in parts_of(np.arange(1), 4)] == [1]
-    chosen = population_rows(np.arange(100), 10, 3)
-    assert len(chosen) == 10
-    assert np.array_equal(chosen, population_rows(np.arange(100), 10, 3))
-    assert len(population_rows(np.arange(5), 10, 3)) == 5

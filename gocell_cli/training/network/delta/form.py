@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.cpu import gene_kernels
 from gocell_cli.training.network.delta.cpu.buffers import RowBuffers

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 
-from gocell_cli.training.data.deletions import Deletions
+from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dense.chunks import Chunk
 from gocell_cli.training.network.layout import Stack
