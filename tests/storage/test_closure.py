@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gocell_cli.errors import LevelsError
 from gocell_cli.storage import schema
 from gocell_cli.storage.schema import Hierarchy
+from tests.hierarchies import make_network, random_network
 from tests.storage.strategies import bare_hierarchy
-from tests.training.networks import make_network, random_network
 
 
 def contained(hierarchy: Hierarchy) -> list[set[int]]:

@@ -94,6 +94,17 @@ def test_shards_are_one_sample_each(toy_cache: Path, backend: str) -> None:
     assert [len(shard) for shard in Cache(toy_cache, backend).shards()] == [1, 1]
 
 
+@backends
+def test_whole_columns_are_read_once(toy_cache: Path, backend: str) -> None:
+    cache = Cache(toy_cache, backend)
+    columns = cache.columns()
+    for shard in cache.manifest.shards:
+        (toy_cache / shard.files[backend].path).unlink()
+    assert cache.columns() is columns
+    with pytest.raises(DamagedCache, match="missing"):
+        Cache(toy_cache, backend).columns()
+
+
 def test_parquet_is_the_default(toy_cache: Path) -> None:
     assert Cache(toy_cache).backend == "parquet"
 

@@ -57,7 +57,7 @@ def inspect_sample(
 def _document(cache: "Cache", index: int) -> dict[str, Any]:
     import numpy as np
 
-    from gocell_cli.storage.touched_terms import terms_by_level, touched_terms
+    from gocell_cli.storage.propagation import reached_terms, terms_by_level
 
     sample, hierarchy = cache.sample(index), cache.hierarchy
     table = cache.mutant_state([index])[0]
@@ -80,7 +80,7 @@ def _document(cache: "Cache", index: int) -> dict[str, Any]:
         "rows_zero": len(zero),
         "level_by": hierarchy.level_by,
         "touched_by_level": {
-            str(k): n for k, n in terms_by_level(hierarchy, touched_terms(hierarchy, sample.genes)).items()
+            str(k): n for k, n in terms_by_level(hierarchy, reached_terms(hierarchy, sample.genes)).items()
         },
         "terms": [
             {

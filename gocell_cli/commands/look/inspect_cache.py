@@ -127,21 +127,21 @@ def inspect_gene(gene: NamedGene, cache: CacheDir = None, root: Root = None, jso
     """Show a gene: its names, the terms that hold it directly, and how many terms its deletion reaches a level."""
     import numpy as np
 
-    from gocell_cli.storage.touched_terms import terms_by_level, touched_terms
+    from gocell_cli.storage.propagation import reached_terms, terms_by_level
 
     opened = _open(cache, root)
     hierarchy = opened.hierarchy
     index = hierarchy.lookup.gene(gene)
     rows = hierarchy.gene_rows[hierarchy.gene_ptr[index] : hierarchy.gene_ptr[index + 1]]
     direct = hierarchy.row_term[rows]
-    touched = touched_terms(hierarchy, [index])
+    reached = reached_terms(hierarchy, [index])
     document: dict[str, Any] = {
         "gene": hierarchy.gene_names[index],
         "standard": hierarchy.gene_standard[index],
         "aliases": list(hierarchy.gene_aliases[index]),
         "terms": [_term(opened, t) for t in direct[np.argsort(hierarchy.level[direct], kind="stable")].tolist()],
-        "touched_terms": len(touched),
-        "touched_by_level": {str(k): n for k, n in terms_by_level(hierarchy, touched).items()},
+        "touched_terms": len(reached),
+        "touched_by_level": {str(k): n for k, n in terms_by_level(hierarchy, reached).items()},
         "samples": len(_samples_of(opened, index)),
     }
     if json:
@@ -152,7 +152,7 @@ def inspect_gene(gene: NamedGene, cache: CacheDir = None, root: Root = None, jso
     table = [[str(t[c]) for c in ("level", "term", "name", "contained_genes")] for t in document["terms"]]
     show(make_table("Terms that hold it", ["level", "term", "name", "contained genes"], table, right=(0, 3)), "")
     by_level = " ".join(f"{k}:{n}" for k, n in document["touched_by_level"].items())
-    show(f"its deletion reaches {len(touched)} terms; level:terms {by_level}")
+    show(f"its deletion reaches {len(reached)} terms; level:terms {by_level}")
     show(f"{document['samples']:,} samples of {opened.directory} delete it")
 
 

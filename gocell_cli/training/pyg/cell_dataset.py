@@ -160,5 +160,5 @@ class CellDataset(Dataset[HeteroData]):
     def _mutant_state(self, samples: Samples) -> torch.Tensor:
         """Return the table [rows, 4] of a single sample, in memory of its own."""
         table = self._wild_type.copy()
-        table[self.cache.places_at_zero(samples), -1] = 0
+        table[self.cache.deleted_pairs(samples), -1] = 0
         return torch.from_numpy(table)

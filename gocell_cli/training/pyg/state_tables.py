@@ -64,7 +64,7 @@ class StateTables:
 
     def fill(self, samples: Samples) -> Tensor:
         """Return the table [samples * rows, width] of a batch: state 0 where the row's gene is deleted."""
-        zeros = self.cache.places_at_zero(samples)
+        zeros = self.cache.deleted_pairs(samples)
         with self._claiming:
             table = self._claim(len(samples))
             lent = table.memory[:]

@@ -1,11 +1,13 @@
-"""Deleted genes -> [term, gene, level, state], against the obvious loop."""
+"""Deletion propagation: rows against the obvious loop, reached terms against a walk up the hierarchy."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gocell_cli.building.plan import BuildPlan
-from gocell_cli.storage.mutant_state import gene_state, mutant_state, places_at_zero
+from gocell_cli.storage.propagation import deleted_pairs, mutant_state, pair_state, reached_terms, terms_by_level
+from gocell_cli.storage.schema import Hierarchy
+from tests.hierarchies import random_network
 from tests.reference import mutant_state as oracle
 from tests.storage.strategies import bare_hierarchy, pointers
 
@@ -36,14 +38,14 @@ def test_equals_the_loop_over_rows(drawn: dict) -> None:
 @given(drawings())
 def test_the_state_column_alone_is_the_same(drawn: dict) -> None:
     hierarchy, genotypes = bare_hierarchy(*drawn["hierarchy"]), drawn["genotypes"]
-    state = gene_state(hierarchy, *as_arrays(genotypes))
+    state = pair_state(hierarchy, *as_arrays(genotypes))
     np.testing.assert_array_equal(state, mutant_state(hierarchy, *as_arrays(genotypes))[:, :, 3])
 
 
 @given(drawings())
-def test_places_at_zero_list_each_deletions_rows(drawn: dict) -> None:
+def test_deleted_pairs_list_each_deletions_rows(drawn: dict) -> None:
     hierarchy, genotypes = bare_hierarchy(*drawn["hierarchy"]), drawn["genotypes"]
-    places = places_at_zero(hierarchy, *as_arrays(genotypes))
+    places = deleted_pairs(hierarchy, *as_arrays(genotypes))
     sample, row = np.divmod(places, hierarchy.rows) if hierarchy.rows else (places, places)
     expected = [
         (s, r)
@@ -63,3 +65,31 @@ def test_toy_by_hand(toy_plan: BuildPlan) -> None:
     # terms 1 left, 2 right, 3 deep; deep (stratum 3) holds genes 2, 3, 4, and 2 is deleted twice
     table = mutant_state(toy_plan.hierarchy, *as_arrays([[0, 2, 2]]))
     assert table[0].tolist() == [[1, 0, 2, 0], [2, 1, 2, 1], [3, 2, 3, 0], [3, 3, 3, 1], [3, 4, 3, 1]]
+
+
+def walked(hierarchy: Hierarchy, genes: list[int]) -> set[int]:
+    rows = zip(hierarchy.row_term.tolist(), hierarchy.row_gene.tolist(), strict=True)
+    edges = list(zip(hierarchy.edge_child.tolist(), hierarchy.edge_parent.tolist(), strict=True))
+    waiting, found = [term for term, gene in rows if gene in genes], set()
+    while waiting:
+        term = waiting.pop()
+        if term not in found:
+            found.add(term)
+            waiting += [parent for child, parent in edges if child == term]
+    return found
+
+
+@settings(deadline=None)
+@given(st.integers(0, 200), st.lists(st.integers(0, 11), max_size=4))
+def test_as_a_walk_finds_them(seed: int, genes: list[int]) -> None:
+    hierarchy = random_network(seed)
+    found = reached_terms(hierarchy, genes)
+    assert found.tolist() == sorted(walked(hierarchy, genes))
+    by_level = terms_by_level(hierarchy, found)
+    assert sum(by_level.values()) == len(found)
+    assert all((hierarchy.level[found] == level).sum() == n for level, n in by_level.items())
+
+
+def test_no_deletion_reaches_nothing() -> None:
+    assert reached_terms(random_network(1), []).dtype == np.int64
+    assert not len(reached_terms(random_network(1), []))
