@@ -10,8 +10,7 @@ from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, BuildPlan, plan_build
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset
-from gocell_cli.sources.screens.kuzmin import COLUMNS
-from gocell_cli.sources.screens.kuzmin2018 import read_kuzmin2018
+from gocell_cli.sources.screens import kuzmin
 from tests import toy
 from tests.sources.http_server import LocalSite, serving
 
@@ -49,6 +48,11 @@ def sga_line(query: str, array: str, kind: str, score: str = "", p: str = "", fi
     return "\t".join([query, "q", array, "a", kind, "", score, p, "", "", fitness, sd])
 
 
+def read_kuzmin2018(path: Path, genes: GeneTable, *, phenotype: str, order: str) -> Dataset:
+    """Data S1 as build-cache reads it."""
+    return kuzmin.read(kuzmin.STUDIES["kuzmin2018"], [path], genes, phenotype=phenotype, order=order)
+
+
 TOY_ROWS = (
     sga_line("YAL001C+YDL227C_tm1", "YAL002W_dma1", "digenic", "-0.5", "0.01", "0.5", "0.03"),
     sga_line("YDL227C+YAL002W_tm2", "YAL001C_dma2", "digenic", "-0.1", "0.02", "0.7", "0.04"),
@@ -62,7 +66,7 @@ TOY_ROWS = (
 def toy_table(tmp_path: Path) -> Path:
     """Five rows: two of one genotype, one trigenic, one with an unknown gene, one without a phenotype."""
     path = tmp_path / "toy.tsv"
-    path.write_text("\n".join(["\t".join(COLUMNS), *TOY_ROWS]) + "\n", "utf-8")
+    path.write_text("\n".join(["\t".join(kuzmin.COLUMNS), *TOY_ROWS]) + "\n", "utf-8")
     return path
 
 

@@ -19,7 +19,7 @@ from gocell_cli.storage import schema
 
 PACKAGE = Path(gocell_cli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-LONGEST_FUNCTION, LONGEST_MODULE = 50, 300
+LONGEST_FUNCTION = 50
 
 
 def _loaded_after(statement: str) -> set[str]:
@@ -44,9 +44,8 @@ def test_the_reader_loads_neither_domain_nor_networkx_nor_the_writer() -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_modules_and_functions_stay_small(path: Path) -> None:
+def test_functions_stay_small(path: Path) -> None:
     text = path.read_text("utf-8")
-    assert len(text.splitlines()) <= LONGEST_MODULE
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1

@@ -13,14 +13,13 @@ from pathlib import Path
 import pandas as pd
 
 from gocell_cli.sources.go.bundle import load_genes
-from gocell_cli.sources.screens.costanzo import read_costanzo2016
-from gocell_cli.sources.screens.kuzmin2018 import read_kuzmin2018
+from gocell_cli.sources.screens import costanzo
 from gocell_cli.sources.screens.own_table import read_phenotype_table
-from gocell_cli.sources.screens.strain_fitness import TABLE, read_strain_fitness
 from tests.benchmarks.costanzo_tables import ROWS, strains, write_tables
 from tests.benchmarks.kuzmin_table import write_full_size_table
 from tests.benchmarks.measure import GOCELL, Row, report, run_process
 from tests.benchmarks.real_data import real_data
+from tests.conftest import read_kuzmin2018
 
 NAMES = ("costanzo_build_s", "costanzo_dask_s", "sga_stream_mb_s", "kuzmin_mb_s", "table_mb_s", "xlsx_mb_s")
 LIMIT_S, LIMIT_MB = 180, 3_000
@@ -56,18 +55,22 @@ def builds(folder: Path) -> tuple[list[Row], list[str]]:
 def parsers(folder: Path) -> list[Row]:
     """Each parser, to measurements, beside pandas, to a frame of text and numbers only."""
     genes, sga = load_genes(), folder / "costanzo2016" / "SGA_DAmP.txt"
-    kuzmin, table, book = folder / "kuzmin.tsv", folder / "table.csv", real_data() / "costanzo2016" / TABLE
+    kuzmin, table, book = (
+        folder / "kuzmin.tsv",
+        folder / "table.csv",
+        real_data() / "costanzo2016" / costanzo.STRAIN_TABLE,
+    )
     write_full_size_table(kuzmin, real_data() / "kuzmin2018" / "aao1729_data_s1.slice.tsv")
     names = genes.systematic
     pairs = ((names[i % 5_000], names[(i * 7 + 1) % 5_000], i) for i in range(TABLE_ROWS))
     table.write_text("gene_1,gene_2,growth\n" + "".join(f"{a},{b},{i % 97 / 97}\n" for a, b, i in pairs), "utf-8")
     rows = [
-        _row("sga_stream_mb_s", sga, lambda: read_costanzo2016([sga], genes, phenotype="epsilon", temperature="both")),
+        _row("sga_stream_mb_s", sga, lambda: costanzo.read([sga], genes, phenotype="epsilon", temperature="both")),
         _row("kuzmin_mb_s", kuzmin, lambda: read_kuzmin2018(kuzmin, genes, phenotype="fitness", order="all")),
         _row("table_mb_s", table, lambda: read_phenotype_table(table, genes, column=None, kind=None)),
     ]
     if book.is_file():
-        rows.append(_row("xlsx_mb_s", book, lambda: read_strain_fitness(book, genes, temperature="both")))
+        rows.append(_row("xlsx_mb_s", book, lambda: costanzo.read([book], genes, phenotype="smf", temperature="both")))
     return rows
 
 

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from gocell_cli.sources.go.bundle import load_genes
-from gocell_cli.sources.screens.costanzo import SPELLINGS, TABLES
-from gocell_cli.sources.screens.strain_fitness import HEADER, TABLE
+from gocell_cli.sources.screens.costanzo import SPELLINGS, STRAIN_HEADER, STRAIN_TABLE, TABLES
 from gocell_cli.sources.screens.workbook import read_sheet
 
 SEED = 2016
@@ -41,9 +40,9 @@ class Strains:
 
 def strains(data: Path) -> Strains:
     """The strains of the paper's table under `data`, else as many made up of bundled ORFs."""
-    table = data / "costanzo2016" / TABLE
+    table = data / "costanzo2016" / STRAIN_TABLE
     if table.is_file():
-        listed = [(str(row[0]), str(row[2])) for row in read_sheet(table, HEADER).rows[1:]]
+        listed = [(str(row[0]), str(row[2])) for row in read_sheet(table, STRAIN_HEADER).rows[1:]]
         found = {kind: [s for s in listed if f"_{kind}" in s[0].lower()] for kind in MADE_UP}
         return Strains(found, real=True)
     orfs = load_genes().systematic

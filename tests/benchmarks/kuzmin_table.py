@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from gocell_cli.sources.go.bundle import load_genes
-from gocell_cli.sources.screens.kuzmin import ARRAY_ID, COLUMNS, HO, QUERY_ID
-from gocell_cli.sources.screens.sga_table import read_table
+from gocell_cli.sources.screens.kuzmin import ARRAY, COLUMNS, HO, QUERY
 
 DIGENIC, TRIGENIC = 410_399, 91_111
 QUERY_PAIRS, SINGLE_QUERIES, ARRAYS = 182, 364, 1_180
@@ -50,15 +49,15 @@ def write_full_size_table(path: Path, slice_path: Path) -> None:
 
 def _genes(slice_path: Path, rng: np.random.Generator) -> tuple[list[str], list[str]]:
     """Distinct query genes and array genes: those of the real strains first, then bundled ORFs."""
-    found: dict[str, list[str]] = {QUERY_ID: [], ARRAY_ID: []}
+    found: dict[str, list[str]] = {QUERY.ids: [], ARRAY.ids: []}
     if slice_path.is_file():
-        table = read_table(slice_path, COLUMNS, (QUERY_ID, ARRAY_ID))
+        rows = [line.split("\t") for line in slice_path.read_text("utf-8").splitlines()[1:]]
         for column in found:
-            strains = {g for s in set(table.column(column).to_pylist()) for g in s.split("_")[0].split("+")}
+            strains = {g for row in rows for g in row[COLUMNS.index(column)].split("_")[0].split("+")}
             found[column] = sorted(strains - {HO})
     orfs = rng.permutation([g for g in load_genes().systematic if g != HO]).tolist()
-    queries = list(dict.fromkeys([*found[QUERY_ID], *orfs]))[:SINGLE_QUERIES]
-    arrays = [g for g in dict.fromkeys([*found[ARRAY_ID], *orfs]) if g not in set(queries)][:ARRAYS]
+    queries = list(dict.fromkeys([*found[QUERY.ids], *orfs]))[:SINGLE_QUERIES]
+    arrays = [g for g in dict.fromkeys([*found[ARRAY.ids], *orfs]) if g not in set(queries)][:ARRAYS]
     return queries, arrays
 
 

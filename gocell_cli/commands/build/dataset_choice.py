@@ -132,6 +132,7 @@ class DatasetChoice:
 
     def _read(self, name: DatasetName, genes: "GeneTable", place: Path | None, root: Path, offline: bool) -> "Dataset":
         chosen = Selection(
+            name,
             self.kind if name is not DatasetName.TABLE else self.phenotype,
             self.order.value,
             self.temperature.value,

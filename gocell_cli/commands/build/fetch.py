@@ -11,7 +11,7 @@ from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from gocell_cli.sources.download.catalog import RemoteSource
-    from gocell_cli.sources.download.files import FetchedFile
+    from gocell_cli.sources.download.fetch import FetchedFile
 
 
 def fetch(
@@ -59,7 +59,7 @@ def _chosen(names: list[str], release: str | None) -> "list[RemoteSource]":
 def _fetch(
     source: "RemoteSource", root: Path, mirror: str | None, *, offline: bool, accept_changed: bool
 ) -> "list[FetchedFile]":
-    from gocell_cli.sources.download import files as download
+    from gocell_cli.sources.download import fetch as download
 
     try:
         with download_progress() as watcher:
@@ -97,6 +97,6 @@ def _list(root: Path, mirror: str | None, *, json: bool) -> None:
 
 
 def _url(source: "RemoteSource", mirror: str | None) -> str:
-    from gocell_cli.sources.download.files import source_url
+    from gocell_cli.sources.download.fetch import source_url
 
     return source_url(source, mirror)

@@ -25,11 +25,12 @@ def go_files(
     if obo is not None or gaf is not None:
         raise UsageError("--release stands for --obo and --gaf", hint="leave out --release, or --obo and --gaf")
     from gocell_cli.sources.download.catalog import ANNOTATIONS, GO, of_release
-    from gocell_cli.sources.download.files import find_table
+    from gocell_cli.sources.download.find import find
 
     chosen = (GO, ANNOTATIONS) if annotations else (GO,)
     found: list[Path | None] = []
     for source in chosen:
         with download_progress() as watcher:
-            found.append(find_table(of_release(source, release), data_root(root), offline=offline, watcher=watcher))
+            files = find(of_release(source, release), data_root(root), offline=offline, watcher=watcher)
+            found += files.paths
     return found[0], found[1] if annotations else None

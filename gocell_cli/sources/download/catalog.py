@@ -1,6 +1,6 @@
 """Where the world's files are: names, URLs, members of archives, and the sha256 of those whose content is known.
 
-A source without a published sha256 is trusted on first use: see `source_lock`.
+A source without a published sha256 is trusted on first use and held to it ever after: see `lock`.
 """
 
 from dataclasses import dataclass, replace

@@ -2,17 +2,19 @@
 
 {"format": 1, "files": {"go/2025-03-16/go-basic.obo": {"url", "sha256", "bytes", "date", "version", "history"}}}
 Keys are paths below `ROOT/raw`; `url` is null for a file that was put there by hand; `version` is what the
-file says of itself; `history` holds replaced entries, oldest first.
+file says of itself; `history` holds replaced entries, oldest first. Processes that share a data root take turns
+(`exclusive`).
 """
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import InvalidInput
-from gocell_cli.sources.download.exclusive import exclusive
 from gocell_cli.whole_file import write_whole
 
 LOCK_FILE, FORMAT = "sources.lock.json", 1
@@ -71,6 +73,28 @@ def record(root: Path, key: str, entry: LockEntry) -> None:
         files = {k: asdict(v) for k, v in sorted({**entries, key: entry}.items())}
         text = json.dumps({"format": FORMAT, "files": files}, indent=2, ensure_ascii=False)
         write_whole(lock_path(root), text + "\n")
+
+
+@contextmanager
+def exclusive(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the lock file `path`, waiting for it as long as another process holds it; `on_wait` is told so.
+
+    The lock ends with the process that holds it, however it ends.
+    """
+    import filelock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        if on_wait is not None:
+            on_wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _entry(path: Path, key: str, value: Any) -> LockEntry:

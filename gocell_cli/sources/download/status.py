@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.sources.download.catalog import CURRENT, SOURCES, RemoteFile, RemoteSource
-from gocell_cli.sources.download.files import source_url
+from gocell_cli.sources.download.fetch import source_url
 from gocell_cli.sources.download.lock import LockEntry, read_entries
 from gocell_cli.sources.text_file import sha256_of
 

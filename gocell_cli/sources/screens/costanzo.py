@@ -1,41 +1,48 @@
-"""Costanzo et al. 2016 (doi:10.1126/science.aaf1420), pair-wise interaction tables -> Dataset.
+"""Costanzo et al. 2016 (doi:10.1126/science.aaf1420): interactions of strain pairs, and the fitness of single strains.
 
-Four tables of some 20.7 million rows in all, streamed. Every row crosses a query strain with an array strain
-at 26 or 30 degrees Celsius, named at the end of `Arraytype/Temp` (DMA30, TSA26).
+Data File S1, pair-wise interaction format: four tables of some 20.7 million rows in all, streamed. Every row crosses a
+query strain with an array strain at 26 or 30 degrees Celsius, named at the end of `Arraytype/Temp` (DMA30, TSA26).
+Beside them, `strain_ids_and_single_mutant_fitness.xlsx`: single-mutant fitness of every strain and its standard
+deviation, at both temperatures.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype, SourceFile
-from gocell_cli.errors import InvalidInput, SourceMissing
-from gocell_cli.sources.screens.growing_column import GrowingColumn
-from gocell_cli.sources.screens.line_blocks import LineBlocks
-from gocell_cli.sources.screens.sga import RowBlock, Wanted, stream_table
-from gocell_cli.sources.screens.sga_table import drop_rows
-from gocell_cli.sources.screens.strains import NotAStrainError, StrainCodes, reindex
+from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.download.catalog import COSTANZO2016
+from gocell_cli.sources.download.find import Found
+from gocell_cli.sources.download.find import find as find_files
+from gocell_cli.sources.download.transfer import Watcher
+from gocell_cli.sources.screens.sga import KeptRows, LineBlocks, RowBlock, Wanted, stream_table
+from gocell_cli.sources.screens.strains import Side, StrainCodes, strain_genes
+from gocell_cli.sources.screens.workbook import Sheet, read_sheet
+from gocell_cli.sources.text_file import sha256_of
 
-NAME = "costanzo2016"
+NAME = COSTANZO2016.name
 PUBLISHED = 20160923
 TABLES = ("SGA_NxN.txt", "SGA_ExN_NxE.txt", "SGA_ExE.txt", "SGA_DAmP.txt")
+STRAIN_TABLE = "strain_ids_and_single_mutant_fitness.xlsx"
 TEMPERATURES = ("26", "30", "both")
-QUERY_ID, QUERY_ALLELE = "Query Strain ID", "Query allele name"
-ARRAY_ID, ARRAY_ALLELE = "Array Strain ID", "Array allele name"
 ARRAY_TYPE = "Arraytype/Temp"
 SCORE, P_VALUE = "Genetic interaction score (ε)", "P-value"
 FITNESS, FITNESS_SD = "Double mutant fitness", "Double mutant fitness standard deviation"
+QUERY = Side("Query Strain ID", "Query allele name", 1, "column 'Query Strain ID': not a strain id ORF_kindN")
+ARRAY = Side("Array Strain ID", "Array allele name", 1, "column 'Array Strain ID': not a strain id ORF_kindN")
+TEXTS = (QUERY.ids, QUERY.alleles, ARRAY.ids, ARRAY.alleles, ARRAY_TYPE)
 SPELLINGS = {
-    QUERY_ID: ("querystrainid",),
-    QUERY_ALLELE: ("queryallelename",),
-    ARRAY_ID: ("arraystrainid",),
-    ARRAY_ALLELE: ("arrayallelename",),
+    QUERY.ids: ("querystrainid",),
+    QUERY.alleles: ("queryallelename",),
+    ARRAY.ids: ("arraystrainid",),
+    ARRAY.alleles: ("arrayallelename",),
     ARRAY_TYPE: ("arraytypetemp", "arraytypetemperature"),
     SCORE: ("geneticinteractionscore", "geneticinteractionscoreepsilon"),
     P_VALUE: ("pvalue",),
@@ -50,163 +57,133 @@ SPELLINGS = {
     ),
 }
 """The published columns in their order, with the spellings that stand for them once simplified."""
+SMF = "smf"
 PHENOTYPES = {
     "epsilon": (Phenotype("epsilon", "p_value"), SCORE, P_VALUE),
     "fitness": (Phenotype("fitness", "sd"), FITNESS, FITNESS_SD),
 }
+STRAIN_FITNESS = Phenotype(SMF, "sd")
 ARRAY_TYPE_PATTERN = re.compile(r"[A-Za-z]+(26|30)")
+STRAIN_HEADER = (
+    "Strain ID",
+    "Systematic gene name",
+    "Allele/Gene name",
+    "Single mutant fitness (26°)",
+    "Single mutant fitness (26°) stddev",
+    "Single mutant fitness (30°)",
+    "Single mutant fitness (30°) stddev",
+)
+STRAIN, GENE, ALLELE = 0, 1, 2
+FITNESS_COLUMN = {"26": 3, "30": 5}
+"""Column of the fitness at each temperature in the strain table; its standard deviation is in the next one."""
 
 
-@dataclass(frozen=True)
-class InteractionTables:
-    """The tables that are there, in the order of the paper, and the names of those that are not."""
+def find(
+    phenotype: str,
+    root: Path,
+    *,
+    own: Path | None = None,
+    offline: bool = False,
+    watcher: Watcher | None = None,
+) -> Found:
+    """Return the files that a phenotype is read from; raises as `download.find` does.
 
-    paths: tuple[Path, ...]
-    missing: tuple[str, ...]
-
-
-def find_interaction_tables(place: Path) -> InteractionTables:
-    """Return the tables, plain or .gz, in a folder, or the one table that `place` is.
-
-    Raises SourceMissing where there is none.
+    Of the interaction tables, a folder of the user's may hold some only.
     """
-    if place.is_file():
-        return InteractionTables((place,), ())
-    found = {name: [p for p in (place / name, place / f"{name}.gz") if p.is_file()] for name in TABLES}
-    paths = tuple(paths[0] for paths in found.values() if paths)
-    if not paths:
-        raise SourceMissing(
-            f"{place}: none of the tables of {NAME} is there",
-            why=f"looked for {', '.join(TABLES)}",
-            hint=f"gocell build-cache --dataset {NAME} --raw DIR, with DIR the folder that holds them",
-        )
-    return InteractionTables(paths, tuple(name for name, paths in found.items() if not paths))
+    names = (STRAIN_TABLE,) if phenotype == SMF else TABLES
+    return find_files(COSTANZO2016, root, names, own=own, some=True, offline=offline, watcher=watcher)
 
 
-def read_costanzo2016(paths: Sequence[Path], genes: GeneTable, *, phenotype: str, temperature: str) -> Dataset:
-    """Read the tables; raises InvalidInput with file and line, also where no row holds the phenotype.
+def read(paths: Sequence[Path], genes: GeneTable, *, phenotype: str, temperature: str) -> Dataset:
+    """Read the interaction tables, or for `smf` the strain table; `temperature` is one of TEMPERATURES.
 
-    `temperature` is one of TEMPERATURES; rows at the other one are dropped and counted, as are rows without
-    the phenotype, with a gene that is not in `genes`, or that cross a gene with itself.
+    Raises InvalidInput with file and line, also where no row holds the phenotype. Rows at another temperature, without
+    the phenotype, with a gene that is not in `genes`, or that cross a gene with itself are dropped and counted.
     """
-    reading = _Reading(genes, phenotype, temperature)
+    if phenotype == SMF:
+        return _read_strain_table(paths[0], genes, temperature)
+    return _read_interactions(paths, genes, phenotype, temperature)
+
+
+def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, temperature: str) -> Dataset:
+    kind, value, statistic = PHENOTYPES[phenotype]
+    strains, kept = StrainCodes(genes), KeptRows()
+    files: list[SourceFile] = []
+    sources: dict[str, str] = {}
+    first_row = 1  # row numbers run on from table to table, header lines counted, so that each names one line
     for path in paths:
-        reading.read(path)
-    return reading.dataset()
-
-
-class _Reading:
-    """What has been read so far: the kept rows, column by column in blocks, and counts of the others."""
-
-    def __init__(self, genes: GeneTable, phenotype: str, temperature: str) -> None:
-        self.genes = genes
-        self.phenotype, self.value, self.statistic = PHENOTYPES[phenotype]
-        self.temperature = temperature
-        self.strains = StrainCodes(genes)
-        self.columns = {name: GrowingColumn() for name in Measurements.__dataclass_fields__}
-        self.dropped: Counter[str] = Counter()
-        self.files: list[SourceFile] = []
-        self.sources: dict[str, str] = {}
-        self.first_row = 1
-
-    def read(self, path: Path) -> None:
-        """Add one table."""
-        blocks = LineBlocks(path)
-        texts = (QUERY_ID, QUERY_ALLELE, ARRAY_ID, ARRAY_ALLELE, ARRAY_TYPE)
-        wanted = Wanted(tuple(SPELLINGS), texts, (self.value, self.statistic))
-        rows = 0
-        for block in stream_table(blocks, wanted, _header_fault):
-            self._add(block, path)
-            rows += len(block)
+        lines, before = LineBlocks(path), kept.rows_read
+        for block in stream_table(lines, Wanted(tuple(SPELLINGS), TEXTS, (value, statistic)), _header_fault):
+            _keep(block, kept, strains, len(genes), temperature, first_row)
         name = path.name.removesuffix(".gz")
         name = name if name in TABLES else "raw"
-        self.files.append(SourceFile(name, self.first_row, rows))
-        self.sources[name] = blocks.sha256
-        self.first_row += 1 + rows
+        files.append(SourceFile(name, first_row, kept.rows_read - before))
+        sources[name] = lines.sha256
+        first_row += 1 + files[-1].rows_read
+    columns = kept.finish()
+    if not len(columns["value"]):
+        raise _nothing_left(phenotype, files, kept)
+    query, queries = strains.queries(columns["query_strain"])
+    measurements = Measurements(**columns, query=query)
+    return Dataset(
+        name=NAME,
+        phenotype=kind,
+        measurements=measurements,
+        strains=strains.sort(measurements.query_strain, measurements.array_strain),
+        queries=queries,
+        rows_read=kept.rows_read,
+        dropped=kept.dropped,
+        sources=sources,
+        options={"temperature": temperature},
+        published=PUBLISHED,
+        files=tuple(files),
+    )
 
-    def _add(self, block: RowBlock, path: Path) -> None:
-        query, array = (
-            self._strains(block, path, *side) for side in ((QUERY_ID, QUERY_ALLELE), (ARRAY_ID, ARRAY_ALLELE))
-        )
-        gene = self.strains.genes()
-        query_gene, array_gene = gene[query], gene[array]
-        kept, dropped = drop_rows(
-            {
-                "other_temperature": self._elsewhere(block, path),
-                "no_phenotype": np.isnan(block.numbers[self.value]),
-                "unknown_gene": np.maximum(query_gene, array_gene) == len(self.genes),
-                "same_gene": query_gene == array_gene,
-            }
-        )
-        self.dropped.update(dropped)
-        line = np.arange(block.first_line, block.first_line + len(block), dtype=np.int64)
-        new = {
-            "genes": np.sort(np.column_stack([query_gene, array_gene])[kept], axis=1),
-            "value": block.numbers[self.value][kept],
-            "statistic": block.numbers[self.statistic][kept],
-            "row": (line + (self.first_row - 1))[kept],
-            "query_strain": query[kept],
-            "array_strain": array[kept],
-            "query": query_gene[kept],
-        }
-        for name, column in new.items():
-            self.columns[name].append(column)
 
-    def _strains(self, block: RowBlock, path: Path, ids: str, alleles: str) -> Int32[np.ndarray, " rows"]:
-        try:
-            return self.strains.encode(block.texts[ids], block.texts[alleles])
-        except NotAStrainError as error:
-            raise InvalidInput.at(path, block.line(ids, error.code), f"column {ids!r}: {error}") from error
+def _keep(
+    block: RowBlock, kept: KeptRows, strains: StrainCodes, unknown: int, temperature: str, first_row: int
+) -> None:
+    """Add a block's rows; its numbers are those of the one phenotype and its statistic."""
+    query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
+    gene = strains.genes()[:, 0]
+    pair = np.column_stack([gene[query], gene[array]])
+    value, statistic = block.numbers.values()
+    kept.add(
+        {
+            "other_temperature": _elsewhere(block, temperature),
+            "no_phenotype": np.isnan(value),
+            "unknown_gene": pair.max(axis=1) == unknown,
+            "same_gene": pair[:, 0] == pair[:, 1],
+        },
+        genes=np.sort(pair, axis=1),
+        value=value,
+        statistic=statistic,
+        row=block.line + (first_row - 1),
+        query_strain=query,
+        array_strain=array,
+    )
 
-    def _elsewhere(self, block: RowBlock, path: Path) -> Bool[np.ndarray, " rows"]:
-        """True for the rows at a temperature that is not asked for."""
-        column = block.texts[ARRAY_TYPE]
-        other = []
-        for code, text in enumerate(column.texts):
-            match = ARRAY_TYPE_PATTERN.fullmatch(text.strip())
-            if match is None:
-                reason = f"column {ARRAY_TYPE!r} names no temperature, 26 or 30: {text[:40]!r}"
-                raise InvalidInput.at(path, block.line(ARRAY_TYPE, code), reason)
-            other.append(self.temperature not in (match[1], "both"))
-        elsewhere: Bool[np.ndarray, " rows"] = np.array(other, dtype=bool)[column.codes]
-        return elsewhere
 
-    def dataset(self) -> Dataset:
-        """Return what was read, and give it up."""
-        rows = sum(file.rows_read for file in self.files)
-        if not len(self.columns["value"]):
-            raise self._nothing_left(rows)
-        measurements = Measurements(**{name: column.finish() for name, column in self.columns.items()})
-        strains = self.strains.sort(measurements.query_strain, measurements.array_strain)
-        return Dataset(
-            name=NAME,
-            phenotype=self.phenotype,
-            measurements=measurements,
-            strains=strains,
-            queries=self._name_queries(measurements.query),
-            rows_read=rows,
-            dropped=dict(self.dropped),
-            sources=self.sources,
-            options={"temperature": self.temperature},
-            published=PUBLISHED,
-            files=tuple(self.files),
-        )
+def _elsewhere(block: RowBlock, temperature: str) -> Bool[np.ndarray, " rows"]:
+    """True for the rows at a temperature that is not asked for."""
+    codes, found = block.parse(
+        ARRAY_TYPE,
+        lambda text: ARRAY_TYPE_PATTERN.fullmatch(text.strip()),
+        f"column {ARRAY_TYPE!r} names no temperature, 26 or 30",
+    )
+    other = np.array([temperature not in (match[1], "both") for match in found], dtype=bool)
+    elsewhere: Bool[np.ndarray, " rows"] = other[codes]
+    return elsewhere
 
-    def _name_queries(self, query: Int32[np.ndarray, " rows"]) -> tuple[str, ...]:
-        """Make a column of gene indices index the sorted names of its genes, which are returned."""
-        used = np.zeros(len(self.genes), dtype=bool)
-        used[query] = True
-        reindex(query, (np.cumsum(used) - 1).astype(np.int32))
-        return tuple(self.genes.systematic[gene] for gene in np.flatnonzero(used).tolist())
 
-    def _nothing_left(self, rows: int) -> InvalidInput:
-        found = ", ".join(f"{n} {reason}" for reason, n in self.dropped.items())
-        names = ", ".join(file.name for file in self.files)
-        return InvalidInput(
-            f"{NAME}: none of the {rows} rows of {names} holds {self.phenotype.kind}",
-            why=f"rows dropped: {found}",
-            hint="choose a phenotype and a temperature that the tables hold, for example --temperature both",
-        )
+def _nothing_left(phenotype: str, files: list[SourceFile], kept: KeptRows) -> InvalidInput:
+    found = ", ".join(f"{n} {reason}" for reason, n in kept.dropped.items())
+    names = ", ".join(file.name for file in files)
+    return InvalidInput(
+        f"{NAME}: none of the {kept.rows_read} rows of {names} holds {phenotype}",
+        why=f"rows dropped: {found}",
+        hint="choose a phenotype and a temperature that the tables hold, for example --temperature both",
+    )
 
 
 def _header_fault(cells: list[str]) -> str | None:
@@ -226,3 +203,79 @@ def _header_fault(cells: list[str]) -> str | None:
 def _simplified(cell: str) -> str:
     """Letters and digits only, in lower case; the Greek letter is left out, for some copies have lost it."""
     return re.sub(r"[^a-z0-9]", "", cell.lower())
+
+
+def _read_strain_table(path: Path, genes: GeneTable, temperature: str) -> Dataset:
+    """A measurement for each strain and each temperature asked for.
+
+    Raises InvalidInput with sheet and row, also where a strain is listed twice or no fitness is left.
+    """
+    sheet = read_sheet(path, STRAIN_HEADER)
+    chosen = [column for name, column in FITNESS_COLUMN.items() if temperature in (name, "both")]
+    dropped: Counter[str] = Counter()
+    kept: list[tuple[int, int, float, float]] = []
+    for row in range(2, len(sheet.rows) + 1):
+        gene = genes.index.get(_gene(sheet, row))
+        for column in chosen:
+            value, sd = sheet.number(row, column), sheet.number(row, column + 1)
+            if math.isnan(value):
+                dropped["no_phenotype"] += 1
+            elif gene is None:
+                dropped["unknown_gene"] += 1
+            else:
+                kept.append((row, gene, value, sd))
+    strains = _strains(sheet)
+    if not kept:
+        raise InvalidInput.at(path, None, f"no strain has a fitness: {dict(dropped)}")
+    used = sorted({strains[row] for row, *_ in kept})
+    position = {strain: i for i, strain in enumerate(used)}
+    return Dataset(
+        name=NAME,
+        phenotype=STRAIN_FITNESS,
+        measurements=_single_measurements(kept, [position[strains[row]] for row, *_ in kept]),
+        strains=tuple(used),
+        queries=(),
+        rows_read=len(chosen) * (len(sheet.rows) - 1),
+        dropped=dict(dropped),
+        sources={STRAIN_TABLE: sha256_of(path)},
+        options={"temperature": temperature},
+        published=PUBLISHED,
+    )
+
+
+def _gene(sheet: Sheet, row: int) -> str:
+    """Return the systematic name that a strain's id and its gene column agree on."""
+    strain, gene = sheet.text(row, STRAIN), sheet.text(row, GENE)
+    named = strain_genes(strain)
+    if named is None or len(named) > 1:
+        raise sheet.fault(row, f"not a strain id ORF_kindN: {strain[:60]!r}")
+    if named != (gene,):
+        raise sheet.fault(row, f"strain {strain} is of {named[0]}, its gene column says {gene[:40]!r}")
+    return gene
+
+
+def _strains(sheet: Sheet) -> dict[int, tuple[str, str]]:
+    """(strain id, allele name) by row; raises InvalidInput where a strain stands in two rows."""
+    first: dict[str, int] = {}
+    strains = {}
+    for row in range(2, len(sheet.rows) + 1):
+        strain = sheet.text(row, STRAIN)
+        if first.setdefault(strain, row) != row:
+            raise sheet.fault(row, f"strain {strain} stands in row {first[strain]} too")
+        strains[row] = (strain, sheet.text(row, ALLELE))
+    return strains
+
+
+def _single_measurements(kept: list[tuple[int, int, float, float]], strains: list[int]) -> Measurements:
+    """Rows in the sheet's order. A strain is no cross: it has no array strain and no query group."""
+    rows, genes, values, sds = (np.array(column) for column in zip(*kept, strict=True))
+    none = np.full(len(kept), -1, dtype=np.int32)
+    return Measurements(
+        genes=genes.astype(np.int32)[:, None],
+        value=values.astype(np.float64),
+        statistic=sds.astype(np.float64),
+        row=rows.astype(np.int64),
+        query_strain=np.array(strains, dtype=np.int32),
+        array_strain=none,
+        query=none,
+    )

@@ -1,35 +1,51 @@
-"""The tables of Kuzmin et al. 2018 and 2020 (doi:10.1126/science.aao1729, 10.1126/science.aaz5667) -> Dataset.
+"""Kuzmin et al. 2018 (doi:10.1126/science.aao1729, Data S1) and 2020 (doi:10.1126/science.aaz5667, Tables S1 and S3).
 
-Digenic rows are control crosses: every one carries the neutral deletion ho (YDL227C), which is removed
-from the genotype. Systematic names come from the strain ids `ORF1+ORF2_tm123` and `ORF_dma123`.
+Data S1 is tab-separated text. Tables S1 and S3 are Excel workbooks with a caption in the first row and the same columns
+in the second, the last two renamed; Table S5, the fitness of the query strains, repeats what their digenic rows say,
+and is not read.
+
+A query strain (`ORF1+ORF2_tm123`) is crossed with an array strain (`ORF_dma123`). Digenic rows are control crosses:
+every one carries the neutral deletion ho (YDL227C), on either side of the +, and it is left out of the genotype.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Bool, Int32
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
+from gocell_cli.domain.joined_datasets import join_datasets
 from gocell_cli.errors import InvalidInput, UsageError
-from gocell_cli.sources.screens.sga_table import TextTable, drop_rows
+from gocell_cli.sources.download.catalog import KUZMIN2018, KUZMIN2020, RemoteSource
+from gocell_cli.sources.download.find import Found
+from gocell_cli.sources.download.find import find as find_files
+from gocell_cli.sources.download.transfer import Watcher
+from gocell_cli.sources.screens.sga import (
+    KeptRows,
+    LineBlocks,
+    RowBlock,
+    Wanted,
+    block_of_texts,
+    header_differs,
+    stream_table,
+)
+from gocell_cli.sources.screens.strains import Side, StrainCodes
+from gocell_cli.sources.screens.workbook import read_sheet
+from gocell_cli.sources.text_file import sha256_of
 
 HO = "YDL227C"
-QUERY_ID, QUERY_ALLELE = "Query strain ID", "Query allele name"
-ARRAY_ID, ARRAY_ALLELE = "Array strain ID", "Array allele name"
 MUTANT_TYPE = "Combined mutant type"
 SCORE, P_VALUE = "Adjusted genetic interaction score (epsilon or tau)", "P-value"
 QUERY_FITNESS, ARRAY_FITNESS = "Query single/double mutant fitness", "Array single mutant fitness"
 FITNESS, FITNESS_SD = "Combined mutant fitness", "Combined mutant fitness standard deviation"
+QUERY = Side("Query strain ID", "Query allele name", 2, "not a query strain id ORF1+ORF2_tmN")
+ARRAY = Side("Array strain ID", "Array allele name", 1, "not an array strain id ORF_dmaN")
+TEXTS = (QUERY.ids, QUERY.alleles, ARRAY.ids, ARRAY.alleles, MUTANT_TYPE)
 COLUMNS = (
-    QUERY_ID,
-    QUERY_ALLELE,
-    ARRAY_ID,
-    ARRAY_ALLELE,
-    MUTANT_TYPE,
+    *TEXTS,
     "Raw genetic interaction score (epsilon)",
     SCORE,
     P_VALUE,
@@ -38,25 +54,48 @@ COLUMNS = (
     FITNESS,
     FITNESS_SD,
 )
+WORKBOOK_HEADER = (*COLUMNS[:-2], "Double/triple mutant fitness", "Double/triple mutant fitness standard deviation")
+WORKBOOK_HEADER_ROW = 2
 DELETED = {"digenic": 2, "trigenic": 3}
+"""Genes that a combined mutant of each type lacks, ho not counted."""
 ORDERS = ("all", *DELETED)
 SMF = "smf"
 PHENOTYPES = {
+    # The adjusted score is tau in trigenic rows, epsilon in digenic ones: one column, two phenotypes.
     "tau": (Phenotype("tau", "p_value"), SCORE, P_VALUE, ("trigenic",)),
     "epsilon": (Phenotype("epsilon", "p_value"), SCORE, P_VALUE, ("digenic",)),
     "fitness": (Phenotype("fitness", "sd"), FITNESS, FITNESS_SD, ("digenic", "trigenic")),
     SMF: (Phenotype(SMF, "sd"), QUERY_FITNESS, ARRAY_FITNESS, ()),
 }
-QUERY_PATTERN = re.compile(r"([^+_\s]+)(?:\+([^+_\s]+))?_\S+")
-ARRAY_PATTERN = re.compile(r"([^+_\s]+)_\S+")
 
 
-class Source(NamedTuple):
-    """What a table is: data set, day of publication YYYYMMDD, and the sha256 of its file by the file's name."""
+class Study(NamedTuple):
+    """One of the two papers: its files, and the day it was published, YYYYMMDD."""
 
-    name: str
+    source: RemoteSource
     published: int
-    sha256: Mapping[str, str]
+    tables: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The data set's name."""
+        return self.source.name
+
+
+STUDIES = {
+    study.name: study
+    for study in (
+        Study(KUZMIN2018, 20180420, ("aao1729_data_s1.tsv",)),
+        Study(KUZMIN2020, 20200626, ("Table-S1.xlsx", "Table-S3.xlsx")),
+    )
+}
+
+
+def find(
+    study: Study, root: Path, *, own: Path | None = None, offline: bool = False, watcher: Watcher | None = None
+) -> Found:
+    """Return the tables that are read; raises as `download.find` does."""
+    return find_files(study.source, root, study.tables, own=own, offline=offline, watcher=watcher)
 
 
 def choose_rows(name: str, phenotype: str, order: str) -> tuple[str, ...]:
@@ -79,145 +118,170 @@ def choose_rows(name: str, phenotype: str, order: str) -> tuple[str, ...]:
     return kinds
 
 
-def wanted_columns(phenotype: str) -> tuple[str, ...]:
-    """Return the columns that a phenotype needs."""
-    return (QUERY_ID, QUERY_ALLELE, ARRAY_ID, ARRAY_ALLELE, MUTANT_TYPE, *PHENOTYPES[phenotype][1:3])
+def read(study: Study, paths: Sequence[Path], genes: GeneTable, *, phenotype: str, order: str) -> Dataset:
+    """Read the tables of a study, each text or workbook, as one data set.
 
-
-def combined_mutants(table: TextTable, source: Source, genes: GeneTable, *, phenotype: str, order: str) -> Dataset:
-    """Return the rows that hold tau, epsilon or fitness, if any; raises InvalidInput with the line of damage."""
-    kinds = choose_rows(source.name, phenotype, order)
-    kind, value_column, statistic_column, _ = PHENOTYPES[phenotype]
-    mutant_type, types = mutant_types(table)
-    query_codes, queries = query_genes(table)
-    array_codes, arrays = array_genes(table)
-    value = table.numbers(value_column)
-    genotype = _genotypes(genes, query_codes, queries, array_codes, arrays)
-    expected = np.array([DELETED[t] for t in types], dtype=np.int64)[mutant_type]
-    reasons = {
-        "other_order": ~np.isin(mutant_type, [i for i, t in enumerate(types) if t in kinds]),
-        "no_phenotype": np.isnan(value),
-        "unknown_gene": (genotype == len(genes)).any(axis=1),
-        "genes_not_distinct": (genotype != NO_GENE).sum(axis=1) != expected,
-    }
-    kept, dropped = drop_rows(reasons)
-    query_strain, array_strain, strains = _strains(table, kept)
-    group, names = _query_groups(query_codes[kept], queries)
-    return Dataset(
-        name=source.name,
-        phenotype=kind,
-        measurements=Measurements(
-            genes=genotype[kept],
-            value=value[kept],
-            statistic=table.numbers(statistic_column)[kept],
-            row=np.flatnonzero(kept) + table.first_line,
-            query_strain=query_strain,
-            array_strain=array_strain,
-            query=group,
-        ),
-        strains=strains,
-        queries=names,
-        rows_read=len(value),
-        dropped=dropped,
-        sources=source.sha256,
-        options={"order": order},
-        published=source.published,
-    )
-
-
-def mutant_types(table: TextTable) -> tuple[Int32[np.ndarray, " rows"], list[str]]:
-    """Return each row's code of its mutant type, and the types; raises InvalidInput for any other."""
-    return table.codes(MUTANT_TYPE, lambda t: t if t in DELETED else None, "digenic or trigenic")
-
-
-def query_genes(table: TextTable) -> tuple[Int32[np.ndarray, " rows"], list[tuple[str, ...]]]:
-    """Return each row's code of its query strain, and the genes of each; raises InvalidInput for no strain id."""
-    return table.codes(QUERY_ID, _query_genes, "a query strain id ORF1+ORF2_tmN")
-
-
-def array_genes(table: TextTable) -> tuple[Int32[np.ndarray, " rows"], list[tuple[str, ...]]]:
-    """Return each row's code of its array strain, and the gene of each; raises InvalidInput for no strain id."""
-    return table.codes(ARRAY_ID, _array_genes, "an array strain id ORF_dmaN")
-
-
-def require_rows(dataset: Dataset, place: object) -> Dataset:
-    """Return the data set; raises InvalidInput where no row is left."""
+    Raises InvalidInput with file and line (of a workbook: row), also where no row of them holds the phenotype.
+    """
+    choose_rows(study.name, phenotype, order)
+    parts = [_read_table(study, path, genes, phenotype, order) for path in paths]
+    dataset = join_datasets(parts)  # checked as a whole: one of the tables may hold other rows only
     if len(dataset.measurements):
         return dataset
     found = ", ".join(f"{n} {reason}" for reason, n in dataset.dropped.items())
     raise InvalidInput(
-        f"{place}: none of its {dataset.rows_read} rows holds a {dataset.phenotype.kind}",
+        f"{' and '.join(map(str, paths))}: none of its {dataset.rows_read} rows holds a {dataset.phenotype.kind}",
         why=f"rows dropped: {found}",
         hint="choose a phenotype that the table holds, for example --phenotype fitness",
     )
 
 
-def _query_genes(strain: str) -> tuple[str, ...] | None:
-    match = QUERY_PATTERN.fullmatch(strain)
-    return tuple(g for g in match.groups() if g) if match else None
+def _read_table(study: Study, path: Path, genes: GeneTable, phenotype: str, order: str) -> Dataset:
+    kind, value, statistic, _ = PHENOTYPES[phenotype]
+    strains = StrainCodes(genes, neutral=HO)
+    blocks = _blocks(path, Wanted(COLUMNS, TEXTS, (value, statistic)))
+    if phenotype == SMF:
+        measurements, rows_read, dropped = _single_mutants(blocks, strains, genes)
+        queries: tuple[str, ...] = ()
+    else:
+        kept = _combined_mutants(blocks, strains, genes, phenotype, choose_rows(study.name, phenotype, order))
+        rows_read, dropped = kept.rows_read, kept.dropped
+        columns = kept.finish()
+        query, queries = strains.queries(columns["query_strain"])
+        measurements = Measurements(**columns, query=query)
+    used = [measurements.query_strain, *([measurements.array_strain] if phenotype != SMF else [])]
+    return Dataset(
+        name=study.name,
+        phenotype=kind,
+        measurements=measurements,
+        strains=strains.sort(*used),
+        queries=queries,
+        rows_read=rows_read,
+        dropped=dropped,
+        sources={_file_name(study, path): sha256_of(path)},
+        options={} if phenotype == SMF else {"order": order},
+        published=study.published,
+    )
 
 
-def _array_genes(strain: str) -> tuple[str, ...] | None:
-    match = ARRAY_PATTERN.fullmatch(strain)
-    return match.groups() if match else None
+def _file_name(study: Study, path: Path) -> str:
+    """The name of a table in a cache: `raw` for the only one, else the publisher's without the article's number."""
+    return "raw" if len(study.tables) == 1 else path.name.removeprefix("aaz5667-")
+
+
+def _blocks(path: Path, wanted: Wanted) -> Iterator[RowBlock]:
+    if path.suffix.lower() != ".xlsx":
+        return stream_table(LineBlocks(path), wanted, lambda cells: header_differs(cells, wanted.columns))
+    return _workbook(path, wanted)
+
+
+def _workbook(path: Path, wanted: Wanted) -> Iterator[RowBlock]:
+    """The rows of a workbook's first sheet as one block: calamine reads it whole, whatever its size."""
+    rows = read_sheet(path, WORKBOOK_HEADER, header_row=WORKBOOK_HEADER_ROW).rows[WORKBOOK_HEADER_ROW:]
+    columns = {}
+    for name in (*wanted.texts, *wanted.numbers):
+        cells = (row[COLUMNS.index(name)] for row in rows)
+        # Numbers as Python writes them back in full: text, so that one parser decides what a number is.
+        columns[name] = [cell if isinstance(cell, str) else repr(cell) for cell in cells]
+    yield block_of_texts(path, WORKBOOK_HEADER_ROW + 1, columns, wanted)
+
+
+def _combined_mutants(
+    blocks: Iterator[RowBlock], strains: StrainCodes, genes: GeneTable, phenotype: str, kinds: tuple[str, ...]
+) -> KeptRows:
+    """The rows of the mutant types `kinds` that hold tau, epsilon or fitness."""
+    _, value, statistic, _ = PHENOTYPES[phenotype]
+    kept = KeptRows()
+    for block in blocks:
+        codes, types = _mutant_types(block)
+        query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
+        genotype = _genotypes(strains.genes(), query, array)
+        deleted = np.array([DELETED[t] for t in types])[codes]
+        kept.add(
+            {
+                "other_order": ~np.array([t in kinds for t in types])[codes],
+                "no_phenotype": np.isnan(block.numbers[value]),
+                "unknown_gene": (genotype == len(genes)).any(axis=1),
+                # A gene crossed with itself, or ho where it is no control: not the mutant that the row says it is.
+                "genes_not_distinct": (genotype != NO_GENE).sum(axis=1) != deleted,
+            },
+            genes=genotype,
+            value=block.numbers[value],
+            statistic=block.numbers[statistic],
+            row=block.line,
+            query_strain=query,
+            array_strain=array,
+        )
+    return kept
+
+
+def _mutant_types(block: RowBlock) -> tuple[Int32[np.ndarray, " rows"], list[str]]:
+    return block.parse(MUTANT_TYPE, lambda t: t if t in DELETED else None, "not digenic or trigenic")
 
 
 def _genotypes(
-    genes: GeneTable,
-    query_codes: Int32[np.ndarray, " rows"],
-    queries: list[tuple[str, ...]],
-    array_codes: Int32[np.ndarray, " rows"],
-    arrays: list[tuple[str, ...]],
+    gene: Int32[np.ndarray, "strains 2"], query: Int32[np.ndarray, " rows"], array: Int32[np.ndarray, " rows"]
 ) -> Int32[np.ndarray, "rows 3"]:
-    """Sorted gene indices of each row without ho; NO_GENE pads, `len(genes)` stands for an unknown gene."""
-
-    def indices(names: tuple[str, ...]) -> list[int]:
-        found = [NO_GENE if n == HO else genes.index.get(n, len(genes)) for n in names]
-        return found + [NO_GENE] * (2 - len(found))
-
-    query = np.array([indices(q) for q in queries], dtype=np.int32)[query_codes]
-    array = np.array([indices(a)[0] for a in arrays], dtype=np.int32)[array_codes]
-    genotype = np.sort(np.column_stack([query, array]), axis=1)
+    """Sorted gene indices of each row, each gene once, padded with NO_GENE on the left."""
+    genotype = np.sort(np.column_stack([gene[query], gene[array, 0]]), axis=1)
     repeated = genotype[:, 1:] == genotype[:, :-1]
     genotype[:, 1:][repeated] = NO_GENE
     return np.sort(genotype, axis=1)
 
 
-def _strains(
-    text: TextTable, kept: Bool[np.ndarray, " rows"]
-) -> tuple[Int32[np.ndarray, " kept"], Int32[np.ndarray, " kept"], tuple[tuple[str, str], ...]]:
-    """Index of each kept row's query and array strain in one sorted list of (strain id, allele name)."""
-    mask, table = pa.array(kept), text.columns
-    sides = []
-    for id_column, allele_column in ((QUERY_ID, QUERY_ALLELE), (ARRAY_ID, ARRAY_ALLELE)):
-        ids, alleles = (table.column(c).filter(mask).combine_chunks() for c in (id_column, allele_column))
-        sides.append((_dictionary(ids), _dictionary(alleles)))
-    pairs: set[tuple[str, str]] = set()
-    distinct = []
-    for (ids, id_names), (alleles, allele_names) in sides:
-        key = ids.astype(np.int64) * len(allele_names) + alleles
-        keys, inverse = np.unique(key, return_inverse=True)
-        named = [(id_names[k // len(allele_names)], allele_names[k % len(allele_names)]) for k in keys.tolist()]
-        pairs.update(named)
-        distinct.append((named, inverse))
-    strains = tuple(sorted(pairs))
-    position = {pair: i for i, pair in enumerate(strains)}
-    query, array = (
-        np.array([position[p] for p in named], dtype=np.int32)[inverse.ravel()] for named, inverse in distinct
+def _single_mutants(
+    blocks: Iterator[RowBlock], strains: StrainCodes, genes: GeneTable
+) -> tuple[Measurements, int, dict[str, int]]:
+    """Fitness of the array strains, and of the query strains of one gene and ho; readings, and those dropped.
+
+    The table repeats a strain's fitness in every row that crosses it. A reading is one side of a row, so there are two
+    a row; a strain's readings of the same value are one measurement, that of the first row.
+    """
+    kept = KeptRows()
+    for block in blocks:
+        codes, types = _mutant_types(block)
+        query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
+        pair = strains.genes()
+        only = np.where(pair[:, 0] != NO_GENE, pair[:, 0], pair[:, 1])
+        double = np.array([t == "trigenic" for t in types])[codes]
+        strain = np.concatenate([query, array])
+        value = np.concatenate([block.numbers[QUERY_FITNESS], block.numbers[ARRAY_FITNESS]])
+        kept.add(
+            {
+                "double_mutant": np.concatenate([double, np.zeros(len(block), dtype=bool)]),
+                "no_phenotype": np.isnan(value),
+                "unknown_gene": only[strain] == len(genes),
+                "neutral_gene": only[strain] == NO_GENE,
+            },
+            gene=only[strain],
+            value=value,
+            row=np.tile(block.line, 2),
+            strain=strain,
+        )
+    columns, dropped = kept.finish(), kept.dropped
+    # By row, the query before the array: within a block the queries came first, and the sort is stable.
+    order = np.argsort(columns["row"], kind="stable")
+    first = _first_of_each(strains.ids()[columns["strain"][order]], columns["value"][order])
+    repeated = len(first) - int(first.sum())
+    columns = {name: column[order[first]] for name, column in columns.items()}
+    none = np.full(len(columns["row"]), -1, dtype=np.int32)
+    measurements = Measurements(
+        genes=columns["gene"][:, None],
+        value=columns["value"],
+        statistic=np.full(len(none), np.nan),
+        row=columns["row"],
+        query_strain=columns["strain"],
+        array_strain=none,
+        query=none,
     )
-    return query, array, strains
+    return measurements, kept.rows_read, dropped | ({"reading_repeated": repeated} if repeated else {})
 
 
-def _dictionary(column: pa.Array) -> tuple[Int32[np.ndarray, " rows"], list[str]]:
-    encoded = column.dictionary_encode()
-    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
-
-
-def _query_groups(
-    codes: Int32[np.ndarray, " rows"], queries: list[tuple[str, ...]]
-) -> tuple[Int32[np.ndarray, " rows"], tuple[str, ...]]:
-    """Query group of each row: the query strain's gene set without ho, named `A+B`."""
-    label = ["+".join(sorted({g for g in genes if g != HO})) for genes in queries]
-    names = tuple(sorted({label[c] for c in np.unique(codes).tolist()}))
-    position = {name: i for i, name in enumerate(names)}
-    return np.array([position.get(name, -1) for name in label], dtype=np.int32)[codes], names
+def _first_of_each(strain: Int32[np.ndarray, " readings"], value: np.ndarray) -> Bool[np.ndarray, " readings"]:
+    """True at the first reading of each strain and value."""
+    order = np.lexsort((value, strain))  # stable: equal readings stay in the order of their rows
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (strain[order[1:]] != strain[order[:-1]]) | (value[order[1:]] != value[order[:-1]])
+    first = np.zeros(len(order), dtype=bool)
+    first[order[new]] = True
+    return first

@@ -15,11 +15,13 @@ import pyarrow.parquet as pq
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
 from gocell_cli.errors import InvalidInput
-from gocell_cli.sources.screens.sga_table import FIRST_LINE, TextTable, drop_rows
+from gocell_cli.sources.screens.sga import first_reason, parse_numbers
 from gocell_cli.sources.text_file import decode, read_bytes, sha256_of
 
 NAME = "table"
 GENES = "genes"
+FIRST_LINE = 2
+"""Line of the first row, below the header; of Parquet tables too, so that a row has one number in every format."""
 GENE_COLUMN = re.compile(r"gene_?([0-9]+)", re.IGNORECASE)
 SEPARATOR = re.compile(r"[\s,;|+/]+")
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".tab": "\t"}
@@ -43,11 +45,11 @@ def read_phenotype_table(
     or holds no usable row. Rows without a gene, with an unknown or a repeated one, or without a phenotype are dropped
     and counted.
     """
-    table = TextTable(_read(path), path)
-    gene_columns = _gene_columns(table.columns.column_names, path)
-    column = _phenotype_column(table.columns.column_names, gene_columns, column, path)
-    value = table.numbers(column)
-    cells = zip(*(table.columns.column(name).to_pylist() for name in gene_columns), strict=True)
+    table = _read(path)
+    gene_columns = _gene_columns(table.column_names, path)
+    column = _phenotype_column(table.column_names, gene_columns, column, path)
+    value = parse_numbers(table.column(column), path, column, FIRST_LINE)
+    cells = zip(*(table.column(name).to_pylist() for name in gene_columns), strict=True)
     named = [[name for cell in row for name in SEPARATOR.split(cell or "") if name] for row in cells]
     found = {name: _find(name, genes) for name in dict.fromkeys(name for row in named for name in row)}
     indices = [[found[name] for name in row] for row in named]
@@ -57,7 +59,8 @@ def read_phenotype_table(
         "genes_not_distinct": np.array([len(set(row)) < len(row) for row in indices], dtype=bool),
         "no_phenotype": np.isnan(value),
     }
-    kept, dropped = drop_rows(reasons)
+    kept, counts = first_reason(reasons)
+    dropped = {reason: n for reason, n in counts.items() if n}
     report = _report(found, genes)
     if not kept.any():
         unknown = f"; unknown: {', '.join(report.unknown[:3])}" if report.unknown else ""

@@ -1,82 +1,113 @@
-"""Strains of streamed SGA tables: each distinct strain id is parsed once, rows keep a code."""
+"""Strains of SGA screens: the grammar of their ids, and each distinct strain parsed once, however many rows it has."""
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int32
 
 from gocell_cli.domain.genes import GeneTable
-from gocell_cli.domain.genotype import BLOCK
-from gocell_cli.sources.screens.sga import CodedTexts
+from gocell_cli.domain.genotype import BLOCK, NO_GENE
+from gocell_cli.sources.screens.sga import RowBlock
 
-STRAIN_PATTERN = re.compile(r"([^+_\s]+)_\S+")
-"""ORF_dma123, ORF_tsa12, ORF_sn7, ...: one gene, then the kind of its allele."""
-
-
-def strain_gene(strain: str) -> str | None:
-    """Return the systematic name in a strain id of one gene, None where it is no such id."""
-    match = STRAIN_PATTERN.fullmatch(strain)
-    return match[1] if match else None
+STRAIN_ID = re.compile(r"([^+_\s]+)(?:\+([^+_\s]+))?_\S+")
+"""`ORF_dma123`, `ORF_tsa12`, `ORF_sn7`: a gene, then kind and number of its allele. `ORF1+ORF2_tm123`: two genes, in
+the query strains of Kuzmin et al. Genes come from here: the allele names beside them are free text (`tps1-supp1`)."""
+GENES_MAX = 2
 
 
-class NotAStrainError(ValueError):
-    """A text is no strain id; `code` is its code in the column at hand."""
+class Side(NamedTuple):
+    """One side of a cross: its two columns, how many genes a strain there may have, and what is said of another id."""
 
-    def __init__(self, text: str, code: int) -> None:
-        super().__init__(f"not a strain id ORF_kindN: {text[:60]!r}")
-        self.code = code
+    ids: str
+    alleles: str
+    genes_max: int
+    fault: str
+
+
+def strain_genes(strain: str) -> tuple[str, ...] | None:
+    """Return the systematic names in a strain id, one or two, None where it is no strain id."""
+    match = STRAIN_ID.fullmatch(strain)
+    return tuple(gene for gene in match.groups() if gene) if match else None
 
 
 class StrainCodes:
-    """Distinct (strain id, allele name) in the order they came; `genes[code]` is a strain's gene index.
+    """Distinct (strain id, allele name) in the order they came; `neutral` is a gene whose deletion counts for nothing.
 
-    The index `len(genes)` of the gene table stands for a gene that it does not hold.
+    Both stand in the key: the two columns are kept as the table has them, and nothing promises one allele name an id.
     """
 
-    def __init__(self, genes: GeneTable) -> None:
+    def __init__(self, genes: GeneTable, neutral: str = "") -> None:
         self._genes = genes
+        self._neutral = neutral
         self._codes: dict[tuple[str, str], int] = {}
-        self._gene: list[int] = []
+        self._names: list[tuple[str, ...]] = []
+        self._indices: list[list[int]] = []
 
-    def encode(self, ids: CodedTexts, alleles: CodedTexts) -> Int32[np.ndarray, " rows"]:
-        """Return the code of each row's strain; raises NotAStrainError."""
+    def encode(self, block: RowBlock, side: Side) -> Int32[np.ndarray, " rows"]:
+        """Return the code of each row's strain on one side; raises InvalidInput with the line of what is no id."""
+        ids, alleles = block.texts[side.ids], block.texts[side.alleles]
         width = max(len(alleles.texts), 1)
         pairs = pa.array(ids.codes.astype(np.int64) * width + alleles.codes).dictionary_encode()
-        found = [divmod(pair, width) for pair in pairs.dictionary.to_pylist()]
-        codes = np.array([self._code(i, ids.texts[i], alleles.texts[a]) for i, a in found], dtype=np.int32)
+        found = (divmod(pair, width) for pair in pairs.dictionary.to_pylist())
+        codes = np.array([self._code(block, side, i, alleles.texts[a]) for i, a in found], dtype=np.int32)
         encoded: Int32[np.ndarray, " rows"] = codes[pairs.indices.to_numpy()]
         return encoded
 
-    def genes(self) -> Int32[np.ndarray, " strains"]:
-        """Gene index of every strain so far."""
-        return np.array(self._gene, dtype=np.int32)
-
-    def _code(self, id_code: int, strain: str, allele: str) -> int:
+    def _code(self, block: RowBlock, side: Side, id_code: int, allele: str) -> int:
+        strain = block.texts[side.ids].texts[id_code]
         known = self._codes.get((strain, allele))
         if known is not None:
             return known
-        gene = strain_gene(strain)
-        if gene is None:
-            raise NotAStrainError(strain, id_code)
-        self._codes[strain, allele] = len(self._gene)
-        self._gene.append(self._genes.index.get(gene, len(self._genes)))
-        return len(self._gene) - 1
+        names = strain_genes(strain)
+        if names is None or len(names) > side.genes_max:
+            raise block.fault(side.ids, id_code, f"{side.fault}: {strain[:60]!r}")
+        code = self._codes[strain, allele] = len(self._names)
+        self._names.append(names)
+        indices = [NO_GENE if n == self._neutral else self._genes.index.get(n, len(self._genes)) for n in names]
+        self._indices.append(indices + [NO_GENE] * (GENES_MAX - len(names)))
+        return code
+
+    def genes(self) -> Int32[np.ndarray, "strains 2"]:
+        """Gene indices of every strain so far; NO_GENE for the neutral gene and for no second one.
+
+        The index `len(genes)` of the gene table stands for a gene that it does not hold.
+        """
+        return np.array(self._indices, dtype=np.int32).reshape(-1, GENES_MAX)
+
+    def ids(self) -> Int32[np.ndarray, " strains"]:
+        """Number of every strain's id among the distinct ids."""
+        numbers: dict[str, int] = {}
+        return np.array([numbers.setdefault(strain, len(numbers)) for strain, _ in self._codes], dtype=np.int32)
+
+    def queries(self, query_strain: Int32[np.ndarray, " rows"]) -> tuple[Int32[np.ndarray, " rows"], tuple[str, ...]]:
+        """Return each row's query group, and the groups' names, sorted: `A+B` of the query strain's genes A and B."""
+        labels = ["+".join(sorted(set(names) - {self._neutral})) for names in self._names]
+        names = tuple(sorted({labels[code] for code in np.flatnonzero(self._used(query_strain)).tolist()}))
+        position = {name: i for i, name in enumerate(names)}
+        query = query_strain.copy()
+        _reindex(query, np.array([position.get(label, -1) for label in labels], dtype=np.int32))
+        return query, names
 
     def sort(self, *columns: Int32[np.ndarray, " rows"]) -> tuple[tuple[str, str], ...]:
-        """Return the strains that the columns of codes hold, sorted, and make the columns index them."""
-        used: Bool[np.ndarray, " strains"] = np.zeros(len(self._gene), dtype=bool)
-        for column in columns:
-            used[column] = True
+        """Return the strains whose codes the columns hold, sorted, and make the columns index them."""
+        used = self._used(*columns)
         strains = tuple(sorted(strain for strain, code in self._codes.items() if used[code]))
-        position = np.full(len(self._gene), -1, dtype=np.int32)
+        position = np.full(len(self._names), -1, dtype=np.int32)
         position[[self._codes[strain] for strain in strains]] = np.arange(len(strains))
         for column in columns:
-            reindex(column, position)
+            _reindex(column, position)
         return strains
 
+    def _used(self, *columns: Int32[np.ndarray, " rows"]) -> Bool[np.ndarray, " strains"]:
+        used = np.zeros(len(self._names), dtype=bool)
+        for column in columns:
+            used[column] = True
+        return used
 
-def reindex(column: Int32[np.ndarray, " rows"], position: Int32[np.ndarray, " codes"]) -> None:
+
+def _reindex(column: Int32[np.ndarray, " rows"], position: Int32[np.ndarray, " codes"]) -> None:
     """Replace every code of a column by its position, in place and block by block: a column may hold gigabytes."""
     for start in range(0, len(column), BLOCK):
         column[start : start + BLOCK] = position[column[start : start + BLOCK]]

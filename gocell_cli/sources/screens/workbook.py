@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import InvalidInput, SourceMissing
-from gocell_cli.sources.screens.sga_table import NULLS
+from gocell_cli.sources.screens.sga import NULLS
 
 Cell = Any
 """What calamine makes of a cell: str, float, bool, a date or time; "" where it is empty."""

@@ -10,7 +10,8 @@ import pytest
 
 from gocell_cli.errors import InvalidInput, SourceMissing, UsageError
 from gocell_cli.sources.download.catalog import ANNOTATIONS, CURRENT, GO, RemoteSource, of_release
-from gocell_cli.sources.download.files import fetch, find_table, source_url
+from gocell_cli.sources.download.fetch import fetch, source_url
+from gocell_cli.sources.download.find import find
 from gocell_cli.sources.download.lock import LOCK_FILE, read_entries
 from tests.sources.conftest import files_under
 from tests.sources.http_server import Answer, LocalSite
@@ -66,7 +67,7 @@ def test_a_release_is_fetched_recorded_and_found_again(
     entry = read_entries(tmp_path)[f"{source.name}/{DATE}/{source.file}"]
     assert (entry.url, entry.bytes, entry.version) == (mirror.url + url, len(body), version)
     assert datetime.fromisoformat(entry.date).tzinfo is not None
-    assert find_table(source, tmp_path, offline=True) == file.path
+    assert find(source, tmp_path, offline=True).paths[0] == file.path
     assert [(f.status, f.version) for f in fetch(source, tmp_path)] == [("already there", version)]
     assert mirror.requests == [url]
 
@@ -161,19 +162,19 @@ def test_a_changed_file_is_an_error_until_it_is_accepted(
     entry = read_entries(tmp_path)[f"go/{DATE}/go-basic.obo"]
     assert entry.sha256 == sha256(obo(name="changed"))
     assert [old["sha256"] for old in entry.history] == [sha256(obo())]
-    assert find_table(DATED_GO, tmp_path, offline=True) == file.path
+    assert find(DATED_GO, tmp_path, offline=True).paths[0] == file.path
 
 
 def test_a_file_put_there_by_hand_is_trusted_the_first_time(mirror: LocalSite, tmp_path: Path) -> None:
     path = tmp_path / "raw" / "go" / DATE / "go-basic.obo"
     path.parent.mkdir(parents=True)
     path.write_bytes(obo())
-    assert find_table(DATED_GO, tmp_path, offline=True) == path
+    assert find(DATED_GO, tmp_path, offline=True).paths[0] == path
     entry = read_entries(tmp_path)[f"go/{DATE}/go-basic.obo"]
     assert (entry.url, entry.version) == (None, f"releases/{DATE}")
     path.write_bytes(obo(name="changed"))
     with pytest.raises(SourceMissing, match="first used"):
-        find_table(DATED_GO, tmp_path, offline=True)
+        find(DATED_GO, tmp_path, offline=True)
     assert mirror.requests == []
 
 
@@ -193,7 +194,7 @@ def test_the_current_release_is_kept_under_the_date_it_states(
     mirror.files[path] = body
     (file,) = fetch(source, tmp_path)
     assert file.path == tmp_path / "raw" / source.name / DATE / source.file
-    assert find_table(of_release(source, DATE), tmp_path, offline=True) == file.path
+    assert find(of_release(source, DATE), tmp_path, offline=True).paths[0] == file.path
     assert [f.status for f in fetch(source, tmp_path)] == ["already there"]  # asked again: it may be newer now
     assert mirror.requests == [path, path]
     assert [f.path for f in fetch(source, tmp_path, offline=True)] == [file.path]
@@ -205,7 +206,7 @@ def test_a_newer_current_release_stands_beside_the_older_one(mirror: LocalSite, 
     mirror.files["/go-basic.obo"] = obo("releases/2025-06-01")
     assert fetch(GO, tmp_path)[0].path.parent.name == "2025-06-01"
     assert fetch(GO, tmp_path, offline=True)[0].path.parent.name == "2025-06-01"
-    assert find_table(DATED_GO, tmp_path, offline=True).read_bytes() == obo()
+    assert find(DATED_GO, tmp_path, offline=True).paths[0].read_bytes() == obo()
 
 
 def test_the_same_release_with_another_content_is_an_error(mirror: LocalSite, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""find_table against a real HTTP server: what it fetches, what it refuses, and that a failure leaves nothing."""
+"""find and fetch against a real HTTP server: what it fetches, what it refuses, and that a failure leaves nothing."""
 
 import hashlib
 import tempfile
@@ -10,7 +10,8 @@ import pytest
 
 from gocell_cli.errors import SourceMissing
 from gocell_cli.sources.download.catalog import COSTANZO2016, KUZMIN2018, RemoteFile, RemoteSource
-from gocell_cli.sources.download.files import fetch, find_table, find_tables, source_url
+from gocell_cli.sources.download.fetch import fetch, source_url
+from gocell_cli.sources.download.find import find
 from gocell_cli.sources.download.lock import read_entries
 from tests.sources.conftest import files_under
 from tests.sources.http_server import Answer, LocalSite, zip_of
@@ -58,7 +59,7 @@ def test_table_is_fetched_whatever_the_members_name(
 ) -> None:
     mirror.files["/toy.zip"] = zip_of(members)
     root = tmp_path / "root"
-    path = find_table(TABLE, root, offline=False)
+    path = find(TABLE, root, offline=False).paths[0]
     assert path == root / "raw" / "toyset" / "toy.tsv"
     assert path.read_bytes() == CONTENT
     assert files_under(root) == FETCHED
@@ -72,15 +73,15 @@ def test_table_in_the_data_root_asks_nobody(mirror: LocalSite, tmp_path: Path, o
     target = tmp_path / "raw" / "toyset" / "toy.tsv"
     target.parent.mkdir(parents=True)
     target.write_bytes(CONTENT)
-    assert find_table(TABLE, tmp_path, offline=offline) == target
+    assert find(TABLE, tmp_path, offline=offline).paths[0] == target
     assert mirror.requests == []
 
 
 @pytest.mark.parametrize("offline", [True, False])
 def test_downloaded_table_is_not_fetched_twice(mirror: LocalSite, tmp_path: Path, offline: bool) -> None:
     mirror.files["/toy.zip"] = zip_of({"toy.tsv": CONTENT})
-    first = find_table(TABLE, tmp_path, offline=False)
-    assert find_table(TABLE, tmp_path, offline=offline) == first
+    first = find(TABLE, tmp_path, offline=False).paths[0]
+    assert find(TABLE, tmp_path, offline=offline).paths[0] == first
     assert len(mirror.requests) == 1
 
 
@@ -184,7 +185,7 @@ def test_failed_download_says_all_leaves_nothing_and_the_next_one_works(
     fail(mirror)
     root = tmp_path / "root"
     with pytest.raises(SourceMissing) as caught:
-        find_table(TABLE, root, offline=False)
+        find(TABLE, root, offline=False)
     assert why in caught.value.why
     assert_helpful(caught.value, mirror.url + "/toy.zip", root)
     assert files_under(root) == []
@@ -204,7 +205,7 @@ def assert_next_one_works(mirror: LocalSite, root: Path) -> None:
     mirror.script.clear()
     mirror.missing_bytes = 0
     mirror.files["/toy.zip"] = zip_of({"toy.tsv": CONTENT})
-    assert find_table(TABLE, root, offline=False).read_bytes() == CONTENT
+    assert find(TABLE, root, offline=False).paths[0].read_bytes() == CONTENT
     assert files_under(root) == FETCHED
 
 
@@ -216,7 +217,7 @@ def test_a_size_that_never_comes_is_asked_for_five_times(
     mirror.missing_bytes = claimed
     root = tmp_path / "root"
     with pytest.raises(SourceMissing, match="asked 5 times") as caught:
-        find_table(TABLE, root, offline=False)
+        find(TABLE, root, offline=False)
     assert "IncompleteRead" in caught.value.why
     assert_helpful(caught.value, mirror.url + "/toy.zip", root)
     assert files_under(root) == []
@@ -228,7 +229,7 @@ def test_a_size_that_never_comes_is_asked_for_five_times(
 def test_offline_asks_nobody_and_writes_nothing(mirror: LocalSite, tmp_path: Path) -> None:
     mirror.files["/toy.zip"] = zip_of({"toy.tsv": CONTENT})
     with pytest.raises(SourceMissing, match="--offline was given") as caught:
-        find_table(TABLE, tmp_path, offline=True)
+        find(TABLE, tmp_path, offline=True)
     assert "the table toy.tsv is not to be had" in caught.value.message
     assert_helpful(caught.value, mirror.url + "/toy.zip", tmp_path)
     assert mirror.requests == []
@@ -240,7 +241,7 @@ def test_server_that_is_not_there_is_a_missing_source(
 ) -> None:
     monkeypatch.setenv("GOCELL_MIRROR", "http://127.0.0.1:1")
     with pytest.raises(SourceMissing) as caught:
-        find_table(TABLE, tmp_path, offline=False)
+        find(TABLE, tmp_path, offline=False)
     assert_helpful(caught.value, "http://127.0.0.1:1/toy.zip", tmp_path)
     assert files_under(tmp_path) == []
 
@@ -251,7 +252,7 @@ def test_changed_table_in_the_data_root_is_refused_and_kept(mirror: LocalSite, t
     target.parent.mkdir(parents=True)
     target.write_bytes(b"edited")
     with pytest.raises(SourceMissing, match="not to be had") as caught:
-        find_table(TABLE, tmp_path, offline=offline)
+        find(TABLE, tmp_path, offline=offline)
     assert hashlib.sha256(b"edited").hexdigest() in caught.value.why
     assert TABLE.files[0].sha256 in caught.value.why
     assert_helpful(caught.value, mirror.url + "/toy.zip", tmp_path)
@@ -287,11 +288,11 @@ MANY = replace(
 @pytest.mark.parametrize("extra", [{}, {"folder/extra.xlsx": b"e"}], ids=["without-extra", "with-extra"])
 def test_all_tables_of_an_archive_come_at_once(mirror: LocalSite, tmp_path: Path, extra: dict[str, bytes]) -> None:
     mirror.files["/toy.zip"] = zip_of({"folder/A.txt": b"a", "x/long-name-B.xlsx": b"b", "B.xlsx.txt": b"no", **extra})
-    folder = find_tables(MANY, tmp_path, offline=False)
+    folder = find(MANY, tmp_path, offline=False).paths[0].parent
     assert folder == tmp_path / "raw" / "toyset"
     names = ["A.txt", "B.xlsx", *(["extra.xlsx"] if extra else [])]
     assert [p.name for p in sorted(folder.iterdir())] == names
-    assert find_tables(MANY, tmp_path, offline=True) == folder
+    assert find(MANY, tmp_path, offline=True).paths[0].parent == folder
     assert len(mirror.requests) == 1
 
 
@@ -303,7 +304,7 @@ def test_all_tables_of_an_archive_come_at_once(mirror: LocalSite, tmp_path: Path
 def test_tables_come_all_or_none(mirror: LocalSite, tmp_path: Path, members: dict[str, bytes]) -> None:
     mirror.files["/toy.zip"] = zip_of(members)
     with pytest.raises(SourceMissing, match=r"the tables A\.txt, B\.xlsx are not to be had") as caught:
-        find_tables(MANY, tmp_path, offline=False)
+        find(MANY, tmp_path, offline=False)
     for name in ("A.txt", "B.xlsx"):
         assert str(tmp_path / "raw" / "toyset" / name) in caught.value.why
     assert files_under(tmp_path) == []
@@ -314,11 +315,11 @@ def test_a_table_that_was_removed_is_fetched_again_and_the_others_are_left_alone
 ) -> None:
     members = {"A.txt": b"a", "B.xlsx": b"b", "extra.xlsx": b"e"}
     mirror.files["/toy.zip"] = zip_of(members)
-    folder = find_tables(MANY, tmp_path, offline=False)
+    folder = find(MANY, tmp_path, offline=False).paths[0].parent
     kept = (folder / "A.txt").stat().st_mtime_ns
     (folder / "extra.xlsx").unlink()
     with pytest.raises(SourceMissing, match="--offline was given"):
-        find_tables(MANY, tmp_path, offline=True)
+        find(MANY, tmp_path, offline=True)
     assert [f.status for f in fetch(MANY, tmp_path)] == ["already there", "already there", "fetched"]
     assert (folder / "A.txt").stat().st_mtime_ns == kept
     (folder / "extra.xlsx").unlink()

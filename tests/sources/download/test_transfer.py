@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from gocell_cli.errors import UsageError
-from gocell_cli.sources.download.partial_file import PartialFile
-from gocell_cli.sources.download.transfer import MOST_REDIRECTS, RETRIES, TransferError, transfer
+from gocell_cli.sources.download.transfer import MOST_REDIRECTS, RETRIES, PartialFile, TransferError, transfer
 from tests.sources.http_server import Answer, LocalSite
 
 BODY = bytes(i * 7 % 251 for i in range(300_000))

@@ -10,11 +10,10 @@ import pytest
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, merge_duplicates
 from gocell_cli.errors import InvalidInput, SourceMissing
+from gocell_cli.sources.download.find import Found
 from gocell_cli.sources.go.bundle import load_genes
-from gocell_cli.sources.screens.costanzo import SPELLINGS, TABLES, find_interaction_tables
-from gocell_cli.sources.screens.costanzo import read_costanzo2016 as read
-from gocell_cli.sources.screens.line_blocks import LineBlocks
-from gocell_cli.sources.screens.strain_fitness import TABLE, find_strain_table, read_strain_fitness
+from gocell_cli.sources.screens.costanzo import SPELLINGS, STRAIN_TABLE, TABLES, find, read
+from gocell_cli.sources.screens.sga import LineBlocks
 from tests.benchmarks.costanzo_tables import strains, write_tables
 
 GENES = load_genes()
@@ -32,10 +31,14 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def found_in(folder: Path, phenotype: str = "epsilon") -> Found:
+    return find(phenotype, folder / "root", own=folder)
+
+
 def plainly(folder: Path, column: int, temperature: str) -> list[tuple[str, str, float]]:
     """Line by line: (query ORF, array ORF, value) of the rows that count."""
     found = []
-    for path in find_interaction_tables(folder).paths:
+    for path in found_in(folder).paths:
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         for row in list(csv.reader(text.decode().splitlines(), delimiter="\t"))[1:]:
             query, array = row[0].partition("_")[0], row[2].partition("_")[0]
@@ -48,7 +51,7 @@ def plainly(folder: Path, column: int, temperature: str) -> list[tuple[str, str,
 @pytest.mark.parametrize(("phenotype", "column"), [("epsilon", 5), ("fitness", 9)])
 @pytest.mark.parametrize("temperature", ["26", "30", "both"])
 def test_streamed_rows_are_those_of_a_plain_loop(tables: Path, phenotype: str, column: int, temperature: str) -> None:
-    found = find_interaction_tables(tables)
+    found = found_in(tables)
     dataset = read(found.paths, GENES, phenotype=phenotype, temperature=temperature)
     rows, plain = dataset.measurements, plainly(tables, column, temperature)
     assert found.missing == ()
@@ -61,7 +64,7 @@ def test_streamed_rows_are_those_of_a_plain_loop(tables: Path, phenotype: str, c
 
 
 def test_merged_genotypes_of_streamed_rows(tables: Path) -> None:
-    dataset = read(find_interaction_tables(tables).paths, GENES, phenotype="epsilon", temperature="both")
+    dataset = read(found_in(tables).paths, GENES, phenotype="epsilon", temperature="both")
     merged = merge_duplicates(dataset)
     values: dict[tuple[int, ...], list[float]] = {}
     for genes, value in zip(dataset.measurements.genes.tolist(), dataset.measurements.value.tolist(), strict=True):
@@ -110,8 +113,8 @@ def test_another_header_a_cut_gzip_and_no_table(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="damaged gzip stream"):
         read([cut], GENES, phenotype="epsilon", temperature="both")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SourceMissing, match="none of the tables"):
-        find_interaction_tables(tmp_path / "empty")
+    with pytest.raises(SourceMissing, match=r"SGA_NxN\.txt and .* and SGA_DAmP\.txt of costanzo2016 not there"):
+        found_in(tmp_path / "empty")
 
 
 def test_lines_in_blocks_of_any_size_are_the_files_lines(tmp_path: Path) -> None:
@@ -132,9 +135,9 @@ def test_the_real_strain_table(test_data: Path) -> None:
     assert found["both"].rows_read == 2 * found["26"].rows_read == 21_718
     assert len(found["both"].measurements) == len(found["26"].measurements) + len(found["30"].measurements)
     assert len(merge_duplicates(found["both"])) == 5_440
-    with pytest.raises(SourceMissing, match=TABLE):
-        find_strain_table(test_data / "go")
+    with pytest.raises(SourceMissing, match=STRAIN_TABLE):
+        found_in(test_data / "go", "smf")
 
 
 def _fitness(place: Path, genes: GeneTable, temperature: str) -> Dataset:
-    return read_strain_fitness(find_strain_table(place), genes, temperature=temperature)
+    return read(found_in(place, "smf").paths, genes, phenotype="smf", temperature=temperature)

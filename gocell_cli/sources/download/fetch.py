@@ -1,26 +1,21 @@
-"""Files of the world in the data root: found, else downloaded, checked in either case.
+"""Files of a source into the data root: downloaded where they are missing, and checked in either case.
 
-Readers need two functions, both of which download what is missing unless `offline`:
-    find_tables(source, root, offline=...)  the folder `ROOT/raw/...` that holds every file of a catalog source
-    find_table(source, root, offline=...)   the first file of the source
-A file's sha256 has to be the published one, or else the one recorded at first use (`source_lock`).
-`GOCELL_MIRROR` names another base URL. A failure leaves nothing but a part that the next call resumes.
+A file's sha256 has to be the published one, or else the one recorded at first use (`lock`). All files of an archive
+come or none does: each is checked before any gets its name, and a failure leaves nothing but a part that the next call
+resumes. `GOCELL_MIRROR` names another base URL.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gocell_cli.errors import SourceMissing
-from gocell_cli.sources.download.archive import ArchiveError, unpack
 from gocell_cli.sources.download.catalog import CURRENT, GO, RemoteFile, RemoteSource
-from gocell_cli.sources.download.checks import ContentError, check_content, version_date
-from gocell_cli.sources.download.exclusive import exclusive
-from gocell_cli.sources.download.lock import LockEntry, new_entry, read_entries, record
-from gocell_cli.sources.download.partial_file import PartialFile
-from gocell_cli.sources.download.transfer import Silent, TransferError, Watcher, transfer
+from gocell_cli.sources.download.checks import ArchiveError, ContentError, check_content, unpack, version_date
+from gocell_cli.sources.download.lock import LockEntry, exclusive, new_entry, read_entries, record
+from gocell_cli.sources.download.transfer import PartialFile, Silent, TransferError, Watcher, transfer
 from gocell_cli.sources.text_file import sha256_of
 from gocell_cli.whole_file import settle
 
@@ -64,19 +59,10 @@ def source_url(source: RemoteSource, mirror: str | None = None) -> str:
     return f"{base}/{source.mirror_path}" if base else source.url
 
 
-def find_table(source: RemoteSource, root: Path, *, offline: bool, watcher: Watcher | None = None) -> Path:
-    """Return the path of the source's first file; raises as `fetch` does."""
-    return find_tables(source, root, offline=offline, watcher=watcher) / source.file
-
-
-def find_tables(source: RemoteSource, root: Path, *, offline: bool, watcher: Watcher | None = None) -> Path:
-    """Return the folder that holds every file of the source; raises as `fetch` does."""
-    return fetch(source, root, offline=offline, watcher=watcher)[0].path.parent
-
-
 def fetch(
     source: RemoteSource,
     root: Path,
+    names: Sequence[str] = (),
     *,
     offline: bool = False,
     accept_changed: bool = False,
@@ -85,20 +71,22 @@ def fetch(
 ) -> list[FetchedFile]:
     """Check the files of a source in the data root, after downloading those that are missing.
 
-    GO's current release is always asked for, and kept under the date it states. Raises SourceMissing (exit 6)
-    where a file is not to be had or not the known one, InvalidInput (4) where the lock file is damaged.
+    Where all of `names` are there, only these are checked and nothing is downloaded. GO's current release is always
+    asked for, and kept under the date it states. Raises SourceMissing (exit 6) where a file is not to be had or not
+    the known one, InvalidInput (4) where the lock file is damaged.
     """
     task = _Task(source, root, source_url(source, mirror), accept_changed, watcher or Silent())
     if offline and source.release == CURRENT:
         task = replace(task, source=_newest(task))
-    if _is_complete(task):
-        return _check_present(task)
+    if _is_complete(task, names):
+        return _check_present(task, names)
     if offline:
         raise _missing(task, "--offline was given and the file is not in the data root")
     waiting = f"another process is fetching {source.name}; waiting for it"
     try:
         with exclusive(root / "raw" / f".{source.name}.lock", lambda: task.watcher.say(waiting)):
-            return _check_present(task) if _is_complete(task) else _bring(task)
+            # Asked again: the process that was waited for may have brought them.
+            return _check_present(task, names) if _is_complete(task, names) else _bring(task)
     except (TransferError, ArchiveError, ContentError, OSError) as error:
         raise _missing(task, str(error)) from error
 
@@ -109,18 +97,21 @@ def _newest(task: _Task) -> RemoteSource:
     return replace(task.source, release=found[-1]) if found else task.source
 
 
-def _is_complete(task: _Task) -> bool:
-    """Whether nothing has to be downloaded: an optional file is missed only if it was there once."""
+def _is_complete(task: _Task, names: Sequence[str]) -> bool:
+    """Whether nothing has to be downloaded: an optional file is missed only if it is named or was there once."""
     if task.source.release == CURRENT:
         return False
+    if names:
+        return all((task.folder / name).is_file() for name in names)
     missing = [file for file in task.source.files if not (task.folder / file.name).is_file()]
     if any(not file.optional for file in missing):
         return False
     return not missing or not {task.key(file) for file in missing} & set(read_entries(task.root))
 
 
-def _check_present(task: _Task) -> list[FetchedFile]:
-    files = [file for file in task.source.files if (task.folder / file.name).is_file()]
+def _check_present(task: _Task, names: Sequence[str] = ()) -> list[FetchedFile]:
+    asked = [file for file in task.source.files if not names or file.name in names]
+    files = [file for file in asked if (task.folder / file.name).is_file()]
     return [_check(task, file) for file in files]
 
 
