@@ -1,6 +1,7 @@
 """Merge the parts of one plan into the cache that a single process would have made."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +29,7 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
     shards = _all_shards(parts, manifests)
     merged = replace(manifests[0], shards=tuple(shard for _, shard in shards))
     staging = Staging(out)
-    with staging.open(StagedPlan(merged.fingerprint, "gocell cache merge"), resume=False):
+    with staging.open(StagedPlan(merged.fingerprint, _command(parts, out, overwrite=overwrite)), resume=False):
         for record in merged.files:
             _bring(check_file(parts[0], record), staging.cache / record.path)
         for part, shard in shards:
@@ -36,6 +37,12 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
                 _bring(check_file(part, file), staging.cache / file.path)
         staging.finish(merged, name=MANIFEST)
     return merged
+
+
+def _command(parts: Sequence[Path], out: Path, *, overwrite: bool) -> str:
+    """The command that merges again after an interruption; files are linked, so it begins anew."""
+    words = ["gocell", "cache", "merge", *map(str, parts), "--out", str(out), *(["--overwrite"] if overwrite else [])]
+    return shlex.join(words)
 
 
 def _all_shards(parts: Sequence[Path], manifests: Sequence[Manifest]) -> list[tuple[Path, ShardRecord]]:

@@ -1,19 +1,18 @@
 """`gocell build-cache`: from ontology and deletion data to a level-annotated, sharded cache."""
 
-import shlex
-import sys
+import os
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gocell_cli.commands.build.dataset_choice import DatasetChoice
-from gocell_cli.commands.build.dry_run import dry_run as tell_dry_run
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import chosen_options, write_build_file
-from gocell_cli.commands.shell.choices import Backend, Executor, LevelBy, Unannotated
-from gocell_cli.commands.shell.data_root import data_root, default_out, remember_latest
-from gocell_cli.commands.shell.option_group import expand
+from gocell_cli.commands.shell.command_line import as_typed, expand
+from gocell_cli.commands.shell.options import Backend, Executor, LevelBy, Unannotated
+from gocell_cli.commands.shell.places import data_root, default_out, remember_latest
 from gocell_cli.commands.shell.progress import shard_progress
 from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_result, styled
 from gocell_cli.errors import InvalidInput, UsageError
@@ -58,7 +57,7 @@ def build_cache(
     _expect(plan, fingerprint)
     target = out if out is not None else default_out(chosen_root, data.label, plan.phenotype.kind, plan.fingerprint)
     if dry_run:
-        tell_dry_run(plan, target, mode, time.perf_counter() - started, json=json)
+        _dry_run(plan, target, mode, time.perf_counter() - started, json=json)
         return
     result = _build(plan, target, mode, chosen_root)
     if mode.part is None:
@@ -88,7 +87,7 @@ def _mode(
     if scheduler is not None and executor is not Executor.DASK:
         raise UsageError("--scheduler needs --executor dask", hint="--executor dask --scheduler ADDRESS")
     chosen = ExecutorChoice(executor.value, workers, scheduler)
-    return BuildMode(overwrite, resume, opt.part_of(part), chosen, _resume_command())
+    return BuildMode(overwrite, resume, opt.part_of(part), chosen, as_typed("--resume"))
 
 
 def _build(plan: "BuildPlan", target: Path, mode: "BuildMode", root: Path) -> "BuildResult":
@@ -105,12 +104,6 @@ def _build(plan: "BuildPlan", target: Path, mode: "BuildMode", root: Path) -> "B
     if mode.part is None:
         remember_latest(root, result.directory)
     return result
-
-
-def _resume_command() -> str:
-    """The command line in use, with --resume."""
-    words = ["gocell", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
-    return shlex.join(words)
 
 
 def _plan(
@@ -203,3 +196,55 @@ def _sample_rows(summary: dict[str, Any], plan: "BuildPlan") -> list[list[str]]:
         [f"samples ({summary['phenotype']})", f"{summary['samples']:,}"],
         [f"rows with a gene without annotation ({kept})", f"{summary['rows_with_unannotated_gene']:,}"],
     ]
+
+
+def _dry_run(plan: "BuildPlan", target: Path, mode: "BuildMode", reading_seconds: float, *, json: bool) -> None:
+    """Print what the plan would build; raises what the build would raise of what stands at its place."""
+    from gocell_cli.building.build import standing
+    from gocell_cli.building.forecast import forecast
+
+    there = standing(plan, target, mode)
+    processes = min(mode.executor.workers, os.cpu_count() or 1)
+    found = forecast(plan, processes)
+    free = shutil.disk_usage(next(p for p in target.absolute().parents if p.is_dir())).free
+    document = {
+        "cache": str(target),
+        "status": "dry run",
+        "would": "find it up to date" if there is not None else "replace" if target.exists() else "build",
+        "dataset": plan.dataset,
+        "phenotype": plan.phenotype.kind,
+        "samples": found.samples,
+        "shards": found.shards,
+        "dropped": dict(plan.counts["dropped"]),
+        "terms": len(plan.hierarchy.term_ids),
+        "rows": plan.hierarchy.rows,
+        "fingerprint": plan.fingerprint,
+        "forecast": {
+            "bytes": found.bytes,
+            "reading_seconds": round(reading_seconds, 3),
+            "writing_seconds": round(found.seconds, 3),
+            "measured_samples": found.measured,
+            "free_bytes": free,
+        },
+    }
+    if found.bytes > free:
+        note(f"{target.parent} has {free:,} bytes free, the cache would take {found.bytes:,}", "warning")
+    show_result(document, lambda: _print_dry_run(document), json=json, essence=str(target))
+
+
+def _print_dry_run(document: dict[str, Any]) -> None:
+    forecast = document["forecast"]
+    seconds = forecast["reading_seconds"] + forecast["writing_seconds"]
+    rows = [
+        [f"samples ({document['dataset']}, {document['phenotype']})", f"{document['samples']:,}"],
+        *([f"dropped: {reason}", f"{n:,}"] for reason, n in document["dropped"].items()),
+        ["shards", f"{document['shards']:,}"],
+        ["terms", f"{document['terms']:,}"],
+        ["mutant_state rows", f"{document['rows']:,}"],
+        ["bytes, forecast", f"{forecast['bytes']:,}"],
+        ["bytes free", f"{forecast['free_bytes']:,}"],
+        ["seconds, forecast", f"{seconds:,.1f}"],
+    ]
+    show(f"would {document['would']} {document['cache']}", "", make_table("", ["", ""], rows, right=(1,)), "")
+    share = f"measured on {forecast['measured_samples']:,} of {document['samples']:,} samples"
+    show(f"{share}; {forecast['reading_seconds']:,.1f} s of it were reading, just now. Nothing was written.")

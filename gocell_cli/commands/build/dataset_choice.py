@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gocell_cli.commands.build.dataset_readers import READERS, Selection
 from gocell_cli.commands.shell import options as opt
-from gocell_cli.commands.shell.choices import Alleles, DatasetName, Duplicates, Order, Temperature
+from gocell_cli.commands.shell.options import Alleles, DatasetName, Duplicates, Order, Temperature
 from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from gocell_cli.commands.shell.choices import DatasetName
+from gocell_cli.commands.shell.options import DatasetName
 from gocell_cli.commands.shell.progress import download_progress
 from gocell_cli.commands.shell.terminal import note, unknown_names
 from gocell_cli.errors import SourceMissing

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gocell_cli.commands.shell import options as opt
-from gocell_cli.commands.shell.data_root import data_root
+from gocell_cli.commands.shell.command_line import as_typed
+from gocell_cli.commands.shell.places import data_root
 from gocell_cli.commands.shell.progress import download_progress
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json, show_result
 from gocell_cli.errors import UsageError
@@ -67,7 +68,7 @@ def _fetch(
                 source, root, offline=offline, accept_changed=accept_changed, mirror=mirror, watcher=watcher
             )
     except SystemExit:  # by a signal
-        note(f"{source.command} --root {root}", "resume with")
+        note(as_typed(), "resume with")  # what is whole is checked, what is cut goes on
         raise
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gocell_cli.commands.build.go_release import go_files
 from gocell_cli.commands.shell import options as opt
-from gocell_cli.commands.shell.choices import GeneId, Preset
-from gocell_cli.commands.shell.options import comma_list
+from gocell_cli.commands.shell.options import GeneId, Preset, comma_list
+from gocell_cli.commands.shell.places import data_root
+from gocell_cli.commands.shell.progress import download_progress
 from gocell_cli.commands.shell.terminal import note, unknown_names
 from gocell_cli.errors import UsageError
 
@@ -82,7 +82,7 @@ class HierarchyChoice:
 
     def fetched(self, root: Path | None, *, offline: bool, annotations: bool = True) -> "HierarchyChoice":
         """Return the choice with the files of --release, fetched where they are missing, as --obo and --gaf."""
-        obo, gaf = go_files(self.obo, self.gaf, self.release, root, offline=offline, annotations=annotations)
+        obo, gaf = _go_files(self.obo, self.gaf, self.release, root, offline=offline, annotations=annotations)
         return replace(self, obo=obo, gaf=gaf)
 
     def load(self) -> "Release":
@@ -125,6 +125,35 @@ class HierarchyChoice:
         found = load_gene_list(self.genes, genes)
         note(f"{self.genes}: {len(found.names):,} genes used{unknown_names(found.unknown)}")
         return found
+
+
+def _go_files(
+    obo: Path | None,
+    gaf: Path | None,
+    release: str | None,
+    root: Path | None,
+    *,
+    offline: bool,
+    annotations: bool = True,
+) -> tuple[Path | None, Path | None]:
+    """Return the OBO and GAF files to read, None for the bundled ones; a release is fetched where it is missing.
+
+    Raises UsageError where a release and a file are named, SourceMissing where the release is not to be had.
+    """
+    if release is None:
+        return obo, gaf
+    if obo is not None or gaf is not None:
+        raise UsageError("--release stands for --obo and --gaf", hint="leave out --release, or --obo and --gaf")
+    from gocell_cli.sources.download.catalog import ANNOTATIONS, GO, of_release
+    from gocell_cli.sources.download.find import find
+
+    chosen = (GO, ANNOTATIONS) if annotations else (GO,)
+    found: list[Path | None] = []
+    for source in chosen:
+        with download_progress() as watcher:
+            files = find(of_release(source, release), data_root(root), offline=offline, watcher=watcher)
+            found += files.paths
+    return found[0], found[1] if annotations else None
 
 
 def _sorted(words: tuple[str, ...] | None) -> tuple[str, ...] | None:

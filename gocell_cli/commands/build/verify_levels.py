@@ -8,8 +8,8 @@ import typer
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.build.level_graph import LevelGraph, filtered_graph, whole_graph
 from gocell_cli.commands.shell import options as opt
-from gocell_cli.commands.shell.choices import LevelBy, Scope
-from gocell_cli.commands.shell.option_group import expand
+from gocell_cli.commands.shell.command_line import expand
+from gocell_cli.commands.shell.options import LevelBy, Scope
 from gocell_cli.commands.shell.terminal import line, make_table, show, show_result, styled
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from gocell_cli.commands.build.build_cache import build_cache
 from gocell_cli.commands.shell.build_file import build_file
 from gocell_cli.commands.shell.command_line import Commands
 from gocell_cli.commands.shell.completion import complete_cache
-from gocell_cli.commands.shell.data_root import caches_under, data_root, find_cache, leftovers
-from gocell_cli.commands.shell.options import Json, Overwrite, Root
+from gocell_cli.commands.shell.options import Json, Overwrite, Resume, Root
+from gocell_cli.commands.shell.places import caches_under, data_root, find_cache, leftovers
 from gocell_cli.commands.shell.terminal import is_quiet, line, make_table, note, show, show_json, show_result, styled
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 
@@ -140,6 +140,7 @@ def rebuild(
     directory: CacheArgument = None,
     config: Annotated[Path | None, typer.Option(help="Its build file; default: CACHE.toml beside it.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where to build it; default: in its place.")] = None,
+    resume: Resume = False,
     root: Root = None,
     json: Json = False,
 ) -> None:
@@ -158,6 +159,7 @@ def rebuild(
     words = ["--config", str(options), "--fingerprint", read_manifest(cache).fingerprint]
     words += ["--out", str(out if out is not None else cache), "--root", str(chosen)]
     words += ["--overwrite"] if out is None else []
+    words += ["--resume"] if resume else []
     again = typer.Typer()
     again.command()(build_cache)
     typer.main.get_command(again).main([*words, *(["--json"] if json else [])], standalone_mode=False)

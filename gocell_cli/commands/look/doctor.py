@@ -11,12 +11,13 @@ from pathlib import Path
 
 import typer
 
-from gocell_cli.commands.shell.data_root import data_root
-from gocell_cli.commands.shell.mounts import filesystem_of
 from gocell_cli.commands.shell.options import Json, Root
+from gocell_cli.commands.shell.places import data_root
 from gocell_cli.commands.shell.terminal import make_table, show, show_json, styled
 from gocell_cli.errors import GocellError, SourceMissing
 
+MOUNTS = Path("/proc/self/mounts")
+UNKNOWN = "unknown"
 ENOUGH_BYTES = 2 << 30
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs"}
 
@@ -106,6 +107,24 @@ def _disk(root: Path) -> list[Finding]:
     return found
 
 
+def filesystem_of(path: Path, mounts: Path = MOUNTS) -> str:
+    r"""Return the file system of the mount point that is nearest above a path; `unknown` off Linux.
+
+    `mounts` is a table like /proc/self/mounts: device, mount point (a blank is \\040), kind, options.
+    """
+    if not mounts.is_file():
+        return UNKNOWN
+    whole, found = path.resolve(), (0, UNKNOWN)
+    for line in mounts.read_text("utf-8", errors="replace").splitlines():
+        fields = line.split(" ")
+        if len(fields) < 3:
+            continue
+        point = Path(fields[1].replace("\\040", " "))
+        if point == whole or point in whole.parents:
+            found = max(found, (len(point.parts), fields[2]), key=lambda f: f[0])
+    return found[1]
+
+
 def _bundled(_: Path) -> list[Finding]:
     """Whether the bundled release opens and is the one that was bundled."""
     from gocell_cli.sources.go.releases import load_release
@@ -119,7 +138,7 @@ def _bundled(_: Path) -> list[Finding]:
 
 
 def _caches(root: Path) -> list[Finding]:
-    from gocell_cli.commands.shell.data_root import caches_under
+    from gocell_cli.commands.shell.places import caches_under
 
     caches = caches_under(root)
     if not caches:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gocell_cli.commands.shell.data_root import data_root, find_cache
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
-from gocell_cli.commands.shell.output_file import Force, require_place
+from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
 from gocell_cli.commands.shell.terminal import show, show_result
 from gocell_cli.whole_file import whole_file
 

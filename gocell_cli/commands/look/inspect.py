@@ -7,8 +7,8 @@ import typer
 from gocell_cli.commands.look.inspect_cache import inspect_cache, inspect_gene, inspect_level, inspect_samples
 from gocell_cli.commands.look.inspect_term import inspect_term
 from gocell_cli.commands.shell.command_line import Commands
-from gocell_cli.commands.shell.data_root import data_root, find_cache
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
+from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.terminal import line, make_table, show, show_json, styled
 from gocell_cli.errors import UsageError
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gocell_cli.commands.shell.completion import complete_gene
-from gocell_cli.commands.shell.data_root import data_root, find_cache
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
+from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.terminal import line, make_table, show, show_json, styled
 from gocell_cli.errors import UsageError
 

@@ -9,9 +9,9 @@ import typer
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import build_file, read_group
+from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.completion import complete_term
-from gocell_cli.commands.shell.data_root import data_root, find_cache
-from gocell_cli.commands.shell.option_group import expand
+from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, styled
 from gocell_cli.errors import SourceMissing
 

@@ -9,10 +9,8 @@ import typer
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.build.level_graph import LevelGraph, filtered_graph, whole_graph
 from gocell_cli.commands.shell import options as opt
-from gocell_cli.commands.shell.command_line import Commands
-from gocell_cli.commands.shell.data_root import data_root, find_cache
-from gocell_cli.commands.shell.option_group import expand
-from gocell_cli.commands.shell.output_file import Force, require_place
+from gocell_cli.commands.shell.command_line import Commands, expand
+from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
 from gocell_cli.commands.shell.terminal import show, show_result
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ import typer
 
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_cache, complete_run
-from gocell_cli.commands.shell.data_root import data_root, find_cache
-from gocell_cli.commands.shell.output_file import Force, require_place
+from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
 from gocell_cli.commands.shell.terminal import show, show_result
 from gocell_cli.errors import SourceMissing
 from gocell_cli.whole_file import write_whole

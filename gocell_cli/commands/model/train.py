@@ -9,7 +9,7 @@ import typer
 
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
-from gocell_cli.commands.shell.data_root import data_root, find_cache
+from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.progress import Signals, training_progress
 from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, show_result, styled
 from gocell_cli.errors import UsageError

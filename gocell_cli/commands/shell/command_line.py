@@ -1,8 +1,11 @@
-"""A Typer whose every command takes `--quiet`."""
+"""How functions become commands: each takes `--quiet`, and options that several share are one dataclass."""
 
 import functools
 import inspect
+import shlex
+import sys
 from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -31,6 +34,14 @@ class Commands(typer.Typer):
         return take
 
 
+def as_typed(*more: str) -> str:
+    """Return the command line in use as a shell reads it, with words that are put at its end unless they are there.
+
+    A build that is interrupted prints and keeps it: it is the same command for whatever called the build.
+    """
+    return shlex.join(["gocell", *(word for word in sys.argv[1:] if word not in more), *more])
+
+
 def _with_quiet(command: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(command, include_extras=True)
     given = inspect.signature(command).parameters.values()
@@ -45,3 +56,42 @@ def _with_quiet(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature([*parameters, quiet_option])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in (*parameters, quiet_option)}
     return run
+
+
+def expand(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with each parameter that is a dataclass replaced by that dataclass's fields.
+
+    Typer reads the options from the signature; the command is called with the dataclass made of their values.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, type] = {}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        kind = hints[parameter.name]
+        if is_dataclass(kind) and isinstance(kind, type):
+            groups[parameter.name] = kind
+            parameters += _options(kind)
+        else:
+            parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        made = {name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+        command(**given, **made)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _options(group: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            f.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if f.default is MISSING else f.default,
+            annotation=hints[f.name],
+        )
+        for f in fields(group)
+    ]

@@ -34,7 +34,7 @@ def _beginning(incomplete: str, pairs: Iterable[tuple[str, str]]) -> Iterator[tu
 
 def complete_cache(incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the caches under the data root in use; (path, data set)."""
-    from gocell_cli.commands.shell.data_root import data_root
+    from gocell_cli.commands.shell.places import data_root
 
     folder = data_root(None) / "caches"
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -43,7 +43,7 @@ def complete_cache(incomplete: str) -> Iterator[tuple[str, str]]:
 
 def complete_run(incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the runs under the data root in use; (path, what it is)."""
-    from gocell_cli.commands.shell.data_root import data_root
+    from gocell_cli.commands.shell.places import data_root
 
     folder: Path = data_root(None) / "runs"
     paths = sorted(folder.iterdir()) if folder.is_dir() else []

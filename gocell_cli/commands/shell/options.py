@@ -1,30 +1,141 @@
-"""The options that commands share, each with its help, so that a command's signature stays one line each."""
+"""The options that commands share, each with its values and help, so that a command's signature stays one line each."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gocell_cli.commands.shell.build_file import take_config
-from gocell_cli.commands.shell.choices import (
-    Alleles,
-    Backend,
-    DatasetName,
-    Duplicates,
-    Executor,
-    GeneId,
-    LevelBy,
-    Order,
-    Preset,
-    Redundant,
-    Scope,
-    SourceName,
-    Temperature,
-    Unannotated,
-    WidthBy,
-)
 from gocell_cli.commands.shell.completion import complete_cache
 from gocell_cli.errors import UsageError
+
+# The values that options take are spelled out here, so that `gocell --help` need not import the rooms that own them;
+# a test holds them equal to the constants of domain and storage.
+
+
+class LevelBy(StrEnum):
+    """How terms are grouped."""
+
+    STRATUM = "stratum"
+    LEVEL = "level"
+    DEPTH = "depth"
+    HEIGHT = "height"
+
+
+class Scope(StrEnum):
+    """Which graph is verified."""
+
+    ONTOLOGY = "ontology"
+    HIERARCHY = "hierarchy"
+
+
+class Preset(StrEnum):
+    """Filter presets."""
+
+    TRUE_PATH = "true-path"
+    TORCHCELL = "torchcell"
+    MA2018 = "ma2018"
+
+
+class DatasetName(StrEnum):
+    """Data sets that can be built."""
+
+    KUZMIN2018 = "kuzmin2018"
+    KUZMIN2020 = "kuzmin2020"
+    COSTANZO2016 = "costanzo2016"
+    ESSENTIALITY = "essentiality"
+    SIMULATED = "simulated"
+    TABLE = "table"
+
+
+class SourceName(StrEnum):
+    """What can be fetched."""
+
+    GO = "go"
+    ANNOTATIONS = "annotations"
+    KUZMIN2018 = "kuzmin2018"
+    KUZMIN2020 = "kuzmin2020"
+    COSTANZO2016 = "costanzo2016"
+
+
+class Order(StrEnum):
+    """Which combined mutants of a data set are used."""
+
+    ALL = "all"
+    DIGENIC = "digenic"
+    TRIGENIC = "trigenic"
+
+
+class Temperature(StrEnum):
+    """Degrees Celsius that costanzo2016 was measured at."""
+
+    T26 = "26"
+    T30 = "30"
+    BOTH = "both"
+
+
+class Alleles(StrEnum):
+    """Which kinds of alleles are used."""
+
+    ALL = "all"
+    DELETION_ONLY = "deletion-only"
+
+
+class Duplicates(StrEnum):
+    """What becomes of several rows of one genotype."""
+
+    MEAN = "mean"
+    FIRST = "first"
+    KEEP = "keep"
+
+
+class Backend(StrEnum):
+    """Shard backends."""
+
+    PARQUET = "parquet"
+    LMDB = "lmdb"
+    BOTH = "both"
+
+
+class Executor(StrEnum):
+    """Where shards are encoded."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
+
+class WidthBy(StrEnum):
+    """Which genes a subsystem's width counts."""
+
+    DIRECT = "direct"
+    CONTAINED = "contained"
+
+
+class GeneId(StrEnum):
+    """Which names of a GAF are the genes'."""
+
+    AUTO = "auto"
+    SYSTEMATIC = "systematic"
+    SYMBOL = "symbol"
+    ID = "id"
+    SYNONYM = "synonym"
+
+
+class Redundant(StrEnum):
+    """Which terms are redundant with a child."""
+
+    CONTAINED = "contained"
+    DIRECT = "direct"
+    KEEP = "keep"
+
+
+class Unannotated(StrEnum):
+    """What happens to rows that delete a gene no term holds."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
 
 Obo = Annotated[Path | None, typer.Option(help="OBO file, plain or .gz; default: the bundled GO.")]
 Gaf = Annotated[Path | None, typer.Option(help="GAF 2.x, plain or .gz; default: the bundled annotations.")]

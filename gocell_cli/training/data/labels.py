@@ -33,6 +33,6 @@ def label_scale(train: Float64[np.ndarray, " n"], *, logits: bool) -> LabelScale
     Raises UsageError where logits are asked for and a label is neither 0 nor 1.
     """
     if logits and not np.isin(train, (0.0, 1.0)).all():
-        raise UsageError("the bce loss needs a phenotype of 0 and 1", hint="--loss mse")
+        raise UsageError("the bce loss needs a phenotype of 0 and 1", hint="--set loss=mse")
     sd = float(train.std())
     return LabelScale(float(train.mean()), sd if sd > 0 else 1.0, logits)

@@ -61,7 +61,7 @@ def make_split(samples: Samples, kind: str, fractions: tuple[float, float, float
     if kind not in SPLITS:
         raise UsageError(f"no split {kind!r}", hint=f"--split {'|'.join(SPLITS)}")
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
-        raise UsageError(f"the parts {fractions} do not add up to 1", hint="--fractions 0.8,0.1,0.1")
+        raise UsageError(f"the parts {fractions} do not add up to 1", hint="--set fractions=[0.8,0.1,0.1]")
     rng = np.random.default_rng(seed)
     part = {"random": _random, "query": _by_query, "gene": _by_gene}[kind](samples, fractions, rng, genes)
     rows = [np.flatnonzero(part == i).astype(np.int64) for i in range(3)]
@@ -75,7 +75,7 @@ def make_split(samples: Samples, kind: str, fractions: tuple[float, float, float
 def _hint(kind: str) -> str:
     if kind == "query":
         return "reciprocal crosses join query groups into one; --split random, or build with --order trigenic"
-    return "--split random" if kind == "gene" else "more samples, or larger --fractions"
+    return "--split random" if kind == "gene" else "more samples, or --set fractions=[0.6,0.2,0.2]"
 
 
 def _random(

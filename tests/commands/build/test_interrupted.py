@@ -1,77 +1,102 @@
-"""A build that is interrupted, politely or not: no cache, nothing half-written, and --resume finishes it."""
+"""A build interrupted at a named step, politely or not: nothing half-written, and the printed command ends it."""
 
 import json
+import shlex
 import signal
 import subprocess
-import time
+import sys
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from tests.commands.runners import GOCELL, environment, failure, run
+from tests import toy
+from tests.commands.runners import document, environment, failure, run
 
-SHARD_SIZE = 20  # some 300 shards, so that there is a middle
-ATTEMPTS, SHARDS_FIRST, PATIENCE = 5, 3, 30.0
+STEP = """
+import os, sys
+from gocell_cli.building import build
+from gocell_cli.commands.app import main
 
+number, shards, real = int(sys.argv.pop(1)), int(sys.argv.pop(1)), build.run_tasks
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The manifest of the same build, left in peace."""
-    folder = tmp_path_factory.mktemp("peace")
-    process = run("build-cache", "--shard-size", SHARD_SIZE, "--out", "cache", cwd=folder)
-    assert process.returncode == 0, process.stderr
-    return (folder / "cache" / "manifest.json").read_bytes()
+def run_tasks(*given):
+    for i, record in enumerate(real(*given)):
+        if i == shards:
+            os.kill(os.getpid(), number)
+        yield record
 
-
-def interrupt(folder: Path, number: signal.Signals) -> subprocess.CompletedProcess[str]:
-    """Start a build, send it the signal once it has written some shards, and wait for its end."""
-    words = [GOCELL, "build-cache", "--shard-size", str(SHARD_SIZE), "--root", "root", "--out", "cache", "--json"]
-    with subprocess.Popen(
-        words, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        records = folder / "cache.partial" / "records"
-        give_up = time.monotonic() + PATIENCE
-        while process.poll() is None and len(list(records.glob("*.json"))) < SHARDS_FIRST:
-            assert time.monotonic() < give_up, "the build wrote no shard"
-            time.sleep(0.002)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=PATIENCE)
-    return subprocess.CompletedProcess(words, process.returncode, out, err)
+build.run_tasks = run_tasks
+main()
+"""
+"""gocell, which gets a signal once some shards are recorded."""
+SHARDS_FIRST = 3
 
 
-def interrupted(tmp_path: Path, number: signal.Signals) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A folder with an interrupted build; tried again where the build was too fast for the signal."""
-    for attempt in range(ATTEMPTS):
-        folder = tmp_path / str(attempt)
-        folder.mkdir()
-        process = interrupt(folder, number)
-        if process.returncode != 0:
-            return folder, process
-    pytest.fail(f"{ATTEMPTS} builds ended before the signal reached them")
+def words(folder: Path) -> list[str]:
+    """A build of ten shards from the toy's files."""
+    files = ["--obo", str(toy.write_obo(folder)), "--gaf", str(toy.write_gaf(folder))]
+    rows = "".join(f"{a} {b},0.5\n" for a, b in combinations(toy.GENES, 2))
+    (folder / "mine.csv").write_text(f"genes,growth\n{rows}", "utf-8")
+    return ["--dataset", "table", "--raw", str(folder / "mine.csv"), *files, "--shard-size", "1"]
+
+
+def interrupt(number: signal.Signals, *given: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command that gets the signal after its first shards."""
+    command = [sys.executable, "-c", STEP, str(int(number)), str(SHARDS_FIRST), *map(str, given)]
+    found = subprocess.run(
+        command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert found.returncode != 0
+    assert (found.stdout, "Traceback" in found.stderr) == ("", False), found.stderr
+    return found
+
+
+def told(stderr: str) -> list[str]:
+    """The words of the command that an interrupted one printed, without `gocell`."""
+    (line,) = [line for line in stderr.splitlines() if line.startswith("resume with: ")]
+    return shlex.split(line.removeprefix("resume with: "))[1:]
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
 )
-def test_an_interrupted_build_is_resumed(
-    tmp_path: Path, uninterrupted: bytes, number: signal.Signals, code: int
-) -> None:
-    folder, process = interrupted(tmp_path, number)
-    assert (process.returncode, process.stdout) == (code, "")
-    assert "Traceback" not in process.stderr
-    assert sorted(p.name for p in folder.iterdir()) == ["cache.partial"]
+def test_an_interrupted_build_is_resumed(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    folder = tmp_path / "a folder"  # a blank, which the printed command has to quote
+    folder.mkdir()
+    given = words(folder)
+    document("build-cache", *given, "--root", tmp_path / "root", "--out", tmp_path / "peace")
+    found = interrupt(number, "build-cache", *given, "--root", "root", "--out", "cache", "--json", cwd=folder)
+    assert found.returncode == code
+    assert {p.name for p in folder.iterdir()} == {"cache.partial", "mine.csv", "toy.gaf", "toy.obo"}
 
     error = failure("inspect", "sample", 0, "--cache", folder / "cache")
     assert error.exit_code == 5
     assert "incomplete" in error.message
-    assert "gocell build-cache --shard-size 20 --root root --out cache --json --resume" in error.hint
+    kept = shlex.split(error.hint.removeprefix("resume with: "))[1:]
     if number != signal.SIGKILL:
-        assert process.stderr.splitlines()[0] == "error: interrupted"
-        assert error.hint.removeprefix("resume with: ") in process.stderr
+        assert "error: interrupted" in found.stderr.splitlines()
+        assert told(found.stderr) == kept
 
-    resumed = run(*error.hint.split()[3:], cwd=folder)
+    resumed = run(*kept, cwd=folder)
+    assert resumed.returncode == 0, resumed.stderr
     summary = json.loads(resumed.stdout)
-    assert (resumed.returncode, summary["status"]) == (0, "built")
-    assert summary["shards_reused"] >= SHARDS_FIRST
-    assert (folder / "cache" / "manifest.json").read_bytes() == uninterrupted
-    assert sorted(p.name for p in folder.iterdir()) == ["cache", "cache.toml", "root"]
+    assert (summary["status"], summary["shards_reused"]) == ("built", SHARDS_FIRST + 1)
+    manifest = (folder / "cache" / "manifest.json").read_bytes()
+    assert manifest == (tmp_path / "peace" / "manifest.json").read_bytes()
+    assert {p.name for p in folder.iterdir()} >= {"cache", "cache.toml", "root"}
+    assert not (folder / "cache.partial").exists()
+
+
+@pytest.mark.parametrize("where", [(), ("--out", "copy")])
+def test_an_interrupted_rebuild_is_resumed_by_the_command_it_prints(tmp_path: Path, where: tuple[str, ...]) -> None:
+    document("build-cache", *words(tmp_path), "--root", tmp_path / "root", "--out", tmp_path / "cache")
+    manifest = (tmp_path / "cache" / "manifest.json").read_bytes()
+    found = interrupt(signal.SIGTERM, "cache", "rebuild", "--root", "root", *where, "--json", cwd=tmp_path)
+    assert found.returncode == 143
+    assert (tmp_path / "cache" / "manifest.json").read_bytes() == manifest
+    resumed = run(*told(found.stderr), cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert json.loads(resumed.stdout)["shards_reused"] == SHARDS_FIRST + 1
+    assert (tmp_path / (where[-1] if where else "cache") / "manifest.json").read_bytes() == manifest
+    assert not list(tmp_path.glob("*.partial"))

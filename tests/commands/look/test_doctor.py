@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 import gocell_cli
-from gocell_cli.commands.look.doctor import NETWORK
-from gocell_cli.commands.shell.mounts import UNKNOWN, filesystem_of
+from gocell_cli.commands.look.doctor import NETWORK, UNKNOWN, filesystem_of
 
 RUN = "from gocell_cli.commands.app import main; main()"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gocell_cli.commands.build.dataset_choice import PHENOTYPES
-from gocell_cli.commands.shell.choices import DatasetName
+from gocell_cli.commands.shell.options import DatasetName
 from gocell_cli.errors import SourceMissing
 from gocell_cli.sources.download.catalog import ANNOTATIONS, COSTANZO2016, GO, KUZMIN2018, SOURCES, of_release
 from gocell_cli.sources.download.find import find

@@ -1,8 +1,13 @@
-"""The data root: `--root`, else `GOCELL_ROOT`, else `./gocell_data`; and the latest cache it names."""
+"""Where things lie: the data root, its caches and the latest of them, the file that a command is to write.
+
+The data root is `--root`, else `GOCELL_ROOT`, else `./gocell_data`.
+"""
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 from gocell_cli.user_text import slug
@@ -10,6 +15,7 @@ from gocell_cli.whole_file import write_whole
 
 ROOT_VARIABLE = "GOCELL_ROOT"
 DEFAULT_ROOT = "gocell_data"
+Force = Annotated[bool, typer.Option("--overwrite", help="Replace the file where it is there.")]
 BUILD_HINT = "gocell build-cache --dataset essentiality"
 
 
@@ -88,3 +94,14 @@ def _refuse_unfinished(cache: Path) -> None:
     plan = staged_plan(cache)
     if plan is not None:
         raise DamagedCache(f"{cache}: incomplete, its build was interrupted", hint=f"resume with: {plan.command}")
+
+
+def require_place(out: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:
+    """Raise UsageError, before anything is read, for another suffix, a file that is there, a folder that is not."""
+    if out.suffix not in suffixes:
+        said = f"neither {' nor '.join(suffixes)}" if len(suffixes) > 1 else f"not {suffixes[0]}"
+        raise UsageError(f"{out}: {said}", hint=f"--out {out.with_suffix(suffixes[-1])}")
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out}: is there already", hint="--overwrite")
+    if not out.parent.is_dir():
+        raise UsageError(f"{out.parent}: no such folder", hint=f"mkdir -p {out.parent}")
