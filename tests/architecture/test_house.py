@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import gocell_cli
-from gocell_cli.commands.shell import choices
+from gocell_cli.commands.shell import options as choices
 from gocell_cli.domain import alleles, genotype, levels, term_filters
 from gocell_cli.sources.download import catalog
 from gocell_cli.sources.go import gene_naming
