@@ -11,7 +11,7 @@ from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, plan_build
 from gocell_cli.domain.term_filters import PRESETS
 from gocell_cli.sources.go import bundle
-from gocell_cli.sources.screens.essentiality import essentiality
+from gocell_cli.sources.screens import essentiality
 from gocell_cli.storage.reader import Cache, Rows
 from gocell_cli.storage.schema import BACKENDS, Hierarchy, Samples
 
@@ -27,7 +27,7 @@ FORK_OF_THREADS = "ignore:This process .* is multi-threaded, use of fork:Depreca
 def essentiality_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled data, 5,887 samples in shards of 1,000, both backends."""
     genes = bundle.load_genes()
-    dataset = essentiality(genes, bundle.load_essential(), {})
+    dataset = essentiality.read(genes, bundle.load_essential(), {})
     options = BuildOptions(PRESETS["true-path"], backends=BACKENDS, shard_size=1000)
     plan = plan_build(bundle.load_ontology(), bundle.load_annotations(), genes, dataset, options, {})
     return build(plan, tmp_path_factory.mktemp("essentiality") / "cache", BuildMode()).directory

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gocell_cli.commands.shell.options import DatasetName
 from gocell_cli.commands.shell.progress import download_progress
-from gocell_cli.commands.shell.terminal import note, unknown_names
+from gocell_cli.commands.shell.terminal import MOST_NAMED, note, unknown_names
 from gocell_cli.errors import SourceMissing
 
 if TYPE_CHECKING:
@@ -62,19 +62,23 @@ def _tell(found: "Found") -> None:
 def _essentiality(genes: "GeneTable", _: Selection) -> "Dataset":
     from gocell_cli.sources.go.bundle import load_essential
     from gocell_cli.sources.go.releases import bundled_hash
-    from gocell_cli.sources.screens.essentiality import essentiality
+    from gocell_cli.sources.screens import essentiality
 
-    return essentiality(genes, load_essential(), {"essential": bundled_hash("essential")})
+    return essentiality.read(genes, load_essential(), {"essential": bundled_hash("essential")})
 
 
 def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
-    from gocell_cli.sources.screens.own_table import read_phenotype_table
+    from gocell_cli.sources.screens import own_table
 
     if chosen.own is None:
         raise SourceMissing("--dataset table needs its file", hint="--raw FILE.csv")
-    dataset, names = read_phenotype_table(chosen.own, genes, column=chosen.phenotype_column, kind=chosen.phenotype)
+    dataset, names = own_table.read(chosen.own, genes, column=chosen.phenotype_column, kind=chosen.phenotype)
     found = f"{names.systematic:,} systematic names, {names.other:,} standard names or aliases"
     note(f"{chosen.own}: {found}{unknown_names(names.unknown)}")
+    for name, candidates in names.ambiguous[:MOST_NAMED]:
+        note(f"{chosen.own}: {name} is a name of {', '.join(candidates)}; rows with it are dropped", "warning")
+    if len(names.ambiguous) > MOST_NAMED:
+        note(f"{chosen.own}: so are {len(names.ambiguous) - MOST_NAMED} names more", "warning")
     return dataset
 
 

@@ -11,7 +11,7 @@ from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype
 PHENOTYPE = Phenotype("viability")
 
 
-def essentiality(genes: GeneTable, essential: tuple[str, ...], sources: dict[str, str]) -> Dataset:
+def read(genes: GeneTable, essential: tuple[str, ...], sources: dict[str, str]) -> Dataset:
     """Return one measurement for each ORF that is not dubious; `row` is its 1-based place in the gene table."""
     dubious = np.array([q.startswith("Dubious") for q in genes.qualifier])
     listed = np.isin(np.array(genes.systematic), np.array(essential))

@@ -29,21 +29,23 @@ DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".tab": "\t"}
 
 @dataclass(frozen=True)
 class NameReport:
-    """How the table's distinct gene names were found: systematic ones, others, and those that no gene has."""
+    """How the table's distinct gene names were found: systematic ones, others, those that no gene has or several have.
+
+    `ambiguous` holds each such name with the genes that share it: `("HIS", ("YAL001C (TFC3)", ...))`.
+    """
 
     systematic: int
     other: int
     unknown: tuple[str, ...]
+    ambiguous: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def read_phenotype_table(
-    path: Path, genes: GeneTable, *, column: str | None, kind: str | None
-) -> tuple[Dataset, NameReport]:
+def read(path: Path, genes: GeneTable, *, column: str | None, kind: str | None) -> tuple[Dataset, NameReport]:
     """Read a table; `column` is the phenotype's (default: the only one beside the genes), `kind` its name.
 
     Raises SourceMissing where there is no such file, InvalidInput with the line where it is damaged, lacks a column
-    or holds no usable row. Rows without a gene, with an unknown or a repeated one, or without a phenotype are dropped
-    and counted.
+    or holds no usable row. Rows without a gene, with an unknown, an ambiguous or a repeated one, or without a phenotype
+    are dropped and counted: which of several genes a lab meant is not for us to guess.
     """
     table = _read(path)
     gene_columns = _gene_columns(table.column_names, path)
@@ -51,11 +53,12 @@ def read_phenotype_table(
     value = parse_numbers(table.column(column), path, column, FIRST_LINE)
     cells = zip(*(table.column(name).to_pylist() for name in gene_columns), strict=True)
     named = [[name for cell in row for name in SEPARATOR.split(cell or "") if name] for row in cells]
-    found = {name: _find(name, genes) for name in dict.fromkeys(name for row in named for name in row)}
-    indices = [[found[name] for name in row] for row in named]
+    found = {name: genes.lookup.find(name) for name in dict.fromkeys(name for row in named for name in row)}
+    indices = [[gene for name in row for gene in found[name]] for row in named]
     reasons = {
-        "no_gene": np.array([not row for row in indices], dtype=bool),
-        "unknown_gene": np.array([len(genes) in row for row in indices], dtype=bool),
+        "no_gene": np.array([not row for row in named], dtype=bool),
+        "unknown_gene": np.array([any(not found[name] for name in row) for row in named], dtype=bool),
+        "ambiguous_gene": np.array([any(len(found[name]) > 1 for name in row) for row in named], dtype=bool),
         "genes_not_distinct": np.array([len(set(row)) < len(row) for row in indices], dtype=bool),
         "no_phenotype": np.isnan(value),
     }
@@ -64,7 +67,11 @@ def read_phenotype_table(
     report = _report(found, genes)
     if not kept.any():
         unknown = f"; unknown: {', '.join(report.unknown[:3])}" if report.unknown else ""
-        raise InvalidInput(f"{path}: none of its {len(value)} rows can be used", why=f"dropped: {dropped}{unknown}")
+        shared = (
+            f"; of several genes: {', '.join(name for name, _ in report.ambiguous[:3])}" if report.ambiguous else ""
+        )
+        why = f"dropped: {dropped}{unknown}{shared}"
+        raise InvalidInput(f"{path}: none of its {len(value)} rows can be used", why=why)
     chosen = np.flatnonzero(kept)
     dataset = Dataset(
         name=NAME,
@@ -95,17 +102,15 @@ def _measurements(genes: list[list[int]], value: np.ndarray, row: np.ndarray) ->
     )
 
 
-def _find(name: str, genes: GeneTable) -> int:
-    """Index of a name of any kind and case; `len(genes)` where no gene, or more than one, has it."""
-    index = genes.find(name)
-    index = genes.find(name.upper()) if index is None else index
-    return len(genes) if index is None else index
-
-
-def _report(found: dict[str, int], genes: GeneTable) -> NameReport:
-    unknown = tuple(name for name, index in found.items() if index == len(genes))
+def _report(found: dict[str, tuple[int, ...]], genes: GeneTable) -> NameReport:
+    unknown = tuple(name for name, candidates in found.items() if not candidates)
+    ambiguous = tuple(
+        (name, tuple(genes.lookup.label(gene) for gene in candidates))
+        for name, candidates in found.items()
+        if len(candidates) > 1
+    )
     systematic = sum(name.upper() in genes.index for name in found)
-    return NameReport(systematic, len(found) - systematic - len(unknown), unknown)
+    return NameReport(systematic, len(found) - systematic - len(unknown) - len(ambiguous), unknown, ambiguous)
 
 
 def _read(path: Path) -> pa.Table:

@@ -22,7 +22,7 @@ from gocell_cli.sources.go.gaf import read_gaf
 from gocell_cli.sources.go.obo import read_obo
 from gocell_cli.sources.go.releases import bundled_hash, load_release
 from gocell_cli.sources.go.sgd import read_sgd_features
-from gocell_cli.sources.screens.essentiality import essentiality
+from gocell_cli.sources.screens import essentiality
 from gocell_cli.sources.text_file import sha256_of
 from tests import toy
 from tests.sources.http_server import LocalSite, zip_of
@@ -85,7 +85,7 @@ def test_counts_of_the_bundled_release() -> None:
     report = check_levels(ontology_groupings(ontology, ("is_a",))["level"], ontology.select(("is_a",)))
     assert (report.same_level, report.inverted) == (10_120, 5_855)
     genes = bundle.load_genes()
-    dataset = essentiality(genes, bundle.load_essential(), {})
+    dataset = essentiality.read(genes, bundle.load_essential(), {})
     assert (len(genes), dataset.rows_read, dataset.dropped) == (6_604, 6_604, {"dubious_orf": 717})
     assert Counter(dataset.measurements.value.tolist()) == {0.0: 1_120, 1.0: 4_767}
 

@@ -10,7 +10,7 @@ from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources.go import bundle
 from gocell_cli.sources.go.gaf import read_gaf
 from gocell_cli.sources.go.sgd import read_essential_genes, read_sgd_features
-from gocell_cli.sources.screens.essentiality import essentiality
+from gocell_cli.sources.screens import essentiality
 from tests import toy
 
 
@@ -196,7 +196,7 @@ def test_missing_file_is_a_missing_source(tmp_path: Path, reader: type) -> None:
 
 def test_essentiality_has_1120_essential_genes_of_5887() -> None:
     genes = bundle.load_genes()
-    dataset = essentiality(genes, bundle.load_essential(), {})
+    dataset = essentiality.read(genes, bundle.load_essential(), {})
     rows = dataset.measurements
     assert (len(rows), int((rows.value == 0).sum()), int((rows.value == 1).sum())) == (5_887, 1_120, 4_767)
     assert dataset.rows_read == 6_604 == len(rows) + sum(dataset.dropped.values())
@@ -207,7 +207,7 @@ def test_essentiality_has_1120_essential_genes_of_5887() -> None:
 def test_dubious_orfs_are_left_out_even_if_listed_as_essential() -> None:
     qualifiers = ("Verified", "Dubious", "Uncharacterized", "Verified|silenced_gene", "Dubious")
     genes = bundle.GeneTable(toy.GENES, toy.STANDARD, ((),) * 5, qualifiers)
-    dataset = essentiality(genes, (toy.GENES[0], toy.GENES[1], "YZZ999W"), {"genes": "x"})
+    dataset = essentiality.read(genes, (toy.GENES[0], toy.GENES[1], "YZZ999W"), {"genes": "x"})
     assert dataset.measurements.genes[:, 0].tolist() == [0, 2, 3]
     assert dataset.measurements.value.tolist() == [0.0, 1.0, 1.0]
     assert dataset.dropped == {"dubious_orf": 2}

@@ -10,7 +10,7 @@ import pytest
 
 from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources.go.bundle import load_genes
-from gocell_cli.sources.screens.own_table import read_phenotype_table
+from gocell_cli.sources.screens import own_table
 
 ROWS = [("YAL001C", 0.5), ("TFC3 VPS8", 0.25), ("yal002w;YAL003W", 1.0)]
 GENES = load_genes()
@@ -22,7 +22,7 @@ def expected() -> list[list[int]]:
 
 
 def found(path: Path, column: str | None = None) -> list[list[int]]:
-    dataset, _ = read_phenotype_table(path, GENES, column=column, kind=None)
+    dataset, _ = own_table.read(path, GENES, column=column, kind=None)
     assert dataset.phenotype.kind == "growth"
     assert dataset.measurements.value.tolist() == [0.5, 0.25, 1.0]
     assert dataset.measurements.row.tolist() == [2, 3, 4]
@@ -52,19 +52,31 @@ def test_numbered_columns_and_a_chosen_phenotype(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(text)
     assert found(tmp_path / "t.csv", "growth") == expected()
     with pytest.raises(InvalidInput, match="which column is the phenotype") as caught:
-        read_phenotype_table(tmp_path / "t.csv", GENES, column=None, kind=None)
+        own_table.read(tmp_path / "t.csv", GENES, column=None, kind=None)
     assert caught.value.hint == "--phenotype-column growth, one of growth, other"
 
 
 def test_what_cannot_be_used_is_dropped_and_counted(tmp_path: Path) -> None:
     text = "genes,growth\nYAL001C,0.5\n,1\nNOGENE1,1\nTFC3 YAL001C,1\nYAL002W,NaN\n"
     (tmp_path / "t.csv").write_text(text)
-    dataset, names = read_phenotype_table(tmp_path / "t.csv", GENES, column=None, kind="colony size")
+    dataset, names = own_table.read(tmp_path / "t.csv", GENES, column=None, kind="colony size")
     assert dataset.phenotype.kind == "colony size"
     assert dict(dataset.dropped) == {"no_gene": 1, "unknown_gene": 1, "genes_not_distinct": 1, "no_phenotype": 1}
     assert dataset.rows_read == 1 + sum(dataset.dropped.values())
     assert (names.systematic, names.other, names.unknown) == (2, 1, ("NOGENE1",))
     assert np.isnan(dataset.measurements.statistic).all()
+
+
+def test_a_name_of_several_genes_is_counted_and_told_with_them(tmp_path: Path) -> None:
+    shared = "L19E"  # an alias of both copies of a ribosomal protein
+    candidates = GENES.lookup.find(shared)
+    assert len(candidates) > 1
+    (tmp_path / "t.csv").write_text(f"genes,growth\nYAL001C,0.5\nTFC3 {shared},1\n{shared} NOGENE1,1\n")
+    dataset, names = own_table.read(tmp_path / "t.csv", GENES, column=None, kind=None)
+    assert dict(dataset.dropped) == {"unknown_gene": 1, "ambiguous_gene": 1}
+    assert len(dataset.measurements) == 1
+    assert names.ambiguous == ((shared, tuple(GENES.lookup.label(gene) for gene in candidates)),)
+    assert (names.systematic, names.other, names.unknown) == (1, 1, ("NOGENE1",))
 
 
 @pytest.mark.parametrize(
@@ -86,11 +98,11 @@ def test_what_cannot_be_used_is_dropped_and_counted(tmp_path: Path) -> None:
 def test_damage_is_one_error_with_its_line(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(InvalidInput) as caught:
-        read_phenotype_table(tmp_path / "t.csv", GENES, column=None, kind=None)
+        own_table.read(tmp_path / "t.csv", GENES, column=None, kind=None)
     assert reason in caught.value.message
     assert str(tmp_path / "t.csv") in caught.value.message
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(SourceMissing, match="no such file"):
-        read_phenotype_table(tmp_path / "none.csv", GENES, column=None, kind=None)
+        own_table.read(tmp_path / "none.csv", GENES, column=None, kind=None)
