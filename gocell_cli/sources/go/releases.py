@@ -12,7 +12,8 @@ from gocell_cli.sources.go import bundle
 from gocell_cli.sources.go.gaf import read_gaf_objects
 from gocell_cli.sources.go.gene_naming import AUTO, SYSTEMATIC, name_genes
 from gocell_cli.sources.go.obo import read_obo
-from gocell_cli.sources.hierarchies.ready import read_hierarchy
+from gocell_cli.sources.hierarchies import dcell_topology, ddot
+from gocell_cli.sources.hierarchies.ready import ReadyHierarchy, make_ready, told_lines
 from gocell_cli.sources.text_file import decode, read_bytes, sha256_of
 
 
@@ -60,6 +61,16 @@ def load_release(obo: Path | None, gaf: Path | None, *, gene_id: str = AUTO, tax
             "genes": genes_hash,
         },
     )
+
+
+def read_hierarchy(path: Path, table: GeneTable) -> ReadyHierarchy:
+    """Read a hierarchy file of either format, told apart by its first line: names of files promise nothing.
+
+    Raises InvalidInput, with the line, for what is neither, and as `make_ready` does.
+    """
+    lines = told_lines(path)
+    topology = bool(lines) and lines[0][1].startswith(dcell_topology.ROOT)
+    return make_ready((dcell_topology.parse_topology if topology else ddot.parse_ddot)(path, lines), table)
 
 
 def load_hierarchy(path: Path) -> Release:

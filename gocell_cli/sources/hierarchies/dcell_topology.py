@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gocell_cli.errors import InvalidInput
-from gocell_cli.sources.hierarchies.parsed import ParsedHierarchy
+from gocell_cli.sources.hierarchies.ready import ParsedHierarchy
 
 FORMAT = "DCell topology"
 ROOT, GENES, TERMS = TAGS = ("ROOT:", "GENES:", "TERMS:")

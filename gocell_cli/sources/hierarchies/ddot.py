@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gocell_cli.errors import InvalidInput
-from gocell_cli.sources.hierarchies.parsed import ParsedHierarchy
+from gocell_cli.sources.hierarchies.ready import ParsedHierarchy
 
 FORMAT = "DDOT/DrugCell table"
 TERM, GENE = "default", "gene"

@@ -1,7 +1,11 @@
-"""Ready hierarchies: DDOT's and DrugCell's tables and DCell's topology files, told apart by their content."""
+"""Ready hierarchies: what a file of any format says, line by line, and the ontology and annotations made of it.
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+A format's module fills a ParsedHierarchy; what is the same for all of them stands here. A hierarchy is used as it is,
+without evidence codes, dates or namespaces, so those columns of its annotations are empty.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +16,36 @@ from gocell_cli.domain.levels import generations
 from gocell_cli.domain.ontology import IS_A, Ontology, make_ontology
 from gocell_cli.domain.term_filters import READY_RELATION
 from gocell_cli.errors import CycleError, InvalidInput
-from gocell_cli.sources.hierarchies.dcell_topology import ROOT, parse_topology
-from gocell_cli.sources.hierarchies.ddot import parse_ddot
-from gocell_cli.sources.hierarchies.parsed import ParsedHierarchy
 from gocell_cli.sources.text_file import decode, read_bytes
 
 COMMENT = "#"
+
+
+@dataclass
+class ParsedHierarchy:
+    """Distinct edges (child, parent) and genes (term, gene) of one file; what stands there again is counted."""
+
+    path: Path
+    format: str
+    terms: dict[str, int] = field(default_factory=dict)
+    edges: dict[tuple[str, str], int] = field(default_factory=dict)
+    genes: dict[tuple[str, str], int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add_edge(self, child: str, parent: str, line: int) -> None:
+        """Add an edge and its terms; raises InvalidInput for a term that is its own parent."""
+        if child == parent:
+            raise InvalidInput.at(self.path, line, f"{child} is its own parent, a cycle of one term")
+        for term in (parent, child):
+            self.terms.setdefault(term, line)
+        self.counts["repeated_edges"] += (child, parent) in self.edges
+        self.edges.setdefault((child, parent), line)
+
+    def add_gene(self, term: str, gene: str, line: int) -> None:
+        """Add a gene annotated to a term, and that term."""
+        self.terms.setdefault(term, line)
+        self.counts["repeated_genes"] += (term, gene) in self.genes
+        self.genes.setdefault((term, gene), line)
 
 
 @dataclass(frozen=True)
@@ -31,18 +59,21 @@ class ReadyHierarchy:
     roots: int
 
 
-def read_hierarchy(path: Path, table: GeneTable) -> ReadyHierarchy:
-    """Read a hierarchy file, plain or gzipped.
+def told_lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines of a file, plain or gzipped, that are neither empty nor comments, with their numbers."""
+    lines = enumerate(decode(read_bytes(path), path).split("\n"), 1)
+    return [(n, line.rstrip("\r")) for n, line in lines if line.strip() and not line.startswith(COMMENT)]
+
+
+def make_ready(parsed: ParsedHierarchy, table: GeneTable) -> ReadyHierarchy:
+    """Make a hierarchy of what a file says.
 
     Its genes are those of `table` (SGD's) where at least half of them have a systematic name in it; the
     others are then counted as unknown. Elsewhere the gene table is made of the file's own genes. Raises
-    InvalidInput, with the line, for what is neither of the formats, for a cycle, and for a file without genes.
+    InvalidInput, with the line, for a cycle, and for a file without genes.
     """
-    lines = _lines(path)
-    first = next(iter(lines), (0, ""))[1]
-    parsed = (parse_topology if first.startswith(ROOT) else parse_ddot)(path, lines)
     if not parsed.genes:
-        raise InvalidInput.at(path, None, "no gene in it: not a hierarchy file, or an empty one")
+        raise InvalidInput.at(parsed.path, None, "no gene in it: not a hierarchy file, or an empty one")
     ontology = _ontology(parsed)
     _refuse_cycle(parsed, ontology)
     rows = _rows(parsed)
@@ -54,17 +85,6 @@ def read_hierarchy(path: Path, table: GeneTable) -> ReadyHierarchy:
     naming = GeneNaming(kind, "", {}, len(own), named, known, named)
     roots = len(ontology) - len(set(ontology.edges[READY_RELATION].child.tolist()))
     return ReadyHierarchy(parsed.format, ontology, replace(rows, naming=naming), genes, roots)
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    return list(_told(decode(read_bytes(path), path)))
-
-
-def _told(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines that say something, with their 1-based numbers."""
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip() and not line.startswith(COMMENT):
-            yield number, line.rstrip("\r")
 
 
 def _ontology(parsed: ParsedHierarchy) -> Ontology:

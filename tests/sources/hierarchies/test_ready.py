@@ -12,8 +12,8 @@ from gocell_cli.domain.term_filters import PRESETS, READY
 from gocell_cli.domain.term_hierarchy import TermHierarchy
 from gocell_cli.errors import CycleError, InvalidInput
 from gocell_cli.sources.go import bundle
-from gocell_cli.sources.go.releases import load_hierarchy, load_release
-from gocell_cli.sources.hierarchies.ready import ReadyHierarchy, read_hierarchy
+from gocell_cli.sources.go.releases import load_hierarchy, load_release, read_hierarchy
+from gocell_cli.sources.hierarchies.ready import ReadyHierarchy
 from tests import toy
 
 EDGES = [f"{toy.term_id(p)}\t{toy.term_id(c)}\tdefault" for c, p in toy.EDGES]
