@@ -9,9 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_ROOT := gocell_data
 ONLY ?=
+ATTACKED := tests/attacks $$(grep -rl --include='test_*.py' tests.attempts tests)
 PYTHONS ?= python3.12 python3.13
 
-.PHONY: help install demo test check format docs dist dist-check lowest pythons audit bundle bench clean
+.PHONY: help install demo test attacks check format docs dist dist-check lowest pythons audit bundle bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +35,9 @@ demo: $(STAMP) ## the main job on the bundled data, in one transcript
 
 test: $(STAMP) ## run the tests
 	$(BIN)/python -m pytest
+
+attacks: $(STAMP) ## run the tests that try often or long, in full: kills at every step, 200 bit flips, full-size oracles
+	GOCELL_ATTACKS=1 $(BIN)/python -m pytest $(ATTACKED)
 
 check: $(STAMP) ## format, lint, types, layers: all but the tests
 	$(BIN)/ruff format --check .

@@ -1,0 +1,26 @@
+"""How many times a test tries: a seeded few in `make test`, all of them in `make attacks` (GOCELL_ATTACKS=1)."""
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+ATTACKS = os.environ.get("GOCELL_ATTACKS") == "1"
+whole_only = pytest.mark.skipif(not ATTACKS, reason="takes long; runs in `make attacks`")
+"""Marks a test of which no smaller size would show anything. Something quicker must hold the same behaviour."""
+
+
+def attempts(few: int, many: int) -> int:
+    """The number of attempts: `few` in the suite, `many` in the long hunt."""
+    return many if ATTACKS else few
+
+
+def some(few: int, everything: Sequence[T]) -> list[T]:
+    """Everything in the long hunt; in the suite `few` of it, evenly spread, first and last among them."""
+    if ATTACKS or few >= len(everything):
+        return list(everything)
+    step = (len(everything) - 1) / max(few - 1, 1)
+    return [everything[round(i * step)] for i in range(few)]
