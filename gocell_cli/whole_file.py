@@ -1,9 +1,17 @@
-"""Files that appear whole or not at all: written under another name, made durable, renamed."""
+"""Files that appear whole or not at all: written under another name, made durable, renamed; and folders exchanged."""
 
+import ctypes
+import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+"""From Linux's fcntl.h and fs.h: paths are relative to the working directory; swap the two names."""
+CANNOT = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+"""What renameat2 says where the kernel or the file system (NFS, for one) knows no exchange."""
 
 
 @contextmanager
@@ -24,10 +32,33 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def settle(temporary: Path, path: Path) -> None:
-    """Make a written file durable and give it its final name."""
+    """Make a written file durable and give it its final name.
+
+    In this order: after a power cut the name may be the old file's or the new one's, but never that of an empty file.
+    The folder is synced last, for the name stands in it.
+    """
     sync(temporary)
     os.replace(temporary, path)
     sync(path.parent)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Swap what stands at two names of one file system, in one step; False, and nothing done, where that can't be.
+
+    A folder that is not empty cannot be renamed over another, and between two renames neither stands there: only
+    Linux's renameat2 (man 2 rename, since 3.15) does it at once. Raises OSError as a rename does.
+    """
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # glibc 2.28; musl has none
+    if rename is None:
+        return False
+    if rename(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in CANNOT:
+        return False
+    raise OSError(code, os.strerror(code), str(one), None, str(other))
 
 
 def sync(path: Path) -> None:

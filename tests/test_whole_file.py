@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gocell_cli.whole_file import whole_file, write_whole
+from gocell_cli.whole_file import exchange, whole_file, write_whole
 
 
 def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
@@ -32,3 +32,15 @@ def test_what_stood_there_stays_where_writing_fails(error: type[BaseException], 
         _fail(path, error)
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_folders_change_places(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        folder.mkdir()
+        (folder / folder.name).write_text("x")
+    if not exchange(one, other):
+        pytest.skip("no exchange on this system or file system")
+    assert [p.name for p in (*one.iterdir(), *other.iterdir())] == ["other", "one"]
+    with pytest.raises(FileNotFoundError, match="missing"):
+        exchange(one, tmp_path / "missing")

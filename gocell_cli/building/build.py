@@ -11,7 +11,14 @@ from gocell_cli.building.shard_task import ShardTask
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.schema import FORMAT_VERSION, MANIFEST, PART_MANIFEST, FileRecord, Manifest, ShardRecord
-from gocell_cli.storage.staging import StagedPlan, Staging, partial_directory, remove_partial, staged_plan
+from gocell_cli.storage.staging import (
+    StagedPlan,
+    Staging,
+    is_taken,
+    partial_directory,
+    recover,
+    remove_partial,
+)
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
 
 Progress = Callable[[int, int], None]
@@ -21,15 +28,15 @@ Progress = Callable[[int, int], None]
 class BuildMode:
     """How a plan is carried out; none of it changes what the cache holds.
 
-    `part` is (i, n): only the shards whose index leaves remainder i when divided by n. `command` is told
-    to whoever finds the build unfinished.
+    `part` is (i, n): only the shards whose index leaves remainder i when divided by n. `command` resumes this build:
+    it is told to whoever finds it unfinished.
     """
 
     overwrite: bool = False
     resume: bool = False
     part: tuple[int, int] | None = None
     executor: ExecutorChoice = field(default_factory=ExecutorChoice)
-    command: str = "gocell build-cache"
+    command: str = ""
 
     @property
     def manifest_name(self) -> str:
@@ -53,9 +60,10 @@ def build(plan: BuildPlan, out: Path, mode: BuildMode, progress: Progress | None
     `progress` is called with (shards done, shards in all). Raises UsageError where `out` holds anything
     else and `overwrite` is not set; DamagedCache where writing fails (what is finished stays for --resume).
     """
+    recover(out)
     there = standing(plan, out, mode)
     if there is not None:
-        if staged_plan(out) is not None:  # killed after the last rename
+        if partial_directory(out).is_dir():  # killed after the cache took its place
             remove_partial(partial_directory(out))
         return BuildResult(out, there, built=False)
     staging = Staging(out)
@@ -88,11 +96,12 @@ def _tasks(plan: BuildPlan, staging: Staging, indices: list[int]) -> Iterator[Sh
 def standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
     """Return the manifest of the same, undamaged cache at `out`; None where it is to be built.
 
-    Raises UsageError where anything else stands there and the mode does not overwrite it.
+    Raises UsageError where anything else stands there and the mode does not overwrite it. Overwriting builds even the
+    same cache again, but for a resume: then it is the one that was finished before the interruption.
     """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not is_taken(out):
         return None
-    if mode.overwrite:
+    if mode.overwrite and not mode.resume:
         _refuse_strangers(out)
         return None
     try:
@@ -103,6 +112,9 @@ def standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
         why = f"it was built with fingerprint {manifest.fingerprint[:8]}, this build has {plan.fingerprint[:8]}"
     except DamagedCache as error:
         other, why = True, error.message
+    if other and mode.overwrite:
+        _refuse_strangers(out)
+        return None
     if other:
         raise UsageError(f"{out} holds something else", why=why, hint="choose another --out, or pass --overwrite")
     return manifest

@@ -10,7 +10,7 @@ from pathlib import Path
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
-from gocell_cli.storage.staging import StagedPlan, Staging, writing
+from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, recover, writing
 from gocell_cli.whole_file import sync
 
 
@@ -20,14 +20,17 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
     Raises UsageError where the parts are not of one plan, or `out` is taken; DamagedCache where a part is
     damaged or shards are missing or given twice.
     """
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} is there already", hint="choose another --out, or pass --overwrite")
+    recover(out)
     manifests = [read_manifest(part, PART_MANIFEST) for part in parts]
     if not manifests or len({m.fingerprint for m in manifests}) != 1:
         found = ", ".join(sorted({m.fingerprint[:8] for m in manifests})) or "no part"
         raise UsageError("the parts are not of one plan", why=f"fingerprints: {found}", hint="build all parts alike")
     shards = _all_shards(parts, manifests)
     merged = replace(manifests[0], shards=tuple(shard for _, shard in shards))
+    if is_taken(out) and not overwrite:
+        if _holds(out, merged):  # a merge that was killed after the last rename
+            return merged
+        raise UsageError(f"{out} is there already", hint="choose another --out, or pass --overwrite")
     staging = Staging(out)
     with staging.open(StagedPlan(merged.fingerprint, _command(parts, out, overwrite=overwrite)), resume=False):
         for record in merged.files:
@@ -37,6 +40,13 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
                 _bring(check_file(part, file), staging.cache / file.path)
         staging.finish(merged, name=MANIFEST)
     return merged
+
+
+def _holds(out: Path, merged: Manifest) -> bool:
+    try:
+        return read_manifest(out) == merged
+    except DamagedCache:
+        return False
 
 
 def _command(parts: Sequence[Path], out: Path, *, overwrite: bool) -> str:

@@ -6,6 +6,8 @@ a file once per process and cannot be carried over a fork, so environments are o
 time, and closed again: some 0.1 ms, once a batch.
 """
 
+import errno
+import os
 import struct
 import threading
 from collections.abc import Iterator
@@ -38,7 +40,8 @@ class LmdbShard:
         try:
             self._fill(path, records, size)
         except lmdb.Error as error:  # a full disk, for example
-            raise OSError(str(error)) from error
+            code = next((c for c in errno.errorcode if str(error).endswith(os.strerror(c))), errno.EIO)
+            raise OSError(code, str(error)) from error
 
     def _fill(self, path: str, records: list[bytes], size: int) -> None:
         with lmdb.open(path, subdir=False, lock=False, map_size=size, writemap=False, sync=False) as env:

@@ -4,10 +4,16 @@
       plan.json        fingerprint of the plan, and the command that resumes it
       lock             held (flock) by the one process that builds
       records/         one JSON a finished shard: its ShardRecord
-      cache/           what becomes the cache, by one rename, once its manifest is written
+      cache/           what becomes the cache, once its manifest is written; after that, what it has replaced
+      replaced/        what stood at the place, where the two cannot be exchanged in one step
 
 A shard counts as done when its record is there and its files have the recorded hashes. Records are written
-after their files are durable, so a kill at any point loses at most the shards in the making.
+after their files are durable, so a kill at any point loses at most the shards in the making. The manifest comes
+last of all files: what has none is not whole, and nothing reads it.
+
+At the cache's place stands the old one or the new one at every moment: both names are exchanged in one step, and only
+then is the old one removed. Where the file system knows no exchange, two renames follow each other; whoever comes next
+(the same command, or `cache prune`) gives the place back the cache that a kill between them left without one.
 """
 
 import errno
@@ -18,6 +24,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,12 +37,13 @@ from gocell_cli.storage.manifest import (
     canonical_json,
     check_file,
     decode_shard,
+    read_manifest,
     record_file,
     write_manifest,
 )
-from gocell_cli.storage.schema import FileRecord, Manifest, Samples, ShardRecord
+from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, FileRecord, Manifest, Samples, ShardRecord
 from gocell_cli.storage.tables import SAMPLES_DIR
-from gocell_cli.whole_file import settle, sync, write_whole
+from gocell_cli.whole_file import exchange, settle, sync, write_whole
 
 PARTIAL = ".partial"
 
@@ -48,13 +56,19 @@ class StagedPlan:
     command: str
 
 
+class Unfinished(DamagedCache):
+    """Writing failed in the middle: what is finished stays, and a resume goes on from there."""
+
+
 class Staging:
     """The partial directory of one cache, held by this process alone from `open` on."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
+        self.place = place_of(out)
         self.directory = partial_directory(out)
         self.cache = self.directory / "cache"
+        self.replaced = self.directory / "replaced"
         self.records = self.directory / "records"
 
     @contextmanager
@@ -62,23 +76,45 @@ class Staging:
         """Hold the directory; what another plan left, or this one unless `resume`, is removed first.
 
         It stays there however the block is left, until `finish` has made a cache of it. Raises
-        DamagedCache where another process is building the same cache.
+        DamagedCache where another process is building the same cache, UsageError where no rename will do.
         """
+        refuse_mount(self.place)
         with writing(self.out):
             self.directory.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT)
         try:
             _hold(lock, self.out)
             with writing(self.out):
+                self.give_back()
                 staged = staged_plan(self.out)
                 if not resume or staged is None or staged.fingerprint != plan.fingerprint:
                     self._clear()
+                for name in (MANIFEST, PART_MANIFEST):  # of what a finished build has replaced: this one has none yet
+                    (self.cache / name).unlink(missing_ok=True)
                 (self.cache / SAMPLES_DIR).mkdir(parents=True, exist_ok=True)
                 self.records.mkdir(exist_ok=True)
                 write_whole(self.directory / "plan.json", canonical_json(asdict(plan)))
             yield self
+        except Unfinished as error:
+            if plan.command:
+                error.hint = f"{error.hint}; then resume with: " if error.hint else "resume with: "
+                error.hint += plan.command
+            raise
         finally:
             os.close(lock)
+
+    def give_back(self) -> bool:
+        """Give an empty place the whole cache that an interrupted build left without one, the new one if it can be.
+
+        Only for the holder of the lock. Return whether a cache was found so.
+        """
+        if is_taken(self.place):
+            return False
+        whole = next((path for path in (self.cache, self.replaced) if _is_whole(path)), None)
+        if whole is not None:
+            os.replace(whole, self.place)
+            sync(self.place.parent)
+        return whole is not None
 
     def _clear(self) -> None:
         for name in ("cache", "records"):
@@ -116,12 +152,21 @@ class Staging:
                 if path.is_file() and path.relative_to(self.cache).as_posix() not in listed:
                     path.unlink()
             write_manifest(self.cache, manifest, name)
-            if self.out.exists():
-                shutil.rmtree(self.directory / "replaced", ignore_errors=True)
-                os.replace(self.out, self.directory / "replaced")
-            os.replace(self.cache, self.out)
-            sync(self.out.parent)
+            self._take_place()
+        try:  # the cache is there, whatever becomes of the rest
             shutil.rmtree(self.directory)
+        except OSError as error:
+            why, hint = str(error), f"remove {self.directory} yourself"
+            raise UsageError(f"{self.out} is finished; what it replaced is not removed", why=why, hint=hint) from error
+
+    def _take_place(self) -> None:
+        if not is_taken(self.place):
+            os.replace(self.cache, self.place)
+        elif not exchange(self.cache, self.place):
+            shutil.rmtree(self.replaced, ignore_errors=True)
+            os.replace(self.place, self.replaced)
+            os.replace(self.cache, self.place)  # a kill just before this line is what `give_back` is for
+        sync(self.place.parent)
 
 
 def write_shard(cache: Path, backends: Sequence[str], index: int, start: int, samples: Samples) -> ShardRecord:
@@ -144,10 +189,46 @@ def write_shard(cache: Path, backends: Sequence[str], index: int, start: int, sa
     return record
 
 
+def place_of(out: Path) -> Path:
+    """Where a cache at `out` will really stand, its links followed: all work is done beside that place.
+
+    A link may lead to another file system, and nothing is renamed from one to another. Raises UsageError where links
+    lead in a circle.
+    """
+    try:
+        return out.resolve()  # `.` gets a name of its own, too
+    except (OSError, RuntimeError) as error:  # RuntimeError until Python 3.12
+        raise UsageError(f"{out}: links that lead nowhere", why=str(error), hint="choose another --out") from error
+
+
+def refuse_mount(place: Path) -> None:
+    """Raise UsageError where a file system is mounted: no rename replaces it, which only the end would tell."""
+    if place.is_mount():
+        raise UsageError(f"{place}: a file system is mounted here", hint=f"choose a folder in it: --out {place}/cache")
+
+
+def is_taken(place: Path) -> bool:
+    """Whether anything but an empty folder, which a rename replaces, stands at a place."""
+    return place.exists() and not (place.is_dir() and not any(place.iterdir()))
+
+
+def _is_whole(directory: Path) -> bool:
+    """Whether a directory is a finished cache, or a part of one, with every file that its manifest lists."""
+    for name in (MANIFEST, PART_MANIFEST):
+        try:
+            manifest = read_manifest(directory, name)
+            for record in (*manifest.files, *(f for s in manifest.shards for f in s.files.values())):
+                check_file(directory, record)
+        except (DamagedCache, OSError):
+            continue
+        return True
+    return False
+
+
 def partial_directory(out: Path) -> Path:
     """Where a cache is made before it has its name."""
-    whole = out.resolve()  # `.` has no name of its own
-    return whole.with_name(whole.name + PARTIAL)
+    place = place_of(out)
+    return place.with_name(place.name + PARTIAL)
 
 
 def staged_plan(out: Path) -> StagedPlan | None:
@@ -177,36 +258,88 @@ def _hold(lock: int, out: Path) -> None:
         ) from error
 
 
-def remove_partial(directory: Path) -> bool:
-    """Remove a partial directory unless a process holds it; return whether it was removed."""
+class Leftover(StrEnum):
+    """What became of a partial directory: removed, removed but for its cache, which has its place, or left alone."""
+
+    REMOVED = "removed"
+    GIVEN_BACK = "given back"
+    IN_USE = "in use"
+
+
+def recover(out: Path) -> None:
+    """Give the place at `out` the cache that an interrupted build left without one; a build under way is left alone."""
+    staging = Staging(out)
+    with writing(out), _held(staging.directory) as held:
+        if held:
+            staging.give_back()
+
+
+def remove_partial(directory: Path) -> Leftover:
+    """Remove a partial directory unless a process holds it; a cache of which it has the only copy gets its place.
+
+    Raises UsageError where it cannot be removed.
+    """
+    staging = Staging(directory.with_name(directory.name.removesuffix(PARTIAL)))
     try:
-        lock = os.open(directory / "lock", os.O_RDWR)
-    except FileNotFoundError:
-        shutil.rmtree(directory)
-        return True
+        with _held(directory) as held:
+            if not held:
+                return Leftover.IN_USE
+            found = Leftover.GIVEN_BACK if staging.give_back() else Leftover.REMOVED
+            shutil.rmtree(directory)
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be removed", why=str(error), hint="remove it yourself") from error
+    return found
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[bool]:
+    """Hold a partial directory's lock; False where another process does. One without a lock was being removed."""
+    if not directory.is_dir() or not (directory / "lock").exists():
+        yield directory.is_dir()
+        return
+    lock = os.open(directory / "lock", os.O_RDWR)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    else:
-        shutil.rmtree(directory)
-        return True
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
     finally:
         os.close(lock)
 
 
+NOT_THERE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),  # not allowed
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL),  # no such place
+    *(errno.EXDEV, errno.EBUSY, errno.ENOTEMPTY),  # a place that a rename cannot replace
+)
+"""Errors of the place asked for, which trying again will not mend."""
+ADVICE: Mapping[int, str] = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or ask for more of it: your quota is used up",
+    errno.EIO: "look at the disk: dmesg tells more",
+    errno.ESTALE: "look at the network file system",
+    errno.EMFILE: "allow more open files: ulimit -n 4096",
+    errno.ENAMETOOLONG: "choose a shorter --out",
+    errno.EXDEV: "choose an --out whose folder is on one file system",
+    errno.EBUSY: "choose an --out that no other program uses, and where nothing is mounted",
+}
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError while writing `path` into one clear error; what is finished stays for a resume."""
+    """Turn an OSError while writing `path` into one clear error with advice that fits its number.
+
+    Raises UsageError for a place that cannot be written, Unfinished for anything that may be mended and resumed.
+    """
     try:
         yield
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise UsageError(f"{path}: cannot be written", why=str(error), hint="choose another --out or --root") from error
     except OSError as error:
-        if error.errno == errno.EROFS:
-            raise UsageError(f"{path}: cannot be written", why=str(error), hint="choose another --out") from error
-        raise DamagedCache(
-            f"{path}: writing failed, the cache is not finished",
-            why=str(error),
-            hint="free some space, then run the same command again with --resume",
+        code = error.errno or errno.EIO
+        if code in NOT_THERE:
+            hint = ADVICE.get(code, "choose another --out or --root")
+            raise UsageError(f"{path}: cannot be written", why=str(error), hint=hint) from error
+        raise Unfinished(
+            f"{path}: writing failed, the cache is not finished", why=str(error), hint=ADVICE.get(code, "")
         ) from error

@@ -1,6 +1,10 @@
 """A cache in the making: whole or absent, replaced as a whole, resumed where it stopped."""
 
+import errno
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +17,17 @@ from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.codec import logical_sha256
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import BACKENDS, ShardRecord
-from gocell_cli.storage.staging import StagedPlan, Staging, remove_partial, staged_plan, write_shard
+from gocell_cli.storage.staging import (
+    Leftover,
+    StagedPlan,
+    Staging,
+    Unfinished,
+    refuse_mount,
+    remove_partial,
+    staged_plan,
+    write_shard,
+    writing,
+)
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
 
 PLAN = StagedPlan("a" * 64, "gocell build-cache --resume")
@@ -119,8 +133,8 @@ def test_two_cannot_build_the_same_cache_at_once(tmp_path: Path) -> None:
     with staged(out):
         with pytest.raises(DamagedCache, match="another process is building this cache"), staged(out):
             pass
-        assert not remove_partial(Staging(out).directory)
-    assert remove_partial(Staging(out).directory)
+        assert remove_partial(Staging(out).directory) is Leftover.IN_USE
+    assert remove_partial(Staging(out).directory) is Leftover.REMOVED
     assert list(tmp_path.iterdir()) == []
 
 
@@ -138,3 +152,75 @@ def test_a_finished_cache_says_what_was_planned(toy_cache: Path, toy_plan: Build
     assert (manifest.fingerprint, manifest.config) == (toy_plan.fingerprint, json.loads(json.dumps(toy_plan.config)))
     assert [(s.index, s.start, s.rows) for s in manifest.shards] == [(0, 0, 1), (1, 1, 1)]
     assert manifest.level_counts == (1, 1, 2, 1)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("/dev/shm is no other file system here")
+    folder = Path(tempfile.mkdtemp(dir=memory))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("standing", [True, False])
+def test_a_link_to_another_file_system_is_followed_before_the_work(
+    tmp_path: Path, elsewhere: Path, toy_plan: BuildPlan, toy_cache: Path, standing: bool
+) -> None:
+    link, target = tmp_path / "link", elsewhere / "cache"
+    link.symlink_to(target)
+    if standing:
+        shutil.copytree(toy_cache, target)
+        (target / "alien").write_text("x")
+    assert Staging(link).directory == elsewhere / "cache.partial"
+    assert build(toy_plan, link, BuildMode(overwrite=standing)).built
+    assert (link.readlink(), contents(target)) == (target, contents(toy_cache))
+    assert [p.name for p in elsewhere.iterdir()] == ["cache"]
+    assert build(toy_plan, link, BuildMode()).built is False
+
+
+def test_links_in_a_circle_are_refused(tmp_path: Path, toy_plan: BuildPlan) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "two")
+    (tmp_path / "two").symlink_to(tmp_path / "one")
+    with pytest.raises(UsageError):
+        build(toy_plan, tmp_path / "one", BuildMode())
+
+
+def test_a_mount_point_is_refused_before_the_work() -> None:
+    with pytest.raises(UsageError, match="a file system is mounted here") as error:
+        refuse_mount(Path("/proc"))
+    assert "--out /proc/cache" in error.value.hint
+
+
+def test_a_name_too_long_is_refused(tmp_path: Path, toy_plan: BuildPlan) -> None:
+    with pytest.raises(UsageError, match="cannot be written") as error:
+        build(toy_plan, tmp_path / ("x" * 250), BuildMode())  # with .partial it is too long
+    assert error.value.hint == "choose a shorter --out"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "hint"),
+    [
+        (errno.ENOSPC, Unfinished, "free some space"),
+        (errno.EDQUOT, Unfinished, "quota"),
+        (errno.EIO, Unfinished, "look at the disk"),
+        (errno.EMFILE, Unfinished, "ulimit -n"),
+        (errno.ECONNRESET, Unfinished, ""),
+        (errno.EACCES, UsageError, "another --out"),
+        (errno.EROFS, UsageError, "another --out"),
+        (errno.EXDEV, UsageError, "on one file system"),
+        (errno.EBUSY, UsageError, "mounted"),
+        (errno.ENAMETOOLONG, UsageError, "shorter"),
+    ],
+    ids=lambda value: errno.errorcode.get(value) if isinstance(value, int) else "",
+)
+def test_the_number_of_an_error_decides_what_is_advised(code: int, kind: type, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(kind) as error, Staging(tmp_path / "new").open(PLAN, resume=False), writing(tmp_path):
+        raise OSError(code, os.strerror(code))
+    assert hint in error.value.hint
+    assert os.strerror(code) in error.value.why
+    assert ("free some space" in error.value.hint) == (code in (errno.ENOSPC, errno.EDQUOT))
+    assert ("resume with: gocell build-cache --resume" in error.value.hint) == (kind is Unfinished)
+    assert error.value.exit_code == (5 if kind is Unfinished else 2)

@@ -120,17 +120,20 @@ def prune(
     json: Json = False,
 ) -> None:
     """Remove what unfinished builds left under the data root; one that is being built is left alone."""
-    from gocell_cli.storage.staging import remove_partial
+    from gocell_cli.storage.staging import Leftover, remove_partial
 
     found = leftovers(data_root(root))
     if found and not yes:
         show(*(str(path) for path in found))
         if not typer.confirm(f"Remove {len(found)} unfinished builds?", err=True):
             raise UsageError("nothing was removed", hint="gocell cache prune --yes")
-    removed = [path for path in found if remove_partial(path)]
-    for path in found:
-        if path not in removed:
+    became = {path: remove_partial(path) for path in found}
+    removed = [path for path, what in became.items() if what is not Leftover.IN_USE]
+    for path, what in became.items():
+        if what is Leftover.IN_USE:
             note(f"{path} is being built and was left alone")
+        elif what is Leftover.GIVEN_BACK:
+            note(f"{path} held a whole cache, which has its place now: {path.with_suffix('')}")
     document = {"removed": [str(p) for p in removed], "kept": [str(p) for p in found if p not in removed]}
     show_result(document, lambda: show(f"removed {len(removed)} unfinished builds"), json=json)
 
