@@ -1,10 +1,14 @@
 """What a build would take: its tables and its first samples really encoded, elsewhere, and scaled up."""
 
+import os
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from gocell_cli.building.build import BuildMode, standing
 from gocell_cli.building.plan import BuildPlan
 from gocell_cli.building.shard_task import ShardTask
 from gocell_cli.storage.staging import StagedPlan, Staging
@@ -53,3 +57,32 @@ def forecast(plan: BuildPlan, processes: int) -> Forecast:
         sample_bytes=round(size * scale),
         seconds=tables + trial * scale / min(processes, max(len(plan.bounds), 1)),
     )
+
+
+def dry_run(plan: BuildPlan, out: Path, mode: BuildMode, reading_seconds: float) -> dict[str, Any]:
+    """Return what building the plan at `out` would do, and its forecast, as plain values that JSON can hold.
+
+    Nothing is written there. Raises what `build` would raise of what stands at its place.
+    """
+    there = standing(plan, out, mode)
+    found = forecast(plan, min(mode.executor.workers, os.cpu_count() or 1))
+    return {
+        "cache": str(out),
+        "status": "dry run",
+        "would": "find it up to date" if there is not None else "replace" if out.exists() else "build",
+        "dataset": plan.dataset,
+        "phenotype": plan.phenotype.kind,
+        "samples": found.samples,
+        "shards": found.shards,
+        "dropped": dict(plan.counts["dropped"]),
+        "terms": len(plan.hierarchy.term_ids),
+        "rows": plan.hierarchy.rows,
+        "fingerprint": plan.fingerprint,
+        "forecast": {
+            "bytes": found.bytes,
+            "reading_seconds": round(reading_seconds, 3),
+            "writing_seconds": round(found.seconds, 3),
+            "measured_samples": found.measured,
+            "free_bytes": shutil.disk_usage(next(p for p in out.absolute().parents if p.is_dir())).free,
+        },
+    }

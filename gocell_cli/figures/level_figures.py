@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int32, Int64
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gocell_cli.dcell_rules import ROOT_DOWN
+from gocell_cli.domain.level_graph import LevelGraph
 from gocell_cli.domain.levels import Grouping, LevelReport, check_levels
 from gocell_cli.domain.ontology import Edges
 from gocell_cli.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, blank, label, literal, panels
@@ -31,6 +33,16 @@ class LevelPicture:
     title: str
     groupings: Mapping[str, Grouping]
     edges: Edges
+
+
+def picture_of(graph: LevelGraph) -> LevelPicture:
+    """Return what is drawn of a graph; of the hierarchy in use with its root, which a trainer runs as well."""
+    if graph.hierarchy is None:
+        what, terms, edges, groupings = "whole ontology", len(graph.ids), graph.edges, graph.groupings
+    else:
+        used = graph.hierarchy
+        what, terms, edges, groupings = "hierarchy in use", len(used), used.edges, dict(used.groupings)
+    return LevelPicture(f"{graph.ontology.source}, {what}: {terms:,} terms, {len(edges):,} edges", groupings, edges)
 
 
 def level_distributions(*pictures: LevelPicture) -> Figure:
@@ -84,6 +96,17 @@ def faults_by_level(
         found = [f.child_level - low for f in check_levels(grouping, edges).findings if f.kind == kind]
         counts.append(np.bincount(np.array(found, dtype=np.int64), minlength=size))
     return counts[0], counts[1]
+
+
+def panel_numbers(picture: LevelPicture) -> dict[str, Any]:
+    """Return the numbers that a row of `level_distributions` shows: terms and faults of each level."""
+    shown: dict[str, Any] = {"graph": picture.title}
+    for by, grouping in picture.groupings.items():
+        low = int(grouping.level.min())
+        same, inverted = faults_by_level(grouping, picture.edges)
+        terms = np.bincount(grouping.level - low).tolist()
+        shown[by] = {"lowest": low, "terms": terms, "same_level": same.tolist(), "inverted": inverted.tolist()}
+    return shown
 
 
 def batch_distribution(picture: LevelPicture) -> Figure:

@@ -1,7 +1,5 @@
 """`gocell build-cache`: from ontology and deletion data to a level-annotated, sharded cache."""
 
-import os
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,36 +198,14 @@ def _sample_rows(summary: dict[str, Any], plan: "BuildPlan") -> list[list[str]]:
 
 def _dry_run(plan: "BuildPlan", target: Path, mode: "BuildMode", reading_seconds: float, *, json: bool) -> None:
     """Print what the plan would build; raises what the build would raise of what stands at its place."""
-    from gocell_cli.building.build import standing
-    from gocell_cli.building.forecast import forecast
+    from gocell_cli.building.forecast import dry_run
 
-    there = standing(plan, target, mode)
-    processes = min(mode.executor.workers, os.cpu_count() or 1)
-    found = forecast(plan, processes)
-    free = shutil.disk_usage(next(p for p in target.absolute().parents if p.is_dir())).free
-    document = {
-        "cache": str(target),
-        "status": "dry run",
-        "would": "find it up to date" if there is not None else "replace" if target.exists() else "build",
-        "dataset": plan.dataset,
-        "phenotype": plan.phenotype.kind,
-        "samples": found.samples,
-        "shards": found.shards,
-        "dropped": dict(plan.counts["dropped"]),
-        "terms": len(plan.hierarchy.term_ids),
-        "rows": plan.hierarchy.rows,
-        "fingerprint": plan.fingerprint,
-        "forecast": {
-            "bytes": found.bytes,
-            "reading_seconds": round(reading_seconds, 3),
-            "writing_seconds": round(found.seconds, 3),
-            "measured_samples": found.measured,
-            "free_bytes": free,
-        },
-    }
-    if found.bytes > free:
-        note(f"{target.parent} has {free:,} bytes free, the cache would take {found.bytes:,}", "warning")
-    show_result(document, lambda: _print_dry_run(document), json=json, essence=str(target))
+    found = dry_run(plan, target, mode, reading_seconds)
+    forecast = found["forecast"]
+    if forecast["bytes"] > forecast["free_bytes"]:
+        free, wanted = forecast["free_bytes"], forecast["bytes"]
+        note(f"{target.parent} has {free:,} bytes free, the cache would take {wanted:,}", "warning")
+    show_result(found, lambda: _print_dry_run(found), json=json, essence=str(target))
 
 
 def _print_dry_run(document: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from gocell_cli.errors import UsageError
 if TYPE_CHECKING:
     from gocell_cli.domain.annotations import GeneNaming
     from gocell_cli.domain.genes import GeneList, GeneTable
+    from gocell_cli.domain.level_graph import LevelGraph
     from gocell_cli.domain.term_filters import FilterRules
     from gocell_cli.sources.go.releases import Release
 
@@ -125,6 +126,28 @@ class HierarchyChoice:
         found = load_gene_list(self.genes, genes)
         note(f"{self.genes}: {len(found.names):,} genes used{unknown_names(found.unknown)}")
         return found
+
+    def whole_graph(self) -> "LevelGraph":
+        """Read the whole ontology; says on stderr which options have no effect on it."""
+        from gocell_cli.domain.level_graph import LevelGraph
+        from gocell_cli.sources.go.releases import load_ontology
+
+        unused = [*self.given(), *(["--genes"] if self.genes is not None else [])]
+        if unused:
+            note(f"{', '.join(unused)}: no effect without --scope hierarchy")
+        relations = comma_list(self.relations)
+        return LevelGraph.of_ontology(load_ontology(self.obo), ("is_a",) if relations is None else relations)
+
+    def filtered_graph(self) -> "LevelGraph":
+        """Read and filter what was chosen."""
+        from gocell_cli.building.plan import plan_hierarchy
+        from gocell_cli.domain.level_graph import LevelGraph
+
+        release = self.load()
+        rules = self.rules(release.genes)
+        ontology = release.ontology
+        hierarchy, _ = plan_hierarchy(ontology, release.annotations, release.genes, rules, until=self.until)
+        return LevelGraph.of_hierarchy(ontology, hierarchy, rules)
 
 
 def _go_files(

@@ -11,7 +11,7 @@ from gocell_cli.commands.shell.build_file import build_file
 from gocell_cli.commands.shell.command_line import Commands
 from gocell_cli.commands.shell.completion import complete_cache
 from gocell_cli.commands.shell.options import Json, Overwrite, Resume, Root
-from gocell_cli.commands.shell.places import caches_under, data_root, find_cache, leftovers
+from gocell_cli.commands.shell.places import data_root, find_cache, leftovers
 from gocell_cli.commands.shell.terminal import is_quiet, line, make_table, note, show, show_json, show_result, styled
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 
@@ -87,7 +87,9 @@ def info(directory: CacheArgument = None, root: Root = None, json: Json = False)
 @cache_app.command("ls")
 def ls(root: Root = None, json: Json = False) -> None:
     """List the caches, parts and unfinished builds under the data root."""
-    entries = caches_under(data_root(root))
+    from gocell_cli.storage.overview import caches_in
+
+    entries = caches_in(data_root(root) / "caches")
     if json:
         show_json(entries)
         return

@@ -38,8 +38,7 @@ def doctor(root: Root = None, json: Json = False) -> None:
     Exit code 0 unless the bundled job (`gocell build-cache --dataset essentiality`) cannot run here: then 6.
     """
     chosen = data_root(root)
-    looks: tuple[Callable[[Path], list[Finding]], ...] = (_python, _extras, _devices, _disk, _bundled, _caches, _data)
-    findings = [finding for look in looks for finding in look(chosen)]
+    findings = examine(chosen)
     failed = [f for f in findings if f.state == "FAILED"]
     if json:
         show_json({"ok": not failed, "root": str(chosen), "findings": [asdict(f) for f in findings]})
@@ -49,6 +48,12 @@ def doctor(root: Root = None, json: Json = False) -> None:
         show(styled("bold red", "the bundled job cannot run") if failed else "the bundled job can run")
     if failed:
         raise typer.Exit(SourceMissing.exit_code)
+
+
+def examine(root: Path) -> list[Finding]:
+    """Return what there is of everything that a command may need."""
+    looks: tuple[Callable[[Path], list[Finding]], ...] = (_python, _extras, _devices, _disk, _bundled, _caches, _data)
+    return [finding for look in looks for finding in look(root)]
 
 
 def _python(_: Path) -> list[Finding]:
@@ -138,9 +143,9 @@ def _bundled(_: Path) -> list[Finding]:
 
 
 def _caches(root: Path) -> list[Finding]:
-    from gocell_cli.commands.shell.places import caches_under
+    from gocell_cli.storage.overview import caches_in
 
-    caches = caches_under(root)
+    caches = caches_in(root / "caches")
     if not caches:
         return [Finding("caches", "missing", f"none under {root}", "gocell build-cache --dataset essentiality")]
     states = [c["state"] for c in caches]

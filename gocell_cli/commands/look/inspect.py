@@ -1,21 +1,37 @@
-"""`gocell inspect`: what a cache holds, seen from a biologist's side."""
+"""`gocell inspect`: what a cache holds, from above, by level, by gene, by sample, and what became of a term."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
-from gocell_cli.commands.look.inspect_cache import inspect_cache, inspect_gene, inspect_level, inspect_samples
-from gocell_cli.commands.look.inspect_term import inspect_term
-from gocell_cli.commands.shell.command_line import Commands
+from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
+from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.build_file import build_file, read_group
+from gocell_cli.commands.shell.command_line import Commands, expand
+from gocell_cli.commands.shell.completion import complete_gene, complete_term
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
 from gocell_cli.commands.shell.places import data_root, find_cache
-from gocell_cli.commands.shell.terminal import line, make_table, show, show_json, styled
-from gocell_cli.errors import UsageError
+from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, styled
+from gocell_cli.errors import LevelsError, SourceMissing
 
 if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
 
-CHECK_FAILED = 3
+SHOWN = 20
+"""Relatives and genes of a term to print."""
+
+Top = Annotated[int, typer.Option("--top", min=1, help="Lines to print; JSON holds all.")]
+NamedGene = Annotated[
+    str, typer.Argument(help="Systematic name, standard name or alias.", autocompletion=complete_gene)
+]
+GeneOption = Annotated[
+    str | None, typer.Option("--gene", help="Only samples that delete this gene.", autocompletion=complete_gene)
+]
+TermArgument = Annotated[
+    str, typer.Argument(help="Id, such as GO:0000932 or 932, or name.", autocompletion=complete_term)
+]
 
 inspect_app = Commands(help="Look into a cache.", no_args_is_help=True)
 
@@ -25,11 +41,181 @@ def inspect() -> None:
     """Look into a cache."""
 
 
-inspect_app.command("cache")(inspect_cache)
-inspect_app.command("level")(inspect_level)
-inspect_app.command("gene")(inspect_gene)
-inspect_app.command("samples")(inspect_samples)
-inspect_app.command("term")(inspect_term)
+def _open(cache: Path | None, root: Path | None) -> "Cache":
+    from gocell_cli.storage.reader import Cache
+
+    return Cache(find_cache(cache, data_root(root)))
+
+
+@inspect_app.command("cache")
+def inspect_cache(cache: CacheDir = None, root: Root = None, json: Json = False) -> None:
+    """Show a cache from above: samples by deletions, phenotype, terms by level, terms a sample touches."""
+    from gocell_cli.storage.overview import describe_cache
+
+    found = describe_cache(_open(cache, root))
+    if json:
+        show_json(found)
+        return
+    value = found["value"]
+    show(styled("bold", found["cache"]))
+    spread = f"mean {value['mean']:.4g}, SD {value['sd']:.4g}, {value['min']:.4g} to {value['max']:.4g}"
+    show(f"phenotype  {found['phenotype']}: {spread}" if value["mean"] is not None else "phenotype  no value")
+    show(f"samples    {found['samples']:,}, of which {found['without_value']:,} without a value")
+    rows = [[k, f"{n:,}"] for k, n in found["samples_by_deletions"].items()]
+    show(make_table("", ["deleted genes", "samples"], rows, right=(0, 1)), "")
+    rows = [[str(x["level"]), f"{x['terms']:,}", f"{x['rows']:,}", f"{x['genes']:,}"] for x in found["levels"]]
+    title = f"Terms by {found['level_by']}"
+    show(make_table(title, ["level", "terms", "mutant_state rows", "genes"], rows, right=(0, 1, 2, 3)), "")
+    rows = [[name, f"{n:,}"] for name, n in sorted(found["terms_after"].items(), key=lambda x: -x[1])]
+    show(make_table("Terms after each filter", ["filter", "terms"], rows, right=(1,)))
+
+
+@inspect_app.command("level")
+def inspect_level(
+    level: Annotated[int, typer.Argument(help="Level, as the cache counts it.")],
+    cache: CacheDir = None,
+    root: Root = None,
+    top: Top = 20,
+    json: Json = False,
+) -> None:
+    """List the terms of a level: what a trainer runs at once."""
+    from gocell_cli.storage.overview import describe_level
+
+    found = describe_level(_open(cache, root), level)
+    if json:
+        show_json(found)
+        return
+    columns = ["term", "name", "children", "direct_genes", "contained_genes"]
+    rows = [[str(t[c]) for c in columns] for t in found["terms"][:top]]
+    title = f"{len(found['terms']):,} terms at level {level} (by {found['level_by']})"
+    show(make_table(title, [c.replace("_", " ") for c in columns], rows, right=(2, 3, 4)))
+
+
+@inspect_app.command("gene")
+def inspect_gene(gene: NamedGene, cache: CacheDir = None, root: Root = None, json: Json = False) -> None:
+    """Show a gene: its names, the terms that hold it directly, and how many terms its deletion reaches a level."""
+    from gocell_cli.storage.overview import describe_gene
+
+    opened = _open(cache, root)
+    found = describe_gene(opened, gene)
+    if json:
+        show_json(found)
+        return
+    names = [n for n in (found["standard"], *found["aliases"]) if n]
+    show(line(styled("bold", found["gene"]), f"  {', '.join(names)}"))
+    rows = [[str(t[c]) for c in ("level", "term", "name", "contained_genes")] for t in found["terms"]]
+    show(make_table("Terms that hold it", ["level", "term", "name", "contained genes"], rows, right=(0, 3)), "")
+    by_level = " ".join(f"{k}:{n}" for k, n in found["touched_by_level"].items())
+    show(f"its deletion reaches {found['touched_terms']} terms; level:terms {by_level}")
+    show(f"{found['samples']:,} samples of {opened.directory} delete it")
+
+
+@inspect_app.command("samples")
+def inspect_samples(
+    gene: GeneOption = None, cache: CacheDir = None, root: Root = None, top: Top = 20, json: Json = False
+) -> None:
+    """List samples, of one gene if need be: number, deleted genes, phenotype."""
+    from gocell_cli.storage.overview import list_samples, samples_of
+
+    opened = _open(cache, root)
+    chosen = samples_of(opened, gene)
+    found = list_samples(opened, chosen if json else chosen[:top])
+    if json:
+        show_json({"cache": str(opened.directory), "samples": found})
+        return
+    rows = [[str(s["sample"]), " ".join(s["names"]), f"{s['value']:.4g}"] for s in found]
+    kind = opened.manifest.phenotype["kind"]
+    show(make_table(f"{len(chosen):,} samples", ["sample", "deleted", kind], rows, right=(0, 2)))
+
+
+@inspect_app.command("term")
+@expand
+def inspect_term(
+    term: TermArgument,
+    choice: HierarchyChoice,
+    cache: CacheDir = None,
+    root: Root = None,
+    offline: opt.Offline = False,
+    json: Json = False,
+) -> None:
+    """Show a term: names, levels, parents, children, genes, and whether a cache kept, merged or filtered it.
+
+    Ontology, annotations and filters are those of the cache (its build file says which), unless options name others.
+    """
+    from gocell_cli.building.term_report import term_report
+
+    opened = _latest(cache, data_root(root))
+    chosen = _as_built(choice, opened)
+    chosen.check()
+    release = chosen.fetched(root, offline=offline).load()
+    rules = chosen.rules(release.genes)
+    found = term_report(
+        release.ontology, release.annotations, release.genes, rules, term, until=chosen.until, cache=opened
+    )
+    if opened is not None and found["in_cache"]["cache"] is None:
+        note(f"{opened.directory} was built from another ontology or with other filters; what it did is left out")
+    if json:
+        show_json(found)
+    else:
+        _print_term(found)
+
+
+def _latest(cache: Path | None, root: Path) -> "Cache | None":
+    """Open the cache named, else the latest one; None where there is none yet."""
+    try:
+        return _open(cache, root)
+    except SourceMissing:
+        if cache is not None:
+            raise
+        note(f"no cache has been built under {root} yet; what follows is what one would do")
+        return None
+
+
+def _as_built(choice: HierarchyChoice, cache: "Cache | None") -> HierarchyChoice:
+    """Return the choice of the cache's build file where no option makes another."""
+    if cache is None or choice != HierarchyChoice():
+        return choice
+    path = build_file(cache.directory)
+    if path.is_file():
+        return read_group(path, HierarchyChoice)
+    note(f"{path}: no build file, so the default ontology and preset are used", "warning")
+    return choice
+
+
+def _print_term(found: dict[str, Any]) -> None:
+    show(line(styled("bold", found["term"]), f"  {found['name']}"))
+    show(f"{found['namespace']}, {found['ontology']}")
+    if found["alternative_ids"]:
+        show(f"also {', '.join(found['alternative_ids'])}")
+    show("  ".join(f"{by} {found[by]}" for by in ("level", "depth", "stratum", "height")), "")
+    for relatives, one in (("parents", "parent"), ("children", "child")):
+        columns = ["term", "name", "relation"]
+        rows = [[t[c] for c in columns] for t in found[relatives][:SHOWN]]
+        if rows:
+            count = len(found[relatives])
+            show(make_table(f"{count:,} {relatives if count > 1 else one}", columns, rows), "")
+    for kind in ("direct", "contained"):
+        genes = [g["standard"] or g["gene"] for g in found[f"{kind}_genes"]]
+        more = f", ... ({len(genes) - SHOWN:,} more; --json has all)" if len(genes) > SHOWN else ""
+        show(f"{len(genes):,} {kind} genes: {', '.join(genes[:SHOWN])}{more}" if genes else f"0 {kind} genes")
+    show("", _fate_line(found["in_cache"], genes=bool(found["direct_genes"])))
+
+
+def _fate_line(fate: dict[str, Any], *, genes: bool) -> Text:
+    where = fate["cache"] if fate["cache"] is not None else "a cache with these filters"
+    into = ", ".join(f"{t['term']} ({t['name']})" for t in fate["into"])
+    if fate["fate"] == "kept":
+        held = (
+            f", at level {fate['level']} with {fate['direct_genes']:,} direct and"
+            f" {fate['contained_genes']:,} contained genes"
+            if "level" in fate
+            else ""
+        )
+        return line(styled("green", "kept"), f" in {where}{held}")
+    if fate["fate"] == "merged":
+        return line(styled("yellow", "merged"), f" in {where}: redundant, {into} holds the same genes")
+    moved = f"; its genes moved to {into}" if into and genes else ""
+    return line(styled("yellow", "filtered"), f" in {where}: it fails the rule '{fate['rule']}'{moved}")
 
 
 @inspect_app.command("sample")
@@ -40,100 +226,24 @@ def inspect_sample(
     json: Json = False,
 ) -> None:
     """Show one sample: its deleted genes, phenotype, and the mutant_state rows that switch to 0."""
-    from gocell_cli.storage.reader import Cache
+    from gocell_cli.storage.overview import describe_sample
 
-    opened = Cache(find_cache(cache, data_root(root)))
-    if index >= len(opened):
-        raise UsageError(f"sample {index}: {opened.directory} holds samples 0 to {len(opened) - 1}")
-    document = _document(opened, index)
+    opened = _open(cache, root)
+    found = describe_sample(opened, index)
     if json:
-        show_json(document)
+        show_json(found)
     else:
-        _print(opened, document)
-    if not all(document["checks"].values()):
-        raise typer.Exit(CHECK_FAILED)
+        _print_sample(opened, found)
+    if not all(found["checks"].values()):
+        raise typer.Exit(LevelsError.exit_code)
 
 
-def _document(cache: "Cache", index: int) -> dict[str, Any]:
-    import numpy as np
-
-    from gocell_cli.storage.propagation import reached_terms, terms_by_level
-
-    sample, hierarchy = cache.sample(index), cache.hierarchy
-    table = cache.mutant_state([index])[0]
-    term, gene, level, state = table.T
-    deleted = np.isin(gene, sample.genes)
-    zero = np.flatnonzero(state == 0)
-    zero = zero[np.lexsort((term[zero], level[zero], gene[zero]))]
-    return {
-        "index": index,
-        "genes": [hierarchy.gene_names[g] for g in sample.genes],
-        "standard_names": [hierarchy.gene_standard[g] for g in sample.genes],
-        "phenotype": {
-            "kind": cache.manifest.phenotype["kind"],
-            "value": sample.value,
-            "statistic": sample.statistic,
-            "statistic_kind": cache.manifest.phenotype["statistic"] or None,
-        },
-        "provenance": _provenance(cache, index),
-        "rows": len(table),
-        "rows_zero": len(zero),
-        "level_by": hierarchy.level_by,
-        "touched_by_level": {
-            str(k): n for k, n in terms_by_level(hierarchy, reached_terms(hierarchy, sample.genes)).items()
-        },
-        "terms": [
-            {
-                "gene": hierarchy.gene_names[gene[row]],
-                "term": hierarchy.term_ids[term[row]],
-                "name": hierarchy.term_names[term[row]],
-                "namespace": hierarchy.term_namespaces[term[row]],
-                "level": int(level[row]),
-            }
-            for row in zero.tolist()
-        ],
-        "checks": {
-            "deleted_rows_are_0": bool((state[deleted] == 0).all()),
-            "other_rows_are_1": bool((state[~deleted] == 1).all()),
-        },
-    }
-
-
-def _provenance(cache: "Cache", index: int) -> dict[str, Any]:
-    sample, names = cache.sample(index), cache.provenance
-
-    def strain(index: int | None) -> str | None:
-        return None if index is None else names.strains[index][0]
-
-    return {
-        "dataset": cache.manifest.datasets[sample.dataset],
-        "query_group": None if sample.query_group is None else _short(names.query_groups[sample.query_group]),
-        "sources": [
-            {**_place(cache, row), "query_strain": strain(q), "array_strain": strain(a)} for row, q, a in sample.sources
-        ],
-    }
-
-
-def _place(cache: "Cache", row: int) -> dict[str, Any]:
-    """Return a source row's file and its row there, where a data set has several files."""
-    files = [f for f in cache.manifest.counts.get("files", ()) if f["first_row"] <= row]
-    if not files:
-        return {"row": row}
-    return {"file": files[-1]["name"], "row": row - files[-1]["first_row"] + 1}
-
-
-def _short(group: str) -> str:
-    """The first of the query groups that merged rows joined into one, and how many more there are."""
-    first, *others = group.split(";")
-    return f"{first} and {len(others)} more" if others else first
-
-
-def _print(cache: "Cache", document: dict[str, Any]) -> None:
+def _print_sample(cache: "Cache", found: dict[str, Any]) -> None:
     genes = [
         f"{name} ({standard})" if standard else name
-        for name, standard in zip(document["genes"], document["standard_names"], strict=True)
+        for name, standard in zip(found["genes"], found["standard_names"], strict=True)
     ]
-    phenotype, provenance = document["phenotype"], document["provenance"]
+    phenotype, provenance = found["phenotype"], found["provenance"]
     statistic = "" if phenotype["statistic"] is None else f", {phenotype['statistic_kind']} {phenotype['statistic']:g}"
     sources = "; ".join(
         " x ".join(
@@ -141,18 +251,18 @@ def _print(cache: "Cache", document: dict[str, Any]) -> None:
         )
         for s in provenance["sources"]
     )
-    show(line(styled("bold", f"sample {document['index']}"), f" of {len(cache):,} in {cache.directory}"))
+    show(line(styled("bold", f"sample {found['index']}"), f" of {len(cache):,} in {cache.directory}"))
     show(f"deleted    {', '.join(genes) or 'nothing (wild type)'}")
     show(f"phenotype  {phenotype['kind']} {phenotype['value']:g}{statistic}")
     show(f"source     {provenance['dataset']}: {sources}", "")
     columns = ["gene", "term", "name", "namespace", "level"]
-    rows = [[str(t[c]) for c in columns] for t in document["terms"]]
-    show(make_table(f"Rows that switch to 0 (level by {document['level_by']})", columns, rows, right=(4,)), "")
-    touched = document["touched_by_level"]
+    rows = [[str(t[c]) for c in columns] for t in found["terms"]]
+    show(make_table(f"Rows that switch to 0 (level by {found['level_by']})", columns, rows, right=(4,)), "")
+    touched = found["touched_by_level"]
     by_level = " ".join(f"{level}:{count}" for level, count in touched.items())
     show(f"terms that the deletion reaches: {sum(touched.values())}; level:terms {by_level}")
-    ones = document["rows"] - document["rows_zero"]
-    show(f"mutant_state: {document['rows']:,} rows, {document['rows_zero']:,} at 0, {ones:,} at 1")
-    for check, holds in document["checks"].items():
+    ones = found["rows"] - found["rows_zero"]
+    show(f"mutant_state: {found['rows']:,} rows, {found['rows_zero']:,} at 0, {ones:,} at 1")
+    for check, holds in found["checks"].items():
         verdict = styled("green", "ok") if holds else styled("bold red", "FAILED")
         show(line(verdict, f"  {check.replace('_', ' ')}"))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
-from gocell_cli.commands.build.level_graph import LevelGraph, filtered_graph, whole_graph
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.command_line import Commands, expand
 from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
@@ -53,12 +52,12 @@ def plot_levels(figure: _Figure, choice: HierarchyChoice) -> None:
 
     Above, the whole ontology; below, the hierarchy that a cache would use: the batches that a trainer sees.
     """
-    from gocell_cli.figures.level_figures import level_distributions
+    from gocell_cli.figures.level_figures import level_distributions, panel_numbers, picture_of
 
     files = figure.files(choice)
-    used = filtered_graph(files)
-    pictures = [_picture(used)] if choice.hierarchy is not None else [_picture(_whole(files)), _picture(used)]
-    numbers = {"panels": [_numbers(p) for p in pictures]}
+    used = picture_of(files.filtered_graph())
+    pictures = [used] if choice.hierarchy is not None else [_whole(files), used]
+    numbers = {"panels": [panel_numbers(p) for p in pictures]}
     _write(level_distributions(*pictures), figure.out, numbers, json=figure.json)
 
 
@@ -66,9 +65,9 @@ def plot_levels(figure: _Figure, choice: HierarchyChoice) -> None:
 @expand
 def plot_batches(figure: _Figure, choice: HierarchyChoice) -> None:
     """Draw how many terms a trainer runs at once, batch by batch, by stratum and by height."""
-    from gocell_cli.figures.level_figures import batch_distribution, batch_sizes
+    from gocell_cli.figures.level_figures import batch_distribution, batch_sizes, picture_of
 
-    picture = _picture(filtered_graph(figure.files(choice)))
+    picture = picture_of(figure.files(choice).filtered_graph())
     sizes = {by: batch_sizes(picture.groupings[by]).tolist() for by in ("stratum", "height")}
     _write(batch_distribution(picture), figure.out, {"graph": picture.title, "batches": sizes}, json=figure.json)
 
@@ -77,10 +76,10 @@ def plot_batches(figure: _Figure, choice: HierarchyChoice) -> None:
 @expand
 def plot_comparison(figure: _Figure, choice: HierarchyChoice) -> None:
     """Draw GOATOOLS' level against the stratum of every term: how far the shortest path is from a batch."""
-    from gocell_cli.figures.level_figures import level_against_stratum
+    from gocell_cli.figures.level_figures import level_against_stratum, picture_of
 
     files = figure.files(choice)
-    picture = _picture(filtered_graph(files) if choice.hierarchy is not None else _whole(files))
+    picture = picture_of(files.filtered_graph()) if choice.hierarchy is not None else _whole(files)
     _write(level_against_stratum(picture), figure.out, {"graph": picture.title}, json=figure.json)
 
 
@@ -105,39 +104,13 @@ def plot_cache(
     _write(figure, out, numbers, json=json)
 
 
-def _whole(choice: HierarchyChoice) -> LevelGraph:
+def _whole(choice: HierarchyChoice) -> "LevelPicture":
     """The whole ontology, over the relations of the preset in use: what its filters start from."""
     from gocell_cli.domain.term_filters import PRESETS
+    from gocell_cli.figures.level_figures import picture_of
 
     relations = choice.relations or ",".join(PRESETS[choice.preset.value].relations)
-    return whole_graph(HierarchyChoice(obo=choice.obo, relations=relations))
-
-
-def _picture(graph: LevelGraph) -> "LevelPicture":
-    """What is drawn of a graph; of the hierarchy in use with its root, which a trainer runs as well."""
-    from gocell_cli.figures.level_figures import LevelPicture
-
-    if graph.hierarchy is None:
-        what, terms, edges, groupings = "whole ontology", len(graph.ids), graph.edges, graph.groupings
-    else:
-        used = graph.hierarchy
-        what, terms, edges, groupings = "hierarchy in use", len(used), used.edges, dict(used.groupings)
-    return LevelPicture(f"{graph.ontology.source}, {what}: {terms:,} terms, {len(edges):,} edges", groupings, edges)
-
-
-def _numbers(picture: "LevelPicture") -> dict[str, Any]:
-    """The numbers that a row of panels shows: terms and faults of each level."""
-    import numpy as np
-
-    from gocell_cli.figures.level_figures import faults_by_level
-
-    shown: dict[str, Any] = {"graph": picture.title}
-    for by, grouping in picture.groupings.items():
-        low = int(grouping.level.min())
-        same, inverted = faults_by_level(grouping, picture.edges)
-        terms = np.bincount(grouping.level - low).tolist()
-        shown[by] = {"lowest": low, "terms": terms, "same_level": same.tolist(), "inverted": inverted.tolist()}
-    return shown
+    return picture_of(HierarchyChoice(obo=choice.obo, relations=relations).whole_graph())
 
 
 def _write(figure: "Figure", out: Path, numbers: dict[str, Any], *, json: bool) -> None:

@@ -5,7 +5,7 @@ The data root is `--root`, else `GOCELL_ROOT`, else `./gocell_data`.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -43,35 +43,6 @@ def leftovers(root: Path) -> list[Path]:
     from gocell_cli.storage.staging import PARTIAL
 
     return sorted(p for p in (root / "caches").glob(f"*{PARTIAL}") if p.is_dir())
-
-
-def caches_under(root: Path) -> list[dict[str, Any]]:
-    """Describe every directory under `<root>/caches`: finished, part, unfinished or damaged."""
-    folder = root / "caches"
-    return [_describe(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
-
-
-def _describe(path: Path) -> dict[str, Any]:
-    from gocell_cli.storage.manifest import read_manifest
-    from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST
-    from gocell_cli.storage.staging import PARTIAL
-
-    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-    entry: dict[str, Any] = {"name": path.name, "path": str(path), "bytes": size}
-    if path.name.endswith(PARTIAL):
-        return {**entry, "state": "unfinished", "dataset": None, "phenotype": None, "samples": None}
-    part = (path / PART_MANIFEST).is_file()
-    try:
-        manifest = read_manifest(path, PART_MANIFEST if part else MANIFEST)
-    except DamagedCache:
-        return {**entry, "state": "damaged", "dataset": None, "phenotype": None, "samples": None}
-    return {
-        **entry,
-        "state": "part" if part else "finished",
-        "dataset": ", ".join(manifest.datasets),
-        "phenotype": manifest.phenotype["kind"],
-        "samples": manifest.samples,
-    }
 
 
 def find_cache(cache: Path | None, root: Path) -> Path:

@@ -1,0 +1,254 @@
+"""What there is to say of a cache: from above, by level, by gene, by sample, and of a folder of caches.
+
+Every function returns plain values that JSON can hold; commands print them. Only this module turns indices into names.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gocell_cli.errors import DamagedCache, UsageError
+from gocell_cli.storage.manifest import read_manifest
+from gocell_cli.storage.propagation import reached_terms, terms_by_level
+from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST
+from gocell_cli.storage.staging import PARTIAL
+
+EXPORTED = ("sample", "genes", "standard_names", "value", "statistic", "dataset", "query_group", "source_rows")
+"""Columns of `sample_rows`."""
+
+
+def describe_cache(cache: Cache) -> dict[str, Any]:
+    """Return a cache from above: samples by deletions, phenotype, terms by level, terms after each filter."""
+    hierarchy, samples = cache.hierarchy, cache.columns()
+    known = samples.value[np.isfinite(samples.value)]
+    sizes, counts = np.unique(np.diff(samples.gene_ptr), return_counts=True)
+    level_of_row = hierarchy.level[hierarchy.row_term]
+    levels = [
+        {
+            "level": level,
+            "terms": int((hierarchy.level == level).sum()),
+            "rows": int((level_of_row == level).sum()),
+            "genes": len(np.unique(hierarchy.row_gene[level_of_row == level])),
+        }
+        for level in np.unique(hierarchy.level).tolist()
+    ]
+    return {
+        "cache": str(cache.directory),
+        "datasets": list(cache.manifest.datasets),
+        "phenotype": cache.manifest.phenotype["kind"],
+        "samples": len(samples),
+        "without_value": len(samples) - len(known),
+        "value": {
+            name: float(function(known)) if len(known) else None
+            for name, function in (("mean", np.mean), ("sd", np.std), ("min", np.min), ("max", np.max))
+        },
+        "samples_by_deletions": {str(k): n for k, n in zip(sizes.tolist(), counts.tolist(), strict=True)},
+        "level_by": hierarchy.level_by,
+        "levels": levels,
+        "terms_after": dict(cache.manifest.counts.get("terms_after", {})),
+    }
+
+
+def describe_level(cache: Cache, level: int) -> dict[str, Any]:
+    """Return the terms of a level, those of most contained genes first; raises UsageError where it has none."""
+    hierarchy = cache.hierarchy
+    terms = np.flatnonzero(hierarchy.level == level)
+    if not len(terms):
+        low, high = int(hierarchy.level.min()), int(hierarchy.level.max())
+        hint = f"levels by {hierarchy.level_by} run from {low} to {high}"
+        raise UsageError(f"no term is at level {level}", hint=hint)
+    terms = terms[np.argsort(-hierarchy.contained_genes[terms], kind="stable")]
+    return {"level": level, "level_by": hierarchy.level_by, "terms": [_term(cache, t) for t in terms.tolist()]}
+
+
+def _term(cache: Cache, term: int) -> dict[str, Any]:
+    hierarchy = cache.hierarchy
+    return {
+        "term": hierarchy.term_ids[term],
+        "name": hierarchy.term_names[term],
+        "namespace": hierarchy.term_namespaces[term],
+        "level": int(hierarchy.level[term]),
+        "children": int((hierarchy.edge_parent == term).sum()),
+        "direct_genes": int(hierarchy.direct_genes[term]),
+        "contained_genes": int(hierarchy.contained_genes[term]),
+    }
+
+
+def describe_gene(cache: Cache, name: str) -> dict[str, Any]:
+    """Return a gene's names, the terms that hold it directly, and what its deletion reaches.
+
+    Raises UsageError where no gene is called so, or several are.
+    """
+    hierarchy = cache.hierarchy
+    gene = hierarchy.lookup.gene(name)
+    direct = hierarchy.row_term[hierarchy.gene_rows[hierarchy.gene_ptr[gene] : hierarchy.gene_ptr[gene + 1]]]
+    reached = reached_terms(hierarchy, [gene])
+    return {
+        "gene": hierarchy.gene_names[gene],
+        "standard": hierarchy.gene_standard[gene],
+        "aliases": list(hierarchy.gene_aliases[gene]),
+        "terms": [_term(cache, t) for t in direct[np.argsort(hierarchy.level[direct], kind="stable")].tolist()],
+        "touched_terms": len(reached),
+        "touched_by_level": _by_level(cache, [gene]),
+        "samples": len(samples_of(cache, name)),
+    }
+
+
+def _by_level(cache: Cache, genes: list[int]) -> dict[str, int]:
+    """How many terms of each level the deletion of some genes reaches; JSON's keys are text."""
+    counts = terms_by_level(cache.hierarchy, reached_terms(cache.hierarchy, genes))
+    return {str(level): n for level, n in counts.items()}
+
+
+def samples_of(cache: Cache, gene: str | None) -> list[int]:
+    """Return the samples that delete a gene, all where it is None; raises UsageError as `describe_gene` does."""
+    if gene is None:
+        return list(range(len(cache)))
+    index, samples = cache.hierarchy.lookup.gene(gene), cache.columns()
+    owner = np.repeat(np.arange(len(samples)), np.diff(samples.gene_ptr))
+    found: list[int] = np.unique(owner[samples.genes == index]).tolist()
+    return found
+
+
+def list_samples(cache: Cache, chosen: list[int]) -> list[dict[str, Any]]:
+    """Return some samples, each with its deleted genes and its value."""
+    names, standard, rows = cache.hierarchy.gene_names, cache.hierarchy.gene_standard, cache.rows(chosen)
+    found = []
+    for i, index in enumerate(chosen):
+        genes = rows.genes[rows.gene_ptr[i] : rows.gene_ptr[i + 1]].tolist()
+        found.append(
+            {
+                "sample": index,
+                "genes": [names[g] for g in genes],
+                "names": [standard[g] or names[g] for g in genes],
+                "value": float(rows.value[i]),
+            }
+        )
+    return found
+
+
+def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
+    """Return one sample: deleted genes, phenotype, provenance, the mutant_state rows that switch to 0.
+
+    `checks` says of the whole table whether exactly the rows of deleted genes are 0. Raises UsageError where there is
+    no such sample.
+    """
+    if not 0 <= index < len(cache):
+        raise UsageError(f"sample {index}: {cache.directory} holds samples 0 to {len(cache) - 1}")
+    sample, hierarchy = cache.sample(index), cache.hierarchy
+    term, gene, level, state = cache.mutant_state([index])[0].T
+    deleted = np.isin(gene, sample.genes)
+    zero = np.flatnonzero(state == 0)
+    zero = zero[np.lexsort((term[zero], level[zero], gene[zero]))]
+    return {
+        "index": index,
+        "genes": [hierarchy.gene_names[g] for g in sample.genes],
+        "standard_names": [hierarchy.gene_standard[g] for g in sample.genes],
+        "phenotype": {
+            "kind": cache.manifest.phenotype["kind"],
+            "value": sample.value,
+            "statistic": sample.statistic,
+            "statistic_kind": cache.manifest.phenotype["statistic"] or None,
+        },
+        "provenance": _provenance(cache, index),
+        "rows": len(state),
+        "rows_zero": len(zero),
+        "level_by": hierarchy.level_by,
+        "touched_by_level": _by_level(cache, list(sample.genes)),
+        "terms": [
+            {
+                "gene": hierarchy.gene_names[gene[row]],
+                "term": hierarchy.term_ids[term[row]],
+                "name": hierarchy.term_names[term[row]],
+                "namespace": hierarchy.term_namespaces[term[row]],
+                "level": int(level[row]),
+            }
+            for row in zero.tolist()
+        ],
+        "checks": {
+            "deleted_rows_are_0": bool((state[deleted] == 0).all()),
+            "other_rows_are_1": bool((state[~deleted] == 1).all()),
+        },
+    }
+
+
+def _provenance(cache: Cache, index: int) -> dict[str, Any]:
+    sample, names = cache.sample(index), cache.provenance
+
+    def strain(index: int | None) -> str | None:
+        return None if index is None else names.strains[index][0]
+
+    return {
+        "dataset": cache.manifest.datasets[sample.dataset],
+        "query_group": None if sample.query_group is None else _short(names.query_groups[sample.query_group]),
+        "sources": [
+            {**_place(cache, row), "query_strain": strain(q), "array_strain": strain(a)} for row, q, a in sample.sources
+        ],
+    }
+
+
+def _place(cache: Cache, row: int) -> dict[str, Any]:
+    """Return a source row's file and its row there, where a data set has several files."""
+    files = [f for f in cache.manifest.counts.get("files", ()) if f["first_row"] <= row]
+    if not files:
+        return {"row": row}
+    return {"file": files[-1]["name"], "row": row - files[-1]["first_row"] + 1}
+
+
+def _short(group: str) -> str:
+    """The first of the query groups that merged rows joined into one, and how many more there are."""
+    first, *others = group.split(";")
+    return f"{first} and {len(others)} more" if others else first
+
+
+def sample_rows(cache: Cache) -> Iterator[tuple[object, ...]]:
+    """Yield every sample as a row of EXPORTED, one shard in memory at a time.
+
+    A query group is its number, its place in provenance/query_groups.parquet, "" where there is none: its name may
+    join all queries of a screen (129 in Kuzmin 2018), and in every row it was 94 % of the file.
+    """
+    names, standard, datasets = cache.hierarchy.gene_names, cache.hierarchy.gene_standard, cache.manifest.datasets
+    number = 0
+    for shard in cache.shards():
+        for i in range(len(shard)):
+            genes = shard.genes[shard.gene_ptr[i] : shard.gene_ptr[i + 1]].tolist()
+            group, statistic = int(shard.query_group[i]), float(shard.statistic[i])
+            yield (
+                number,
+                " ".join(names[g] for g in genes),
+                " ".join(standard[g] or names[g] for g in genes),
+                repr(float(shard.value[i])),  # every digit that float64 has
+                "" if np.isnan(statistic) else repr(statistic),
+                datasets[int(shard.dataset[i])],
+                group if group >= 0 else "",
+                " ".join(map(str, shard.source_row[shard.source_ptr[i] : shard.source_ptr[i + 1]].tolist())),
+            )
+            number += 1
+
+
+def caches_in(folder: Path) -> list[dict[str, Any]]:
+    """Describe every directory of a folder: finished, part, unfinished or damaged."""
+    return [_describe(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    entry: dict[str, Any] = {"name": path.name, "path": str(path), "bytes": size}
+    unknown = {"dataset": None, "phenotype": None, "samples": None}
+    if path.name.endswith(PARTIAL):
+        return {**entry, "state": "unfinished", **unknown}
+    part = (path / PART_MANIFEST).is_file()
+    try:
+        manifest = read_manifest(path, PART_MANIFEST if part else MANIFEST)
+    except DamagedCache:
+        return {**entry, "state": "damaged", **unknown}
+    return {
+        **entry,
+        "state": "part" if part else "finished",
+        "dataset": ", ".join(manifest.datasets),
+        "phenotype": manifest.phenotype["kind"],
+        "samples": manifest.samples,
+    }
