@@ -4,15 +4,30 @@ from pathlib import Path
 
 import pytest
 
+from gocell_cli.sources.download import transfer
 from tests.sources.http_server import LocalSite
 
 
 @pytest.fixture
-def mirror(local_site: LocalSite, monkeypatch: pytest.MonkeyPatch) -> LocalSite:
-    """The server as GOCELL_MIRROR, with waits that suit a test."""
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds waited between attempts; nobody waits for them."""
+    waited: list[float] = []
+    monkeypatch.setattr(transfer, "sleep", waited.append)
+    return waited
+
+
+@pytest.fixture
+def mirror(local_site: LocalSite, waits: list[float], monkeypatch: pytest.MonkeyPatch) -> LocalSite:
+    """The server as GOCELL_MIRROR, asked with patience: it fails at named bytes, and a busy machine is no failure."""
     monkeypatch.setenv("GOCELL_MIRROR", local_site.url + "/")
-    monkeypatch.setenv("GOCELL_TIMEOUT", "0.5")
+    monkeypatch.setenv("GOCELL_TIMEOUT", "60")
     return local_site
+
+
+@pytest.fixture
+def impatient(mirror: LocalSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For servers that fall silent for good: silence can only be told by a clock."""
+    monkeypatch.setenv("GOCELL_TIMEOUT", "0.5")
 
 
 def files_under(root: Path) -> list[str]:

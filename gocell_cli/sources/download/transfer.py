@@ -10,10 +10,10 @@ HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured, as requests does.
 import json
 import os
 import re
-import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from gocell_cli.errors import UsageError
@@ -155,7 +155,7 @@ def transfer(url: str, part: PartialFile, name: str, watcher: Watcher) -> None:
                 except _CutError as cut:
                     wait = patience.wait_after(cut)
                     watcher.say(f"{name}: {cut}; asking again in {wait:.3g} s")
-                    time.sleep(wait)
+                    sleep(wait)
     except OSError as error:
         part.settle()
         raise TransferError(f"cannot be written: {error}") from error

@@ -1,18 +1,19 @@
 """The one door: whatever the catalog lists is checked before it is read, fetched where missing, and only then used."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import pytest
 
-from gocell_cli.commands.build.dataset_choice import PHENOTYPES
+from gocell_cli.commands.build.dataset_choice import PHENOTYPES, DatasetChoice
 from gocell_cli.commands.shell.options import DatasetName
+from gocell_cli.domain.genes import GeneTable
+from gocell_cli.domain.genotype import Dataset
 from gocell_cli.errors import SourceMissing
 from gocell_cli.sources.download.catalog import ANNOTATIONS, COSTANZO2016, GO, KUZMIN2018, SOURCES, of_release
 from gocell_cli.sources.download.find import find
 from gocell_cli.sources.download.lock import new_entry, record
-from tests.commands.runners import failure, invoke
+from tests.commands.runners import failure
 from tests.sources.conftest import files_under
 from tests.sources.download.test_fetch_release import DATE, GAF_URL, OBO_URL, obo
 from tests.sources.download.test_files import MANY
@@ -128,9 +129,14 @@ def test_a_folder_of_the_users_without_the_file_is_said(tmp_path: Path) -> None:
     assert "--raw FILE" in caught.value.hint
 
 
-def test_the_users_own_file_is_told_on_stderr(tmp_path: Path, toy_table: Path) -> None:
-    words = ("build-cache", "--dataset", "kuzmin2018", "--raw", toy_table, "--root", tmp_path, "--json")
-    result = invoke(*words)
-    assert result.exit_code == 0
-    assert f"{toy_table}: your own file, taken as it is; its sha256 is not checked" in result.stderr
-    assert json.loads(result.stdout)["samples"] == 1
+def test_the_users_own_file_is_told_on_stderr(
+    tmp_path: Path, toy_table: Path, toy_genes: GeneTable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choice = DatasetChoice([DatasetName.KUZMIN2018], [str(toy_table)], "fitness")
+    dataset = choice.read(toy_genes, tmp_path / "root", offline=True)
+    assert isinstance(dataset, Dataset)
+    assert len(dataset.measurements) == 3
+    told = capsys.readouterr()
+    assert f"{toy_table}: your own file, taken as it is; its sha256 is not checked" in told.err
+    assert told.out == ""
+    assert not (tmp_path / "root").exists()

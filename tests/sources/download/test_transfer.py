@@ -135,10 +135,17 @@ def test_a_server_in_trouble_is_asked_again(get: Get, mirror: LocalSite, status:
     assert str(status) in told.lines[0]
 
 
-def test_a_server_in_lasting_trouble_is_given_up(get: Get, mirror: LocalSite) -> None:
+def test_a_server_in_lasting_trouble_is_given_up(get: Get, mirror: LocalSite, waits: list[float]) -> None:
     with pytest.raises(TransferError, match=r"503 .*\(asked 5 times\)"):
         get(Answer(status=503))
     assert len(mirror.requests) == RETRIES + 1
+    assert waits == [1, 2, 4, 8]
+
+
+def test_every_byte_gained_starts_the_waits_anew(get: Get, waits: list[float]) -> None:
+    trouble = Answer(status=503)
+    assert get(trouble, trouble, CUT, trouble, WHOLE) == BODY
+    assert waits == [1, 2, 1, 2]
 
 
 @pytest.mark.parametrize("status", [204, 304, 400, 401, 403, 404, 410, 418, 429])
@@ -149,16 +156,19 @@ def test_a_refusal_is_taken_at_once(get: Get, mirror: LocalSite, tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_stalled_server_is_asked_once_more_where_bytes_had_come(get: Get, mirror: LocalSite) -> None:
     with pytest.raises(TransferError, match=r"sent nothing for 0\.5 s after 100000 bytes"):
         get(replace(CUT, stall=True), replace(WHOLE, cut=0, stall=True))
     assert mirror.ranges_asked() == [None, "bytes=100000-"]
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_stall_is_resumed(get: Get) -> None:
     assert get(replace(CUT, stall=True), WHOLE) == BODY
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_server_that_never_sends_a_byte_is_given_up_at_once(get: Get, mirror: LocalSite, tmp_path: Path) -> None:
     with pytest.raises(TransferError, match=r"sent nothing for 0\.5 s"):
         get(replace(WHOLE, cut=0, stall=True))
@@ -166,6 +176,7 @@ def test_a_server_that_never_sends_a_byte_is_given_up_at_once(get: Get, mirror: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_server_that_never_answers_is_given_up(mirror: LocalSite, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         part = PartialFile(tmp_path / "f.part", f"http://127.0.0.1:{silent.getsockname()[1]}/f")

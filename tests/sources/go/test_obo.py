@@ -9,6 +9,7 @@ from gocell_cli.domain.ontology import Ontology
 from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources.go.obo import read_obo
 from tests import toy
+from tests.attempts import attempts
 
 Edge = tuple[str, str, str]
 
@@ -139,9 +140,16 @@ def test_toy_ontology_reads_as_obonet_reads_it(tmp_path: Path) -> None:
     assert edges == {(toy.term_id(c), "is_a", toy.term_id(p)) for c, p in toy.EDGES}
 
 
+def every_nth_term(release: Path, n: int, folder: Path) -> Path:
+    """A release with one of every n terms: obonet takes 11 s for a whole one."""
+    head, *stanzas = gzip.decompress(release.read_bytes()).decode().split("\n[")
+    kept = [s for i, s in enumerate(stanzas) if i % n == 0 or not s.startswith("Term]")]
+    return write(folder, "\n[".join([head, *kept]))
+
+
 @pytest.mark.parametrize("name", ["go-2016-12-06.obo.gz", "go-basic-2021-12-15.obo.gz"])
-def test_real_release_reads_as_obonet_reads_it(test_data: Path, name: str) -> None:
-    path = test_data / "go" / name
+def test_real_release_reads_as_obonet_reads_it(test_data: Path, tmp_path: Path, name: str) -> None:
+    path = every_nth_term(test_data / "go" / name, attempts(12, 1), tmp_path)
     ontology = read_obo(path)
     names, edges = scanned(ontology)
     expected_names, expected_edges = oracle(path)

@@ -12,7 +12,7 @@ from gocell_cli.domain.term_filters import PRESETS, READY
 from gocell_cli.domain.term_hierarchy import TermHierarchy
 from gocell_cli.errors import CycleError, InvalidInput
 from gocell_cli.sources.go import bundle
-from gocell_cli.sources.go.releases import load_hierarchy, load_release, read_hierarchy
+from gocell_cli.sources.go.releases import Release, load_hierarchy, load_release, read_hierarchy
 from gocell_cli.sources.hierarchies.ready import ReadyHierarchy
 from tests import toy
 
@@ -85,10 +85,15 @@ def test_the_toy_in_every_form(tmp_path: Path, text: str | bytes) -> None:
     assert terms.contained_genes.tolist() == [len(toy.CONTAINED[t]) for t in toy.TERMS]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("form", ["ddot", "topology"])
-def test_the_bundled_hierarchies_there_and_back(tmp_path: Path, preset: str, form: str) -> None:
-    release = load_release(None, None)
+@pytest.fixture(scope="module")
+def bundled() -> Release:
+    return load_release(None, None)
+
+
+# Each preset and each format once: a format knows nothing of presets.
+@pytest.mark.parametrize(("preset", "form"), [*zip(PRESETS, ("ddot", "topology", "ddot"), strict=True)])
+def test_the_bundled_hierarchies_there_and_back(tmp_path: Path, bundled: Release, preset: str, form: str) -> None:
+    release = bundled
     terms, _ = plan_hierarchy(release.ontology, release.annotations, release.genes, PRESETS[preset])
     ready = load_hierarchy(write(tmp_path, (as_ddot if form == "ddot" else as_topology)(terms, release.genes)))
     assert (ready.roots, ready.ontology.dropped, ready.annotations.dropped) == (1, {}, {})

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xlsxwriter
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, merge_duplicates
 from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources.download.find import Found
 from gocell_cli.sources.go.bundle import load_genes
-from gocell_cli.sources.screens.costanzo import SPELLINGS, STRAIN_TABLE, TABLES, find, read
+from gocell_cli.sources.screens.costanzo import SPELLINGS, STRAIN_HEADER, STRAIN_TABLE, TABLES, find, read
 from gocell_cli.sources.screens.sga import LineBlocks
 from tests.benchmarks.costanzo_tables import strains, write_tables
 
@@ -32,7 +33,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def found_in(folder: Path, phenotype: str = "epsilon") -> Found:
-    return find(phenotype, folder / "root", own=folder)
+    return find(phenotype, folder.parent / "root", own=folder)
 
 
 def plainly(folder: Path, column: int, temperature: str) -> list[tuple[str, str, float]]:
@@ -128,15 +129,69 @@ def test_lines_in_blocks_of_any_size_are_the_files_lines(tmp_path: Path) -> None
 
 
 def test_the_real_strain_table(test_data: Path) -> None:
-    place, genes = test_data / "costanzo2016", GENES
-    found = {t: _fitness(place, genes, t) for t in ("26", "30", "both")}
-    for dataset in found.values():
-        assert dataset.rows_read == len(dataset.measurements) + sum(dataset.dropped.values())
-    assert found["both"].rows_read == 2 * found["26"].rows_read == 21_718
-    assert len(found["both"].measurements) == len(found["26"].measurements) + len(found["30"].measurements)
-    assert len(merge_duplicates(found["both"])) == 5_440
+    dataset = _fitness(test_data / "costanzo2016", GENES, "both")
+    assert dataset.rows_read == len(dataset.measurements) + sum(dataset.dropped.values()) == 21_718
+    assert len(merge_duplicates(dataset)) == 5_440
     with pytest.raises(SourceMissing, match=STRAIN_TABLE):
         found_in(test_data / "go", "smf")
+
+
+STRAINS: list[tuple[object, ...]] = [
+    ("YAL001C_tsq1", "YAL001C", "tfc3-1", 0.5, 0.01, 0.4, 0.02),
+    ("YAL002W_dma2", "YAL002W", "vps8", "", "", 1.1, 0.03),
+    ("YAL003W_sn3", "YAL003W", "efb1", 0.9, "NaN", "", ""),
+    ("YZZ999W_sn4", "YZZ999W", "none", 1, 0.1, 1, 0.1),
+]
+
+
+def strain_table(folder: Path, *rows: tuple[object, ...]) -> Path:
+    book = xlsxwriter.Workbook(str(folder / STRAIN_TABLE))
+    sheet = book.add_worksheet("S")
+    for r, row in enumerate((STRAIN_HEADER, *rows)):
+        sheet.write_row(r, 0, row)
+    book.close()
+    return folder / STRAIN_TABLE
+
+
+@pytest.mark.parametrize(
+    ("temperature", "rows", "values", "dropped"),
+    [
+        ("26", [2, 4], [0.5, 0.9], {"no_phenotype": 1, "unknown_gene": 1}),
+        ("30", [2, 3], [0.4, 1.1], {"no_phenotype": 1, "unknown_gene": 1}),
+        ("both", [2, 2, 3, 4], [0.5, 0.4, 1.1, 0.9], {"no_phenotype": 2, "unknown_gene": 2}),
+    ],
+)
+def test_strain_fitness_at_a_temperature(
+    tmp_path: Path, temperature: str, rows: list[int], values: list[float], dropped: dict[str, int]
+) -> None:
+    strain_table(tmp_path, *STRAINS)
+    dataset = _fitness(tmp_path, GENES, temperature)
+    assert dataset.measurements.row.tolist() == rows
+    assert dataset.measurements.value.tolist() == values
+    assert dataset.dropped == dropped
+    assert dataset.rows_read == len(rows) + sum(dropped.values())
+    assert set(dataset.strains) <= {(str(s[0]), str(s[2])) for s in STRAINS}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (("YAL001C", "YAL001C", "x", 1, 0, 1, 0), "row 6: not a strain id ORF_kindN: 'YAL001C'"),
+        (("YAL005C+YAL001C_tm1", "YAL005C", "x", 1, 0, 1, 0), "row 6: not a strain id ORF_kindN"),
+        (
+            ("YAL005C_sn5", "YAL001C", "x", 1, 0, 1, 0),
+            "strain YAL005C_sn5 is of YAL005C, its gene column says 'YAL001C'",
+        ),
+        (("YAL001C_tsq1", "YAL001C", "x", 1, 0, 1, 0), "strain YAL001C_tsq1 stands in row 2 too"),
+        (("YAL005C_sn5", "YAL005C", "x", "high", 0, 1, 0), "column 4 is no finite number: 'high'"),
+    ],
+)
+def test_a_broken_strain_is_named_with_its_row(tmp_path: Path, row: tuple[object, ...], reason: str) -> None:
+    path = strain_table(tmp_path, *STRAINS, row)
+    with pytest.raises(InvalidInput) as caught:
+        _fitness(path, GENES, "both")
+    assert str(path) in caught.value.message
+    assert reason in caught.value.message
 
 
 def _fitness(place: Path, genes: GeneTable, temperature: str) -> Dataset:
