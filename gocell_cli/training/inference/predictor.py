@@ -16,7 +16,7 @@ with train_extra():
     from torch import Tensor
 
 EVALUATION_BATCH = 2048
-STATISTICS = ("running_mean", "running_var")
+STATISTICS = ("running_mean", "running_mean_rest", "running_var")
 
 
 def statistics(model: DCell) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ genes (by systematic name):
     id.norm.running_var [d]   id.head.weight [1, d]   id.head.bias [1]   id.gene_direction [d] (gene_weights=shared)
 
 That is what a plain loop of torch.nn.Linear, BatchNorm1d and Linear per term holds, so a model trained elsewhere
-can be loaded, and any term of ours be looked at.
+can be loaded, and any term of ours be looked at. A running mean leaves in float64, both of its parts (`statistics.py`).
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import DCell
 from gocell_cli.training.network.layout import child_rows
+from gocell_cli.training.network.statistics import MEAN, REST
 
 with train_extra():
     import torch
@@ -103,6 +104,8 @@ class TermWeights:
             for part, table in BY_NEURON.items():
                 if table in tables:
                     own = tables[table][rows].clone()
+                    if table == MEAN:  # in float64: one float32 number can't hold what evaluation needs of it
+                        own = own.double() + tables[REST][rows].double()
                     found[f"{name}.{part}"] = own[None] if part == "head.weight" else own
             found[f"{name}.head.bias"] = tables["head_bias"][int(self._position[term])][None].clone()
         return found
@@ -122,7 +125,10 @@ class TermWeights:
             self._put_linear(tables["child_weight"], tables["gene_weight"], term, weight)
             for part, table in BY_NEURON.items():
                 if table in tables:
-                    tables[table][rows] = state[f"{name}.{part}"].reshape(-1).to(tables[table])
+                    own = state[f"{name}.{part}"].reshape(-1)
+                    tables[table][rows] = own.to(tables[table])
+                    if table == MEAN:
+                        tables[REST][rows] = (own.double() - tables[table][rows].double()).to(tables[REST])
             tables["head_bias"][int(self._position[term])] = (
                 state[f"{name}.head.bias"].reshape(()).to(tables["head_bias"])
             )

@@ -23,13 +23,15 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions, SampleBatch
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.delta.form import DeltaForm, Stacked
+from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.delta.heads import RowHeads
 from gocell_cli.training.network.dense.genes import DeletedGenes, GeneInput, GeneValues, GeneWeights
-from gocell_cli.training.network.dense.levels import LevelRun, Levels, Network, Reduce
+from gocell_cli.training.network.dense.levels import EvaluationPass, LevelPass, Levels, Network, Reduce, TrainingPass
 from gocell_cli.training.network.dense.workspace import Workspaces
 from gocell_cli.training.network.layout import make_stack, term_widths
 from gocell_cli.training.network.layout_index import StackIndex
+from gocell_cli.training.network.statistics import Stacked
+from gocell_cli.training.network.wild_type import counted_mean
 
 with train_extra():
     import torch
@@ -108,6 +110,7 @@ class DCell(Stacked):
         shared = config.gene_weights == "shared"
         self.gene_direction = nn.Parameter(torch.zeros(stack.neurons)) if shared else None
         self.register_buffer("running_mean", torch.zeros(stack.neurons))
+        self.register_buffer("running_mean_rest", torch.zeros(stack.neurons))
         self.register_buffer("running_var", torch.ones(stack.neurons))
         self.workspaces = Workspaces()
         self.reduce: Reduce | None = None
@@ -143,11 +146,9 @@ class DCell(Stacked):
             )
         if self._rows_suffice(batch):
             return self.row_heads(batch).dense()
-        genes = self.gene_input(batch)
-        if self.training and self.reduce is None:
-            check_samples(genes.samples)
+        one = self.dense_pass(batch)
         heads: Tensor = Levels.apply(  # type: ignore[no-untyped-call]
-            LevelRun(self.network(), genes), self.child_weight, self.gene_weight, self.bias, self.norm_weight,
+            one, self.child_weight, self.gene_weight, self.bias, self.norm_weight,
             self.norm_bias, self.head_weight, self.head_bias, self.gene_direction,
         )  # fmt: skip
         return heads.index_select(0, self.index["term_position"]).t()
@@ -177,17 +178,25 @@ class DCell(Stacked):
     @torch.no_grad()
     def levels(self, batch: Batch) -> tuple[Float[Tensor, "samples terms"], Float[Tensor, "neurons samples"]]:
         """Return the heads, and a copy of every neuron's h, in the order of `stack.py`; without gradients."""
-        run = LevelRun(self.network(), self.gene_input(batch))
-        heads = run.up().index_select(0, self.index["term_position"]).t()
-        return heads, run.tables.outer[: self.stack.neurons].clone()
+        one = self.dense_pass(batch)
+        heads = one.up().index_select(0, self.index["term_position"]).t()
+        return heads, one.outputs()
+
+    def dense_pass(self, batch: Batch) -> LevelPass:
+        """A batch's way through all terms, in the model's mode."""
+        genes = self.gene_input(batch)
+        if not self.training:
+            return EvaluationPass(self.network(), genes, counted_mean(self))
+        if self.reduce is None:
+            check_samples(genes.samples)
+        return TrainingPass(self.network(), genes)
 
     def network(self) -> Network:
         """The parameters and settings that a run over the levels reads."""
         return Network(
             self.stack, self.index, self.workspaces, self.child_weight.detach(), self.norm_weight.detach(),
             self.norm_bias.detach(), self.head_weight.detach(), self.head_bias.detach(),
-            self.get_buffer("running_mean"), self.get_buffer("running_var"), self.tanh_first,
-            self.eps, self.momentum, self.training, self.reduce,
+            self.statistics, self.tanh_first, self.eps, self.reduce,
         )  # fmt: skip
 
     def gene_input(self, batch: Batch) -> GeneInput:

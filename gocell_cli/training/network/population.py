@@ -8,7 +8,7 @@ A term that no sample of the split touches has variance 0; its variance is set t
 every sample, as in training, and a deletion that was never seen is not amplified 316 times.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from jaxtyping import Bool, Float
 
@@ -16,7 +16,8 @@ from gocell_cli.errors import UsageError
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import Batch, DCell
-from gocell_cli.training.network.dense.levels import LevelRun
+from gocell_cli.training.network.dense.levels import EvaluationPass
+from gocell_cli.training.network.wild_type import absolute_mean
 
 with train_extra():
     import torch
@@ -90,42 +91,48 @@ def _from_rows(model: DCell, batches: Iterable[Batch]) -> bool:
         samples += own[-1].samples
     if not samples:
         return False
-    mean, var, varies = model.delta.statistics(model, model.delta.plan(Deletions.joined(own)))
-    model.running_mean.copy_(mean)
+    counted, var, varies = model.delta.statistics(model, model.delta.plan(Deletions.joined(own)))
     model.running_var.copy_(var.where(varies[model.index["term_of_neuron"]], torch.inf))
+    model.set_running_mean(absolute_mean(model, counted))
     return True
 
 
 def _set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None:
     if _from_rows(model, batches()):
         return
-    mean, var = model.get_buffer("running_mean"), model.get_buffer("running_var")
     constant, local = _survey(model, batches())
     samples = _over_all(model, torch.tensor(local)).item()
-    varies = (~constant)[model.index["term_of_neuron"]]
-    row_bytes = 2 * model.stack.neurons * mean.element_size()
-    kept = (
-        [LevelRun(model.network(), model.gene_input(b)) for b in batches()]
-        if local * row_bytes <= MEMORY_BYTES
-        else None
-    )
+    varies, var = (~constant)[model.index["term_of_neuron"]], model.running_var
+    counted = torch.zeros_like(model.running_mean)  # a group's is filled before the groups above it are run
+
+    def passes() -> Iterator[EvaluationPass]:
+        return (EvaluationPass(model.network(), model.gene_input(batch), counted) for batch in batches())
+
+    row_bytes = 2 * model.stack.neurons * counted.element_size()
+    kept = list(passes()) if local * row_bytes <= MEMORY_BYTES else None
     for group, rows in enumerate(_group_rows(model)):
         moments = _Moments()
-        for run in kept if kept is not None else (LevelRun(model.network(), model.gene_input(b)) for b in batches()):
-            for views, weights in zip(run.tables.chunks, run.weights, strict=True):
-                if views.chunk.group == group or (kept is None and views.chunk.group < group):
-                    run.linear(views, weights)
-                    if views.chunk.group < group:
-                        run.norm(views)
-            moments.add(run.tables.inner[rows])
+        for one in kept if kept is not None else passes():
+            _run_up_to(one, group, from_leaves=kept is None)
+            moments.add(one.deviations(rows))
         moments.join(model)
-        mean[rows] = moments.mean.to(mean)
+        counted[rows] = moments.mean.to(counted)
         var[rows] = (moments.squares / samples).to(var).where(varies[rows], torch.inf)
-        for run in kept or ():
-            run.inv[rows] = torch.rsqrt(var[rows] + model.config.eps)
-            for views in run.tables.chunks:
+        for one in kept or ():
+            one.inv[rows] = torch.rsqrt(var[rows] + model.config.eps)
+            for views in one.tables.chunks:
                 if views.chunk.group == group:
-                    run.norm(views)
+                    one.norm(views)
+    model.set_running_mean(absolute_mean(model, counted))
+
+
+def _run_up_to(one: EvaluationPass, group: int, *, from_leaves: bool) -> None:
+    """Fill `inner` of a group; the groups below it are in the tables already, or are run anew."""
+    for views, weights in zip(one.tables.chunks, one.weights, strict=True):
+        if views.chunk.group == group or (from_leaves and views.chunk.group < group):
+            one.linear(views, weights)
+            if views.chunk.group < group:
+                one.norm(views)
 
 
 def _group_rows(model: DCell) -> list[slice]:

@@ -189,7 +189,7 @@ class Trainer:
         """Give the best weights the statistics of the whole training split, and save them again."""
         self.processes.barrier()  # one process wrote it
         tensors, state = self.store.load("best")
-        self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict()})
+        self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict() if key in tensors})
         if self.config.bn_eval == "population":
             self._use_population(self.train_rows)
             self.store.save("best", self._weights(), {**state, "statistics": "population of the training split"})
@@ -216,7 +216,7 @@ class Trainer:
     def resume(self) -> None:
         """Go on from `last`; raises SourceMissing where there is none."""
         tensors, state = self.store.load("last")
-        self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict()})
+        self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict() if key in tensors})
         saved = self.optimiser.state_dict()
         for key, tensor in tensors.items():
             if key.startswith("optimiser."):

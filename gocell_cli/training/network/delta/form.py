@@ -16,33 +16,13 @@ from gocell_cli.training.network.delta.index import DeltaIndex, make_delta_index
 from gocell_cli.training.network.delta.network import DeltaNetwork, DeltaRun, Gradients
 from gocell_cli.training.network.delta.plan import DeltaPlan, make_plan
 from gocell_cli.training.network.delta.tensors.levels import MatmulRun
-from gocell_cli.training.network.layout import Stack
-from gocell_cli.training.network.layout_index import StackIndex
+from gocell_cli.training.network.statistics import Stacked
+from gocell_cli.training.network.wild_type import counted_mean
 
 with train_extra():
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
     from torch.nn.functional import embedding_bag
-
-
-class Stacked(nn.Module):
-    """A model whose parameters and statistics lie as `stack.py` says, normalised as the settings say: DCell."""
-
-    stack: Stack
-    index: StackIndex
-    child_weight: nn.Parameter
-    gene_weight: nn.Parameter
-    bias: nn.Parameter
-    norm_weight: nn.Parameter
-    norm_bias: nn.Parameter
-    head_weight: nn.Parameter
-    head_bias: nn.Parameter
-    gene_direction: nn.Parameter | None
-    running_mean: Tensor
-    running_var: Tensor
-    tanh_first: bool
-    eps: float
-    momentum: float
 
 
 @dataclass(frozen=True)
@@ -82,10 +62,14 @@ class DeltaForm:
     def statistics(
         self, model: Stacked, plan: DeltaPlan
     ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"], Bool[Tensor, " terms"]]:
-        """Return mean and biased variance of every neuron over a plan's samples, and which terms' rows differ."""
-        run = self._run(replace(self._network(model, training=True), momentum=0.0), plan)
+        """Return every neuron's mean and biased variance over a plan's samples, and which terms' rows differ.
+
+        The mean is counted from the wild type's activation; the model's own statistics stay as they are.
+        """
+        net = self._network(model, training=True)
+        run = self._run(replace(net, statistics=replace(net.statistics, momentum=0.0)), plan)
         run.up()
-        return run.mean + run.a0, run.var, torch.from_numpy(plan.varies > 0).to(run.var.device)
+        return run.mean, run.var, torch.from_numpy(plan.varies > 0).to(run.var.device)
 
     def _run(self, net: DeltaNetwork, plan: DeltaPlan) -> DeltaRun:
         """Compiled loops on the CPU, batched matmuls elsewhere."""
@@ -117,11 +101,10 @@ class DeltaForm:
             gamma=model.norm_weight.detach(),
             beta=model.norm_bias.detach(),
             head=model.head_weight.detach(),
-            running_mean=model.running_mean,
-            running_var=model.running_var,
+            statistics=model.statistics,
+            counted_mean=None if training else counted_mean(model),
             tanh_first=model.tanh_first,
             eps=model.eps,
-            momentum=model.momentum,
             training=training,
             gradients=torch.is_grad_enabled(),
         )

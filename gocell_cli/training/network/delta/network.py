@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.statistics import RunningStatistics
 
 with train_extra():
     from torch import Tensor
@@ -15,7 +16,8 @@ with train_extra():
 class DeltaNetwork:
     """Detached parameters as flat tables of neurons, statistics (written in training) and settings.
 
-    weights: the stacked child weights; genes: the table [pieces, piece]; wild: bias plus all genes of each neuron.
+    weights: the stacked child weights; genes: the table [pieces, piece]; wild: bias plus all genes of each neuron;
+    counted_mean: in evaluation, the running mean counted from the wild type's activation (`wild_type.py`).
     """
 
     piece: int
@@ -26,11 +28,10 @@ class DeltaNetwork:
     gamma: Float[Tensor, " neurons"]
     beta: Float[Tensor, " neurons"]
     head: Float[Tensor, " neurons"]
-    running_mean: Float[Tensor, " neurons"]
-    running_var: Float[Tensor, " neurons"]
+    statistics: RunningStatistics
+    counted_mean: Float[Tensor, " neurons"] | None
     tanh_first: bool
     eps: float
-    momentum: float
     training: bool
     gradients: bool = True
 

@@ -6,6 +6,7 @@ Both fill z chunk by chunk on the way up and collect dz chunk by chunk on the wa
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
@@ -47,6 +48,9 @@ class GeneInput(Protocol):
     def fill(self, z: Tensor, chunk: Chunk) -> None:
         """Write bias and genes' part of the chunk's neurons into z [rows, samples]."""
 
+    def fill_differences(self, z: Tensor, chunk: Chunk) -> None:
+        """Write the same into z [rows, samples + 1]: the wild type's into the last column, what differs before it."""
+
     def collect(self, dz: Tensor, chunk: Chunk) -> None:
         """Take in the gradient dz [rows, samples] of the chunk's neurons."""
 
@@ -70,8 +74,13 @@ class DeletedGenes:
         lost = _sum_rows(weights.table, plan.pieces, plan.start[:-1])
         if weights.direction is not None:
             lost = lost - weights.direction.view(-1, weights.piece)[plan.block] * plan.deleted[:, None]
-        self._value = self._wild.view(-1, weights.piece)[plan.block] - lost
-        self._gradient = torch.zeros_like(self._value)
+        self._lost = lost
+        self._gradient = torch.zeros_like(lost)
+
+    @cached_property
+    def _value(self) -> Tensor:
+        """What each bag's neurons have left; made once, not chunk by chunk."""
+        return self._wild.view(-1, self._weights.piece)[self._plan.block] - self._lost
 
     def _bags(self, z: Tensor, chunk: Chunk) -> tuple[slice, Tensor, tuple[Tensor, Tensor]]:
         """Return the chunk's bags, z seen as [blocks, samples, piece], and the bags' places in it."""
@@ -84,6 +93,13 @@ class DeletedGenes:
         part, blocks, places = self._bags(z, chunk)
         if part.start < part.stop:
             blocks.index_put_(places, self._value[part])
+
+    def fill_differences(self, z: Tensor, chunk: Chunk) -> None:
+        z.zero_()
+        z[:, -1] = self._wild[chunk.rows]
+        part, blocks, places = self._bags(z[:, :-1], chunk)
+        if part.start < part.stop:
+            blocks.index_put_(places, -self._lost[part])
 
     def collect(self, dz: Tensor, chunk: Chunk) -> None:
         part, blocks, places = self._bags(dz, chunk)
@@ -126,15 +142,29 @@ class GeneValues:
                 yield rows, slice(pieces, pieces + blocks * len(genes)), self._x[genes]
 
     def fill(self, z: Tensor, chunk: Chunk) -> None:
-        weights = self._weights
-        z.copy_(weights.bias[chunk.rows, None].expand_as(z))
+        z.copy_(self._weights.bias[chunk.rows, None].expand_as(z))
         for rows, pieces, x in self._terms(chunk):
-            columns = weights.table[pieces].view(-1, len(x), weights.piece).transpose(1, 2)
-            z[rows] += (columns @ x).reshape(-1, self.samples)
-            if weights.direction is not None:
-                start = chunk.rows.start
-                own = weights.direction[start + rows.start : start + rows.stop]
-                z[rows] += own[:, None] * (1 - x).sum(0)
+            self._add(z[rows], pieces, x)
+            self._add_direction(z[rows], rows, chunk, x)
+
+    def fill_differences(self, z: Tensor, chunk: Chunk) -> None:
+        z.zero_()
+        z[:, -1] = self._weights.bias[chunk.rows]
+        for rows, pieces, x in self._terms(chunk):
+            self._add(z[rows, :-1], pieces, x - 1)
+            self._add(z[rows, -1:], pieces, torch.ones_like(x[:, :1]))
+            self._add_direction(z[rows, :-1], rows, chunk, x)
+
+    def _add(self, z: Tensor, pieces: slice, x: Float[Tensor, "genes columns"]) -> None:
+        """Add one term's gene weights times x to its neurons."""
+        columns = self._weights.table[pieces].view(-1, len(x), self._weights.piece).transpose(1, 2)
+        z += (columns @ x).reshape(z.shape)
+
+    def _add_direction(self, z: Tensor, rows: slice, chunk: Chunk, x: Float[Tensor, "genes samples"]) -> None:
+        """Add the term's shared direction, as often as genes are lost."""
+        if self._weights.direction is not None:
+            start = chunk.rows.start
+            z += self._weights.direction[start + rows.start : start + rows.stop, None] * (1 - x).sum(0)
 
     def collect(self, dz: Tensor, chunk: Chunk) -> None:
         for rows, pieces, x in self._terms(chunk):

@@ -2,8 +2,13 @@
 
 Notation of dcell.py; `inner` is what BatchNorm takes in (tanh(z), or z), `outer` is h. Every table is
 [neurons, samples], every chunk of it a few terms of one level; n is the number of samples, of all processes.
+
+In evaluation the tables hold differences from the wild type, which is one more column, the last: x_b = h_b - h_0. The
+mean is a constant then, and of a rarely touched term an activation deviates from it by 1e-6 and less, of which float32
+holds nothing in an absolute number (`statistics.py`). In training the mean is the batch's own, of the same rounding.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,6 +20,7 @@ from gocell_cli.training.network.dense.genes import GeneInput
 from gocell_cli.training.network.dense.workspace import ChunkViews, WeightViews, Workspaces
 from gocell_cli.training.network.layout import Stack
 from gocell_cli.training.network.layout_index import StackIndex
+from gocell_cli.training.network.statistics import RunningStatistics
 
 with train_extra():
     import torch
@@ -31,7 +37,7 @@ Reduce: TypeAlias = Callable[[Tensor, str], None]
 
 @dataclass(frozen=True)
 class Network:
-    """What a run reads of a model: layout, detached parameters, statistics (written in training), settings."""
+    """What a pass reads of a model: layout, detached parameters, statistics (written in training), settings."""
 
     stack: Stack
     index: StackIndex
@@ -41,12 +47,9 @@ class Network:
     beta: Float[Tensor, " neurons"]
     head: Float[Tensor, " neurons"]
     head_bias: Float[Tensor, " terms"]
-    running_mean: Float[Tensor, " neurons"]
-    running_var: Float[Tensor, " neurons"]
+    statistics: RunningStatistics
     tanh_first: bool
     eps: float
-    momentum: float
-    training: bool
     reduce: Reduce | None
 
 
@@ -58,85 +61,88 @@ class Levels(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, run: "LevelRun", *parameters: Tensor | None) -> Tensor:
-        """Run all levels, from the leaves to the root."""
-        del parameters  # the run holds them, detached; here they tell autograd what the heads depend on
-        ctx.run = run
-        return run.up()
+    def forward(ctx: Any, batch: "LevelPass", *parameters: Tensor | None) -> Tensor:
+        """Go up all levels, from the leaves to the root."""
+        del parameters  # the pass holds them, detached; here they tell autograd what the heads depend on
+        ctx.batch = batch
+        return batch.up()
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """Run all levels, from the root to the leaves; returns a gradient for each parameter."""
-        return (None, *ctx.run.down(grads[0].contiguous()))
+        """Go down all levels, from the root to the leaves; returns a gradient for each parameter."""
+        return (None, *ctx.batch.down(grads[0].contiguous()))
 
 
-class LevelRun:
+class LevelPass(ABC):
     """One batch on its way up and down the levels."""
+
+    columns = 0
+    """Columns of the tables besides the samples."""
 
     def __init__(self, net: Network, genes: GeneInput) -> None:
         self.net, self.genes = net, genes
         kind = net.child.device.type
         self.low = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-        most = torch.tensor(genes.samples)
-        if net.training and net.reduce:
-            net.reduce(most, "max")
-        self.loan = net.workspaces.borrow(net.stack, genes.samples, net.beta, int(most))
+        self.loan = net.workspaces.borrow(net.stack, genes.samples + self.columns, net.beta, self._most())
         self.tables, self.source = self.loan.buffers, net.index["source"]
         self.weights = self.tables.weights(net.child, net.head)
-        self.mean, self.var, self.inv = net.running_mean, net.running_var, torch.rsqrt(net.running_var + net.eps)
-        self.n = float(genes.samples)
-        if net.training:
-            self.mean, self.var = torch.zeros_like(self.mean), torch.zeros_like(self.var)
-            constant = net.index.untouched(varying_genes(genes, net.reduce))
-            self.varies = (~constant)[net.index["term_of_neuron"]].to(self.mean.dtype)
-            if net.reduce:
-                self.n = float(self._reduced(torch.tensor(self.n, dtype=torch.float64)))
 
+    def _most(self) -> int:
+        """Columns by which the terms are cut into chunks."""
+        return self.genes.samples + self.columns
+
+    @abstractmethod
     def up(self) -> Float[Tensor, "terms samples"]:
-        """Children first: fill the tables, move the running statistics, return all heads."""
+        """Children first: fill the tables, return all heads; in training, move the running statistics."""
+
+    @abstractmethod
+    def down(self, dy: Float[Tensor, "terms samples"]) -> tuple[Tensor | None, ...]:
+        """Parents first: the gradient of every parameter, in the order that `Levels` took them."""
+
+    @abstractmethod
+    def linear(self, views: ChunkViews, weights: WeightViews) -> None:
+        """Fill the chunk's `inner` with z, or tanh(z) where BatchNorm comes after it."""
+
+    @abstractmethod
+    def norm(self, views: ChunkViews) -> None:
+        """Fill the chunk's `outer` with h = gamma (a - mean) / sqrt(var + eps) + beta, a = inner; or the tanh of it."""
+
+    @abstractmethod
+    def outputs(self) -> Float[Tensor, "neurons samples"]:
+        """A copy of all h."""
+
+    @abstractmethod
+    def _norm_gradient(self, views: ChunkViews, gamma: Tensor, beta: Tensor, dz_sum: Tensor) -> None:
+        """Turn dh into dz, in place, and write the gradients of gamma and beta, and dz summed over the samples."""
+
+    @abstractmethod
+    def _samples_of(self, table: Float[Tensor, "some columns"]) -> Float[Tensor, "some samples"]:
+        """The columns of a table that are samples."""
+
+    def _heads(self) -> Float[Tensor, "terms columns"]:
+        """Go up all levels; returns each column's heads, without their biases."""
         net = self.net
-        heads = torch.empty(len(net.stack.order), self.genes.samples, dtype=net.head.dtype, device=net.head.device)
+        heads = net.head.new_empty(len(net.stack.order), self.tables.inner.shape[1])
         for views, weights in zip(self.tables.chunks, self.weights, strict=True):
             self.linear(views, weights)
             self.norm(views)
             for run, (u, _) in zip(views.runs, weights.runs, strict=True):
                 self._matmul(heads[run.heads].unsqueeze(1), u, run.h)
-        if net.training:
-            net.running_mean.lerp_(self.mean, net.momentum)
-            net.running_var.lerp_(self.var * (self.n / (self.n - 1)), net.momentum)
-        return heads.add_(net.head_bias[:, None])
+        return heads
 
-    def linear(self, views: ChunkViews, weights: WeightViews) -> None:
-        """Fill the chunk's `inner` with z, or tanh(z) where BatchNorm comes after it."""
-        self.genes.fill(views.inner, views.chunk)
+    def _add_children(self, views: ChunkViews, weights: WeightViews) -> None:
+        """Add to `inner` what the chunk's children give."""
         self._gather(views)
         for block, (weight, _) in zip(views.blocks, weights.blocks, strict=True):
             self._matmul_add(block.z, weight, block.x)
-        if self.net.tanh_first:
-            views.inner.tanh_()
 
     def _gather(self, views: ChunkViews) -> None:
-        """The outputs of all children of the chunk's terms: [sources, samples], in scratch memory."""
+        """The outputs of all children of the chunk's terms: [sources, columns], in scratch memory."""
         if views.blocks:
             torch.index_select(self.tables.outer_blocks, 0, self.source[views.sources], out=views.inputs)
 
-    def norm(self, views: ChunkViews) -> None:
-        """H = gamma (a - mean) / sqrt(var + eps) + beta with a = inner, or the tanh of that."""
-        net, rows, a, h = self.net, views.chunk.rows, views.inner, views.outer
-        mean = self.mean[rows]
-        if net.training:
-            torch.div(self._reduced(a.sum(1)), self.n, out=mean)
-        torch.sub(a, mean[:, None], out=h)
-        if net.training:
-            squares, varies = self._reduced(vector_norm(h, dim=1).square_()), self.varies[rows]
-            var = torch.mul(squares, varies / self.n, out=self.var[rows])
-            torch.mul(torch.rsqrt(var + net.eps), varies, out=self.inv[rows])
-        h.mul_((net.gamma[rows] * self.inv[rows])[:, None]).add_(net.beta[rows, None])
-        if not net.tanh_first:
-            h.tanh_()
-
-    def down(self, dy: Float[Tensor, "terms samples"]) -> tuple[Tensor | None, ...]:
-        """Parents first: the gradient of every parameter, in the order that `Levels` took them."""
+    def _gradients(self, dy: Float[Tensor, "terms columns"]) -> tuple[Tensor | None, ...]:
+        """Go down all levels; returns what `down` does, dy summed over the columns for the heads' biases."""
         net, tables = self.net, self.tables
         child, gamma, beta, head, dz_sum = map(torch.empty_like, (net.child, *[net.gamma] * 4))
         for views, weights in zip(tables.chunks, self.weights, strict=True):
@@ -147,49 +153,17 @@ class LevelRun:
             for run in views.runs:
                 own = head[run.neurons].view(run.terms, run.out, 1)
                 self._matmul(own, run.h, dy[run.heads].unsqueeze(2))
-            self._norm_gradient(views, gamma[rows], beta[rows])
-            self.genes.collect(views.grad, views.chunk)
-            torch.sum(views.grad, 1, out=dz_sum[rows])
+            self._norm_gradient(views, gamma[rows], beta[rows], dz_sum[rows])
+            self.genes.collect(self._samples_of(views.grad), views.chunk)
+            # the inputs are gathered anew: kept from the way up they would be the largest table of all
             self._gather(views)
             for block, (_, weight_t) in zip(views.blocks, weights.blocks, strict=True):
                 self._matmul(child[block.weight].view(block.shape), block.dz, block.x_t)
-                self._matmul(block.x, weight_t, block.dz)
+                self._matmul(block.x, weight_t, block.dz)  # over the inputs, which nothing reads any more
             if views.blocks:
                 tables.grad_blocks.index_add_(0, self.source[views.sources], views.inputs)
         table, direction = self.genes.gradients(dz_sum)
-        return child, table, dz_sum, gamma, beta, head, dy.sum(1), direction
-
-    def _norm_gradient(self, views: ChunkViews, gamma: Tensor, beta: Tensor) -> None:
-        """Turn dh into dz, in place, and write the gradients of gamma and beta."""
-        net, rows, a, dh = self.net, views.chunk.rows, views.inner, views.grad
-        mean, inv = self.mean[rows], self.inv[rows]
-        if not net.tanh_first:
-            tanh_gradient(dh, views.outer, grad_input=dh)
-        if net.training and net.reduce:
-            self._global_norm_gradient(a, dh, rows, gamma, beta)
-        else:
-            da, *found = batch_norm_gradient(
-                dh.unsqueeze(0), a.unsqueeze(0), net.gamma[rows], mean, self.var[rows], mean, inv,
-                net.training, net.eps, [True, True, True],
-            )  # fmt: skip
-            gamma.copy_(found[0])
-            beta.copy_(found[1])
-            if net.tanh_first:
-                tanh_gradient(da[0], a, grad_input=dh)
-            else:
-                dh.copy_(da[0])
-
-    def _global_norm_gradient(self, a: Tensor, dh: Tensor, rows: slice, gamma: Tensor, beta: Tensor) -> None:
-        """The same over all processes: da = gamma inv (dh - mean(dh) - c inv^2 mean(dh c)), c = a - mean."""
-        inv, c = self.inv[rows], a - self.mean[rows, None]
-        torch.sum(dh, 1, out=beta)
-        moment = vecdot(dh, c)
-        torch.mul(moment, inv, out=gamma)
-        mean_dh, mean_dhc = self._reduced(torch.stack([beta, moment])) / self.n
-        dh.addcmul_(c, (-mean_dhc * inv.square())[:, None]).sub_(mean_dh[:, None])
-        dh.mul_((self.net.gamma[rows] * inv)[:, None])
-        if self.net.tanh_first:
-            tanh_gradient(dh, a, grad_input=dh)
+        return child, table, dz_sum, gamma, beta, head, self._samples_of(dy).sum(1), direction
 
     def _matmul(self, out: Tensor, left: Tensor, right: Tensor) -> None:
         """Out = left @ right, batched; in autocast's precision where it is on."""
@@ -205,11 +179,169 @@ class LevelRun:
         else:
             out.add_(torch.bmm(left.to(self.low), right.to(self.low)))
 
+
+class TrainingPass(LevelPass):
+    """Normalised by the batch's own mean and variance, those of all processes together."""
+
+    def __init__(self, net: Network, genes: GeneInput) -> None:
+        super().__init__(net, genes)
+        self.mean, self.var, self.inv = (torch.zeros_like(net.gamma) for _ in range(3))
+        constant = net.index.untouched(varying_genes(genes, net.reduce))
+        self.varies = (~constant)[net.index["term_of_neuron"]].to(self.mean.dtype)
+        self.n = float(self._reduced(torch.tensor(float(genes.samples), dtype=torch.float64)))
+
+    def _most(self) -> int:
+        most = torch.tensor(self.genes.samples)
+        if self.net.reduce:
+            self.net.reduce(most, "max")  # processes cut alike, however many samples each has: they reduce by chunks
+        return int(most)
+
+    def up(self) -> Float[Tensor, "terms samples"]:
+        heads = self._heads()
+        self.net.statistics.move(self.mean.double(), self.var, self.n)
+        return heads.add_(self.net.head_bias[:, None])
+
+    def down(self, dy: Float[Tensor, "terms samples"]) -> tuple[Tensor | None, ...]:
+        return self._gradients(dy)
+
+    def outputs(self) -> Float[Tensor, "neurons samples"]:
+        return self.tables.outer[: self.net.stack.neurons].clone()
+
+    def linear(self, views: ChunkViews, weights: WeightViews) -> None:
+        self.genes.fill(views.inner, views.chunk)
+        self._add_children(views, weights)
+        if self.net.tanh_first:
+            views.inner.tanh_()
+
+    def norm(self, views: ChunkViews) -> None:
+        net, rows, a, h = self.net, views.chunk.rows, views.inner, views.outer
+        mean, varies = self.mean[rows], self.varies[rows]
+        torch.div(self._reduced(a.sum(1)), self.n, out=mean)
+        torch.sub(a, mean[:, None], out=h)
+        squares = self._reduced(vector_norm(h, dim=1).square_())
+        var = torch.mul(squares, varies / self.n, out=self.var[rows])
+        # inv is 0, not 316, where all rows are equal: what is left of a - mean there is rounding
+        torch.mul(torch.rsqrt(var + net.eps), varies, out=self.inv[rows])
+        h.mul_((net.gamma[rows] * self.inv[rows])[:, None]).add_(net.beta[rows, None])
+        if not net.tanh_first:
+            h.tanh_()
+
+    def _samples_of(self, table: Float[Tensor, "some columns"]) -> Float[Tensor, "some samples"]:
+        return table
+
+    def _norm_gradient(self, views: ChunkViews, gamma: Tensor, beta: Tensor, dz_sum: Tensor) -> None:
+        net, rows, a, dh = self.net, views.chunk.rows, views.inner, views.grad
+        mean, inv = self.mean[rows], self.inv[rows]
+        if not net.tanh_first:
+            tanh_gradient(dh, views.outer, grad_input=dh)
+        if net.reduce:
+            self._global_norm_gradient(a, dh, rows, gamma, beta)
+        else:
+            da, *found = batch_norm_gradient(
+                dh.unsqueeze(0), a.unsqueeze(0), net.gamma[rows], mean, self.var[rows], mean, inv,
+                True, net.eps, [True, True, True],
+            )  # fmt: skip
+            gamma.copy_(found[0])
+            beta.copy_(found[1])
+            if net.tanh_first:
+                tanh_gradient(da[0], a, grad_input=dh)
+            else:
+                dh.copy_(da[0])
+        torch.sum(dh, 1, out=dz_sum)
+
+    def _global_norm_gradient(self, a: Tensor, dh: Tensor, rows: slice, gamma: Tensor, beta: Tensor) -> None:
+        """The same over all processes: da = gamma inv (dh - mean(dh) - c inv^2 mean(dh c)), c = a - mean."""
+        inv, c = self.inv[rows], a - self.mean[rows, None]
+        torch.sum(dh, 1, out=beta)
+        moment = vecdot(dh, c)
+        torch.mul(moment, inv, out=gamma)
+        mean_dh, mean_dhc = self._reduced(torch.stack([beta, moment])) / self.n
+        dh.addcmul_(c, (-mean_dhc * inv.square())[:, None]).sub_(mean_dh[:, None])
+        dh.mul_((self.net.gamma[rows] * inv)[:, None])
+        if self.net.tanh_first:
+            tanh_gradient(dh, a, grad_input=dh)
+
     def _reduced(self, tensor: Tensor) -> Tensor:
         """The tensor summed over all processes, where there are several."""
         if self.net.reduce:
             self.net.reduce(tensor, "sum")
         return tensor
+
+
+class EvaluationPass(LevelPass):
+    """Normalised by given statistics, sample by sample as the difference from the wild type: the last column.
+
+    Of `inner` and `outer` the samples' columns hold a_b - a_0 and h_b - h_0, the last a_0 (with tanh last: z_0) and
+    h_0; `mean` is counted from a_0 (`wild_type.py`). On the way down h_0 is in every sample's h_b = h_0 + x_b, so the
+    last column's gradient is the sum of theirs.
+    """
+
+    columns = 1
+
+    def __init__(self, net: Network, genes: GeneInput, mean: Float[Tensor, " neurons"]) -> None:
+        super().__init__(net, genes)
+        self.mean, self.inv = mean, torch.rsqrt(net.statistics.var + net.eps)
+
+    def up(self) -> Float[Tensor, "terms samples"]:
+        heads = self._heads()
+        return self._samples_of(heads) + (heads[:, -1] + self.net.head_bias)[:, None]
+
+    def down(self, dy: Float[Tensor, "terms samples"]) -> tuple[Tensor | None, ...]:
+        return self._gradients(torch.cat([dy, dy.sum(1, keepdim=True)], 1))
+
+    def outputs(self) -> Float[Tensor, "neurons samples"]:
+        x = self.tables.outer[: self.net.stack.neurons]
+        return self._samples_of(x) + x[:, -1:]
+
+    def deviations(self, rows: slice) -> Float[Tensor, "some samples"]:
+        """What BatchNorm takes in, counted from the wild type's: a_b - a_0."""
+        return self._samples_of(self.tables.inner[rows])
+
+    def linear(self, views: ChunkViews, weights: WeightViews) -> None:
+        self.genes.fill_differences(views.inner, views.chunk)
+        self._add_children(views, weights)
+        if self.net.tanh_first:
+            tanh_differences(views.inner)
+
+    def norm(self, views: ChunkViews) -> None:
+        net, rows = self.net, views.chunk.rows
+        scale = net.gamma[rows] * self.inv[rows]
+        torch.mul(views.inner, scale[:, None], out=views.outer)
+        torch.addcmul(net.beta[rows], self.mean[rows], scale, value=-1, out=views.outer[:, -1])
+        if not net.tanh_first:
+            tanh_differences(views.outer)
+
+    def _samples_of(self, table: Float[Tensor, "some columns"]) -> Float[Tensor, "some samples"]:
+        return table[:, :-1]
+
+    def _norm_gradient(self, views: ChunkViews, gamma: Tensor, beta: Tensor, dz_sum: Tensor) -> None:
+        net, rows, d, x = self.net, views.chunk.rows, views.inner, views.outer
+        dh = self._samples_of(views.grad)
+        if not net.tanh_first:
+            tanh_gradient(dh, self._samples_of(x) + x[:, -1:], grad_input=dh)
+        torch.sum(dh, 1, out=beta)
+        inv = self.inv[rows]
+        torch.mul((dh * (self._samples_of(d) - self.mean[rows, None])).sum(1), inv, out=gamma)
+        dh.mul_((net.gamma[rows] * inv)[:, None])
+        if net.tanh_first:
+            tanh_gradient(dh, self._samples_of(d) + d[:, -1:], grad_input=dh)
+        torch.sum(dh, 1, out=dz_sum)
+        views.grad[:, -1] = dz_sum
+
+
+def tanh_differences(table: Float[Tensor, "some columns"]) -> None:
+    """Turn a (the last column) into tanh(a) and each b (the others) into tanh(a + b) - tanh(a), in place.
+
+    With t = tanh(b) the difference is t (1 - tanh(a)^2) / (1 + t tanh(a)), to all digits however small b is; for b
+    beyond 1, where the denominator may be 0, it is taken as it stands. 1 - tanh(a)^2 is 1 / cosh(a)^2, which float32
+    holds where tanh(a) is 1 already.
+    """
+    b, a = table[:, :-1], table[:, -1:]
+    origin, slope = torch.tanh(a), torch.cosh(a).square_().reciprocal_()
+    t = torch.tanh(b)
+    near = t * slope / (1 + t * origin)
+    b.copy_(torch.where(b.abs() > 1, torch.tanh(b + a) - origin, near))
+    a.copy_(origin)
 
 
 def varying_genes(genes: GeneInput, reduce: Reduce | None) -> Int64[Tensor, " some_genes"]:

@@ -41,7 +41,7 @@ def _statistics(d, weight, samples):
 @no_type_check
 def _normalise(d, at, weight, varies, norm, state, affine):
     """Take a_0 out of d's first row, set a_0, mean, var and inv at `at`; h is d * scale + offset."""
-    running_mean, running_var, eps, samples, training = norm
+    counted_mean, running_var, eps, samples, training = norm
     term, lo, hi = at
     a0, mean, var, inv = (state[0][term, lo:hi], state[1][term, lo:hi], state[2][term, lo:hi], state[3][term, lo:hi])
     gamma, beta = affine[0][term, lo:hi], affine[1][term, lo:hi]
@@ -54,9 +54,9 @@ def _normalise(d, at, weight, varies, norm, state, affine):
             var[k] = varies * squares[k]
             inv[k] = varies / np.sqrt(var[k] + eps)
     else:
-        old, spread = running_mean[term, lo:hi], running_var[term, lo:hi]
+        counted, spread = counted_mean[term, lo:hi], running_var[term, lo:hi]
         for k in range(len(a0)):
-            mean[k] = old[k] - a0[k]
+            mean[k] = counted[k]  # of a running mean in float32, minus a0, only rounding would be left
             inv[k] = 1 / np.sqrt(spread[k] + eps)
     scale = gamma * inv
     return scale, beta - mean * scale

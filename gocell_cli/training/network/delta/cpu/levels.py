@@ -43,7 +43,7 @@ class RowRun:
         self.share = self.weight / plan.samples if net.training else np.zeros_like(self.weight)
         self.read_slot = slot[plan.read_edge] + plan.read_row
         self.lost_piece = index.row_piece[plan.lost]
-        norm = (self._flat(net.running_mean), self._flat(net.running_var))
+        norm = (self._flat(net.counted_mean), self._flat(net.statistics.var))
         self.norm = (*norm, net.eps, float(plan.samples), net.training)
 
     def _flat(self, tensor: Tensor | None) -> np.ndarray:
@@ -76,9 +76,7 @@ class RowRun:
         for run in self.runs:
             self._up(run, heads.numpy())
         if net.training:
-            n = self.plan.samples
-            net.running_mean.lerp_(self.mean + self.a0, net.momentum)
-            net.running_var.lerp_(self.var * (n / max(n - 1, 1)), net.momentum)
+            net.statistics.move(self.mean.double() + self.a0.double(), self.var, float(self.plan.samples))
         return heads
 
     def _up(self, run: RowLevel, heads: np.ndarray) -> None:

@@ -64,8 +64,7 @@ class MatmulRun:
             h = self._norm(number, self._linear(number))
             self._heads(run, h, self._of(number, net.head), heads[run.rows])
         if net.training:
-            net.running_mean.lerp_(self.mean + self.a0, net.momentum)
-            net.running_var.lerp_(self.var * (self.n / max(self.n - 1, 1)), net.momentum)
+            net.statistics.move(self.mean.double() + self.a0.double(), self.var, self.n)
         return heads
 
     def _heads(self, run: RunPlan, h: Tensor, head: Tensor, out: Tensor) -> None:
@@ -150,9 +149,9 @@ class MatmulRun:
         """Return a - mean; in training also set mean (counted from a_0), variance and 1 / sqrt(variance + eps)."""
         net, run = self.net, self.plan.runs[number]
         mean, var, inv = (self._of(number, table) for table in (self.mean, self.var, self.inv))
-        if not net.training:
-            mean.copy_(self._of(number, net.running_mean) - self._of(number, self.a0))
-            inv.copy_(torch.rsqrt(self._of(number, net.running_var) + net.eps))
+        if net.counted_mean is not None:
+            mean.copy_(self._of(number, net.counted_mean))
+            inv.copy_(torch.rsqrt(self._of(number, net.statistics.var) + net.eps))
             return d - self._spread(run, mean)
         weight, varies = self.at.weight[run.rows], self.at.varies[run.terms, None]
         mean.copy_(self._summed(run, d, weight).div_(self.n))
