@@ -5,20 +5,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from gocell_cli.building.executors import ExecutorChoice, run_tasks
 from gocell_cli.building.plan import BuildPlan, level_counts
-from gocell_cli.building.shard_task import ShardTask
+from gocell_cli.building.tasks import ExecutorChoice, ShardTask, run_tasks
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.schema import FORMAT_VERSION, MANIFEST, PART_MANIFEST, FileRecord, Manifest, ShardRecord
-from gocell_cli.storage.staging import (
-    StagedPlan,
-    Staging,
-    is_taken,
-    partial_directory,
-    recover,
-    remove_partial,
-)
+from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, partial_directory, recover, remove_partial
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
 
 Progress = Callable[[int, int], None]
@@ -71,7 +63,7 @@ def build(plan: BuildPlan, out: Path, mode: BuildMode, progress: Progress | None
         files = staging.write_tables({**hierarchy_tables(plan.hierarchy), **provenance_tables(plan.provenance)})
         wanted = _wanted(plan, mode)
         found = {i: staging.done(i, plan.options.backends) for i in wanted} if mode.resume else {}
-        records = {i: record for i, record in found.items() if record is not None}
+        records = {i: record for i, record in found.items() if record is not None}  # their files hashed anew
         reused = len(records)
         for record in run_tasks(_tasks(plan, staging, [i for i in wanted if i not in records]), mode.executor):
             records[record.index] = record
@@ -106,7 +98,7 @@ def standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
         return None
     try:
         manifest = read_manifest(out, mode.manifest_name)
-        for record in (*manifest.files, *(f for s in manifest.shards for f in s.files.values())):
+        for record in manifest.all_files:
             check_file(out, record)
         other = manifest.fingerprint != plan.fingerprint
         why = f"it was built with fingerprint {manifest.fingerprint[:8]}, this build has {plan.fingerprint[:8]}"

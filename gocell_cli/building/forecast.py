@@ -10,7 +10,7 @@ from typing import Any
 
 from gocell_cli.building.build import BuildMode, standing
 from gocell_cli.building.plan import BuildPlan
-from gocell_cli.building.shard_task import ShardTask
+from gocell_cli.building.tasks import ShardTask
 from gocell_cli.storage.staging import StagedPlan, Staging
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
 

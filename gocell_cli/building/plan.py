@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from gocell_cli.building.hierarchy import make_hierarchy
-from gocell_cli.building.samples import (
+from gocell_cli.building.contents import (
     MergedSamples,
     UnannotatedRows,
     apply_unannotated_rule,
     keep_listed,
+    make_hierarchy,
     make_provenance,
     require_annotated,
 )
-from gocell_cli.building.shard_task import SampleSource
+from gocell_cli.building.tasks import SampleSource
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Phenotype, merge_duplicates

@@ -6,9 +6,8 @@ from gocell_cli.building.plan import plan_hierarchy
 from gocell_cli.domain.annotations import AnnotationRows
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.ontology import SUPER_ROOT_ID, SUPER_ROOT_NAME, Ontology
-from gocell_cli.domain.removals import Removal
 from gocell_cli.domain.term_facts import describe_term, find_term, removal_of
-from gocell_cli.domain.term_filters import NOT_REDUNDANT, FilterRules
+from gocell_cli.domain.term_filters import NOT_REDUNDANT, FilterRules, Removal
 from gocell_cli.storage.reader import Cache
 
 

@@ -1,15 +1,14 @@
 """Genotypes (deleted genes), phenotypes, and the merging of rows that measure the same genotype."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int16, Int32, Int64
 
-from gocell_cli.domain.query_groups import join_query_groups
-
 NO_GENE = -1
+NO_QUERY = -1
 DUPLICATES = ("mean", "first", "keep")
 """What becomes of several rows of one genotype: their mean, the first of them, or a sample each."""
 BLOCK = 1 << 20
@@ -120,6 +119,14 @@ class Dataset:
         return replace(self, measurements=self.measurements.where(~gone), dropped=dropped)
 
 
+def keep_significant(dataset: Dataset, max_p: float) -> Dataset:
+    """Drop, and count, rows without a P-value and rows whose P-value is above `max_p`."""
+    p = dataset.measurements.statistic
+    without = dataset.without(np.isnan(p), "no_p_value")
+    kept = without.without(without.measurements.statistic > max_p, "p_above_max")
+    return replace(kept, options={**dataset.options, "max_p": repr(max_p)})
+
+
 @dataclass(frozen=True)
 class Genotypes:
     """Samples sorted by their genes; `order` lists rows by sample, `start` where each sample begins.
@@ -219,6 +226,7 @@ def _by_genotype(rows: Measurements) -> tuple[Int64[np.ndarray, " rows"], Bool[n
     new = np.ones(len(rows), dtype=bool)
     bits = len(rows).bit_length()
     base = int(rows.genes.max(initial=NO_GENE)) + 2
+    # in Python's integers, which do not overflow
     if base ** rows.genes.shape[1] << bits > np.iinfo(np.int64).max or (np.diff(rows.row) < 0).any():
         order = np.lexsort((rows.row, *rows.genes.T[::-1])).astype(np.int64)
         new[1:] = (rows.genes[order[1:]] != rows.genes[order[:-1]]).any(axis=1)
@@ -236,3 +244,41 @@ def _by_genotype(rows: Measurements) -> tuple[Int64[np.ndarray, " rows"], Bool[n
     packed >>= bits
     new[1:] = packed[1:] != packed[:-1]
     return order, new
+
+
+def join_query_groups(
+    query: Int32[np.ndarray, " rows"], genotype: Int32[np.ndarray, " rows"], queries: Sequence[str]
+) -> tuple[Int32[np.ndarray, " queries_and_none"], tuple[str, ...]]:
+    """Join the queries that measured the same genotype; rows come sorted by genotype.
+
+    Returns the component of each query (last entry: NO_QUERY, for rows without one) and the components'
+    names, in the order of their first queries: `A;B` of queries A and B.
+    """
+    if (query == NO_QUERY).any():
+        query, genotype = query[query != NO_QUERY], genotype[query != NO_QUERY]
+    leader = np.arange(len(queries))
+    for start in range(0, len(query) - 1, BLOCK):
+        q, g = query[start : start + BLOCK + 1], genotype[start : start + BLOCK + 1]
+        joined = np.flatnonzero((g[1:] == g[:-1]) & (q[1:] != q[:-1]))
+        leader = _join(leader, q[joined], q[joined + 1])
+    heads, component = np.unique(leader, return_inverse=True)
+    members: list[list[str]] = [[] for _ in heads]
+    for index, name in zip(component.tolist(), queries, strict=True):
+        members[index].append(name)
+    return np.append(component, NO_QUERY).astype(np.int32), tuple(";".join(sorted(names)) for names in members)
+
+
+def _join(
+    leader: Int64[np.ndarray, " nodes"], a: Int32[np.ndarray, " edges"], b: Int32[np.ndarray, " edges"]
+) -> Int64[np.ndarray, " nodes"]:
+    """Smallest node of each component once the edges are added: roots hook onto smaller roots until none crosses."""
+    # every edge hooks the larger of its two roots onto the smaller, all at once, so no circle arises: a few rounds over
+    # whole arrays, where a union-find in Python would go through 20 million rows one by one
+    while len(a):
+        low, high = np.minimum(leader[a], leader[b]), np.maximum(leader[a], leader[b])
+        apart = low != high
+        a, b = a[apart], b[apart]
+        np.minimum.at(leader, high[apart], low[apart])
+        while (leader[leader] != leader).any():
+            leader = leader[leader]
+    return leader

@@ -8,8 +8,7 @@ import numpy as np
 from gocell_cli.domain.annotations import Annotations
 from gocell_cli.domain.levels import ontology_groupings
 from gocell_cli.domain.ontology import SUPER_ROOT_ID, Ontology
-from gocell_cli.domain.removals import Removal
-from gocell_cli.domain.term_filters import FilterRules, whole_graph
+from gocell_cli.domain.term_filters import FilterRules, Removal, whole_graph
 from gocell_cli.domain.term_graph import SUPER_ROOT, gene_masks, genes_in
 from gocell_cli.domain.term_hierarchy import TermHierarchy
 from gocell_cli.errors import UsageError

@@ -58,6 +58,7 @@ class TermGraph:
 
         With `move_genes` their direct genes move up to those ancestors, so that no gene is lost.
         """
+        # parents first, so that a removed parent's own nearest ancestors are known when its child asks for them
         nearest: dict[int, frozenset[int]] = {}
         for term in reversed(self.children_first):
             up = (nearest[p] if p in gone else frozenset((p,)) for p in self.parents[term])
@@ -94,7 +95,7 @@ def genes_in(mask: int) -> list[int]:
     """Return the genes of a mask, ascending."""
     genes = []
     while mask:
-        lowest = mask & -mask
+        lowest = mask & -mask  # in two's complement, which Python's integers obey, the lowest bit alone survives
         genes.append(lowest.bit_length() - 1)
         mask ^= lowest
     return genes

@@ -9,7 +9,7 @@ from jaxtyping import Int32
 from gocell_cli.dcell_rules import term_width
 from gocell_cli.domain.levels import Grouping, generations, goatools_groupings, heights
 from gocell_cli.domain.ontology import SUPER_ROOT_ID, SUPER_ROOT_NAME, SUPER_ROOT_NAMESPACE, Edges, Ontology
-from gocell_cli.domain.removals import FilteredTerms, Removal
+from gocell_cli.domain.term_filters import FilteredTerms, Removal
 from gocell_cli.domain.term_graph import SUPER_ROOT, genes_in
 
 CONTRACTED = "contracted"

@@ -18,7 +18,7 @@ MAX_NAMED = 3
 
 def check_hierarchy(hierarchy: Hierarchy) -> list[str]:
     """Return what is wrong with a hierarchy, one sentence a finding; empty where all holds."""
-    structure = _structure(hierarchy)
+    structure = _structure(hierarchy)  # first: with an index out of range the rest would read past an array's end
     return structure or [*_csr(hierarchy), *check_levels(hierarchy)]
 
 
@@ -83,6 +83,7 @@ def _ascending(names: tuple[str, ...]) -> bool:
     return all(a < b for a, b in pairwise(names))
 
 
+# Sorted, distinct pairs make every table's bytes a function of what it holds, and let a reader search instead of index.
 def _pairs_ascend(first: Int32[np.ndarray, " n"], second: Int32[np.ndarray, " n"]) -> bool:
-    key = first.astype(np.int64) * (2**31) + second
+    key = first.astype(np.int64) * (2**31) + second  # indices are int32 and not negative, so no two pairs share a key
     return bool((np.diff(key) > 0).all())

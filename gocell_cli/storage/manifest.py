@@ -22,7 +22,10 @@ REBUILD_HINT = "build the cache again: gocell build-cache ... --overwrite"
 
 
 def canonical_json(value: Any) -> bytes:
-    """Encode as JSON with sorted keys, no spaces, UTF-8, and a newline at the end."""
+    """Encode as JSON with sorted keys, no spaces, UTF-8, and a newline at the end; NaN is refused.
+
+    One value, one sequence of bytes: fingerprints are hashes of it, and equal builds give equal manifests.
+    """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode() + b"\n"
 
@@ -36,7 +39,7 @@ def decode_manifest(data: bytes, path: Path) -> Manifest:
     """Read manifest.json's bytes; raises DamagedCache for a wrong version or a missing field."""
     try:
         raw = json.loads(data)
-        version = raw["format_version"]
+        version = raw["format_version"]  # first: of another version nothing else may be taken for granted
         if version != FORMAT_VERSION:
             raise DamagedCache(
                 f"{path}: cache format version {version}, this gocell reads version {FORMAT_VERSION}",
@@ -66,7 +69,11 @@ def _typed(kind: type[Record], raw: dict[str, Any]) -> Record:
 
 
 def write_manifest(directory: Path, manifest: Manifest, name: str = MANIFEST) -> None:
-    """Write the manifest's sha256, then the manifest, each whole or not at all."""
+    """Write the manifest's sha256, then the manifest, each whole or not at all.
+
+    In this order: a cache has its manifest last of all files, so what has one is whole. A kill between the two leaves a
+    hash alone, which nothing reads.
+    """
     data = encode_manifest(manifest)
     write_whole(_hash_path(directory / name), hashlib.sha256(data).hexdigest().encode() + b"\n")
     write_whole(directory / name, data)

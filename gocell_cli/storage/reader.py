@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Int32, Int64, UInt8
 
 from gocell_cli.errors import DamagedCache
-from gocell_cli.storage.backends import SHARD_BACKENDS
-from gocell_cli.storage.codec import concat_samples, decode_records, logical_sha256, one_sample, take_samples
 from gocell_cli.storage.hierarchy_check import check_hierarchy
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest, shard_faults
 from gocell_cli.storage.propagation import deleted_pairs, mutant_state, pair_state
+from gocell_cli.storage.samples import concat_samples, logical_sha256, one_sample, take_samples
 from gocell_cli.storage.schema import Hierarchy, Manifest, Provenance, Sample, Samples, ShardRecord
+from gocell_cli.storage.shards import SHARD_BACKENDS, decode_records
 from gocell_cli.storage.tables import read_hierarchy, read_provenance
 
 Rows = Sequence[int] | Int64[np.ndarray, " chosen"]
@@ -39,6 +39,7 @@ class Cache:
         faults = shard_faults(self.manifest)
         if faults:
             raise DamagedCache(f"{directory}: its shards are not those of a whole cache", why="; ".join(faults))
+        # a backend that only some shards have serves nobody
         held = [b for b in SHARD_BACKENDS if all(b in s.files for s in self.manifest.shards)]
         self.backend = backend or (held[0] if held else "")
         if self.backend not in held:
@@ -127,7 +128,7 @@ class Cache:
             shard = self.manifest.shards[index]
             here = wanted[order[shard_of[order] == index]] - shard.start
             parts.append(SHARD_BACKENDS[self.backend].read_rows(self._path(shard), here))
-        return take_samples(concat_samples(parts), np.argsort(order, kind="stable"))
+        return take_samples(concat_samples(parts), np.argsort(order, kind="stable"))  # the inverse of `order`
 
     def _path(self, shard: ShardRecord) -> str:
         record = shard.files[self.backend]

@@ -27,7 +27,6 @@ PART_MANIFEST = "part.json"
 BACKENDS = ("parquet", "lmdb")
 LEVEL_KINDS = ("stratum", "level", "depth", "height")
 WIDTH_KINDS = ("direct", "contained")
-MUTANT_STATE_COLUMNS = ("term", "gene", "level", "state")
 NONE_INDEX = -1
 BLOCK = 2048
 """Genes whose bits are unpacked at once: 40 MB for 20,000 terms."""
@@ -141,9 +140,6 @@ class Samples:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
-SAMPLE_COLUMNS = tuple(f.name for f in fields(Samples))
-
-
 @dataclass(frozen=True)
 class Sample:
     """One sample: indices of the deleted genes, phenotype value, and provenance by source row."""
@@ -210,6 +206,11 @@ class Manifest:
     def samples(self) -> int:
         """Number of samples."""
         return sum(shard.rows for shard in self.shards)
+
+    @property
+    def all_files(self) -> tuple[FileRecord, ...]:
+        """Every file of the cache but the manifest itself and its hash."""
+        return (*self.files, *(file for shard in self.shards for file in shard.files.values()))
 
 
 @runtime_checkable

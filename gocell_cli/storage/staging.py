@@ -31,8 +31,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gocell_cli.errors import DamagedCache, UsageError
-from gocell_cli.storage.backends import SHARD_BACKENDS
-from gocell_cli.storage.codec import logical_sha256
 from gocell_cli.storage.manifest import (
     canonical_json,
     check_file,
@@ -41,7 +39,9 @@ from gocell_cli.storage.manifest import (
     record_file,
     write_manifest,
 )
+from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, FileRecord, Manifest, Samples, ShardRecord
+from gocell_cli.storage.shards import SHARD_BACKENDS
 from gocell_cli.storage.tables import SAMPLES_DIR
 from gocell_cli.whole_file import exchange, settle, sync, write_whole
 
@@ -146,7 +146,7 @@ class Staging:
 
     def finish(self, manifest: Manifest, *, name: str) -> None:
         """Write the manifest as `name`, then give the directory the cache's name, replacing what stands there."""
-        listed = {f.path for f in manifest.files} | {f.path for s in manifest.shards for f in s.files.values()}
+        listed = {file.path for file in manifest.all_files}
         with writing(self.out):
             for path in self.cache.rglob("*"):
                 if path.is_file() and path.relative_to(self.cache).as_posix() not in listed:
@@ -217,7 +217,7 @@ def _is_whole(directory: Path) -> bool:
     for name in (MANIFEST, PART_MANIFEST):
         try:
             manifest = read_manifest(directory, name)
-            for record in (*manifest.files, *(f for s in manifest.shards for f in s.files.values())):
+            for record in manifest.all_files:
                 check_file(directory, record)
         except (DamagedCache, OSError):
             continue

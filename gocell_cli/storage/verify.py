@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from gocell_cli.errors import DamagedCache
-from gocell_cli.storage.backends import SHARD_BACKENDS
-from gocell_cli.storage.codec import logical_sha256
 from gocell_cli.storage.hierarchy_check import check_hierarchy
 from gocell_cli.storage.json_schemas import schema_faults
 from gocell_cli.storage.manifest import canonical_json, check_file, read_manifest, shard_faults
+from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import (
     MANIFEST,
     NONE_INDEX,
@@ -30,6 +29,7 @@ from gocell_cli.storage.schema import (
     Samples,
     ShardRecord,
 )
+from gocell_cli.storage.shards import SHARD_BACKENDS
 from gocell_cli.storage.tables import read_hierarchy, read_provenance
 
 
@@ -73,7 +73,7 @@ def verify_cache(directory: Path, threads: int | None = None) -> Verification:
     ]
     if not findings:
         findings += _content_findings(directory, manifest, threads or len(os.sched_getaffinity(0)))
-    files = _all_files(manifest)
+    files = manifest.all_files
     return Verification(
         tuple(findings),
         samples=manifest.samples,
@@ -81,10 +81,6 @@ def verify_cache(directory: Path, threads: int | None = None) -> Verification:
         bytes=sum(f.bytes for f in files),
         shards=tuple(sorted({b for s in manifest.shards for b in s.files})),
     )
-
-
-def _all_files(manifest: Manifest) -> list[FileRecord]:
-    return [*manifest.files, *(f for s in manifest.shards for f in s.files.values())]
 
 
 def _manifest_findings(directory: Path, manifest: Manifest) -> Iterator[Finding]:
@@ -104,7 +100,7 @@ def _manifest_findings(directory: Path, manifest: Manifest) -> Iterator[Finding]
 
 
 def _unlisted(directory: Path, manifest: Manifest) -> Iterator[Finding]:
-    listed = {f.path for f in _all_files(manifest)} | {MANIFEST, "manifest.sha256"}
+    listed = {f.path for f in manifest.all_files} | {MANIFEST, "manifest.sha256"}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
         if not path.is_dir() and name not in listed:
@@ -164,7 +160,7 @@ def _ranges(samples: Samples, manifest: Manifest, hierarchy: Hierarchy, provenan
     outside = [f"{name} out of range" for name, (low, high) in limits.items() if not _within(columns[name], low, high)]
     ascends = np.ones(len(samples.genes) + 1, dtype=bool)
     ascends[1:-1] = samples.genes[1:] > samples.genes[:-1]
-    ascends[samples.gene_ptr] = True  # a descent is fine where a sample begins
+    ascends[samples.gene_ptr] = True  # a descent is fine where a sample begins, and one entry stands past the last gene
     if not ascends.all():
         outside.append("deleted genes are not ascending and distinct")
     return outside

@@ -12,7 +12,7 @@ from tests.attacks.conftest import GOCELL, build_command
 READ = """
 import sys
 from pathlib import Path
-from gocell_cli.storage.codec import logical_sha256
+from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.reader import Cache
 cache = Cache(Path(sys.argv[1]), sys.argv[2])
 print(logical_sha256(cache.rows(range(len(cache)))))

@@ -11,7 +11,7 @@ from pathlib import Path
 import lmdb
 import numpy as np
 
-from gocell_cli.storage.codec import one_sample
+from gocell_cli.storage.samples import one_sample
 from gocell_cli.storage.verify import Verification, verify_cache
 from tests.benchmarks.measure import ProcessRuns, Row, report, run_process
 from tests.benchmarks.synthetic import SyntheticPairs

@@ -1,6 +1,6 @@
 """The bundled GO as hierarchies, for the benchmarks of the model."""
 
-from gocell_cli.building.hierarchy import make_hierarchy
+from gocell_cli.building.contents import make_hierarchy
 from gocell_cli.building.plan import BuildOptions, plan_hierarchy
 from gocell_cli.domain.term_filters import PRESETS
 from gocell_cli.sources.go.releases import load_release

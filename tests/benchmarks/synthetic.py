@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from gocell_cli.building.build import BuildMode, build
-from gocell_cli.building.hierarchy import make_hierarchy
+from gocell_cli.building.contents import make_hierarchy
 from gocell_cli.building.plan import (
     BuildOptions,
     BuildPlan,

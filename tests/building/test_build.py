@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from gocell_cli.building.build import BuildMode, build
-from gocell_cli.building.executors import ExecutorChoice
 from gocell_cli.building.merge import merge_parts
 from gocell_cli.building.plan import BuildPlan, make_fingerprint, shard_bounds
+from gocell_cli.building.tasks import ExecutorChoice
 from gocell_cli.errors import DamagedCache, UsageError
-from gocell_cli.storage.codec import logical_sha256
 from gocell_cli.storage.manifest import encode_manifest
 from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import BACKENDS
 from gocell_cli.storage.verify import verify_cache
 from tests.storage.strategies import assert_equal

@@ -15,7 +15,7 @@ from gocell_cli.domain.genes import GeneList, GeneTable, make_gene_table
 from gocell_cli.domain.genotype import Dataset
 from gocell_cli.domain.term_filters import PRESETS, READY, FilterRules
 from gocell_cli.errors import InvalidInput, LevelsError
-from gocell_cli.storage.codec import logical_sha256
+from gocell_cli.storage.samples import logical_sha256
 from tests import toy
 from tests.conftest import read_kuzmin2018
 

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from gocell_cli.building.samples import make_samples
+from gocell_cli.building.contents import make_samples
 from gocell_cli.domain.alleles import keep_deletions, strain_kind
-from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype, merge_duplicates
+from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype, keep_significant, merge_duplicates
 from gocell_cli.domain.joined_datasets import join_datasets
-from gocell_cli.domain.significance import keep_significant
 
 
 def dataset(name: str, rows: list[tuple[list[int], float, float, int]], strains: list[tuple[str, str]]) -> Dataset:

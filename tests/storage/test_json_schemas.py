@@ -12,7 +12,7 @@ import pytest
 import gocell_cli
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildPlan
-from gocell_cli.storage import parquet_shard, tables
+from gocell_cli.storage import shards, tables
 from gocell_cli.storage.json_schemas import NAMES, load_schema, schema_faults
 from gocell_cli.storage.manifest import encode_manifest, read_manifest
 from gocell_cli.storage.schema import FORMAT_VERSION, LEVEL_KINDS, WIDTH_KINDS, FileRecord, Manifest, ShardRecord
@@ -29,7 +29,7 @@ def _documented(table: dict) -> dict[str, str]:
 
 
 def test_the_samples_columns_are_those_of_the_parquet_shards() -> None:
-    assert _documented(load_schema("samples")) == {f.name: _dtype(f) for f in parquet_shard.SCHEMA}
+    assert _documented(load_schema("samples")) == {f.name: _dtype(f) for f in shards.SCHEMA}
 
 
 def test_the_tables_columns_are_those_that_are_written() -> None:

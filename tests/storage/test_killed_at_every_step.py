@@ -5,7 +5,6 @@ Every step under GOCELL_ATTACKS=1; else those that decide, the renames and what 
 """
 
 import json
-import os
 import pickle
 import random
 import shutil
@@ -21,11 +20,11 @@ from gocell_cli.building.merge import merge_parts
 from gocell_cli.building.plan import BuildPlan
 from gocell_cli.storage.schema import MANIFEST
 from gocell_cli.storage.staging import Leftover, partial_directory, remove_partial
+from tests.attempts import ATTACKS
 from tests.building.test_build import build_parts, contents, recut
 from tests.conftest import PROJECT
 from tests.storage.kill_server import KILLED
 
-EVERY_STEP = os.environ.get("GOCELL_ATTACKS") == "1"
 NEVER = 10**9
 FEW = 4
 
@@ -61,13 +60,13 @@ def killer(toy_plan: BuildPlan, tmp_path: Path) -> Iterator[Killer]:
 
 def ways(step: int, *after: str) -> tuple[str, ...]:
     """What is done after a kill: everything, or one of it by turns."""
-    return after if EVERY_STEP else (after[step % len(after)],)
+    return after if ATTACKS else (after[step % len(after)],)
 
 
 def chosen(steps: list[list[str]]) -> list[int]:
     """Numbers of the steps before which to kill: from the manifest's rename to the first removals after it, and FEW."""
     numbers = range(1, len(steps) + 1)
-    if EVERY_STEP:
+    if ATTACKS:
         return list(numbers)
     manifest = max(i for i, (what, name) in enumerate(steps, 1) if what == "os.rename" and "manifest" in name)
     late = [i for i in numbers if manifest - 1 <= i <= manifest + 4]

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gocell_cli.errors import DamagedCache
-from gocell_cli.storage.codec import one_sample
 from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.samples import one_sample
 from gocell_cli.storage.schema import BACKENDS, Sample
 from tests.reference import mutant_state as oracle
 from tests.storage import hand_made

@@ -9,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.errors import DamagedCache
-from gocell_cli.storage.backends import SHARD_BACKENDS
-from gocell_cli.storage.codec import logical_sha256, one_sample
-from gocell_cli.storage.lmdb_shard import COMMIT_EVERY
-from gocell_cli.storage.parquet_shard import ROW_GROUP
+from gocell_cli.storage.samples import logical_sha256, one_sample
 from gocell_cli.storage.schema import BACKENDS, Sample, Samples
+from gocell_cli.storage.shards import COMMIT_EVERY, ROW_GROUP, SHARD_BACKENDS
 from tests.storage.strategies import Drawn, as_columns, as_samples, assert_equal, sample_lists
 
 backends = pytest.mark.parametrize("backend", SHARD_BACKENDS)

@@ -14,8 +14,8 @@ import pytest
 from gocell_cli.building.build import BuildMode, build, make_manifest
 from gocell_cli.building.plan import BuildPlan
 from gocell_cli.errors import DamagedCache, UsageError
-from gocell_cli.storage.codec import logical_sha256
 from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import BACKENDS, ShardRecord
 from gocell_cli.storage.staging import (
     Leftover,

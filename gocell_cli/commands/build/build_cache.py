@@ -80,7 +80,7 @@ def _mode(
     overwrite: bool, resume: bool, part: str | None, executor: Executor, workers: int, scheduler: str | None
 ) -> "BuildMode":
     from gocell_cli.building.build import BuildMode
-    from gocell_cli.building.executors import ExecutorChoice
+    from gocell_cli.building.tasks import ExecutorChoice
 
     if scheduler is not None and executor is not Executor.DASK:
         raise UsageError("--scheduler needs --executor dask", hint="--executor dask --scheduler ADDRESS")

@@ -147,7 +147,7 @@ class DatasetChoice:
 
             dataset = keep_deletions(dataset)
         if self.max_p is not None and name in TAKEN_BY["max_p"]:
-            from gocell_cli.domain.significance import keep_significant
+            from gocell_cli.domain.genotype import keep_significant
 
             dataset = keep_significant(dataset, self.max_p)
         return dataset

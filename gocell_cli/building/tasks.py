@@ -1,6 +1,7 @@
-"""Where shard tasks run: in this process, in worker processes, or on a dask cluster. All give the same shards.
+"""One shard's work as a value that can travel, and where it runs: in this process, in workers, or on a dask cluster.
 
-At most two tasks a worker are under way at once, so memory is bounded by a few shards, not by the table.
+All of them give the same shards. At most two tasks a worker are under way at once, so memory is bounded by a few
+shards, not by the table.
 """
 
 import multiprocessing
@@ -11,13 +12,59 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from gocell_cli.building.shard_task import ShardTask
 from gocell_cli.errors import ExtraMissing, SourceMissing
-from gocell_cli.storage.schema import ShardRecord
+from gocell_cli.storage.schema import Samples, ShardRecord
+from gocell_cli.storage.staging import write_shard
 
 TASKS_A_WORKER = 2
 CONNECT_SECONDS = 10
+
+
+@runtime_checkable
+class ShardContent(Protocol):
+    """The samples of one shard, made where they are written."""
+
+    def samples(self) -> Samples:
+        """Return them."""
+        ...
+
+
+@runtime_checkable
+class SampleSource(Protocol):
+    """All samples of a cache, cut on demand; `part` must be a pure function of its bounds."""
+
+    def part(self, start: int, stop: int) -> ShardContent:
+        """Return the content of samples [start, stop)."""
+        ...
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """The content of one shard, already made."""
+
+    held: Samples
+
+    def samples(self) -> Samples:
+        """Return the samples."""
+        return self.held
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """Encode one shard into the cache being made at `cache`."""
+
+    cache: Path
+    backends: tuple[str, ...]
+    index: int
+    start: int
+    content: ShardContent
+
+    def run(self) -> ShardRecord:
+        """Write the shard's files and its record; idempotent."""
+        return write_shard(self.cache, self.backends, self.index, self.start, self.content.samples())
 
 
 @dataclass(frozen=True)

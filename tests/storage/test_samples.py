@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.errors import DamagedCache
-from gocell_cli.storage import codec
+from gocell_cli.storage.samples import concat_samples, logical_sha256, one_sample, take_samples
 from gocell_cli.storage.schema import Sample
+from gocell_cli.storage.shards import decode_records, encode_records
 from tests.storage.strategies import Drawn, as_columns, as_samples, assert_equal, sample_lists
 
 SAMPLE = Sample(genes=(3, 258), value=0.5, statistic=0.25, dataset=1, query_group=7, sources=((2, 4, 5), (9, 6, None)))
@@ -27,8 +28,8 @@ LOGICAL_SHA256 = "8ca9aadd9c54da069ad2d513eb6cbab5862b4f4947d45778f8c5f955467bfc
 
 
 def test_one_record_byte_by_byte() -> None:
-    assert codec.encode_records(as_columns([SAMPLE])) == [RECORD]
-    assert codec.one_sample(codec.decode_records([RECORD]), 0) == SAMPLE
+    assert encode_records(as_columns([SAMPLE])) == [RECORD]
+    assert one_sample(decode_records([RECORD]), 0) == SAMPLE
 
 
 def test_the_logical_hash_is_that_of_the_spelled_out_bytes() -> None:
@@ -45,19 +46,19 @@ def test_the_logical_hash_is_that_of_the_spelled_out_bytes() -> None:
         ("array_strain", "<i4", 2, struct.pack("<2i", 5, -1)),
     )
     data = b"".join(f"{name}:{dtype}:{length};".encode() + values for name, dtype, length, values in columns)
-    assert codec.logical_sha256(as_columns([SAMPLE, WITHOUT])) == hashlib.sha256(data).hexdigest()
+    assert logical_sha256(as_columns([SAMPLE, WITHOUT])) == hashlib.sha256(data).hexdigest()
 
 
 def test_the_logical_hash_is_frozen() -> None:
-    assert codec.logical_sha256(as_columns([SAMPLE, WITHOUT])) == LOGICAL_SHA256
+    assert logical_sha256(as_columns([SAMPLE, WITHOUT])) == LOGICAL_SHA256
 
 
 def test_the_logical_hash_does_not_know_kinds_of_nan_or_zero() -> None:
     samples = as_columns([WITHOUT])
     odd_nan = np.array([0xFFF8000000000001], dtype=np.uint64).view(np.float64)
     plus, minus = (replace(samples, value=np.array([zero])) for zero in (0.0, -0.0))
-    assert codec.logical_sha256(replace(samples, statistic=odd_nan)) == codec.logical_sha256(samples)
-    assert codec.logical_sha256(plus) == codec.logical_sha256(minus)
+    assert logical_sha256(replace(samples, statistic=odd_nan)) == logical_sha256(samples)
+    assert logical_sha256(plus) == logical_sha256(minus)
 
 
 @pytest.mark.parametrize(
@@ -74,19 +75,19 @@ def test_the_logical_hash_does_not_know_kinds_of_nan_or_zero() -> None:
     ],
 )
 def test_every_part_of_a_sample_is_in_the_logical_hash(other: Sample) -> None:
-    assert codec.logical_sha256(as_columns([other])) != codec.logical_sha256(as_columns([SAMPLE]))
+    assert logical_sha256(as_columns([other])) != logical_sha256(as_columns([SAMPLE]))
 
 
 @given(sample_lists)
 def test_decode_is_the_inverse_of_encode(drawn: Drawn) -> None:
     samples = as_columns(as_samples(drawn))
-    assert_equal(codec.decode_records(codec.encode_records(samples)), samples)
+    assert_equal(decode_records(encode_records(samples)), samples)
 
 
 @given(sample_lists)
 def test_one_sample_is_the_value_that_was_put_in(drawn: Drawn) -> None:
     samples = as_columns(as_samples(drawn))
-    assert [codec.one_sample(samples, i) for i in range(len(samples))] == as_samples(drawn)
+    assert [one_sample(samples, i) for i in range(len(samples))] == as_samples(drawn)
 
 
 @given(sample_lists, st.data())
@@ -94,14 +95,14 @@ def test_concat_is_the_inverse_of_slice(drawn: Drawn, data: st.DataObject) -> No
     samples = as_columns(as_samples(drawn))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(drawn)), max_size=3)))
     bounds = zip([0, *cuts], [*cuts, len(drawn)], strict=True)
-    parts = [codec.take_samples(samples, np.arange(start, stop)) for start, stop in bounds]
-    assert_equal(codec.concat_samples(parts), samples)
+    parts = [take_samples(samples, np.arange(start, stop)) for start, stop in bounds]
+    assert_equal(concat_samples(parts), samples)
 
 
 @given(sample_lists.filter(bool), st.data())
 def test_take_holds_its_samples_in_order(drawn: Drawn, data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.integers(0, len(drawn) - 1), max_size=6))
-    taken = codec.take_samples(as_columns(as_samples(drawn)), np.array(rows, dtype=np.int64))
+    taken = take_samples(as_columns(as_samples(drawn)), np.array(rows, dtype=np.int64))
     assert_equal(taken, as_columns(as_samples([drawn[row] for row in rows])))
 
 
@@ -117,10 +118,10 @@ def test_take_holds_its_samples_in_order(drawn: Drawn, data: st.DataObject) -> N
 )
 def test_a_record_of_the_wrong_length_is_damage(record: bytes, reason: str) -> None:
     with pytest.raises(DamagedCache, match=reason):
-        codec.decode_records([RECORD, record])
+        decode_records([RECORD, record])
 
 
 def test_more_genes_than_a_record_can_count_are_refused() -> None:
     many = replace(WITHOUT, genes=tuple(range(2**16)))
     with pytest.raises(ValueError, match="65536 genes"):
-        codec.encode_records(as_columns([many]))
+        encode_records(as_columns([many]))
