@@ -2,6 +2,7 @@
 
     GocellError (1, a fault of ours unless a child says otherwise)
     |-- UsageError (2)       a flag or value that cannot mean anything
+    |   `-- Diverged (2)     settings with which a training leaves what numbers can hold
     |-- LevelsError (3)      an edge connects terms of the same level, or of inverted levels
     |-- InvalidInput (4)     a file says something it may not: file, line, reason
     |   `-- CycleError (4)   the ontology is not acyclic
@@ -40,6 +41,10 @@ class UsageError(GocellError):
     """A flag or a value that cannot be used."""
 
     exit_code = 2
+
+
+class Diverged(UsageError):
+    """A training whose loss, gradient or predictions are no finite numbers any more: a setting must change."""
 
 
 class LevelsError(GocellError):

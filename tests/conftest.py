@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, BuildPlan, plan_build
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset
-from gocell_cli.sources.screens import kuzmin
+from gocell_cli.sources.screens import kuzmin, own_table
+from gocell_cli.storage.schema import BACKENDS
 from tests import toy
 from tests.sources.http_server import LocalSite, serving
 
@@ -86,3 +89,23 @@ def toy_plan(tmp_path: Path, toy_dataset: Dataset, toy_genes: GeneTable) -> Buil
 def toy_cache(tmp_path: Path, toy_plan: BuildPlan) -> Path:
     """A finished cache of the toy plan."""
     return build(toy_plan, tmp_path / "cache", BuildMode()).directory
+
+
+@pytest.fixture(scope="session")
+def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a training needs and no more: fitness of 168 strains, all sets of 1 to 3 of the toy's first four genes.
+
+    The fifth gene is never deleted. Twelve samples of each set, with noise; shards of 50, both backends.
+    """
+    folder, rng = tmp_path_factory.mktemp("small"), np.random.default_rng(0)
+    fitness = (0.9, 0.8, 0.95, 0.6)
+    sets = [s for size in (1, 2, 3) for s in combinations(range(4), size)]
+    lines = [
+        f"{'+'.join(toy.GENES[g] for g in genes)},{np.prod([fitness[g] for g in genes]) + rng.normal(0, 0.02):.6f}"
+        for genes in sets * 12
+    ]
+    (folder / "screen.csv").write_text("\n".join(["genes,fitness", *lines]) + "\n", "utf-8")
+    dataset, _ = own_table.read(folder / "screen.csv", toy.gene_table(), column=None, kind=None)
+    options = BuildOptions(toy.RULES, backends=BACKENDS, shard_size=50, duplicates="keep")
+    plan = plan_build(toy.ontology(folder), toy.annotations(folder), toy.gene_table(), dataset, options, {})
+    return build(plan, folder / "cache", BuildMode()).directory

@@ -64,8 +64,8 @@ def gocell(
 ) -> None:
     """Turn the Gene Ontology and tables of gene deletions into level-verified caches for DCell.
 
-    Exit codes: 0 done, 1 internal error, 2 usage, 3 levels do not hold, 4 invalid input, 5 damaged cache,
-    6 source missing, 7 extra not installed, 130 and 143 interrupted.
+    Exit codes: 0 done, 1 internal error, 2 usage or settings that diverge, 3 levels do not hold, 4 invalid input,
+    5 damaged cache, 6 source missing, 7 extra not installed, 130 and 143 interrupted.
     """
 
 

@@ -12,9 +12,10 @@ from gocell_cli.storage.hierarchy_check import check_hierarchy
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest, shard_faults
 from gocell_cli.storage.propagation import deleted_pairs, mutant_state, pair_state
 from gocell_cli.storage.samples import concat_samples, logical_sha256, one_sample, take_samples
-from gocell_cli.storage.schema import Hierarchy, Manifest, Provenance, Sample, Samples, ShardRecord
+from gocell_cli.storage.schema import FileRecord, Hierarchy, Manifest, Provenance, Sample, Samples, ShardRecord
 from gocell_cli.storage.shards import SHARD_BACKENDS, decode_records
-from gocell_cli.storage.tables import read_hierarchy, read_provenance
+from gocell_cli.storage.tables import HIERARCHY_DIR, read_hierarchy, read_provenance
+from gocell_cli.whole_file import write_whole
 
 Rows = Sequence[int] | Int64[np.ndarray, " chosen"]
 
@@ -47,7 +48,7 @@ class Cache:
             raise DamagedCache(f"{directory}: holds no {self.backend or 'complete'} shards", why=why)
         for record in self.manifest.files:
             check_file(directory, record)
-        self.hierarchy = self._read_hierarchy()
+        self.hierarchy = _checked_hierarchy(directory, self.manifest.level_by, self.manifest.level_direction)
         self._starts = np.array([s.start for s in self.manifest.shards], dtype=np.int64)
         self._checked: set[int] = set()
 
@@ -57,15 +58,16 @@ class Cache:
     def __reduce__(self) -> tuple[type["Cache"], tuple[Path, str]]:
         return Cache, (self.directory, self.backend)
 
-    def _read_hierarchy(self) -> Hierarchy:
-        manifest = self.manifest
-        hierarchy = read_hierarchy(self.directory, manifest.level_by, manifest.level_direction)
-        findings = check_hierarchy(hierarchy)
-        if findings:
-            raise DamagedCache(
-                f"{self.directory}: the hierarchy breaks its promises", why="; ".join(findings), hint=REBUILD_HINT
-            )
-        return hierarchy
+    def copy_hierarchy(self, directory: Path) -> tuple[FileRecord, ...]:
+        """Copy the hierarchy's tables to where a network keeps them, and return their records for `read_copy`.
+
+        A network means nothing without its hierarchy: with a copy it outlives the cache that it was trained on.
+        """
+        records = tuple(record for record in self.manifest.files if record.path.startswith(f"{HIERARCHY_DIR}/"))
+        (directory / HIERARCHY_DIR).mkdir(parents=True, exist_ok=True)
+        for record in records:
+            write_whole(directory / record.path, check_file(self.directory, record).read_bytes())
+        return records
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -145,3 +147,23 @@ class Cache:
                 hint=REBUILD_HINT,
             )
         return samples
+
+
+def read_copy(directory: Path, records: Sequence[FileRecord], level_by: str, level_direction: str) -> Hierarchy:
+    """Return the hierarchy that `Cache.copy_hierarchy` copied, checked as a cache's own is: hashes, arrays, levels.
+
+    Raises DamagedCache where a file is missing or not as recorded, or an edge breaks the levels.
+    """
+    for record in records:
+        check_file(directory, record)
+    return _checked_hierarchy(directory, level_by, level_direction)
+
+
+def _checked_hierarchy(directory: Path, level_by: str, level_direction: str) -> Hierarchy:
+    hierarchy = read_hierarchy(directory, level_by, level_direction)
+    findings = check_hierarchy(hierarchy)
+    if findings:
+        raise DamagedCache(
+            f"{directory}: the hierarchy breaks its promises", why="; ".join(findings), hint=REBUILD_HINT
+        )
+    return hierarchy

@@ -26,6 +26,7 @@ import torch
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
+from gocell_cli.training.inference.predict import Predictor
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.delta.form import DeltaForm
 from tests.benchmarks.bench_model import measured
@@ -149,7 +150,8 @@ def pairs() -> tuple[list[Row], list[str]]:
     model = DCell(hierarchy, DCellConfig(width_by=width_by, form="delta")).eval()
     annotated = np.unique(hierarchy.row_gene).astype(np.int64)
     genes = np.sort(np.random.default_rng(3).choice(annotated, PAIR_GENES, replace=False))
-    task = PairTask(model, LabelScale(0.0, 1.0, logits=False), "fitness", genes, genes, hierarchy.gene_names)
+    known = np.ones(len(hierarchy.gene_names), dtype=bool)
+    task = PairTask(Predictor(model, hierarchy, LabelScale(0.0, 1.0, logits=False), "fitness", known), genes)
     rates = []
     for _ in range(3):
         with tempfile.TemporaryDirectory() as folder:

@@ -33,6 +33,18 @@ def essentiality(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return Built(folder / "root", process, json.loads(process.stdout))
 
 
+@pytest.fixture(scope="session")
+def trained(essentiality: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two epochs on it, from the command line: the one that evaluate, predict, explain and report look at."""
+    folder = tmp_path_factory.mktemp("trained")
+    small = ("--batch-size", 512, "--set", "min_width=2", "--set", "ratio=0.0", "--set", "population_samples=512")
+    process = run("train", essentiality.cache, "--out", folder / "run", "--epochs", 2, *small, "--json", cwd=folder)
+    assert process.returncode == 0, process.stderr
+    (folder / "printed.json").write_text(process.stdout, "utf-8")
+    assert "epoch 2/2" in process.stderr
+    return folder / "run"
+
+
 @pytest.fixture
 def toy_obo(tmp_path: Path) -> Path:
     return toy.write_obo(tmp_path)

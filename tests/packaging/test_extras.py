@@ -14,7 +14,7 @@ from tests.packaging.requirements import ROOT, lowest, names, requirements
 
 PACKAGE = ROOT / "gocell_cli"
 EXTRAS = ("train", "dask", "wandb", "docs", "dev")
-DASK, WANDB = {"building/tasks.py"}, {"training/runs/wandb_log.py"}
+DASK, WANDB = {"building/tasks.py"}, {"training/runs/trackers.py"}
 TORCH = {"commands/look/doctor.py"}
 """Files that import from an extra; doctor only says whether torch is there."""
 PLUGINS = {

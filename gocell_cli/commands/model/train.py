@@ -17,7 +17,7 @@ from gocell_cli.user_text import slug
 
 if TYPE_CHECKING:
     from gocell_cli.training.runs.config import RunConfig
-    from gocell_cli.training.runs.open_run import Evaluation
+    from gocell_cli.training.runs.run import Evaluation
     from gocell_cli.training.runs.trainer import Trainer
 
 RunDir = Annotated[Path, typer.Argument(help="A run's directory.", autocompletion=complete_run)]
@@ -27,7 +27,8 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Any other setting, NAME=VALUE in TOML's spelling; repeatable.")
 ]
-PartOption = Annotated[str, typer.Option("--split", help="Part to evaluate: train, validation or test.")]
+PartOption = Annotated[str, typer.Option("--part", help="Part of the split to evaluate: train, validation or test.")]
+OldPart = Annotated[str | None, typer.Option("--split", hidden=True, help="What --part was called.")]
 
 
 def train(
@@ -49,7 +50,8 @@ def train(
 ) -> None:
     """Train DCell on a cache; SIGTERM saves and stops, SIGUSR1 saves and goes on.
 
-    Settings come from flags, then --set, then --config, then defaults; the resolved ones are saved with the run.
+    Settings come from flags, then --set, then --config, then defaults; the resolved ones are saved with the run. Where
+    they make the loss NaN or infinite, training ends with exit code 2 and keeps the best weights it had.
     """
     flags = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "split": split, "seed": seed, "device": device,
@@ -57,12 +59,14 @@ def train(
     }  # fmt: skip
     given = {name: value for name, value in flags.items() if value is not None}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
-    chosen_root = data_root(root)
     if resume:
-        trainer = _resume(out, {**given, **_parsed(settings)}, config)
+        trainer = _resume(out, bool(given or settings or config is not None))
     else:
-        trainer = _begin(find_cache(cache, chosen_root), out, chosen_root, _config(config, settings, given, standing))
-    from gocell_cli.training.runs.wandb_log import wandb_log
+        from gocell_cli.training.runs.config import resolve
+
+        chosen = resolve(given, standing, config, settings or [])
+        trainer = _begin(cache, out, data_root(root), chosen)
+    from gocell_cli.training.runs.trackers import wandb_log
 
     logged = trainer.config if trainer.processes.first else replace(trainer.config, wandb="")
     with wandb_log(logged, trainer.store.directory) as log:
@@ -77,14 +81,16 @@ def train(
     show_result(summary, lambda: _tell(trainer, evaluation), json=json, essence=summary["run"])
 
 
-def evaluate(run: RunDir, split: PartOption = "test", cache: opt.CacheDir = None, json: opt.Json = False) -> None:
+def evaluate(
+    run: RunDir, part: PartOption = "test", split: OldPart = None, cache: opt.CacheDir = None, json: opt.Json = False
+) -> None:
     """Predict a part of a run's split with its best weights, beside baselines fitted on the same split."""
-    from gocell_cli.training.runs.open_run import evaluate_run, load_best, reopen
+    from gocell_cli.training.runs.run import evaluate_run, load_best, reopen
     from gocell_cli.training.runs.store import RunStore
 
     trainer = reopen(RunStore(run), cache)
     load_best(trainer)
-    evaluation = evaluate_run(trainer, split)
+    evaluation = evaluate_run(trainer, split or part)
     if json:
         show_json(evaluation.as_json())
     else:
@@ -96,62 +102,32 @@ def _tell(trainer: "Trainer", evaluation: "Evaluation") -> None:
     _print(evaluation)
 
 
-def _config(file: Path | None, settings: list[str] | None, given: dict[str, Any], standing: set[str]) -> "RunConfig":
-    from gocell_cli.training.runs.config import RunConfig, read_config
-
-    base = RunConfig().changed({name: given[name] for name in standing})
-    base = read_config(file, base) if file is not None else base
-    return base.changed(_parsed(settings)).changed({n: value for n, value in given.items() if n not in standing})
-
-
 def _is_standing(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "DEFAULT_MAP"
 
 
-def _parsed(settings: list[str] | None) -> dict[str, Any]:
-    """Parse NAME=VALUE; a value that is no TOML is taken as a word, so that --set split=query needs no quotes."""
-    import tomllib
-
-    found: dict[str, Any] = {}
-    for setting in settings or []:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise UsageError(f"--set {setting}: no NAME=VALUE", hint="--set gene_weights=shared")
-        try:
-            found[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[name] = value
-    return found
-
-
-def _begin(cache: Path, out: Path | None, root: Path, config: "RunConfig") -> "Trainer":
+def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig") -> "Trainer":
+    """Take the place asked for, or the next of ROOT/runs/CACHE-1, -2, ..., and begin a run there."""
     from gocell_cli.storage.reader import Cache
-    from gocell_cli.training.runs.open_run import begin_run
+    from gocell_cli.training.runs.run import begin_run
     from gocell_cli.training.runs.store import RunStore
 
+    found = find_cache(cache, root)
+    name = slug(found.resolve().name)
     return begin_run(
-        RunStore(out if out is not None else _next_run(root, slug(cache.resolve().name))), Cache(cache), config
+        lambda: RunStore.reserve(out) if out is not None else RunStore.reserve_next(root / "runs", name),
+        Cache(found),
+        config,
     )
 
 
-def _next_run(root: Path, name: str) -> Path:
-    """The first free ROOT/runs/NAME-1, -2, ..."""
-    number = 1
-    while (root / "runs" / f"{name}-{number}").exists():
-        number += 1
-    return root / "runs" / f"{name}-{number}"
+def _resume(out: Path | None, changed: bool) -> "Trainer":
+    from gocell_cli.training.runs.run import resume_run
 
-
-def _resume(out: Path | None, changes: dict[str, Any], config: Path | None) -> "Trainer":
-    from gocell_cli.training.runs.open_run import reopen
-    from gocell_cli.training.runs.store import RunStore
-
-    if out is None or changes or config is not None:
+    if out is None or changed:
         raise UsageError("--resume goes on with the settings a run has", hint="gocell train --resume --out RUN")
-    trainer = reopen(RunStore(out))
-    trainer.resume()
-    return trainer
+    return resume_run(out)
 
 
 def _fit(trainer: "Trainer") -> None:
@@ -185,13 +161,10 @@ def _split_line(report: dict[str, Any]) -> str:
 
 def _finish(trainer: "Trainer") -> "Evaluation":
     from gocell_cli.figures.run_figures import draw_run
-    from gocell_cli.training.runs.open_run import evaluate_run, load_best
-    from gocell_cli.training.runs.report import write_report
+    from gocell_cli.training.runs.run import finish_run
 
-    load_best(trainer)
-    evaluations = {part: evaluate_run(trainer, part) for part in ("train", "validation", "test")}
+    evaluations = finish_run(trainer)
     if trainer.processes.first:
-        write_report(trainer, evaluations)
         errors = {part: e.metrics["rmse"] for part, e in evaluations.items() if e.metrics["rmse"] is not None}
         test = evaluations["test"]
         draw_run(trainer.history, errors, test.predicted, test.true, test.metrics["pearson"], trainer.store.figures)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import ProgressColumn, TaskID
 
-    from gocell_cli.training.runs.clock import Progress
+    from gocell_cli.training.runs.trainer import Progress
 
 INTERVAL_SECONDS = 10.0
 

@@ -35,13 +35,21 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a command: its words (`inspect`, `sample`), long name, and Typer's own name for it."""
+    """An option of a command: its words (`inspect`, `sample`), long name, and Typer's own name for it.
+
+    `kind` is the type of its value, of each where `multiple` may be given.
+    """
 
     words: Words
     long: str
     name: str
-    path: bool
+    kind: Any
     multiple: bool
+
+    @property
+    def path(self) -> bool:
+        """Whether it names a file or folder."""
+        return self.kind is Path
 
 
 @dataclass(frozen=True)
@@ -91,20 +99,30 @@ def leaves(command: Any, words: Words = ()) -> Iterator[tuple[Words, Any]]:
 def options(command: Any) -> list[Option]:
     """Return the long options of every command of a tree."""
     return [
-        Option(words, long, param.name, _is_path(leaf.callback, param.name), bool(param.multiple))
+        Option(words, long, param.name, _kind(leaf.callback, param.name), bool(param.multiple))
         for words, leaf in leaves(command)
         for param in leaf.params
         if param.param_type_name == "option"
         for long in [next((o[2:] for o in param.opts if o.startswith("--")), "")]
-        if long and long not in NEVER_SET
+        if long and long not in NEVER_SET and not param.hidden  # what is hidden is an old name of another option
     ]
 
 
-def _is_path(command: Any, name: str) -> bool:
-    """Whether a parameter is annotated as a path, optional or not."""
+def _kind(command: Any, name: str) -> Any:
+    """The type that a parameter is annotated with, without what says that it is optional, a list, or how it is told."""
     parameter = inspect.signature(command).parameters.get(name)
-    kind = get_args(parameter.annotation)[:1] if parameter is not None else ()
-    return any(Path in (k, *get_args(k)) for k in kind)
+    kind = parameter.annotation if parameter is not None else None
+    while get_args(kind):  # Annotated[list[Path] | None, ...] -> list[Path] | None -> list[Path] -> Path
+        kind = get_args(kind)[0]
+    return kind
+
+
+def meanings(matching: list[Option]) -> dict[tuple[Any, bool], list[Option]]:
+    """Group options of one name by what a value of theirs is: more than one group, and no value fits them all."""
+    found: dict[tuple[Any, bool], list[Option]] = {}
+    for option in matching:
+        found.setdefault((option.kind, option.multiple), []).append(option)
+    return found
 
 
 def load_settings(command: Any) -> Settings | None:
@@ -121,6 +139,7 @@ def load_settings(command: Any) -> Settings | None:
     unknown = []
     for name, value in sorted(variables.items(), key=lambda item: len(item[0])):
         matching = _named(name, known)
+        _require_one_meaning(name, matching, name, None)
         found.update({(o.words, o.name): Setting(o, _parsed(o, value), name) for o in matching})
         unknown += [] if matching else [name]
     return Settings(tuple(found.values()), tuple(unknown))
@@ -158,6 +177,7 @@ def _of_file(path: Path, known: list[Option]) -> Iterator[tuple[int, Setting]]:
         if not matching:
             reason, hint = _unknown(words, key, known)
             raise InvalidInput.at(path, _line_of(text, key), reason, hint=hint)
+        _require_one_meaning(key, matching, str(path), _line_of(text, key))
         for option in matching:
             yield len(words), Setting(option, _from_file(option, value, path), str(path))
 
@@ -176,6 +196,15 @@ def _keys(given: Mapping[str, Any], words: Words, known: set[Words]) -> Iterator
             yield from _keys(value, (*words, key), known)
         else:
             yield words, key, value
+
+
+def _require_one_meaning(key: str, matching: list[Option], where: str, line: int | None) -> None:
+    """Raise InvalidInput where a key is options that take different things: what fits one would break another."""
+    groups = list(meanings(matching).values())
+    if len(groups) > 1:
+        first, second = (" ".join(group[0].words) for group in groups[:2])
+        reason = f"{key!r} means one thing in {first}, another in {second}"
+        raise InvalidInput.at(where, line, reason, hint=f"set it for one command: [{'.'.join(groups[0][0].words)}]")
 
 
 def _unknown(words: Words, key: str, known: list[Option]) -> tuple[str, str]:

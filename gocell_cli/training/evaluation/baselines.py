@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
 
+from gocell_cli.training.evaluation.ridge import Ridge, fit_ridge
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
     from scipy.sparse import csr_matrix
-    from scipy.sparse.linalg import LinearOperator, lsqr
 
 STRENGTHS = (0.03, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-"""Ridge strengths tried: the damping of lsqr squared is the weight of the squared effects."""
+"""Ridge strengths tried, weights of the squared effects."""
 LEAST_FITNESS = 0.01
 POSITIVE = 0.98
 """Share of positive values from which a phenotype counts as a fitness: measured fitness goes a little below 0."""
@@ -60,28 +60,11 @@ def _log(values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
 def _additive(train: Genotypes, validation: Genotypes, test: Genotypes) -> Float64[np.ndarray, " test"]:
     kept, judged = np.isfinite(train.value), np.isfinite(validation.value)
     x, y = train.matrix()[kept], train.value[kept]
-    # centred columns stand in for an intercept that ridge must not shrink
-    means = np.asarray(x.mean(axis=0)).ravel()
-    best, effects = np.inf, np.zeros(train.total_genes)
+    best, chosen = np.inf, Ridge(float(y.mean()), np.zeros(train.total_genes), np.zeros(train.total_genes))
     for strength in STRENGTHS:
-        tried = _ridge(x, y - y.mean(), means, strength)
-        errors = y.mean() + (validation.matrix() @ tried - means @ tried) - validation.value
+        tried = fit_ridge(x, y, strength)
+        errors = tried.predict(validation.matrix()) - validation.value
         error = float(np.square(errors[judged]).mean()) if judged.any() else strength
         if error < best:
-            best, effects = error, tried
-    predicted: np.ndarray = y.mean() + test.matrix() @ effects - means @ effects
-    return predicted
-
-
-def _ridge(
-    x: csr_matrix, y: Float64[np.ndarray, " n"], means: Float64[np.ndarray, " genes"], strength: float
-) -> Float64[np.ndarray, " genes"]:
-    """Minimise |(x - means) w - y|^2 + strength |w|^2 without making x - means dense."""
-    centred = LinearOperator(
-        x.shape,
-        matvec=lambda w: x @ w.ravel() - means @ w.ravel(),
-        rmatvec=lambda r: x.T @ r.ravel() - means * r.sum(),
-        dtype=np.float64,
-    )
-    found: np.ndarray = lsqr(centred, y, damp=float(np.sqrt(strength)), atol=1e-8, btol=1e-8, iter_lim=300)[0]
-    return found
+            best, chosen = error, tried
+    return chosen.predict(test.matrix())

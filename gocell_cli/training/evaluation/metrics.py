@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.errors import UsageError
+from gocell_cli.errors import Diverged
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -38,10 +38,10 @@ def evaluate(
     """Return metrics by name on the original scale, and as `standardised_*` on (x - mean) / sd.
 
     kind `bce`: predicted are probabilities and true 0 or 1; AUROC and average precision come with it. Samples whose
-    true value is NaN are left out and counted (`nan_labels`). Raises UsageError where a prediction is not finite.
+    true value is NaN are left out and counted (`nan_labels`). Raises Diverged where a prediction is not finite.
     """
     if not np.isfinite(predicted).all():
-        raise UsageError("predictions are not finite: training diverged", hint="a smaller --lr, or --set clip=1.0")
+        raise Diverged("predictions are not finite", hint="a smaller --lr, or --set clip=1.0")
     labelled = ~np.isnan(true)
     predicted, true = predicted[labelled], true[labelled]
     found: dict[str, Any] = {"n": len(true), "nan_labels": int((~labelled).sum())}

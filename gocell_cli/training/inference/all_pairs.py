@@ -1,12 +1,13 @@
 """Predictions of all double deletions of a set of genes, tile by tile, in Parquet parts that a later run goes on from.
 
 A tile is a block of genes against another: 128 x 128 pairs whose rows below the first term that holds both genes are
-those of 256 single deletions, which is what makes 22 million pairs a matter of minutes (algebra 4 of the design).
+those of 256 single deletions, each computed once, which is what makes 22 million pairs a matter of minutes.
 """
 
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,10 +20,8 @@ from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import UsageError
 from gocell_cli.training.data.batch import Deletions
-from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.inference.predictor import head_of
-from gocell_cli.training.network.dcell import DCell
+from gocell_cli.training.inference.predict import FITNESS, Predictor, head_of
 from gocell_cli.whole_file import whole_file
 
 with train_extra():
@@ -34,31 +33,79 @@ METADATA = b"gocell"
 
 @dataclass(frozen=True)
 class PairTask:
-    """What is predicted: pairs i < j of `genes` (sorted indices), in units of the phenotype `kind`.
+    """What is predicted: pairs i < j of `genes` (sorted indices)."""
 
-    `trained` marks the genes that a training sample deletes; `names` are those of all genes of the hierarchy.
-    """
-
-    model: DCell
-    scale: LabelScale
-    kind: str
+    predictor: Predictor
     genes: Int64[np.ndarray, " genes"]
-    trained: Int64[np.ndarray, " trained"]
-    names: Sequence[str]
+
+    @classmethod
+    def of(cls, predictor: Predictor, names: Sequence[str] | None = None) -> "PairTask":
+        """All pairs of the genes named (any kind of name, comma-separated), or of all annotated genes."""
+        if names is None:
+            return cls(predictor, _annotated(predictor))
+        genes = sorted({gene for entry in names for gene in predictor.genotype(entry)})
+        return cls(predictor, np.array(genes, dtype=np.int64))
 
     @property
     def pairs(self) -> int:
         """How many pairs there are."""
-        return len(self.genes) * (len(self.genes) - 1) // 2
+        return _pairs(len(self.genes))
 
 
-def predict_all_pairs(task: PairTask, out: Path, report: Callable[[int, int], None]) -> int:
+@dataclass(frozen=True)
+class PairSummary:
+    """What was predicted, and how fast: `genome_pairs` are those of all annotated genes, and what they would take."""
+
+    out: str
+    phenotype: str
+    genes: int
+    pairs: int
+    pairs_kept: int
+    untrained_genes: int
+    genes_without_annotation: int
+    seconds: float
+    pairs_per_second: float
+    genome_pairs: int
+    genome_minutes: float
+
+
+def _annotated(predictor: Predictor) -> Int64[np.ndarray, " annotated"]:
+    return np.unique(predictor.hierarchy.row_gene).astype(np.int64)
+
+
+def _pairs(genes: int) -> int:
+    return genes * (genes - 1) // 2
+
+
+def predict_all_pairs(task: PairTask, out: Path, report: Callable[[int, int], None]) -> PairSummary:
     """Write gene_1, gene_2, the phenotype (float32), of a fitness model epsilon, and how many genes are untrained.
 
-    Parts lie in OUT.parts until all are there; the number of pairs in those of an interrupted run is returned. `report`
+    Parts lie in OUT.parts until all are there; a later call goes on from those that an interrupted one left. `report`
     gets pairs done and pairs in all. Raises UsageError where fewer than two genes are given, `out` exists or the parts
     are another model's.
     """
+    started = time.perf_counter()
+    kept = _write_pairs(task, out, report)
+    seconds = time.perf_counter() - started
+    predictor, annotated = task.predictor, len(_annotated(task.predictor))
+    rate = (task.pairs - kept) / seconds
+    return PairSummary(
+        out=str(out),
+        phenotype=predictor.kind,
+        genes=len(task.genes),
+        pairs=task.pairs,
+        pairs_kept=kept,
+        untrained_genes=int((~predictor.trained[task.genes]).sum()),
+        genes_without_annotation=len(predictor.trained) - annotated,
+        seconds=round(seconds, 3),
+        pairs_per_second=round(rate, 1),
+        genome_pairs=_pairs(annotated),
+        genome_minutes=round(_pairs(annotated) / rate / 60, 1) if rate else 0.0,
+    )
+
+
+def _write_pairs(task: PairTask, out: Path, report: Callable[[int, int], None]) -> int:
+    """Write the file; returns how many of its pairs an earlier call had predicted."""
     if len(task.genes) < 2:
         raise UsageError(f"{len(task.genes)} genes make no pair", hint="leave out --genes for all of them")
     if out.exists():
@@ -69,7 +116,7 @@ def predict_all_pairs(task: PairTask, out: Path, report: Callable[[int, int], No
     tiles = [task.genes[i : i + TILE] for i in range(0, len(task.genes), TILE)]
     parts = [folder / f"{number:05d}.parquet" for number in range(len(tiles))]
     kept = sum(_rows_of(part, schema) for part in parts if part.is_file())
-    single = np.zeros(len(task.names))
+    single = np.zeros(len(task.predictor.trained))
     single[task.genes] = _predict(task, task.genes[:, None])
     done = kept
     for number, part in enumerate(parts):
@@ -87,13 +134,14 @@ def _moved(report: Callable[[int, int], None], before: int, total: int, rows: in
 def _schema(task: PairTask) -> pa.Schema:
     """The columns, and as metadata what makes predictions the same: weights with their statistics, and genes."""
     weights = hashlib.sha256()
-    for name, tensor in sorted(task.model.state_dict().items()):
+    for name, tensor in sorted(task.predictor.model.state_dict().items()):
         weights.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
-    genes = hashlib.sha256("\n".join(task.names[g] for g in task.genes.tolist()).encode())
-    identity = {"phenotype": task.kind, "weights": weights.hexdigest(), "genes": genes.hexdigest()}
+    names, kind = task.predictor.hierarchy.gene_names, task.predictor.kind
+    genes = hashlib.sha256("\n".join(names[g] for g in task.genes.tolist()).encode())
+    identity = {"phenotype": kind, "weights": weights.hexdigest(), "genes": genes.hexdigest()}
     gene = pa.dictionary(pa.int32(), pa.string())
-    fields = [("gene_1", gene), ("gene_2", gene), (task.kind, pa.float32())]
-    if task.kind == "fitness":
+    fields = [("gene_1", gene), ("gene_2", gene), (kind, pa.float32())]
+    if kind == FITNESS:
         fields.append(("epsilon", pa.float32()))
     return pa.schema([*fields, ("untrained_genes", pa.int8())], metadata={METADATA: json.dumps(identity)})
 
@@ -131,22 +179,23 @@ def _table(
 ) -> pa.Table:
     """Predict a tile; epsilon = f_ij - f_i f_j (Mani et al. 2008, 10.1073/pnas.0712255105)."""
     value = _predict(task, pairs)
-    names = pa.array(task.names)
+    predictor = task.predictor
+    names = pa.array(predictor.hierarchy.gene_names)
     columns = [pa.DictionaryArray.from_arrays(pa.array(pairs[:, i].astype(np.int32)), names) for i in (0, 1)]
     columns.append(pa.array(value.astype(np.float32)))
-    if task.kind == "fitness":
+    if predictor.kind == FITNESS:
         columns.append(pa.array((value - single[pairs[:, 0]] * single[pairs[:, 1]]).astype(np.float32)))
-    columns.append(pa.array((~np.isin(pairs, task.trained)).sum(axis=1).astype(np.int8)))
+    columns.append(pa.array((~predictor.trained[pairs]).sum(axis=1).astype(np.int8)))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
 @torch.no_grad()
 def _predict(task: PairTask, genotypes: Int64[np.ndarray, "n k"]) -> Float64[np.ndarray, " n"]:
     """The phenotype of each genotype on its original scale."""
-    model, device = task.model, task.model.bias.device
+    model, device = task.predictor.model, task.predictor.model.bias.device
     ptr = torch.arange(0, genotypes.size + 1, genotypes.shape[1], device=device)
     batch = Deletions.of(ptr, torch.from_numpy(genotypes.ravel()).to(device), model.index.genes)
-    return task.scale.backward(head_of(model.heads(batch), model.root).double().cpu().numpy())
+    return task.predictor.scale.backward(head_of(model.heads(batch), model.root).double().cpu().numpy())
 
 
 def _join(parts: Sequence[Path], schema: pa.Schema, out: Path) -> None:

@@ -1,8 +1,9 @@
 """Everything that decides a run: defaults, then a TOML file, then flags; saved with the run as it was resolved."""
 
 import json
+import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "device": ("auto", "cpu", "cuda"),
     "form": ("auto", "delta", "dense"),
 }
+LEAST = {
+    "epochs": 1, "batch_size": 2, "population_samples": 2, "min_width": 1, "patience": 0, "seed": 0, "min_lr": 0,
+    "weight_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0,
+}  # fmt: skip
+ABOVE_ZERO = ("lr", "init_range")
+MOST_SEED = 2**63 - 1
+"""What torch's generators take as a seed, and NumPy's as well."""
 
 
 @dataclass(frozen=True)
@@ -68,19 +76,32 @@ class RunConfig:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
-        for name, least in (("epochs", 1), ("batch_size", 2), ("patience", 0), ("population_samples", 2)):
-            if getattr(self, name) < least:
-                raise UsageError(f"{name} is {getattr(self, name)}", hint=f"at least {least}")
-        if self.lr <= 0 or min(self.min_lr, self.weight_decay, self.l2, self.clip) < 0:
-            raise UsageError("lr must be above 0; min_lr, weight_decay, l2 and clip not below it")
+        for f in fields(self):
+            self._check_number(f.name)
+        if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-9:
+            raise UsageError(f"the fractions {self.fractions} do not add up to 1", hint="--set fractions=[0.8,0.1,0.1]")
         if self.l2 and self.weight_decay:
             raise UsageError("l2 and weight_decay would both shrink the weights", hint="set one to 0")
+        self.network("direct")  # what it refuses is refused here, before a directory is taken
 
-    def network(self, width_by: str) -> DCellConfig:
+    def _check_number(self, name: str) -> None:
+        """Raise UsageError for a number that is not finite or out of its range: torch would only say so much later."""
+        value = getattr(self, name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
+            raise UsageError(f"{name} is {value}, not a finite number", hint=f"its default is {_DEFAULTS[name]}")
+        if name in ABOVE_ZERO and value <= 0:
+            raise UsageError(f"{name} is {value} and must be above 0", hint=f"its default is {_DEFAULTS[name]}")
+        if name in LEAST and value < LEAST[name]:
+            raise UsageError(f"{name} is {value}", hint=f"at least {LEAST[name]}")
+        if name == "seed" and value > MOST_SEED:
+            raise UsageError(f"seed is {value}", hint=f"at most {MOST_SEED}")
+
+    def network(self, width_by: str, level_by: str = "height") -> DCellConfig:
         """The network's settings; widths count what the cache's preset says."""
         return DCellConfig(
             width_by, self.min_width, self.ratio, self.norm_order, self.init_range, self.alpha, self.gene_weights,
-            form="dense" if self.precision == "bf16-mixed" else self.form,
+            group_by=level_by, form="dense" if self.precision == "bf16-mixed" else self.form,
         )  # fmt: skip
 
     def changed(self, changes: Mapping[str, Any], where: str = "") -> "RunConfig":
@@ -93,7 +114,7 @@ class RunConfig:
             default = getattr(self, name)
             if isinstance(default, float) and type(value) is int:
                 value = float(value)  # noqa: PLW2901 TOML's 1 where 1.0 is meant
-            if isinstance(default, tuple) and isinstance(value, list) and len(value) == len(default):
+            if isinstance(default, tuple) and isinstance(value, list) and _are_numbers(value, len(default)):
                 value = tuple(map(float, value))  # noqa: PLW2901 TOML knows arrays only
             if type(value) is not type(default):
                 raise UsageError(f"{where}{name} is {value!r}, not like {default!r}")
@@ -103,6 +124,13 @@ class RunConfig:
     def to_toml(self) -> str:
         """Return the settings as TOML: JSON's strings, numbers and arrays are TOML's."""
         return "".join(f"{name} = {json.dumps(value)}\n" for name, value in asdict(self).items())
+
+
+_DEFAULTS = {f.name: f.default for f in fields(RunConfig)}
+
+
+def _are_numbers(values: list[Any], count: int) -> bool:
+    return len(values) == count and all(type(value) in (int, float) for value in values)
 
 
 def read_config(path: Path, base: RunConfig | None = None) -> RunConfig:
@@ -117,3 +145,31 @@ def read_config(path: Path, base: RunConfig | None = None) -> RunConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: not TOML: {error}") from error
     return (base or RunConfig()).changed(changes, where=f"{path}: ")
+
+
+def resolve(
+    flags: Mapping[str, Any], standing: Collection[str], file: Path | None, settings: Sequence[str]
+) -> RunConfig:
+    """Return the settings in effect: flags over `settings` (NAME=VALUE) over a file over standing flags over defaults.
+
+    `standing` names the flags that nobody typed: they come from a variable or a settings file, which any more
+    deliberate word beats.
+    """
+    base = RunConfig().changed({name: flags[name] for name in standing})
+    base = read_config(file, base) if file is not None else base
+    typed = {name: value for name, value in flags.items() if name not in standing}
+    return base.changed(parse_settings(settings)).changed(typed)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Parse NAME=VALUE; a value that is no TOML is taken as a word, so that --set split=query needs no quotes."""
+    found: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting}: no NAME=VALUE", hint="--set gene_weights=shared")
+        try:
+            found[name] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[name] = value
+    return found

@@ -11,7 +11,7 @@ from gocell_cli.training.data.batch import CacheRows, SampleBatch
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.evaluation.metrics import evaluate
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.inference.predictor import root_heads
+from gocell_cli.training.inference.predict import root_heads
 from gocell_cli.training.network.dcell import DCell
 from gocell_cli.training.network.delta.heads import RowHeads
 from gocell_cli.training.network.loss import DCellLoss, LossParts

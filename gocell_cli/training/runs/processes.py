@@ -7,6 +7,7 @@ process's on the same global batch, whatever the shares' sizes.
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -56,6 +57,10 @@ class Processes:
     def any(self, flag: bool) -> bool:
         """Whether any process says so; each must ask."""
         return bool(self.summed(np.array([float(flag)]))[0]) if self.world > 1 else flag
+
+    def told(self, outcome: Any) -> Any:
+        """Return what the first process passed, whatever the others did."""
+        return self.fabric.broadcast(outcome) if self.world > 1 else outcome
 
     def share(self, rows: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " some"]:
         """Return this process's part of a batch; parts differ by one sample at most."""

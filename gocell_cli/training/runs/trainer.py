@@ -6,46 +6,85 @@ the same numbers: `last` holds weights, optimiser, scheduler, and the step withi
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
-from gocell_cli.errors import UsageError
+from gocell_cli.errors import Diverged, UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.batch import CacheRows
 from gocell_cli.training.data.labels import LabelScale, label_scale
 from gocell_cli.training.data.order import RowBatches, drawn
 from gocell_cli.training.data.splits import make_split
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.inference.predictor import (
-    head_of,
-    put_statistics,
-    statistics,
-    use_population,
-)
-from gocell_cli.training.network.dcell import DCell
+from gocell_cli.training.inference.predict import head_of, put_statistics, statistics, use_population
 from gocell_cli.training.network.loss import DCellLoss
-from gocell_cli.training.runs.clock import Clock, Progress
 from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.measuring import LOSSES, Measuring
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.store import RunStore
+from gocell_cli.training.runs.weights import Layout, layout_of, load_weights
 
 with train_extra():
     import torch
     from torch import Tensor
+
+TRAINED_GENES = "trained_genes"
+"""Beside the weights of `best`: a bit a gene, whether a training sample deletes it. Others it does not know."""
+SAFE_RATE, SAFE_CLIP, SAFE_RANGE = 3e-3, 1.0, 0.001
 
 
 class Stopped(Exception):
     """Training was asked to stop; `last` is saved."""
 
 
-class Trainer:
-    """One run: `fit` trains it, from the start or from `last`."""
+@dataclass(frozen=True)
+class Progress:
+    """What a progress bar shows after a step."""
 
-    def __init__(self, cache: Cache, config: RunConfig, store: RunStore) -> None:
-        self.config, self.store = config, store
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    samples_per_second: float
+    loss: float
+    validation_pearson: float | None
+
+
+@dataclass
+class Clock:
+    """Seconds spent in each kind of work during an epoch."""
+
+    load: float = 0.0
+    model: float = 0.0
+    optimiser: float = 0.0
+    metrics: float = 0.0
+    _since: float = 0.0
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._since = time.perf_counter()
+
+    def lap(self, kind: str) -> None:
+        """Give the time since the last lap to one kind of work."""
+        now = time.perf_counter()
+        setattr(self, kind, getattr(self, kind) + now - self._since)
+        self._since = now
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by kind."""
+        return {kind: round(getattr(self, kind), 4) for kind in ("load", "model", "optimiser", "metrics")}
+
+
+class Trainer:
+    """One run: `fit` trains it, from the start or from `last`. The cache's columns are read once, here."""
+
+    def __init__(
+        self, cache: Cache, config: RunConfig, store: RunStore, processes: Processes, layout: Layout | None = None
+    ) -> None:
+        self.config, self.store, self.processes = config, store, processes
         self.rows, self.hierarchy = CacheRows(cache), cache.hierarchy
         samples = cache.columns()
         self.values = samples.value
@@ -57,10 +96,9 @@ class Trainer:
         binary = cache.manifest.phenotype["kind"] == "viability"
         logits = config.loss == "bce" or (config.loss == "auto" and binary)
         self.scale: LabelScale = label_scale(self.values[self.train_rows], logits=logits)
-        self.processes = processes = Processes(config.device, config.precision)
         torch.manual_seed(config.seed)
-        width_by = cache.manifest.config["filters"]["width_by"]
-        self.model = DCell(cache.hierarchy, config.network(width_by)).to(processes.device, processes.dtype)
+        self.layout = layout or Layout.of_cache(cache)
+        self.model = self.layout.network(cache.hierarchy, config).to(processes.device, processes.dtype)
         self.model.reduce = processes.reduce if processes.world > 1 else None
         kind = "bce" if logits else "mse"
         loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
@@ -75,6 +113,12 @@ class Trainer:
         self.stop_at: Callable[[], bool] = lambda: False
         self.save_at: Callable[[], bool] = lambda: False
         self.on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
+
+    def trained_genes(self) -> Bool[np.ndarray, " genes"]:
+        """Which genes a training sample deletes."""
+        found = np.zeros(len(self.hierarchy.gene_names), dtype=bool)
+        found[self.rows.cache.rows(self.train_rows).genes] = True
+        return found
 
     def _begin_epoch(self) -> None:
         """Nothing summed yet, no prediction made: of the epoch's order, in its own positions."""
@@ -91,7 +135,8 @@ class Trainer:
     def fit(self, report: Callable[[Progress], None]) -> None:
         """Train to the last epoch, or until patience ends; checkpoints `last` each epoch and `best` as it falls.
 
-        Raises Stopped, after saving `last`, where `stop_at` says so.
+        Raises Stopped, after saving `last`, where `stop_at` says so; Diverged, and saves nothing more, where a loss,
+        gradient or prediction is not finite.
         """
         while self.epoch < self.config.epochs:
             clock = Clock()
@@ -110,7 +155,7 @@ class Trainer:
         clock.start()
         for step in range(first, len(sizes)):
             losses = self._train(batches.order[batches.own(step)], batches.own(step), sizes[step], clock)
-            self.sums += sizes[step] * processes.summed(losses)
+            self.sums += sizes[step] * losses
             self.step = step + 1
             rate = sum(sizes[first : self.step]) / (time.perf_counter() - begun)
             pearson = self.history[-1]["validation"]["pearson"] if self.history else None
@@ -130,7 +175,7 @@ class Trainer:
     def _train(
         self, rows: Int64[np.ndarray, " some"], places: Int64[np.ndarray, " some"], samples: int, clock: Clock
     ) -> np.ndarray:
-        """One step on this process's rows; returns its part of the loss and of what it is made of.
+        """One step on this process's rows; returns the batch's loss and what it is made of, of all processes.
 
         `places` are where the rows stand in the epoch's order, `samples` those of all processes.
         """
@@ -141,16 +186,36 @@ class Trainer:
         with processes.fabric.autocast():
             heads = self.model.heads(batch)
         losses = self.measuring.losses(heads, target).shared(len(rows) / samples, processes.world, self.config.l2)
+        found = processes.summed(np.array([float(getattr(losses, name).detach()) for name in LOSSES.values()]))
+        # the sum over all processes: where it is not finite they all stop, and none waits for the others
+        if not np.isfinite(found).all():
+            raise self._diverged(self.step + 1, f"the loss is {found[0]:g}")
         self.optimiser.zero_grad()
         processes.fabric.backward(losses.total)
         processes.sum_gradients(self.model.parameters())
         clock.lap("model")
         if self.config.clip:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip, error_if_nonfinite=True)
+            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+            if not bool(torch.isfinite(norm)):
+                raise self._diverged(self.step + 1, f"the gradient's norm is {float(norm):g}")
         self.optimiser.step()
         clock.lap("optimiser")
         self.seen[places] = head_of(heads, self.model.root).detach().double().cpu().numpy()
-        return np.array([float(getattr(losses, name).detach()) for name in LOSSES.values()])
+        return found
+
+    def _diverged(self, step: int, what: str) -> Diverged:
+        """Where it happened, what is kept, and the settings that made it likely."""
+        config, rate = self.config, self.optimiser.param_groups[0]["lr"]
+        best = self.store.directory / "best.safetensors"
+        kept = f"the best weights so far are kept in {best}" if best.is_file() else "no epoch was finished before"
+        hints = [f"--lr {min(config.lr / 10, SAFE_RATE):g}"]
+        hints += [f"--set init_range={SAFE_RANGE}"] if config.init_range > 100 * SAFE_RANGE else []
+        hints += [f"--set clip={SAFE_CLIP}"] if config.clip == 0 else []
+        return Diverged(
+            f"training diverged in epoch {self.epoch + 1}, step {step}: {what}",
+            why=f"lr is {rate:g}, init_range {config.init_range:g}, clip {config.clip:g} (0: off); {kept}",
+            hint=f"train anew, in another --out, with {' or '.join(hints)}",
+        )
 
     def _validate(self, clock: Clock) -> bool:
         """Measure the epoch, step the scheduler, save; returns whether patience is at its end."""
@@ -158,7 +223,7 @@ class Trainer:
         running = statistics(self.model)
         if config.bn_eval == "population":
             self._use_population(drawn(self.train_rows, config.population_samples, seed=config.seed))
-        train, validation = self._train_metrics(), self.measuring.measure(self.split.validation)[1]
+        train, validation = self._measured()
         clock.lap("metrics")
         loss = validation["loss_root"] if validation["loss_root"] is not None else train["loss_root"]
         line = {"epoch": self.epoch, "learning_rate": learning_rate, "train": train, "validation": validation}
@@ -169,12 +234,23 @@ class Trainer:
         self.waited = 0 if loss < self.best else self.waited + 1
         if loss < self.best:
             self.best = loss
-            self.store.save("best", self._weights(), {"epoch": self.epoch - 1, "statistics": config.bn_eval})
+            self._save_best({"epoch": self.epoch - 1, "statistics": config.bn_eval})
         put_statistics(self.model, running)
         self.save_last()
         self.store.write_metrics(self.history)
         self.on_epoch(self.history[-1])
         return bool(config.patience and self.waited >= config.patience)
+
+    def _measured(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the metrics of the epoch's training and of the validation part; raises Diverged where one is none."""
+        try:
+            train, validation = self._train_metrics(), self.measuring.measure(self.split.validation)[1]
+        except Diverged as error:
+            raise self._diverged(self.step, error.message) from error
+        broken = [name for name, value in validation.items() if value is not None and not np.isfinite(value)]
+        if broken:
+            raise self._diverged(self.step, f"{broken[0]} of the validation part is {validation[broken[0]]}")
+        return train, validation
 
     def _use_population(self, rows: Int64[np.ndarray, " rows"]) -> None:
         use_population(self.model, self.rows, self.processes.share(rows))
@@ -189,11 +265,16 @@ class Trainer:
         """Give the best weights the statistics of the whole training split, and save them again."""
         self.processes.barrier()  # one process wrote it
         tensors, state = self.store.load("best")
-        self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict() if key in tensors})
+        load_weights(self.model, tensors, state)
         if self.config.bn_eval == "population":
             self._use_population(self.train_rows)
-            self.store.save("best", self._weights(), {**state, "statistics": "population of the training split"})
+            self._save_best({**state, "statistics": "population of the training split"})
             self.processes.barrier()
+
+    def _save_best(self, state: dict[str, Any]) -> None:
+        """Save the weights as they predict, and which genes they know."""
+        genes = {TRAINED_GENES: torch.from_numpy(self.trained_genes())}
+        self.store.save("best", {**self._weights(), **genes}, {**state, "layout": layout_of(self.model)})
 
     def _weights(self) -> dict[str, Tensor]:
         return dict(self.model.state_dict())
@@ -209,6 +290,7 @@ class Trainer:
             "epoch": self.epoch, "step": self.step, "best": self.best if np.isfinite(self.best) else None,
             "waited": self.waited, "sums": self.sums.tolist(), "history": self.history,
             "scheduler": self.scheduler.state_dict(), "learning_rate": self.optimiser.param_groups[0]["lr"],
+            "layout": layout_of(self.model),
         }  # fmt: skip
         seen = {"seen": torch.from_numpy(self.processes.summed(self.seen))}
         self.store.save("last", {**self._weights(), **optimiser, **seen}, state)
@@ -216,7 +298,7 @@ class Trainer:
     def resume(self) -> None:
         """Go on from `last`; raises SourceMissing where there is none."""
         tensors, state = self.store.load("last")
-        self.model.load_state_dict({key: tensors[key] for key in self.model.state_dict() if key in tensors})
+        load_weights(self.model, tensors, state)
         saved = self.optimiser.state_dict()
         for key, tensor in tensors.items():
             if key.startswith("optimiser."):
@@ -224,6 +306,8 @@ class Trainer:
                 saved["state"].setdefault(int(index), {})[name] = tensor
         self.optimiser.load_state_dict(saved)
         self.scheduler.load_state_dict(state["scheduler"])
+        # a run stopped after an epoch's last step steps its scheduler first, of which torch would warn
+        self.optimiser._opt_called = True  # type: ignore[attr-defined]
         self.optimiser.param_groups[0]["lr"] = state["learning_rate"]
         self.epoch, self.step, self.waited = state["epoch"], state["step"], state["waited"]
         self.best = state["best"] if state["best"] is not None else float("inf")

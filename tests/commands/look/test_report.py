@@ -9,17 +9,7 @@ from gocell_cli.errors import DamagedCache
 from gocell_cli.figures.run_page import run_page
 from tests.browser import needs_browser, opened
 from tests.commands.conftest import Built
-from tests.commands.runners import document, failure, run
-
-
-@pytest.fixture(scope="module")
-def trained(essentiality: Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small run on the essentiality cache."""
-    folder = tmp_path_factory.mktemp("run")
-    settings = ("--epochs", 2, "--batch-size", 512, "--set", "min_width=2", "--set", "population_samples=512")
-    process = run("train", essentiality.cache, "--out", folder / "run", *settings, cwd=folder)
-    assert process.returncode == 0, process.stderr
-    return folder / "run"
+from tests.commands.runners import document, failure
 
 
 @needs_browser

@@ -1,146 +1,122 @@
-"""`gocell train | evaluate | predict | explain` as a user runs them, on the bundled essentiality data."""
+"""`gocell train | evaluate | predict | explain` as a user runs them: one run of the bundled data, and small ones."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-GOCELL = str(Path(sys.executable).parent / "gocell")
-SMALL = [
-    "--set",
-    "min_width=2",
-    "--set",
-    "ratio=0.0",
-    "--set",
-    "gene_weights=shared",
-    "--batch-size",
-    "512",
-    "--lr",
-    "0.01",
-]
+from tests.commands.runners import GOCELL, document, failure, invoke, run
+
+SMALL = ("--set", "min_width=2", "--set", "ratio=0.0", "--batch-size", "32", "--lr", "0.01")
 
 
-def gocell(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([GOCELL, *words], capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == code, done.stderr
-    return done
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("train")
-    gocell("build-cache", "--root", str(folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def trained(root: Path) -> dict[str, object]:
-    out = root / "runs" / "one"
-    done = gocell("train", "--root", str(root), "--out", str(out), "--epochs", "2", *SMALL, "--json")
-    found: dict[str, object] = json.loads(done.stdout)
-    assert "epoch 2/2" in done.stderr
+def printed(run: Path) -> dict[str, Any]:
+    """What `gocell train --json` printed of the run."""
+    found: dict[str, Any] = json.loads((run.parent / "printed.json").read_text("utf-8"))
     return found
 
 
-def test_train_prints_what_evaluate_prints(trained: dict[str, object]) -> None:
-    evaluated = json.loads(gocell("evaluate", str(trained["run"]), "--json").stdout)
+def test_train_prints_what_evaluate_prints(trained: Path) -> None:
+    evaluated = document("evaluate", trained)
     assert set(evaluated) == {"split", "n", "metrics", "baselines", "ceiling"}
-    assert evaluated == {key: trained[key] for key in evaluated}
+    assert evaluated == {key: printed(trained)[key] for key in evaluated}
     assert evaluated["ceiling"] is None
-    text = gocell("evaluate", str(trained["run"]), "--split", "train").stdout
+    assert set(printed(trained)) == {*evaluated, "run", "record"}
+    text = invoke("evaluate", trained, "--part", "train").stdout
     assert "train: 4,710 samples" in text
     assert "DCell" in text
     assert "mean" in text
+    assert invoke("evaluate", trained, "--split", "train").stdout == text, "what --part was called"
+    assert "--part train|validation|test" in failure("evaluate", trained, "--part", "all").hint
 
 
-def test_predict_takes_any_name_and_names_what_training_never_saw(trained: dict[str, object]) -> None:
-    done = gocell("predict", str(trained["run"]), "--genes", "YFL039C,cdc28", "--genes", "", "--json")
-    both, wild = json.loads(done.stdout)
+def test_settings_of_other_commands_reach_neither_evaluate_nor_explain(trained: Path, tmp_path: Path) -> None:
+    """`split` is what train keeps apart and `samples` how many build-cache draws."""
+    (tmp_path / "gocell.toml").write_text('split = "query"\nsamples = 4\n')
+    for words in (("evaluate", trained), ("explain", trained, "--rlipp-samples", 60, "--top", 1)):
+        done = run(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+def test_predict_takes_any_name_and_names_what_training_never_saw(trained: Path) -> None:
+    both, wild = document("predict", trained, "--genes", "YFL039C,cdc28", "--genes", "")
     assert both["genes"] == ["YBR160W", "YFL039C"]
     assert wild["genes"] == []
     assert 0 <= both["viability"] <= 1
     assert set(both["never_deleted_in_training"]) <= set(both["genes"])
-    assert "did you mean" in gocell("predict", str(trained["run"]), "--genes", "CDC288", code=2).stderr
+    assert "did you mean" in failure("predict", trained, "--genes", "CDC288").hint
 
 
-def test_all_pairs_of_named_genes_go_to_a_file(trained: dict[str, object], tmp_path: Path) -> None:
-    run, out = str(trained["run"]), tmp_path / "pairs.parquet"
+def test_all_pairs_of_named_genes_go_to_a_file(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pairs.parquet"
     genes = ("--genes", "YFL039C,cdc28", "--genes", "YKL191W,YLR172C")
-    found = json.loads(gocell("predict", run, "--all-pairs", *genes, "--out", str(out), "--json").stdout)
+    found = document("predict", trained, "--all-pairs", *genes, "--out", out)
     assert (found["genes"], found["pairs"], found["pairs_kept"], found["genome_pairs"]) == (4, 6, 0, 21_796_503)
     table = pq.read_table(out).to_pylist()
     assert {(r["gene_1"], r["gene_2"]) for r in table} >= {("YBR160W", "YFL039C"), ("YKL191W", "YLR172C")}
-    both = json.loads(gocell("predict", run, "--genes", "YFL039C,cdc28", "--json").stdout)[0]
+    both = document("predict", trained, "--genes", "YFL039C,cdc28")[0]
     ours = next(r for r in table if (r["gene_1"], r["gene_2"]) == ("YBR160W", "YFL039C"))
     assert ours["viability"] == pytest.approx(both["viability"], rel=1e-3)
-    assert "--out" in gocell("predict", run, "--all-pairs", code=2).stderr
-    assert "--genes" in gocell("predict", run, code=2).stderr
+    assert "--out" in failure("predict", trained, "--all-pairs").hint
+    assert "--genes" in failure("predict", trained).hint
 
 
-def test_a_run_leaves_its_figures(trained: dict[str, object]) -> None:
-    folder = Path(str(trained["run"])) / "figures"
+def test_a_run_leaves_its_figures(trained: Path) -> None:
     names = ("loss", "learning_rate", "predicted_against_true", "distributions", "error_per_split")
-    assert all((folder / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in names)
+    assert all((trained / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in names)
 
 
-def test_explain_scores_every_term_and_draws(trained: dict[str, object]) -> None:
-    run = Path(str(trained["run"]))
-    found = json.loads(gocell("explain", str(run), "--genes", "YFL039C", "--samples", "200", "--json").stdout)
+def test_explain_scores_every_term_and_draws(trained: Path) -> None:
+    found = document("explain", trained, "--genes", "YFL039C", "--rlipp-samples", 60)
     assert len(found["rlipp"]) == 3793
     assert 0 < len(found["effects"]) < 400
     assert found["effects"][0]["activation"] >= found["effects"][-1]["activation"]
-    assert (run / "figures" / "rlipp.png").read_bytes()[:4] == b"\x89PNG"
-    assert (run / "figures" / "effect.png").read_bytes()[:4] == b"\x89PNG"
+    assert (trained / "figures" / "rlipp.png").read_bytes()[:4] == b"\x89PNG"
+    assert (trained / "figures" / "effect.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_sigterm_saves_and_the_hint_goes_on(root: Path) -> None:
-    out = root / "runs" / "stopped"
-    command = [GOCELL, "train", "--root", str(root), "--out", str(out), "--epochs", "500", *SMALL]
+def test_sigterm_saves_and_the_hint_goes_on(small_cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "stopped"
+    command = [GOCELL, "train", str(small_cache), "--out", str(out), "--epochs", "100000", *SMALL]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    last = out / "last.safetensors"
-    for _ in range(600):
-        if last.exists():
-            break
-        time.sleep(0.1)
-    os.kill(process.pid, signal.SIGUSR1)
-    os.kill(process.pid, signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    while not (out / "last.safetensors").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGUSR1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
     assert process.returncode == 143, errors
     assert f"gocell train --resume --out {out}" in errors
-    assert "--resume goes on" in gocell("train", "--root", str(root), "--out", str(out), code=2).stderr
-    assert "settings a run has" in gocell("train", "--resume", "--out", str(out), "--epochs", "3", code=2).stderr
+    changed = run("train", "--resume", "--out", out, "--epochs", 3, cwd=tmp_path)
+    assert (changed.returncode, "settings a run has" in changed.stderr) == (2, True)
 
 
-def test_settings_come_from_flags_then_set_then_file(root: Path, tmp_path: Path) -> None:
-    config = tmp_path / "run.toml"
-    config.write_text('epochs = 1\nsplit = "gene"\nseed = 3\nbatch_size = 256\n', "utf-8")
-    out = root / "runs" / "layers"
-    gocell(
-        "train",
-        "--root",
-        str(root),
-        "--out",
-        str(out),
-        "--config",
-        str(config),
-        *SMALL,
-        "--set",
-        "seed=5",
-        "--split",
-        "random",
-    )
-    saved = (out / "config.toml").read_text("utf-8")
-    assert 'split = "random"' in saved
-    assert "seed = 5" in saved
-    assert "batch_size = 512" in saved
-    assert "epochs = 1\n" in saved
-    assert "no setting 'pace'" in gocell("train", "--root", str(root), "--set", "pace=1", code=2).stderr
-    assert "no query" in gocell("train", "--root", str(root), "--split", "query", code=2).stderr.replace(
-        "without a query", "no query"
-    )
+def test_settings_come_from_flags_then_set_then_file(small_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('epochs = 1\nsplit = "gene"\nseed = 3\nbatch_size = 256\n', "utf-8")
+    words = ("--config", "run.toml", *SMALL, "--set", "seed=5", "--split", "random", "--quiet")
+    done = run("train", small_cache, "--out", "layers", *words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "layers\n"), done.stderr
+    saved = (tmp_path / "layers" / "config.toml").read_text("utf-8").splitlines()
+    assert {'split = "random"', "seed = 5", "batch_size = 32", "epochs = 1"} <= set(saved)
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "left"),
+    [
+        (("--lr", "nan"), "lr is nan, not a finite number", False),
+        (("--split", "query"), "without a query group", False),
+        (("--lr", "1e20", "--set", "clip=0.0"), "training diverged in epoch 1, step", True),
+    ],
+)
+def test_settings_that_cannot_be_are_one_error(
+    small_cache: Path, tmp_path: Path, words: tuple[str, ...], message: str, left: bool
+) -> None:
+    done = run("train", small_cache, "--out", "run", *SMALL, *words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "run").exists() == left

@@ -5,14 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.commands.conftest import Built
 from tests.commands.model.test_train import SMALL
 from tests.commands.runners import run
 
 
-def test_a_run_is_logged_offline_beside_its_own_files(essentiality: Built, tmp_path: Path) -> None:
+def test_a_run_is_logged_offline_beside_its_own_files(small_cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "logged"
-    words = ["train", essentiality.cache, "--out", out, "--epochs", "1", *SMALL, "--set", "wandb=yeast", "--json"]
+    words = ["train", small_cache, "--out", out, "--epochs", "1", *SMALL, "--set", "wandb=yeast", "--json"]
     done = run(*words, cwd=tmp_path, WANDB_MODE="offline", WANDB_SILENT="true")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["run"] == str(out)
@@ -21,9 +20,9 @@ def test_a_run_is_logged_offline_beside_its_own_files(essentiality: Built, tmp_p
     assert not (tmp_path / "wandb").exists()
 
 
-def test_without_wandb_nothing_is_begun(essentiality: Built, tmp_path: Path) -> None:
+def test_without_wandb_nothing_is_begun(small_cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    words = ["gocell", "train", str(essentiality.cache), "--out", str(out), *SMALL, "--set", "wandb=yeast"]
+    words = ["gocell", "train", str(small_cache), "--out", str(out), *SMALL, "--set", "wandb=yeast"]
     code = [f"import sys; sys.modules['wandb'] = None; sys.argv = {words!r}"]
     code += ["from gocell_cli.commands.app import main; main()"]
     done = subprocess.run(

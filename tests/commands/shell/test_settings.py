@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from gocell_cli.commands.app import app
+from gocell_cli.commands.shell.settings import Option, meanings, options
 from tests.commands.conftest import Built
 from tests.commands.runners import run
 
@@ -92,9 +95,25 @@ def test_a_runs_own_config_wins_over_standing_settings(
     assert {"epochs = 1", "seed = 5", "batch_size = 512", "min_width = 2"} <= set(config)
 
 
+def test_a_key_of_several_commands_means_one_thing_or_is_refused() -> None:
+    """A setting reaches every command that has an option of its name: what fits one must not break another."""
+    by_name: dict[str, list[Option]] = {}
+    for option in options(typer.main.get_command(app)):
+        by_name.setdefault(option.long, []).append(option)
+    assert {name for name, found in by_name.items() if len(meanings(found)) > 1} == {"genes"}
+    assert {o.words for o in by_name["split"]} == {("train",)}  # evaluate's is --part
+    assert {o.words for o in by_name["samples"]} == {("build-cache",)}  # explain's is --rlipp-samples
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message", "hint"),
     [
+        (
+            '\ngenes = "panel.txt"\n',
+            2,
+            "'genes' means one thing in verify-levels, another in predict",
+            "[verify-levels]",
+        ),
         ('[build-cache]\n\npreste = "ma2018"\n', 3, "build-cache has no option 'preste'", "did you mean preset"),
         ("rooot = 1\n", 1, "no command has an option 'rooot'", "did you mean root"),
         ("[bild-cache]\nmin-genes = 3\n", 1, "no command has an option 'bild-cache'", "did you mean build-cache"),

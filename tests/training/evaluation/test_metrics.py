@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gocell_cli.errors import UsageError
+from gocell_cli.errors import Diverged
 from gocell_cli.training.evaluation.metrics import evaluate
 
 RNG = np.random.default_rng(0)
@@ -74,5 +74,5 @@ def test_small_and_empty_sets_and_missing_labels() -> None:
 
 
 def test_predictions_that_are_not_finite_are_an_error() -> None:
-    with pytest.raises(UsageError, match="not finite"):
+    with pytest.raises(Diverged, match="not finite"):
         measure(np.array([1.0, np.nan]), np.array([1.0, 2.0]))

@@ -19,8 +19,8 @@ from tests.training import networks as nets
 GOCELL = str(Path(sys.executable).parent / "gocell")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
 SETTINGS = {
-    "precision": "64-true", "min_width": 2, "ratio": 0.0, "gene_weights": "shared", "epochs": 2, "batch_size": 513,
-    "lr": 0.001, "l2": 1e-5, "population_samples": 999,
+    "precision": "64-true", "min_width": 2, "ratio": 0.0, "gene_weights": "shared", "epochs": 2, "batch_size": 33,
+    "lr": 0.001, "l2": 1e-5, "population_samples": 99, "init_range": 0.5,
 }  # fmt: skip
 
 
@@ -93,15 +93,15 @@ def assert_close(found: dict[str, float], wanted: dict[str, float]) -> None:
         assert found[name] == pytest.approx(value, rel=0.02 if ranked else 1e-6), name
 
 
-def test_two_processes_train_as_one(essentiality_cache: Path, tmp_path: Path) -> None:
-    """513 samples a step are 257 and 256; the last of 4,710 are 93: 47 and 46.
+def test_two_processes_train_as_one(small_cache: Path, tmp_path: Path) -> None:
+    """33 samples a step are 17 and 16; the last of 134 are 2: one each.
 
     Float64 rounds 1e-16 and AdamW, which divides each gradient by its own size, amplifies it step by step: to 1e-9 at
     this learning rate, to 1e-2 at ten times it. Hence 1e-6; the step itself is held to 1e-10 above.
     """
     found = {}
     for name, launcher in (("one", []), ("two", TORCHRUN)):
-        done = train(launcher, essentiality_cache, tmp_path / name)
+        done = train(launcher, small_cache, tmp_path / name)
         found[name] = json.loads(done.stdout)  # one document: the other process is silent
     histories = [
         [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text("utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""The small parts of a run: settings, its directory, labels, gene names."""
+"""The small parts of a run: settings, its directory, labels."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,19 @@ def test_a_config_file_goes_through_unchanged(tmp_path: Path) -> None:
         ("epochs = true", UsageError, "epochs is True"),
         ('split = "time"', UsageError, "split is 'time'"),
         ("batch_size = 1", UsageError, "batch_size is 1"),
-        ("lr = 0.0", UsageError, "lr must be above 0"),
+        ("lr = 0.0", UsageError, "lr is 0.0 and must be above 0"),
+        ("lr = nan", UsageError, "lr is nan, not a finite number"),
+        ("l2 = inf", UsageError, "l2 is inf, not a finite number"),
+        ("ratio = nan", UsageError, "ratio is nan"),
+        ("fractions = [nan, 0.5, 0.5]", UsageError, "fractions is"),
+        ("fractions = [0.5, 0.5, 0.5]", UsageError, "do not add up"),
+        ('fractions = ["a", "b", "c"]', UsageError, "not like"),
+        ("init_range = -1", UsageError, "init_range is -1.0 and must be above 0"),
+        ("min_width = 0", UsageError, "min_width is 0"),
+        ("alpha = -0.1", UsageError, "alpha is -0.1"),
+        ("seed = -1", UsageError, "seed is -1"),
+        ("seed = 9223372036854775808", UsageError, "seed is 9223372036854775808"),
+        ('norm_order = "bn"', UsageError, "norm_order is 'bn'"),
         ("l2 = 0.1\nweight_decay = 0.1", UsageError, "both shrink"),
     ],
 )

@@ -1,6 +1,7 @@
 """A run from cache to checkpoint: it learns, stops and goes on to the bit, and refuses what it can't do."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,46 +9,48 @@ import numpy as np
 import pytest
 import torch
 
-from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
+from gocell_cli.errors import DamagedCache, Diverged, SourceMissing, UsageError
+from gocell_cli.storage import reader
 from gocell_cli.storage.reader import Cache
-from gocell_cli.training.runs.clock import Progress
+from gocell_cli.storage.schema import Samples, ShardBackend
+from gocell_cli.training.inference.predict import statistics, use_population
 from gocell_cli.training.runs.config import RunConfig
-from gocell_cli.training.runs.open_run import begin_run, evaluate_run, load_best, reopen
-from gocell_cli.training.runs.report import write_report
+from gocell_cli.training.runs.run import begin_run, evaluate_run, finish_run, load_best, reopen, resume_run
 from gocell_cli.training.runs.store import RunStore
-from gocell_cli.training.runs.trainer import Stopped, Trainer
+from gocell_cli.training.runs.trainer import Progress, Stopped, Trainer
 
-TINY = RunConfig(
-    epochs=2, batch_size=512, min_width=2, ratio=0.0, population_samples=512, gene_weights="shared", lr=0.01
-)
+TINY = RunConfig(epochs=2, batch_size=32, min_width=2, ratio=0.0, population_samples=50, lr=0.01, init_range=0.5)
 
 
-def fitted(store: RunStore, cache: Path, config: RunConfig) -> Trainer:
-    trainer = begin_run(store, Cache(cache), config)
+def begun(directory: Path, cache: Path, config: RunConfig = TINY) -> Trainer:
+    return begin_run(lambda: RunStore.reserve(directory), Cache(cache), config)
+
+
+def fitted(directory: Path, cache: Path, config: RunConfig = TINY) -> Trainer:
+    trainer = begun(directory, cache, config)
     trainer.fit(lambda _: None)
     return trainer
 
 
-def weights(store: RunStore, name: str) -> dict[str, torch.Tensor]:
-    return store.load(name)[0]
+def history(directory: Path) -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text("utf-8").splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
 
 @pytest.mark.parametrize("scheduler", ["cosine", "plateau"])
 def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_bits(
-    essentiality_cache: Path, tmp_path: Path, scheduler: str
+    small_cache: Path, tmp_path: Path, scheduler: str
 ) -> None:
     config = replace(TINY, scheduler=scheduler)
-    whole, stopped = RunStore(tmp_path / "whole"), RunStore(tmp_path / "stopped")
-    fitted(whole, essentiality_cache, config)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    fitted(whole, small_cache, config)
     steps = [0]
 
     def count(_: Progress) -> None:
         steps[0] += 1
 
-    for limit in (3, 5, 99):
-        trainer = reopen(stopped) if stopped.exists() else begin_run(stopped, Cache(essentiality_cache), config)
-        if limit > 3:
-            trainer.resume()
+    for limit in (2, 3, 99):
+        trainer = resume_run(stopped) if stopped.exists() else begun(stopped, small_cache, config)
         steps[0] = 0
         trainer.stop_at = lambda limit=limit: steps[0] >= limit
         if limit < 99:
@@ -55,23 +58,18 @@ def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_bits(
                 trainer.fit(count)
         else:
             trainer.fit(count)
+        trainer.store.release()
     for name in ("last", "best"):
-        one, other = weights(whole, name), weights(stopped, name)
+        one, other = RunStore(whole).load(name)[0], RunStore(stopped).load(name)[0]
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], other[key]) for key in one), name
-    lines = [
-        [json.loads(line) for line in (s.directory / "metrics.jsonl").read_text().splitlines()]
-        for s in (whole, stopped)
-    ]
-    for mine, theirs in zip(*lines, strict=True):
-        assert {k: v for k, v in mine.items() if k != "seconds"} == {k: v for k, v in theirs.items() if k != "seconds"}
+    assert history(whole) == history(stopped)
 
 
-def test_a_run_leaves_what_it_promises_and_can_be_evaluated(essentiality_cache: Path, tmp_path: Path) -> None:
+def test_a_run_leaves_what_it_promises_and_can_be_evaluated(small_cache: Path, tmp_path: Path) -> None:
+    trainer = fitted(tmp_path / "run", small_cache, replace(TINY, epochs=3))
+    finish_run(trainer)
     store = RunStore(tmp_path / "run")
-    trainer = fitted(store, essentiality_cache, TINY)
-    load_best(trainer)
-    write_report(trainer, {part: evaluate_run(trainer, part) for part in ("train", "validation", "test")})
     for name in ("config.toml", "run.json", "metrics.jsonl", "best.safetensors", "last.safetensors"):
         assert (store.directory / name).stat().st_size
     assert list((store.directory / "tensorboard").glob("events*"))
@@ -80,47 +78,111 @@ def test_a_run_leaves_what_it_promises_and_can_be_evaluated(essentiality_cache: 
     evaluation = evaluate_run(again, "test")
     record = store.record()
     assert evaluation.as_json() == record["results"]["test"]
-    assert evaluation.n == record["split"]["test"] == 589
-    assert record["split"]["test_with_new_gene"] == 589, "essentiality deletes every gene once"
-    assert evaluation.metrics["auroc"] is not None
+    assert evaluation.n == record["split"]["test"] == 17
     assert {"loss", "loss_root", "loss_auxiliary", "loss_weights"} < evaluation.metrics.keys()
-    assert 0 <= evaluation.predicted.min() <= evaluation.predicted.max() <= 1
     first, last = trainer.history[0], trainer.history[-1]
     assert last["train"]["loss_root"] < first["train"]["loss_root"]
     assert last["learning_rate"] < first["learning_rate"], "the scheduler really steps"
     assert set(first["seconds"]) == {"load", "model", "optimiser", "metrics"}
 
 
-def test_patience_ends_a_run_early(essentiality_cache: Path, tmp_path: Path) -> None:
-    config = replace(TINY, epochs=30, patience=1, lr=3.0, clip=0.0, scheduler="constant")
-    trainer = fitted(RunStore(tmp_path / "run"), essentiality_cache, config)
-    assert len(trainer.history) < 30
+def test_patience_ends_a_run_early(small_cache: Path, tmp_path: Path) -> None:
+    config = replace(TINY, epochs=60, patience=1, lr=3.0, clip=0.0, scheduler="constant")
+    assert len(fitted(tmp_path / "run", small_cache, config).history) < 60
 
 
-def test_population_statistics_of_the_best_weights_are_the_training_splits(
-    essentiality_cache: Path, tmp_path: Path
+def test_the_best_weights_are_normalised_by_the_whole_training_split(small_cache: Path, tmp_path: Path) -> None:
+    """Between epochs by `population_samples` of it, in training by running statistics: neither is what is kept."""
+    trainer = fitted(tmp_path / "run", small_cache)
+    state = load_best(trainer)
+    kept = statistics(trainer.model)
+    use_population(trainer.model, trainer.rows, trainer.train_rows)
+    assert all(torch.equal(kept[name], tensor) for name, tensor in statistics(trainer.model).items())
+    use_population(trainer.model, trainer.rows, trainer.train_rows[:20])
+    assert not all(torch.equal(kept[name], tensor) for name, tensor in statistics(trainer.model).items())
+    assert state["statistics"] == "population of the training split"
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_training_reads_each_shard_once(
+    small_cache: Path, tmp_path: Path, epochs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = RunStore(tmp_path / "run")
-    trainer = fitted(store, essentiality_cache, replace(TINY, epochs=1))
-    load_best(trainer)
-    variances = trainer.model.get_buffer("running_var")[trainer.model.index["real"]]
-    deleted = np.unique(trainer.rows.cache.rows(trainer.train_rows).genes)
-    untouched = trainer.model.index.untouched(torch.from_numpy(deleted.astype(np.int64)))
-    of_terms = untouched[trainer.model.index["term_of_neuron"]][trainer.model.index["real"]]
-    assert torch.equal(variances.isinf(), of_terms)
+    reads: Counter[str] = Counter()
+
+    class Counting:
+        """The real backend, with a tally."""
+
+        def __init__(self, backend: ShardBackend) -> None:
+            self.backend = backend
+
+        def read(self, path: str) -> Samples:
+            reads[path] += 1
+            return self.backend.read(path)
+
+    backends = {name: Counting(backend) for name, backend in reader.SHARD_BACKENDS.items()}
+    monkeypatch.setattr(reader, "SHARD_BACKENDS", backends)
+    finish_run(fitted(tmp_path / "run", small_cache, replace(TINY, epochs=epochs)))
+    assert sorted(reads.values()) == [1, 1, 1, 1]
 
 
-def test_runs_that_can_not_be_opened_are_errors(essentiality_cache: Path, toy_cache: Path, tmp_path: Path) -> None:
+def test_runs_that_can_not_be_opened_are_errors(small_cache: Path, toy_cache: Path, tmp_path: Path) -> None:
     store = RunStore(tmp_path / "run")
     with pytest.raises(SourceMissing, match="no run is here"):
         reopen(store)
-    fitted(store, essentiality_cache, replace(TINY, epochs=1))
+    trainer = begun(store.directory, small_cache)
+    with pytest.raises(UsageError, match="another process is training here"):
+        begun(store.directory, small_cache)
+    trainer.store.release()
     with pytest.raises(UsageError, match="a run is here already"):
-        begin_run(store, Cache(essentiality_cache), TINY)
+        begun(store.directory, small_cache)
     with pytest.raises(DamagedCache, match="not the cache this run was trained on"):
         reopen(store, toy_cache)
 
 
-def test_a_cache_too_small_to_split_is_an_error(toy_cache: Path, tmp_path: Path) -> None:
+def test_what_fails_before_it_began_leaves_no_directory(toy_cache: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="leaves a part empty"):
-        begin_run(RunStore(tmp_path / "run"), Cache(toy_cache), TINY)
+        begun(tmp_path / "run", toy_cache)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("precious")
+    with pytest.raises(UsageError, match="leaves a part empty"):
+        begun(tmp_path / "mine", toy_cache)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"lr": 1e20}, "lr is 1e\\+20"),
+        ({"lr": 1e20, "clip": 0.0}, "clip=1.0"),
+        ({"init_range": 1e30, "bn_eval": "running"}, "init_range=0.001"),
+        ({"lr": 1e30, "batch_size": 500, "clip": 0.0}, "--lr 0.003"),
+    ],
+)
+def test_a_training_that_diverges_names_the_step_and_the_setting(
+    small_cache: Path, tmp_path: Path, settings: dict[str, float], said: str
+) -> None:
+    trainer = begun(tmp_path / "run", small_cache, replace(TINY, epochs=20, scheduler="constant", **settings))
+    with pytest.raises(Diverged, match=r"training diverged in epoch \d+, step \d+") as error:
+        trainer.fit(lambda _: None)
+    assert error.match(said)
+    assert error.value.exit_code == 2
+
+
+def test_a_training_that_diverges_late_keeps_its_best(small_cache: Path, tmp_path: Path) -> None:
+    trainer = begun(tmp_path / "run", small_cache, replace(TINY, epochs=5, scheduler="constant"))
+    best = tmp_path / "run" / "best.safetensors"
+    kept: list[bytes] = []
+
+    def spoil(_: dict[str, object]) -> None:
+        kept.append(best.read_bytes())
+        trainer.optimiser.param_groups[0]["lr"] = 1e30
+
+    trainer.on_epoch = spoil
+    with pytest.raises(Diverged, match="epoch 2, step") as error:
+        trainer.fit(lambda _: None)
+    assert error.match(f"kept in {best}")
+    assert best.read_bytes() == kept[0]
+    again = reopen(RunStore(tmp_path / "run"))
+    load_best(again)
+    assert np.isfinite(evaluate_run(again, "test").predicted).all()

@@ -1,9 +1,9 @@
-"""Weights & Biases, for those who use it: each epoch's numbers as they come, the results at the end.
+"""Where else a run's numbers go: TensorBoard's events, and Weights & Biases for those who use it.
 
 Nothing is sent unless `wandb` names a project; WANDB_MODE=offline keeps it on this machine, under the run's directory.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -11,7 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import ExtraMissing
+from gocell_cli.training.extra import train_extra
 from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.training.runs.store import RunStore
+
+with train_extra():
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+
+def write_events(store: RunStore, history: Sequence[Mapping[str, Any]]) -> None:
+    """Write tensorboard/: one event a number and epoch, for `tensorboard --logdir RUN`."""
+    with SummaryWriter(str(store.directory / "tensorboard")) as writer:
+        for line in history:
+            numbers = {**_named("train", line["train"]), **_named("validation", line["validation"])}
+            for name, value in {**numbers, "learning_rate": line["learning_rate"]}.items():
+                writer.add_scalar(name, value, line["epoch"])
+
+
+def _named(prefix: str, values: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers among some values, their names with a prefix."""
+    return {f"{prefix}_{key}": float(value) for key, value in values.items() if isinstance(value, int | float)}
 
 
 def numbers(line: Mapping[str, Any]) -> dict[str, float]:

@@ -1,0 +1,178 @@
+"""Predictions of a trained network: of a cache's rows, of any genotype, and the interactions that SGA screens report.
+
+epsilon_ij = f_ij - f_i f_j                                            (Mani et al. 2008, 10.1073/pnas.0712255105)
+tau_ijk = f_ijk - f_ij f_k - epsilon_ik f_j - epsilon_jk f_i           (Kuzmin et al. 2018, 10.1126/science.aao1729)
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from gocell_cli.csr import pointers
+from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.data.batch import CacheRows, Deletions, SampleBatch
+from gocell_cli.training.data.labels import LabelScale
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.dcell import DCell
+from gocell_cli.training.network.delta.heads import RowHeads
+from gocell_cli.training.network.population import set_population
+
+with train_extra():
+    import torch
+    from torch import Tensor
+
+EVALUATION_BATCH = 2048
+FITNESS = "fitness"
+"""The only phenotype whose products mean something: epsilon and tau are of fitness."""
+
+Genotype = tuple[int, ...]
+
+
+def statistics(model: DCell) -> dict[str, Tensor]:
+    """Return copies of BatchNorm's statistics: all of the model's state that is no parameter."""
+    parameters = dict(model.named_parameters())
+    return {name: tensor.clone() for name, tensor in model.state_dict().items() if name not in parameters}
+
+
+def put_statistics(model: DCell, saved: dict[str, Tensor]) -> None:
+    """Put statistics back."""
+    for name, tensor in saved.items():
+        model.get_buffer(name).copy_(tensor)
+
+
+def use_population(model: DCell, rows: CacheRows, train: Int64[np.ndarray, " train"]) -> None:
+    """Normalise by the statistics of the training rows from now on."""
+    device = model.bias.device
+    set_population(model, lambda: rows.batches(train, EVALUATION_BATCH, device))
+
+
+def head_of(heads: Tensor | RowHeads, term: int) -> Tensor:
+    """Return one term's heads, sample by sample."""
+    return heads.of_term(term) if isinstance(heads, RowHeads) else heads[:, term]
+
+
+@torch.no_grad()
+def root_heads(
+    model: DCell,
+    rows: CacheRows,
+    order: Int64[np.ndarray, " rows"],
+    also: Callable[[SampleBatch, Tensor | RowHeads], None] = lambda _batch, _heads: None,
+) -> Float64[np.ndarray, " rows"]:
+    """Return the root's head for each row of `order`, in evaluation mode; the model's mode is left as it was.
+
+    `also` gets each batch with its heads.
+    """
+    was_training, found = model.training, list[Tensor]()
+    model.eval()
+    try:
+        for batch in rows.batches(order, EVALUATION_BATCH, model.bias.device):
+            heads = model.heads(batch)
+            found.append(head_of(heads, model.root).double().cpu())
+            also(batch, heads)
+    finally:
+        model.train(was_training)
+    return torch.cat(found).numpy() if found else np.zeros(0)
+
+
+def deletions_of(genotypes: Sequence[Genotype], genes: int, device: torch.device) -> Deletions:
+    """Return genotypes as a batch; () is the wild type."""
+    ptr = torch.from_numpy(pointers(np.array([len(g) for g in genotypes], dtype=np.int64))).to(device)
+    flat = torch.tensor([gene for genotype in genotypes for gene in genotype], dtype=torch.int64, device=device)
+    return Deletions.of(ptr, flat, genes)
+
+
+def epsilon(fitness: dict[Genotype, float], i: int, j: int) -> float:
+    """Digenic interaction, in units of fitness (wild type 1)."""
+    return fitness[_key(i, j)] - fitness[(i,)] * fitness[(j,)]
+
+
+def tau(fitness: dict[Genotype, float], i: int, j: int, k: int) -> float:
+    """Trigenic interaction: what is left of the triple mutant after its digenic parts."""
+    return (
+        fitness[_key(i, j, k)]
+        - fitness[_key(i, j)] * fitness[(k,)]
+        - epsilon(fitness, i, k) * fitness[(j,)]
+        - epsilon(fitness, j, k) * fitness[(i,)]
+    )
+
+
+def _key(*genes: int) -> Genotype:
+    return tuple(sorted(genes))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One genotype's phenotype; of fitness also that of all its parts, epsilon of each pair and tau of a triple.
+
+    Genes are systematic names; parts, pairs and the triple are named by theirs, joined by +. `novel` are the genes that
+    no training sample deletes: DCell knows nothing of them.
+    """
+
+    genes: tuple[str, ...]
+    kind: str
+    value: float
+    novel: tuple[str, ...]
+    parts: dict[str, float]
+    epsilon: dict[str, float]
+    tau: dict[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """The phenotype under its own name; interactions only where there are any."""
+        found = {"genes": list(self.genes), self.kind: self.value, "never_deleted_in_training": list(self.novel)}
+        interactions = {"parts": self.parts, "epsilon": self.epsilon, "tau": self.tau}
+        return {**found, **{name: value for name, value in interactions.items() if value}}
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained network, in evaluation mode, and what its heads mean; no cache and no sample.
+
+    `kind` is the phenotype it was trained on, `trained` says of each gene whether a training sample deletes it.
+    """
+
+    model: DCell
+    hierarchy: Hierarchy
+    scale: LabelScale
+    kind: str
+    trained: Bool[np.ndarray, " genes"]
+
+    def genotype(self, names: str) -> Genotype:
+        """Return the genes of comma-separated names of any kind; raises UsageError for one that is not one gene's."""
+        return self.hierarchy.lookup.genotype(names.split(","))
+
+    @torch.no_grad()
+    def phenotypes(self, genotypes: Sequence[Genotype]) -> Float64[np.ndarray, " n"]:
+        """Return the phenotype of each genotype on its original scale."""
+        batch = deletions_of(genotypes, len(self.trained), self.model.bias.device)
+        heads = head_of(self.model.heads(batch), self.model.root)
+        return self.scale.backward(heads.double().cpu().numpy())
+
+    def predictions(self, genotypes: Sequence[Genotype]) -> list[Prediction]:
+        """Predict genotypes, and the interactions of those that have any."""
+        values = self.phenotypes(genotypes).tolist()
+        return [self._prediction(genotype, value) for genotype, value in zip(genotypes, values, strict=True)]
+
+    def _prediction(self, genotype: Genotype, value: float) -> Prediction:
+        names = self.hierarchy.gene_names
+        parts: dict[str, dict[str, float]] = {"parts": {}, "epsilon": {}, "tau": {}}
+        if self.kind == FITNESS and 2 <= len(genotype) <= 3:
+            parts = self.interactions(genotype)
+        novel = tuple(names[g] for g in genotype if not self.trained[g])
+        return Prediction(tuple(names[g] for g in genotype), self.kind, value, novel, **parts)
+
+    def interactions(self, genotype: Genotype) -> dict[str, dict[str, float]]:
+        """Return fitness of the genotype and all its `parts`, `epsilon` of each pair, and `tau` of a triple."""
+        parts = [part for size in range(len(genotype) + 1) for part in combinations(genotype, size)]
+        values = dict(zip(parts, self.phenotypes(parts).tolist(), strict=True))
+        names = self.hierarchy.gene_names
+        label = {part: "+".join(names[g] for g in part) or "wild type" for part in parts}
+        triples = [genotype] if len(genotype) == 3 else []
+        return {
+            "parts": {label[part]: value for part, value in values.items()},
+            "epsilon": {label[(i, j)]: epsilon(values, i, j) for i, j in combinations(genotype, 2)},
+            "tau": {label[triple]: tau(values, *triple) for triple in triples},
+        }

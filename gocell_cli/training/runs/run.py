@@ -1,0 +1,276 @@
+"""A run: begun, gone on with, opened again; what it is worth, and what it predicts, with its cache or without."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from gocell_cli.errors import DamagedCache, GocellError, SourceMissing, UsageError
+from gocell_cli.storage.reader import Cache, read_copy
+from gocell_cli.storage.schema import FileRecord, Hierarchy
+from gocell_cli.training.data.labels import LabelScale
+from gocell_cli.training.data.splits import PARTS
+from gocell_cli.training.evaluation.baselines import Genotypes, baselines
+from gocell_cli.training.evaluation.rlipp import TermScore, rlipp
+from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of
+from gocell_cli.training.inference.predict import Predictor
+from gocell_cli.training.runs.config import RunConfig, read_config
+from gocell_cli.training.runs.processes import Processes
+from gocell_cli.training.runs.store import CONFIG, RunStore
+from gocell_cli.training.runs.trackers import require_wandb, write_events
+from gocell_cli.training.runs.trainer import TRAINED_GENES, Trainer
+from gocell_cli.training.runs.weights import BEFORE, Layout, load_weights
+
+RLIPP_BATCH = 512
+
+
+def begin_run(reserve: Callable[[], RunStore], cache: Cache, config: RunConfig) -> Trainer:
+    """Take a place, and make a run there: its settings, its hierarchy, its cache's fingerprint, its split.
+
+    `reserve` is RunStore.reserve or reserve_next of some place. What fails before the run is made leaves no trace.
+    """
+    require_wandb(config)
+    processes = Processes(config.device, config.precision)
+    store = _reserve(processes, reserve)
+    try:
+        trainer = Trainer(cache, config, store, processes)
+        store.write_text(CONFIG, config.to_toml())
+        store.write_record(_first_record(trainer, cache))
+    except BaseException:
+        store.abandon()
+        raise
+    return trainer
+
+
+def _reserve(processes: Processes, reserve: Callable[[], RunStore]) -> RunStore:
+    """Let the first process take the place, and the others hear which, or why there is none."""
+    store: RunStore | None = None
+    outcome: Path | GocellError | None = None
+    if processes.first:
+        try:
+            store = reserve()
+            outcome = store.directory
+        except GocellError as error:
+            outcome = error
+    outcome = processes.told(outcome)
+    if isinstance(outcome, GocellError):
+        raise outcome
+    return store or RunStore(outcome, writable=False)
+
+
+def _first_record(trainer: Trainer, cache: Cache) -> dict[str, Any]:
+    """Copy the hierarchy; return all that is known of a run before its first step."""
+    files = cache.copy_hierarchy(trainer.store.directory) if trainer.store.writable else ()
+    hierarchy = cache.hierarchy
+    kept = {"level_by": hierarchy.level_by, "level_direction": hierarchy.level_direction, "files": files}
+    return {
+        "cache": os.path.abspath(cache.directory),  # noqa: PTH100 resolve() would follow links
+        "fingerprint": cache.manifest.fingerprint,
+        "phenotype": dict(cache.manifest.phenotype),
+        "datasets": list(cache.manifest.datasets),
+        "split": trainer.split.report(),
+        "nan_labels": trainer.nan_labels,
+        "label": asdict(trainer.scale),
+        "parameters": trainer.model.parameter_count(),
+        "layout": asdict(trainer.layout),
+        "hierarchy": {**kept, "files": [asdict(record) for record in files]},
+    }
+
+
+def resume_run(directory: Path) -> Trainer:
+    """Go on with a run from its `last`; raises UsageError where another process trains it."""
+    store = RunStore(directory)
+    store.require()
+    config = read_config(directory / CONFIG)
+    processes = Processes(config.device, config.precision)
+    store.writable = processes.first
+    store.lock()
+    trainer = _reopened(store, open_cache(store), config, processes)
+    trainer.resume()
+    return trainer
+
+
+def reopen(store: RunStore, cache: Path | None = None) -> Trainer:
+    """Open a run's cache and network as they were, to measure; raises SourceMissing where the cache is gone."""
+    record_cache, config = open_cache(store, cache), read_config(store.directory / CONFIG)
+    processes = Processes(config.device, config.precision)
+    store.writable = store.writable and processes.first
+    return _reopened(store, record_cache, config, processes)
+
+
+def _reopened(store: RunStore, cache: Cache, config: RunConfig, processes: Processes) -> Trainer:
+    return Trainer(cache, config, store, processes, recorded_layout(store.record(), cache))
+
+
+def recorded_layout(record: Mapping[str, Any], cache: Cache | None = None) -> Layout:
+    """Return the layout of a run; one of before it was recorded ran by height, whatever its cache's level."""
+    if "layout" in record:
+        return Layout(**record["layout"])
+    if cache is None:
+        raise SourceMissing("this run keeps no copy of its hierarchy", hint="--cache DIR, the one it was trained on")
+    return Layout(BEFORE, Layout.of_cache(cache).width_by)
+
+
+def open_cache(store: RunStore, cache: Path | None = None) -> Cache:
+    """Open the cache of a run, or the one given: it must be the one that the run was trained on.
+
+    Raises SourceMissing where it is gone, DamagedCache where it is another one.
+    """
+    record = store.record()
+    directory = cache or Path(record["cache"])
+    if not directory.is_dir():
+        raise SourceMissing(
+            f"{directory}: the cache of this run is not there",
+            why="evaluate, RLIPP and --resume read its samples; predict, and explain's effects, need only the run",
+            hint="--cache DIR, where it is now",
+        )
+    opened = Cache(directory)
+    if opened.manifest.fingerprint != record["fingerprint"]:
+        raise DamagedCache(
+            f"{opened.directory}: not the cache this run was trained on",
+            why=f"its fingerprint is {opened.manifest.fingerprint[:8]}, the run's {record['fingerprint'][:8]}",
+            hint="pass the right one: --cache DIR",
+        )
+    return opened
+
+
+def load_best(trainer: Trainer) -> dict[str, Any]:
+    """Put the best weights into a trainer's network, in evaluation mode; returns the checkpoint's state."""
+    tensors, state = trainer.store.load("best")
+    load_weights(trainer.model, tensors, state)
+    trainer.model.eval()
+    return state
+
+
+def open_predictor(directory: Path, cache: Path | None = None) -> Predictor:
+    """Open what a run predicts with: its best weights and the hierarchy it keeps, and no sample.
+
+    With `cache`, or for a run of before runs kept their hierarchy, the cache that it was trained on is read instead.
+    """
+    store = RunStore(directory)
+    record = store.record()
+    if cache is not None or "hierarchy" not in record:
+        trainer = reopen(store, cache)
+        load_best(trainer)
+        return _predictor_of(trainer)
+    kind = str(record["phenotype"]["kind"])
+    config, hierarchy = read_config(directory / CONFIG), _kept_hierarchy(directory, record["hierarchy"])
+    processes = Processes(config.device, config.precision)
+    model = recorded_layout(record).network(hierarchy, config).to(processes.device, processes.dtype).eval()
+    tensors, state = store.load("best")
+    load_weights(model, tensors, state)
+    return Predictor(model, hierarchy, LabelScale(**record["label"]), kind, tensors[TRAINED_GENES].numpy())
+
+
+def _predictor_of(trainer: Trainer) -> Predictor:
+    """A trainer's network, the best weights loaded, without its samples."""
+    kind = str(trainer.store.record()["phenotype"]["kind"])
+    return Predictor(trainer.model, trainer.hierarchy, trainer.scale, kind, trainer.trained_genes())
+
+
+def _kept_hierarchy(directory: Path, kept: Mapping[str, Any]) -> Hierarchy:
+    try:
+        records = [FileRecord(**record) for record in kept["files"]]
+        return read_copy(directory, records, kept["level_by"], kept["level_direction"])
+    except DamagedCache as error:
+        hint = "--cache DIR reads the hierarchy of the cache that the run was trained on"
+        raise DamagedCache(error.message, why=error.why, hint=hint) from error
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of one part of a split, the baselines' beside them, and the ceiling that noise sets (simulated only)."""
+
+    split: str
+    n: int
+    metrics: dict[str, Any]
+    baselines: dict[str, dict[str, Any]]
+    ceiling: float | None
+    predicted: Float64[np.ndarray, " n"]
+    true: Float64[np.ndarray, " n"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the arrays."""
+        return {
+            "split": self.split,
+            "n": self.n,
+            "metrics": self.metrics,
+            "baselines": self.baselines,
+            "ceiling": self.ceiling,
+        }
+
+
+def evaluate_run(trainer: Trainer, part: str) -> Evaluation:
+    """Predict a part of the split, and fit every baseline on the same training and validation samples."""
+    if part not in PARTS:
+        raise UsageError(f"no part {part!r}", hint=f"--part {'|'.join(PARTS)}")
+    rows = trainer.split.rows(part)
+    true = trainer.values[rows]
+    fitted = baselines(*(_genotypes(trainer, r) for r in (trainer.train_rows, trainer.split.validation, rows)))
+    predicted, metrics = trainer.measuring.measure(rows)
+    measured = {name: trainer.measuring.metrics(values, true) for name, values in fitted.items()}
+    simulated = trainer.rows.cache.manifest.counts.get("simulated", {})
+    return Evaluation(part, len(rows), metrics, measured, simulated.get("ceiling"), predicted, true)
+
+
+def _genotypes(trainer: Trainer, rows: Int64[np.ndarray, " rows"]) -> Genotypes:
+    chosen = trainer.rows.cache.rows(rows)
+    return Genotypes(chosen.gene_ptr, chosen.genes, chosen.value, len(trainer.hierarchy.gene_names))
+
+
+def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
+    """Evaluate the best weights on every part, and write tensorboard/ and the results into run.json."""
+    load_best(trainer)
+    evaluations = {part: evaluate_run(trainer, part) for part in PARTS}
+    store = trainer.store
+    if store.writable:
+        write_events(store, trainer.history)
+        results = {part: e.as_json() for part, e in evaluations.items()}
+        store.write_record({**store.record(), "results": results, "epochs": len(trainer.history)})
+    return evaluations
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """RLIPP of every term, the highest first (None: the run's cache is gone), and what a deletion does, if asked."""
+
+    hierarchy: Hierarchy
+    scores: list[TermScore] | None
+    effects: list[TermEffect] | None
+
+
+def explain_run(directory: Path, cache: Path | None, names: str | None, most: int) -> Explanation:
+    """Score terms over the first `most` test samples; with the `names` of genes also the effects of their deletion.
+
+    Where the run's cache is gone the effects come alone; raises SourceMissing where none were asked for, and UsageError
+    where `names` are of no gene.
+    """
+    try:
+        trainer = reopen(RunStore(directory), cache)
+        load_best(trainer)
+    except SourceMissing:
+        if names is None or cache is not None:
+            raise
+        trainer = None
+    predictor = _predictor_of(trainer) if trainer is not None else open_predictor(directory)
+    genotype = predictor.genotype(names) if names is not None else None
+    if genotype == ():
+        raise UsageError("--genes names no gene", hint="--genes YKL191W,YLR172C")
+    scores = score_terms(trainer, most) if trainer is not None else None
+    return Explanation(predictor.hierarchy, scores, effects(predictor, genotype) if genotype is not None else None)
+
+
+def score_terms(trainer: Trainer, most: int) -> list[TermScore]:
+    """Return the RLIPP of every term over the first `most` test samples, the highest first.
+
+    Activations of all samples are held at once: neurons x samples numbers.
+    """
+    rows, model, hierarchy = trainer.split.test[:most], trainer.model, trainer.hierarchy
+    parts = [activations(model, b)[1] for b in trainer.rows.batches(rows, RLIPP_BATCH, model.bias.device)]
+    h = np.concatenate([part.cpu().numpy() for part in parts], axis=1)
+    scores = rlipp(h, neurons_of(model, hierarchy), hierarchy, trainer.values[rows])
+    return sorted(scores, key=lambda score: (score.rlipp is None, -(score.rlipp or 0.0)))

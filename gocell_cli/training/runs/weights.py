@@ -1,0 +1,76 @@
+"""Where a run's weights lie: the layout its checkpoints were saved in, which they are opened in again or not at all."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gocell_cli.errors import DamagedCache
+from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.dcell import CHOICES, DCell
+from gocell_cli.training.runs.config import RunConfig
+
+with train_extra():
+    from torch import Tensor
+
+BEFORE = "height"
+"""By what every network ran when no run recorded its `level_by`, whatever the level of its cache."""
+DIGITS = 16
+ARRAYS = ("order", "width", "inputs", "first_neuron", "blocks", "source", "row_position", "row_piece", "block_start")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What places the weights, but for the hierarchy and the settings: the levels, and the genes that widths count."""
+
+    level_by: str
+    width_by: str
+
+    @classmethod
+    def of_cache(cls, cache: Cache) -> "Layout":
+        """The layout of a network trained on a cache: the cache's own level."""
+        own = cache.hierarchy.level_by
+        return cls(own if own in CHOICES["group_by"] else BEFORE, cache.manifest.config["filters"]["width_by"])
+
+    def network(self, hierarchy: Hierarchy, config: RunConfig) -> DCell:
+        """Return an untrained network laid out so."""
+        if self.level_by != hierarchy.level_by:
+            hierarchy = by_height(hierarchy)
+        return DCell(hierarchy, config.network(self.width_by, self.level_by))
+
+
+def by_height(hierarchy: Hierarchy) -> Hierarchy:
+    """Return a hierarchy whose level is the height: the longest way down to a leaf."""
+    return replace(hierarchy, level=hierarchy.height, level_by=BEFORE, level_direction="leaf_up")
+
+
+def layout_of(model: DCell) -> str:
+    """Return a fingerprint of where every weight lies: two layouts may have the same shapes, and mean other terms."""
+    found = hashlib.sha256(repr((model.stack.piece, model.stack.buckets)).encode())
+    for name in ARRAYS:
+        found.update(np.ascontiguousarray(getattr(model.stack, name), dtype="<i8").tobytes())
+    return found.hexdigest()[:DIGITS]
+
+
+def load_weights(model: DCell, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Put a checkpoint's weights and statistics into a network; what else it holds is left alone.
+
+    Checkpoints of before there were fingerprints have none, and are opened by height, as they were made. Raises
+    DamagedCache for a checkpoint of another layout, or one that lacks a tensor or has it in another shape.
+    """
+    wanted, found = layout_of(model), state.get("layout")
+    if found not in (None, wanted):
+        raise DamagedCache(
+            "the checkpoint's weights lie in another order than this network's",
+            why=f"layout {found} there, {wanted} here: trained by another version of gocell, or on other levels",
+            hint="train again, or open it with the gocell that trained it",
+        )
+    own = model.state_dict()
+    try:
+        model.load_state_dict({name: tensor for name, tensor in tensors.items() if name in own})
+    except RuntimeError as error:
+        raise DamagedCache("the checkpoint is not this network's", why=str(error), hint="train again") from error
