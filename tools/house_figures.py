@@ -181,17 +181,29 @@ def _step(names: Names, root: Path, directory: Path, form: str) -> list[str]:
 
 def _line_to_sample(names: Names, root: Path, folder: Path) -> list[str]:
     table = folder / "aao1729_data_s1.tsv"
-    columns = importlib.import_module(names["read_kuzmin2018"].__module__).COLUMNS
+    read_table, columns = _kuzmin2018(names)
     values = ["YAL001C+YDL227C_tm1", "q", "YAL002W_dma1", "a", "digenic", "", "-0.5", "0.01", "", "", "0.5", "0.03"]
     table.write_text("\t".join(columns) + "\n" + "\t".join(values) + "\n", "utf-8")
     genes = names["load_genes"]()
     merge, samples = names["merge_duplicates"], names["MergedSamples"]
 
     def read() -> None:
-        dataset = names["read_kuzmin2018"](table, genes, phenotype="fitness", order="all")
+        dataset = read_table(table, genes, phenotype="fitness", order="all")
         samples(dataset, merge(dataset, "mean")).part(0, 1).samples()
 
     return entered(read, root)
+
+
+def _kuzmin2018(names: Names) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """The reader of Data S1 and its columns; a checkout from before the rooms has a module of its own for it."""
+    try:
+        kuzmin = importlib.import_module(f"{PACKAGE}.sources.screens.kuzmin")
+    except ModuleNotFoundError:
+        read = names["read_kuzmin2018"]
+        return read, importlib.import_module(read.__module__).COLUMNS
+    return lambda path, genes, **asked: kuzmin.read(
+        kuzmin.STUDIES["kuzmin2018"], [path], genes, **asked
+    ), kuzmin.COLUMNS
 
 
 def main() -> None:

@@ -81,6 +81,7 @@ def of_release(source: RemoteSource, text: str | None) -> RemoteSource:
     return replace(source, url=f"http://release.geneontology.org/{path}", mirror_path=path, release=day)
 
 
+# GO publishes no sha256 of its releases: each is known by the version it states, and locked at first use.
 GO = RemoteSource(
     name="go",
     about="Gene Ontology, go-basic.obo",
@@ -101,6 +102,7 @@ ANNOTATIONS = RemoteSource(
     works_without="gocell build-cache (the bundled annotations)",
     release=CURRENT,
 )
+# torchcell's mirror of Data S1 (also Dryad, doi:10.5061/dryad.tt367); whoever serves it, the sha256 tells.
 KUZMIN2018 = RemoteSource(
     name="kuzmin2018",
     about="Kuzmin et al. 2018, Data S1",

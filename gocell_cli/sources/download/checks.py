@@ -34,7 +34,7 @@ def check_content(path: Path, name: str) -> str | None:
     """
     with path.open("rb") as stream:
         head = stream.read(1024)
-    if HTML.match(head):
+    if HTML.match(head):  # before all else: a login page answers 200 under any name
         raise ContentError("the server sent an HTML page (a login or an error?), not the file")
     if not head:
         raise ContentError("the server sent an empty file")
@@ -130,6 +130,7 @@ def unpack(archive: Path, wanted: Sequence[str], optional: Sequence[str], into: 
 
 
 def _find(content: zipfile.ZipFile, name: str, *, alone: bool) -> zipfile.ZipInfo | None:
+    # __MACOSX holds, for each member packed on a Mac, another of the same name that is not its content.
     members = [m for m in content.infolist() if not m.is_dir() and "__MACOSX" not in PurePosixPath(m.filename).parts]
     base = {m: PurePosixPath(m.filename.replace("\\", "/")).name for m in members}
     for fits in (
@@ -138,7 +139,7 @@ def _find(content: zipfile.ZipFile, name: str, *, alone: bool) -> zipfile.ZipInf
         [m for m in members if alone and base[m].lower().endswith(TABLE_SUFFIXES)],
     ):
         if fits:
-            return max(fits, key=lambda m: m.file_size)
+            return max(fits, key=lambda m: m.file_size)  # of several tables, the others are notes and previews
     return None
 
 

@@ -153,7 +153,7 @@ def _bring(task: _Task) -> list[FetchedFile]:
     finally:
         for path in new.values():
             path.unlink(missing_ok=True)
-    part.discard()
+    part.discard()  # only now: an interruption before would have to download it again
     found = {**present, **placed}
     return [found[file.name] for file in task.source.files if file.name in found]
 
@@ -185,6 +185,7 @@ def _place(task: _Task, new: Mapping[str, Path], version: str | None) -> dict[st
     """Check every new file, record it, and rename it to its place."""
     files = {file.name: file for file in task.source.files if file.name in new}
     sha256 = {name: sha256_of(path) for name, path in new.items()}
+    # All are checked before the first gets its name: a data set is never half new and half old.
     old = {}
     for name, file in files.items():
         if (task.folder / name).is_file():  # the current release, asked for again
@@ -195,6 +196,8 @@ def _place(task: _Task, new: Mapping[str, Path], version: str | None) -> dict[st
         path, size = task.folder / name, new[name].stat().st_size
         status = "already there" if old.get(name) == sha256[name] else "fetched"
         if status == "fetched":
+            # The lock first: a kill between the two leaves an entry without its file, which the next call fetches;
+            # the other way round it would leave a file that is trusted as if it had been put there by hand.
             record(task.root, task.key(file), new_entry(task.url, sha256[name], size, version))
             settle(new[name], path)
         placed[name] = FetchedFile(path, size, sha256[name], version, status)

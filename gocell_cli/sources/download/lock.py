@@ -64,7 +64,7 @@ def read_entries(root: Path) -> dict[str, LockEntry]:
 def record(root: Path, key: str, entry: LockEntry) -> None:
     """Write an entry, in one rename; an entry of another content that was there moves to its history."""
     root.mkdir(parents=True, exist_ok=True)
-    with exclusive(root / ".sources.lock"):
+    with exclusive(root / ".sources.lock"):  # read, change and write are one step: two fetches must not lose an entry
         entries = read_entries(root)
         old = entries.get(key)
         if old is not None:
@@ -81,7 +81,7 @@ def exclusive(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator
 
     The lock ends with the process that holds it, however it ends.
     """
-    import filelock
+    import filelock  # by the system's own locks: a killed process leaves none behind
 
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)

@@ -125,7 +125,7 @@ class PartialFile:
 def validator_of(headers: Mapping[str, str]) -> str | None:
     """Return the strong ETag, else Last-Modified, else None."""
     tag = headers.get("ETag", "")
-    return tag if tag.startswith('"') else headers.get("Last-Modified")
+    return tag if tag.startswith('"') else headers.get("Last-Modified")  # W/"...": weak, alike but not to the byte
 
 
 def timeout_seconds() -> float:
@@ -159,7 +159,7 @@ def transfer(url: str, part: PartialFile, name: str, watcher: Watcher) -> None:
     except OSError as error:
         part.settle()
         raise TransferError(f"cannot be written: {error}") from error
-    except BaseException:  # also by a signal
+    except BaseException:  # also SystemExit, by a signal: what has come is kept for the next call
         part.settle()
         raise
 
@@ -212,6 +212,7 @@ def _opened(session: "requests.Session", url: str, part: PartialFile, timeout: f
     try:
         return session.get(
             url,
+            # identity: an encoded body could be neither resumed by its bytes nor checked against the published sha256
             headers={"Accept-Encoding": "identity", **part.request_headers()},
             stream=True,
             timeout=(min(timeout, LONGEST_CONNECT), timeout),
@@ -243,6 +244,7 @@ def _receive(response: "requests.Response", part: PartialFile, name: str, watche
     watcher.progress(name, done, part.total)
     with part.path.open("ab") as stream:
         try:
+            # read1 returns what has come; read would wait for a whole chunk, and lose it where the server falls silent
             while chunk := response.raw.read1(CHUNK, decode_content=False):
                 stream.write(chunk)
                 done += len(chunk)
@@ -258,7 +260,10 @@ def _continues(response: "requests.Response", part: PartialFile) -> bool:
     match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if match is None or match[1] is None or int(match[1]) != part.size:
         return False
-    return validator_of(response.headers) in (None, part.validator)
+    return validator_of(response.headers) in (
+        None,
+        part.validator,
+    )  # Last-Modified need not be repeated (RFC 9110, 15.3.7)
 
 
 def _is_whole(response: "requests.Response", part: PartialFile) -> bool:

@@ -48,6 +48,7 @@ def _read(name: str) -> pa.Table:
 
 def logical_hash(table: pa.Table) -> str:
     """Sha256 over column names and values, the same whatever wrote the Parquet file."""
+    # Over JSON, not over Parquet's or Arrow's bytes: those change with the writer's version and with slicing.
     digest = hashlib.sha256()
     for name in table.column_names:
         values = json.dumps([name, table.column(name).to_pylist()], ensure_ascii=False, separators=(",", ":"))

@@ -51,12 +51,13 @@ def read_gaf_objects(path: Path) -> Gaf:
     """
     objects: dict[tuple[str, ...], int] = {}
     columns: list[tuple[int, str, str, str, int]] = []
-    dates = {"": 0}
+    dates = {"": 0}  # a file holds few distinct dates, and each is checked once; an empty one is none
     dropped: Counter[str] = Counter()
     for number, fields in _rows(path):
         if fields[6] not in _CODES:
             dropped[UNKNOWN_EVIDENCE] += 1
             continue
+        # All that is read of a DB object: one whose columns differ between rows is several here, joined by their names.
         key = (fields[1], fields[2], fields[10], fields[12])
         date = dates.get(fields[13])
         if date is None:
@@ -85,6 +86,7 @@ _CODES = frozenset(EVIDENCE_CODES)
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Line number and fields of each row that is neither empty nor a comment."""
+    # Not splitlines(), which also splits at form feeds and U+2028 and would miscount the lines of an editor.
     for number, line in enumerate(decode(read_bytes(path), path).split("\n"), 1):
         if line.startswith("!") or not line.strip():
             continue

@@ -50,11 +50,12 @@ def read_obo(path: Path) -> Ontology:
     _check_ids(scan)
     live = [t for t in scan.terms if not t.obsolete]
     default = scan.header.get("default-namespace", "")
-    primary = {t.id for t in live}
+    primary = {t.id for t in live}  # an id that a live term has is nobody else's, whatever alt_id lines claim
     return make_ontology(
         source=str(path),
         release=scan.header.get("data-version") or scan.header.get("date") or "unknown",
         terms=[(t.id, t.name or t.id, t.namespace or default) for t in live],
+        # Backwards, so that of two terms that claim an id the first in the file has it.
         alt_ids={a: t.id for t in reversed(live) for a in t.alt_ids if a not in primary},
         edges=((t.id, parent, relation) for t in live for relation, parent in t.parents),
         dropped={"obsolete_terms": len(scan.terms) - len(live)},
@@ -99,6 +100,7 @@ def _open_stanza(scan: _Scan, number: int, line: str) -> _Term | None:
 
 def _bare(value: str) -> str:
     """Cut the comment and the trailing modifiers off a value that holds no text of its own."""
+    # In this order, as modifiers may hold ` !` and comments `{`: `GO:1 {source="a ! b"} ! name {x}` is GO:1 either way.
     return value.partition(" !")[0].partition("{")[0].strip()
 
 

@@ -22,7 +22,7 @@ def read_sgd_features(path: Path) -> GeneTable:
             continue
         if len(fields) < COLUMNS:
             raise InvalidInput.at(path, number, f"{len(fields)} tab-separated columns where SGD has {COLUMNS}")
-        if fields[1] != "ORF":
+        if fields[1] != "ORF":  # tRNAs, centromeres, introns, ...: deletion screens are of ORFs
             continue
         if fields[3] in genes:
             raise InvalidInput.at(path, number, f"ORF {fields[3]} stands here for the second time")

@@ -97,6 +97,7 @@ def _sizes_that_differ(parsed: ParsedHierarchy, blocks: dict[str, _Block]) -> in
     contained: dict[str, set[str]] = {}
     waiting = list(blocks)
     while waiting:
+        # From the leaves up, a level a round: a term's count is known once all its children's are.
         ready = [t for t in waiting if all(c in contained for c in children[t])]
         if not ready:
             return 0

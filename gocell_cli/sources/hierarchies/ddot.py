@@ -26,6 +26,7 @@ def parse_ddot(path: Path, lines: Iterable[tuple[int, str]]) -> ParsedHierarchy:
     """
     parsed = ParsedHierarchy(path, FORMAT)
     for number, line in lines:
+        # Blanks separate only where there is no tab: names of CLIXO's terms and genes may hold them.
         fields = [f.strip() for f in (line.split("\t") if "\t" in line else line.split())]
         if not parsed.terms and tuple(f.lower() for f in fields[:2]) == HEADER:
             continue

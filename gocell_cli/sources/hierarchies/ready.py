@@ -23,7 +23,10 @@ COMMENT = "#"
 
 @dataclass
 class ParsedHierarchy:
-    """Distinct edges (child, parent) and genes (term, gene) of one file; what stands there again is counted."""
+    """Distinct terms, edges (child, parent) and genes (term, gene) of one file, each with the line it first stands in.
+
+    What stands there again is counted (`repeated_edges`, `repeated_genes`).
+    """
 
     path: Path
     format: str
@@ -108,6 +111,7 @@ def _refuse_cycle(parsed: ParsedHierarchy, ontology: Ontology) -> None:
         return
     cycle = [ontology.ids[t] for t in ontology.find_cycle(edges, np.flatnonzero(stuck).tolist())]
     pairs = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
+    # The last of its edges in the file: up to that line there was no such cycle.
     line = max(parsed.edges[child, parent] for parent, child in pairs)
     raise CycleError(cycle, source=f"{parsed.path}:{line}", hint="take out one of these edges")
 

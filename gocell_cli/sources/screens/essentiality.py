@@ -1,6 +1,7 @@
-"""Essentiality, the bundled default: single-gene deletions of SGD's ORFs, viability 0 or 1.
+"""Essentiality, the bundled default: single-gene deletions of SGD's ORFs (R64-2-1), viability 0 or 1.
 
-Dubious ORFs are left out first; then 0 for the genes on the bundled list of essential ones, 1 for others.
+Dubious ORFs are left out first, 66 of the 1,186 on the bundled list of essential genes among them: SGD takes them for
+no genes, so their deletion says nothing of a gene product. Then 0 for the genes on the list, 1 for others.
 """
 
 import numpy as np

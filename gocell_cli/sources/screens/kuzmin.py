@@ -37,6 +37,7 @@ from gocell_cli.sources.screens.workbook import read_sheet
 from gocell_cli.sources.text_file import sha256_of
 
 HO = "YDL227C"
+"""HO cuts DNA to switch the mating type; laboratory strains lack it anyway, so that its deletion is a mere marker."""
 MUTANT_TYPE = "Combined mutant type"
 SCORE, P_VALUE = "Adjusted genetic interaction score (epsilon or tau)", "P-value"
 QUERY_FITNESS, ARRAY_FITNESS = "Query single/double mutant fitness", "Array single mutant fitness"
@@ -139,7 +140,9 @@ def read(study: Study, paths: Sequence[Path], genes: GeneTable, *, phenotype: st
 def _read_table(study: Study, path: Path, genes: GeneTable, phenotype: str, order: str) -> Dataset:
     kind, value, statistic, _ = PHENOTYPES[phenotype]
     strains = StrainCodes(genes, neutral=HO)
-    blocks = _blocks(path, Wanted(COLUMNS, TEXTS, (value, statistic)))
+    lines = LineBlocks(path) if path.suffix.lower() != ".xlsx" else None
+    wanted = Wanted(COLUMNS, TEXTS, (value, statistic))
+    blocks = stream_table(lines, wanted, _header_fault) if lines is not None else _workbook(path, wanted)
     if phenotype == SMF:
         measurements, rows_read, dropped = _single_mutants(blocks, strains, genes)
         queries: tuple[str, ...] = ()
@@ -158,7 +161,7 @@ def _read_table(study: Study, path: Path, genes: GeneTable, phenotype: str, orde
         queries=queries,
         rows_read=rows_read,
         dropped=dropped,
-        sources={_file_name(study, path): sha256_of(path)},
+        sources={_file_name(study, path): lines.sha256 if lines is not None else sha256_of(path)},
         options={} if phenotype == SMF else {"order": order},
         published=study.published,
     )
@@ -169,10 +172,8 @@ def _file_name(study: Study, path: Path) -> str:
     return "raw" if len(study.tables) == 1 else path.name.removeprefix("aaz5667-")
 
 
-def _blocks(path: Path, wanted: Wanted) -> Iterator[RowBlock]:
-    if path.suffix.lower() != ".xlsx":
-        return stream_table(LineBlocks(path), wanted, lambda cells: header_differs(cells, wanted.columns))
-    return _workbook(path, wanted)
+def _header_fault(cells: list[str]) -> str | None:
+    return header_differs(cells, COLUMNS)
 
 
 def _workbook(path: Path, wanted: Wanted) -> Iterator[RowBlock]:

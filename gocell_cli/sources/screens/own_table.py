@@ -24,6 +24,7 @@ FIRST_LINE = 2
 """Line of the first row, below the header; of Parquet tables too, so that a row has one number in every format."""
 GENE_COLUMN = re.compile(r"gene_?([0-9]+)", re.IGNORECASE)
 SEPARATOR = re.compile(r"[\s,;|+/]+")
+"""Between the genes of one cell; no hyphen, which is part of names like YAL044W-A."""
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".tab": "\t"}
 
 
@@ -116,6 +117,7 @@ def _report(found: dict[str, tuple[int, ...]], genes: GeneTable) -> NameReport:
 def _read(path: Path) -> pa.Table:
     """Every column as text."""
     data = read_bytes(path)
+    # The delimiter follows the name, Parquet the content: a lab's .txt may be either, a .parquet seldom lies.
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if data.startswith(b"PAR1"):
         return _parquet(data, path)
@@ -133,11 +135,12 @@ def _read(path: Path) -> pa.Table:
             io.BytesIO(text.encode()),
             read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1),
             parse_options=pa_csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False),
+            # Text throughout: pyarrow would guess a type for each column, and name no line where a cell differs.
             convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
     except pa.ArrowInvalid as error:
         for number, line in enumerate(text.splitlines(), 1):
-            if line.count(delimiter) + 1 != len(names) and '"' not in line:
+            if line.count(delimiter) + 1 != len(names) and '"' not in line:  # a quoted cell may hold the delimiter
                 reason = f"{line.count(delimiter) + 1} columns where the header has {len(names)}"
                 raise InvalidInput.at(path, number, reason) from error
         raise InvalidInput.at(path, None, str(error)) from error

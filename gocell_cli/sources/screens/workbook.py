@@ -38,7 +38,7 @@ class Sheet:
         if isinstance(cell, str):
             if cell.strip() in NULLS:
                 return math.nan
-        elif isinstance(cell, (int, float)) and not isinstance(cell, bool) and math.isfinite(cell):
+        elif isinstance(cell, (int, float)) and not isinstance(cell, bool) and math.isfinite(cell):  # True is an int
             return float(cell)
         raise self.fault(row, f"column {column + 1} is no finite number: {cell!r}")
 
@@ -49,6 +49,7 @@ def read_sheet(path: Path, header: Sequence[str], *, header_row: int = 1) -> She
     Raises SourceMissing where there is no such file, InvalidInput where it is no workbook, the header
     differs or nothing stands below it. Columns beyond the header are left out.
     """
+    # Imported here: only who reads a workbook needs it.
     from python_calamine import CalamineError, CalamineWorkbook
 
     if not path.is_file():
@@ -57,7 +58,7 @@ def read_sheet(path: Path, header: Sequence[str], *, header_row: int = 1) -> She
     try:
         workbook = CalamineWorkbook.from_path(str(path))
         found = workbook.get_sheet_by_index(0)
-        rows = found.to_python(skip_empty_area=False)
+        rows = found.to_python(skip_empty_area=False)  # else row numbers would count from the first filled row
     except CalamineError as error:
         raise InvalidInput.at(path, None, f"not a readable workbook ({error})", hint="fetch the file again") from error
     sheet = Sheet(path, found.name, [row[: len(header)] for row in rows])
