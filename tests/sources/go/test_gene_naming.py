@@ -12,6 +12,7 @@ from gocell_cli.sources.go import bundle
 from gocell_cli.sources.go.gaf import read_gaf_objects
 from gocell_cli.sources.go.gene_naming import name_genes
 from gocell_cli.sources.go.releases import load_release, require_orfs
+from tests import toy
 from tests.sources.gaf_files import HUMAN, MOUSE, WORM, YEAST, Organism, gaf_row, write_gaf
 
 Named = tuple[AnnotationRows, GeneTable, GeneNaming]
@@ -138,15 +139,18 @@ def test_names_joined_by_a_slash(named: Namer, orfs: GeneTable) -> None:
 
 
 def test_the_real_yeast_file_keeps_sgds_names(test_data: Path) -> None:
-    gaf = test_data / "go" / "goa_yeast-2016-10-03.gaf.gz"
-    release = load_release(None, gaf)
-    naming = release.annotations.naming
-    assert naming == GeneNaming("systematic", "", {"559292": 67_138}, 6_719, 6_598, 6_598, 6_603)
-    bundled = load_release(None, None)
-    assert release.genes == bundled.genes
-    assert release.annotations.names == bundled.annotations.names
-    by_id = load_release(None, gaf, gene_id="id")
-    assert (len(by_id.genes), by_id.sha256["genes"]) == (6_719, by_id.sha256["annotations"])
+    gaf, orfs = read_gaf_objects(test_data / "go" / "goa_yeast-2016-10-03.gaf.gz"), bundle.load_genes()
+    rows, genes = name_genes(gaf, orfs, "auto", None)
+    assert rows.naming == GeneNaming("systematic", "", {"559292": 67_138}, 6_719, 6_598, 6_598, 6_603)
+    assert genes is orfs
+    assert rows.names == bundle.load_annotations().names
+    assert len(name_genes(gaf, orfs, "id", None)[1]) == 6_719
+
+
+def test_genes_named_by_a_file_are_hashed_with_it(tmp_path: Path) -> None:
+    gaf = write_gaf(tmp_path / "human.gaf", all_genes(HUMAN))
+    release = load_release(toy.write_obo(tmp_path), gaf)
+    assert release.sha256["genes"] == release.sha256["annotations"]
 
 
 def test_yeast_data_need_genes_of_yeast(tmp_path: Path) -> None:
