@@ -1,17 +1,17 @@
 """The delta form against the dense one and the per-term oracle, same run: full training steps, index plan included.
 
-Predicted before it was written, at batch 2048 on 2 cores: 53 distinct rows a sample, 0.3 M multiply-adds, so 30 ms of
-matmuls, 60 ms of passes over 26 MB tables and 25 ms of planning: 18,000 samples/s. Measured first, in PyTorch's
-operations and NumPy: 6,800. The matmuls were as predicted; planning took 97 ms (sorts and gathers of 260,000 pairs on
-one core), 1,560 batched matmuls of 42 levels 30 ms of launches, and forty passes over the tables the rest. Compiled
-loops that plan by counting and pass each term's rows while they are in the cache gave 10,000.
+Predicted before it was written, at batch 2048 on 2 cores: 53 distinct variants a sample, 0.3 M multiply-adds, so
+30 ms of matmuls, 60 ms of passes over 26 MB tables and 25 ms of planning: 18,000 samples/s. Measured first, in
+PyTorch's operations and NumPy: 6,800. The matmuls were as predicted; planning took 97 ms (sorts and gathers of
+260,000 touches on one core), 1,560 batched matmuls of 42 bands 30 ms of launches, and forty passes over the tables the
+rest. Compiled loops that plan by counting and pass each term's variants while they are in the cache gave 10,000.
 
-Lost on the way, at batch 2048: rows by blocks of 20 neurons (six times the reads, for the namespace roots have 39
+Lost on the way, at batch 2048: variants by blocks of 20 neurons (six times the reads, for the namespace roots have 39
 blocks); index_add_ instead of embedding_bag (50 ms of a step); loops indexed with an offset instead of over slices
-(three times as slow, for the compiler does not vectorise them: 258 ms a step against 199); the few-rows products in
-plain loops (46 ms, four inner products a pass 14); numba's workqueue
-threads (386 ms a step against OpenMP's 258); a wide term cut into 80 neurons a task, which fit a core's cache but not
-its page table (7.7 ms a pass of the widest against 5.8); huge pages (no gain).
+(three times as slow, for the compiler does not vectorise them: 258 ms a step against 199); the few-variants products
+in plain loops (46 ms, four inner products a pass 14); numba's workqueue threads (386 ms a step against OpenMP's 258); a
+wide term cut into 80 neurons a task, which fit a core's cache but not its page table (7.7 ms a pass of the widest
+against 5.8); huge pages (no gain).
 """
 
 import os
@@ -91,14 +91,14 @@ def against_both() -> tuple[list[Row], list[str]]:
 
 
 def structure() -> tuple[list[Row], list[str]]:
-    """The cost per sample falls as a batch of recurring queries grows; rows a sample beside it."""
+    """The cost per sample falls as a batch of recurring queries grows; variants a sample beside it."""
     hierarchy, _ = bundled_hierarchy("true-path")
     form, draw = DeltaForm.of(DCell(hierarchy, DCellConfig(form="delta"))), DRAWS["kuzmin"](hierarchy)
     rows, notes = [], []
     for name, batch in (("b256", 256), ("b2048", 2048), ("b8192", 8192), ("whole", 200_000)):
         genes = draw(np.random.default_rng(1), batch)
         plan = form.plan(batch_of(genes, len(hierarchy.gene_names)))
-        notes.append(f"kuzmin {name}: {len(genes):,} samples, {len(plan.weight) / len(genes):.1f} rows a sample")
+        notes.append(f"kuzmin {name}: {len(genes):,} samples, {len(plan.weight) / len(genes):.1f} variants a sample")
         if name in ("b256", "whole"):
             rates = [r * len(genes) / batch for r in measured("delta", "true-path", batch, "height", "kuzmin").rates]
             value = statistics.median(rates)
@@ -134,12 +134,12 @@ def wide() -> tuple[list[Row], list[str]]:
     model = DCell(hierarchy, DCellConfig(width_by=width_by, form="delta"))
     form = DeltaForm.of(model)
     index, genes = form.index, DRAWS["random"](hierarchy)(np.random.default_rng(1), 2048)
-    rows = np.diff(form.plan(batch_of(genes, len(hierarchy.gene_names))).term_start)[index.child]
-    adds = rows * np.diff(index.chunk_ptr)
+    variants = np.diff(form.plan(batch_of(genes, len(hierarchy.gene_names))).variant_ptr)[index.child]
+    adds = variants * np.diff(index.chunk_ptr)
     upper = hierarchy.stratum[model.stack.order][index.parent] <= UPPER
     share = adds[upper].sum() / adds.sum()
     each = adds.sum() * model.stack.piece / 2048 / 1e6
-    note = f"ma2018: strata 0-{UPPER} are {share:.0%} of {each:.1f} M multiply-adds a sample ({len(rows):,} edges)"
+    note = f"ma2018: strata 0-{UPPER} are {share:.0%} of {each:.1f} M multiply-adds a sample ({len(variants):,} edges)"
     return [Row("delta_ma2018_b2048", delta, "samples/s", "dense form", delta / dense)], [note]
 
 

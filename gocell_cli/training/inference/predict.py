@@ -18,7 +18,7 @@ from gocell_cli.training.data.batch import CacheRows, Deletions, SampleBatch
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import DCell
-from gocell_cli.training.network.delta.heads import RowHeads
+from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.population import set_population
 
 with train_extra():
@@ -50,9 +50,9 @@ def use_population(model: DCell, rows: CacheRows, train: Int64[np.ndarray, " tra
     set_population(model, lambda: rows.batches(train, EVALUATION_BATCH, device))
 
 
-def head_of(heads: Tensor | RowHeads, term: int) -> Tensor:
+def head_of(heads: Tensor | VariantHeads, term: int) -> Tensor:
     """Return one term's heads, sample by sample."""
-    return heads.of_term(term) if isinstance(heads, RowHeads) else heads[:, term]
+    return heads.of_term(term) if isinstance(heads, VariantHeads) else heads[:, term]
 
 
 @torch.no_grad()
@@ -60,7 +60,7 @@ def root_heads(
     model: DCell,
     rows: CacheRows,
     order: Int64[np.ndarray, " rows"],
-    also: Callable[[SampleBatch, Tensor | RowHeads], None] = lambda _batch, _heads: None,
+    also: Callable[[SampleBatch, Tensor | VariantHeads], None] = lambda _batch, _heads: None,
 ) -> Float64[np.ndarray, " rows"]:
     """Return the root's head for each row of `order`, in evaluation mode; the model's mode is left as it was.
 

@@ -24,7 +24,7 @@ from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions, SampleBatch
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.form import DeltaForm
-from gocell_cli.training.network.delta.heads import RowHeads
+from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.dense.genes import DeletedGenes, GeneInput, GeneValues, GeneWeights
 from gocell_cli.training.network.dense.levels import EvaluationPass, LevelPass, Levels, Network, Reduce, TrainingPass
 from gocell_cli.training.network.dense.workspace import Workspaces
@@ -61,8 +61,8 @@ class DCellConfig:
     gene_weights: every (term, gene) pair its `own` column, or besides it one `shared` direction a term for all its
     genes: z_t += a_t * (number of t's genes deleted). group_by: which levels run at once (height: all leaves are one
     group; 1-8 % faster than stratum in most runs). eps, momentum: BatchNorm's. form: `dense` runs all terms of all
-    samples (levels.py), `delta` only rows that a deletion touches, each distinct one once (delta_levels.py), `auto` the
-    faster for each batch; the numbers are equal.
+    samples, `delta` only what a deletion touches, each distinct variant of a term once, `auto` the faster of both for
+    each batch; the numbers are equal.
     """
 
     width_by: str = "direct"
@@ -145,7 +145,7 @@ class DCell(Stacked):
                 hint="run it eagerly; a step has under a thousand launches",
             )
         if self._rows_suffice(batch):
-            return self.row_heads(batch).dense()
+            return self.variant_heads(batch).dense()
         one = self.dense_pass(batch)
         heads: Tensor = Levels.apply(  # type: ignore[no-untyped-call]
             one, self.child_weight, self.gene_weight, self.bias, self.norm_weight,
@@ -162,14 +162,14 @@ class DCell(Stacked):
         return self.config.form == "delta" or pays
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def heads(self, batch: Batch) -> Tensor | RowHeads:
-        """Return what `forward` does, left as heads of distinct rows in the delta form; DCellLoss takes both."""
-        return self.row_heads(batch) if self._rows_suffice(batch) else self(batch)
+    def heads(self, batch: Batch) -> Tensor | VariantHeads:
+        """Return what `forward` does, left as heads of distinct variants in the delta form; DCellLoss takes both."""
+        return self.variant_heads(batch) if self._rows_suffice(batch) else self(batch)
 
-    def row_heads(self, batch: Batch) -> RowHeads:
-        """Return the heads of a batch's distinct rows; raises UsageError where the model or the batch has none."""
+    def variant_heads(self, batch: Batch) -> VariantHeads:
+        """Return the heads of a batch's distinct variants; raises UsageError where the model or the batch has none."""
         if self.delta is None or isinstance(batch, Tensor):
-            raise UsageError("distinct rows are the delta form's, of deletions", hint="DCellConfig(form='delta')")
+            raise UsageError("distinct variants are the delta form's, of deletions", hint="DCellConfig(form='delta')")
         own = batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, self.index.genes)
         if self.training:
             check_samples(own.samples)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from gocell_cli.errors import UsageError
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.delta.heads import RowHeads
+from gocell_cli.training.network.delta.heads import VariantHeads
 
 with train_extra():
     import torch
@@ -66,13 +66,13 @@ class DCellLoss:
 
     def __call__(
         self,
-        heads: Float[Tensor, "samples terms"] | RowHeads,
+        heads: Float[Tensor, "samples terms"] | VariantHeads,
         target: Float[Tensor, " samples"],
         weights: Iterable[Tensor] = (),
     ) -> LossParts:
         """Return the loss of a batch; `weights` are the tensors that l2 counts.
 
-        Heads of distinct rows (the delta form's) give the same loss in closed form.
+        Heads of distinct variants (the delta form's) give the same loss in closed form.
         Raises UsageError where heads are not [samples, terms] or the target is not [samples]: nothing is broadcast.
         """
         if len(heads.shape) != 2 or target.shape != heads.shape[:1] or not len(target):
@@ -88,10 +88,10 @@ class DCellLoss:
         return LossParts(root + self.alpha * others + self.l2 * squares, root, others, squares)
 
     def term_losses(
-        self, heads: Float[Tensor, "samples terms"] | RowHeads, target: Float[Tensor, " samples"]
+        self, heads: Float[Tensor, "samples terms"] | VariantHeads, target: Float[Tensor, " samples"]
     ) -> Float[Tensor, " terms"]:
         """Each term's own loss, the mean over the samples."""
-        if isinstance(heads, RowHeads):
+        if isinstance(heads, VariantHeads):
             return heads.term_losses(target, self.kind)
         wanted = target.to(heads.dtype)[:, None].expand_as(heads)
         if self.kind == "bce":

@@ -13,7 +13,7 @@ from gocell_cli.training.evaluation.metrics import evaluate
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import root_heads
 from gocell_cli.training.network.dcell import DCell
-from gocell_cli.training.network.delta.heads import RowHeads
+from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.loss import DCellLoss, LossParts
 from gocell_cli.training.runs.processes import Processes
 
@@ -39,7 +39,7 @@ class Measuring:
         values = self.scale.forward(batch.value.cpu().numpy())
         return torch.from_numpy(values).to(self.processes.device, self.processes.dtype)
 
-    def losses(self, heads: Tensor | RowHeads, target: Tensor) -> LossParts:
+    def losses(self, heads: Tensor | VariantHeads, target: Tensor) -> LossParts:
         """Return the loss of some samples' heads."""
         model = self.model
         return self.loss(heads, target, (model.child_weight, model.gene_weight, model.head_weight))
@@ -63,17 +63,17 @@ class Measuring:
         kind = "bce" if self.scale.logits else "mse"
         return {**(losses or {}), **evaluate(predicted, true, mean=self.scale.mean, sd=self.scale.sd, kind=kind)}
 
-    def _labelled_losses(self, heads: Tensor | RowHeads, target: Tensor, labelled: Tensor) -> LossParts:
+    def _labelled_losses(self, heads: Tensor | VariantHeads, target: Tensor, labelled: Tensor) -> LossParts:
         if bool(labelled.all()):
             return self.losses(heads, target)
-        dense = heads.dense() if isinstance(heads, RowHeads) else heads
+        dense = heads.dense() if isinstance(heads, VariantHeads) else heads
         return self.losses(dense[labelled], target[labelled])
 
     def _run(self, order: Int64[np.ndarray, " rows"]) -> tuple[Float64[np.ndarray, " rows"], dict[str, float | None]]:
         found, place = np.zeros(len(order)), self.processes.share(np.arange(len(order)))
         sums = np.zeros(len(LOSSES) + 1)
 
-        def add(batch: SampleBatch, heads: Tensor | RowHeads) -> None:
+        def add(batch: SampleBatch, heads: Tensor | VariantHeads) -> None:
             labelled = torch.isfinite(batch.value)
             n = int(labelled.sum())
             if n:

@@ -172,5 +172,5 @@ def test_what_the_form_has_not_is_an_error() -> None:
         model.train().heads(nets.deletions([(0,)], GENES))
     values = torch.ones(3, GENES, dtype=torch.float64)
     assert model.eval()(values).shape == (3, 9), "values of all genes run dense"
-    with pytest.raises(UsageError, match="distinct rows are the delta form's"):
-        model.row_heads(values)
+    with pytest.raises(UsageError, match="distinct variants are the delta form's"):
+        model.variant_heads(values)

@@ -1,4 +1,4 @@
-"""A model run in its delta form: the same parameters and state, on the distinct rows of a batch's plan."""
+"""A model run in its delta form: the same parameters and state, on the distinct variants of a batch's plan."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,14 +8,13 @@ from jaxtyping import Bool, Float
 
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.delta.cpu import gene_kernels
-from gocell_cli.training.network.delta.cpu.buffers import RowBuffers
-from gocell_cli.training.network.delta.cpu.levels import RowRun
-from gocell_cli.training.network.delta.heads import RowHeads
-from gocell_cli.training.network.delta.index import DeltaIndex, make_delta_index
-from gocell_cli.training.network.delta.network import DeltaNetwork, DeltaRun, Gradients
-from gocell_cli.training.network.delta.plan import DeltaPlan, make_plan
-from gocell_cli.training.network.delta.tensors.levels import MatmulRun
+from gocell_cli.training.network.delta.backend import DeltaNetwork, DeltaPass, Gradients
+from gocell_cli.training.network.delta.cpu import kernels
+from gocell_cli.training.network.delta.cpu.layout import Buffers
+from gocell_cli.training.network.delta.cpu.levels import CpuPass
+from gocell_cli.training.network.delta.heads import VariantHeads
+from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan, make_delta_index, make_plan
+from gocell_cli.training.network.delta.tensors.levels import TensorPass
 from gocell_cli.training.network.statistics import Stacked
 from gocell_cli.training.network.wild_type import counted_mean
 
@@ -27,11 +26,11 @@ with train_extra():
 
 @dataclass(frozen=True)
 class DeltaForm:
-    """The index arrays of a hierarchy; `heads` gives those of a batch's distinct rows."""
+    """The index arrays of a hierarchy; `heads` gives those of a batch's distinct variants."""
 
     index: DeltaIndex
     compiled: bool = True
-    buffers: RowBuffers = field(default_factory=RowBuffers, compare=False, repr=False)
+    buffers: Buffers = field(default_factory=Buffers, compare=False, repr=False)
 
     @classmethod
     def of(cls, model: Stacked) -> "DeltaForm":
@@ -39,43 +38,43 @@ class DeltaForm:
         arrays = model.index
         closure = [arrays[name].cpu().numpy() for name in ("closure_ptr", "closure")]
         counts = np.diff(arrays["gene_ptr"].cpu().numpy())
-        row_gene = np.empty(len(model.stack.row_position), dtype=np.int32)
-        row_gene[arrays["gene_rows"].cpu().numpy()] = np.repeat(np.arange(len(counts)), counts)
-        return cls(make_delta_index(model.stack, closure[0], closure[1], row_gene))
+        pair_gene = np.empty(len(model.stack.row_position), dtype=np.int32)
+        pair_gene[arrays["gene_rows"].cpu().numpy()] = np.repeat(np.arange(len(counts)), counts)
+        return cls(make_delta_index(model.stack, closure[0], closure[1], pair_gene))
 
     def plan(self, batch: Deletions) -> DeltaPlan:
         """Plan a batch; on the CPU."""
         return make_plan(self.index, batch.sample.cpu().numpy(), batch.gene.cpu().numpy(), batch.samples)
 
-    def heads(self, model: Stacked, plan: DeltaPlan) -> RowHeads:
-        """Return the heads of all rows, with gradients to the model's parameters."""
-        run = self._run(self._network(model, training=model.training), plan)
+    def heads(self, model: Stacked, plan: DeltaPlan) -> VariantHeads:
+        """Return the heads of all variants, with gradients to the model's parameters."""
+        levels = self._pass(self._network(model, training=model.training), plan)
         values: Tensor = _DeltaLevels.apply(  # type: ignore[no-untyped-call]
-            run, lambda found: self._unpack(model, found), model.child_weight, model.gene_weight, model.bias,
+            levels, lambda found: self._unpack(model, found), model.child_weight, model.gene_weight, model.bias,
             model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction,
         )  # fmt: skip
         term = torch.from_numpy(plan.term).to(values.device)
         bias = model.head_bias.index_select(0, term)
-        return RowHeads(values + bias, plan, model.index["term_position"].cpu().numpy())
+        return VariantHeads(values + bias, plan, model.index["term_position"].cpu().numpy())
 
     @torch.no_grad()
     def statistics(
         self, model: Stacked, plan: DeltaPlan
     ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"], Bool[Tensor, " terms"]]:
-        """Return every neuron's mean and biased variance over a plan's samples, and which terms' rows differ.
+        """Return every neuron's mean and biased variance over a plan's samples, and which terms vary.
 
         The mean is counted from the wild type's activation; the model's own statistics stay as they are.
         """
         net = self._network(model, training=True)
-        run = self._run(replace(net, statistics=replace(net.statistics, momentum=0.0)), plan)
-        run.up()
-        return run.mean, run.var, torch.from_numpy(plan.varies > 0).to(run.var.device)
+        levels = self._pass(replace(net, statistics=replace(net.statistics, momentum=0.0)), plan)
+        levels.up()
+        return levels.mean, levels.var, torch.from_numpy(plan.varies > 0).to(levels.var.device)
 
-    def _run(self, net: DeltaNetwork, plan: DeltaPlan) -> DeltaRun:
+    def _pass(self, net: DeltaNetwork, plan: DeltaPlan) -> DeltaPass:
         """Compiled loops on the CPU, batched matmuls elsewhere."""
         if self._compiled(net.gamma):
-            return RowRun(net, self.index, plan, self.buffers)
-        return MatmulRun(net, self.index, plan)
+            return CpuPass(net, self.index, plan, self.buffers)
+        return TensorPass(net, self.index, plan)
 
     def _compiled(self, tensor: Tensor) -> bool:
         return self.compiled and tensor.device.type == "cpu"
@@ -86,7 +85,7 @@ class DeltaForm:
         if not self._compiled(table):
             return model.bias.detach() + sum_rows(table, starts[:-1]).view(-1)
         wild = model.bias.detach().clone()
-        gene_kernels.add_genes(table.numpy(), starts.numpy(), wild.view(-1, model.stack.piece).numpy())
+        kernels.add_genes(table.numpy(), starts.numpy(), wild.view(-1, model.stack.piece).numpy())
         return wild
 
     def _network(self, model: Stacked, *, training: bool) -> DeltaNetwork:
@@ -114,26 +113,26 @@ class DeltaForm:
         piece = model.stack.piece
         wild, genes = found.wild.view(-1, piece), found.genes
         if self._compiled(genes):
-            gene_kernels.add_to_genes(wild.numpy(), model.index["block_start"].numpy(), genes.numpy())
+            kernels.add_to_genes(wild.numpy(), model.index["block_start"].numpy(), genes.numpy())
         else:
             genes.add_(wild.index_select(0, model.index["block_of_piece"]))
         return found.weights, genes, found.wild, found.gamma, found.beta, found.head, found.direction
 
 
 class _DeltaLevels(torch.autograd.Function):
-    """All levels as one node: parameters in, heads of all term rows out (without their biases)."""
+    """All levels as one node: parameters in, heads of all variants out (without their biases)."""
 
     @staticmethod
-    def forward(ctx: Any, run: DeltaRun, unpack: Any, *parameters: Tensor | None) -> Tensor:
+    def forward(ctx: Any, levels: DeltaPass, unpack: Any, *parameters: Tensor | None) -> Tensor:
         """Run all levels; `unpack` turns Gradients into a gradient for each parameter."""
         del parameters
-        ctx.run, ctx.unpack = run, unpack
-        return run.up()
+        ctx.levels, ctx.unpack = levels, unpack
+        return levels.up()
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         """Run all levels from the root to the leaves."""
-        return (None, None, *ctx.unpack(ctx.run.down(grads[0].contiguous())))
+        return (None, None, *ctx.unpack(ctx.levels.down(grads[0].contiguous())))
 
 
 def sum_rows(table: Tensor, starts: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
-"""Heads of distinct rows: what the delta form gives, and the losses of all samples taken from them in closed form."""
+"""Heads of distinct variants: what the delta form gives, and all samples' losses taken from them in closed form."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
@@ -16,71 +15,64 @@ with train_extra():
 
 
 @dataclass(frozen=True)
-class RowHeads:
-    """`values` [term rows] of a plan; `position[t]` is where term t of the hierarchy runs."""
+class VariantHeads:
+    """The head of each variant of a plan; `position[t]` is where term t of the hierarchy runs."""
 
-    values: Float[Tensor, " term_rows"]
+    values: Float[Tensor, " variants"]
     plan: DeltaPlan
     position: Int64[np.ndarray, " terms"]
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Samples that the rows stand for, and terms."""
+        """Samples that the variants stand for, and terms."""
         return self.plan.samples, len(self.position)
-
-    def _rows_of(self, term: int) -> np.ndarray:
-        """The term row of each sample."""
-        plan, position = self.plan, int(self.position[term])
-        rows = np.full(plan.samples, plan.term_start[position])
-        first, stop = np.searchsorted(plan.pair_term, [position, position + 1])
-        rows[plan.pair_sample[first:stop]] = plan.pair_row[first:stop]
-        return rows
 
     def of_term(self, term: int) -> Float[Tensor, " samples"]:
         """Return one term's heads, sample by sample."""
-        return self.values[torch.from_numpy(self._rows_of(term)).to(self.values.device)]
+        plan, touches, position = self.plan, self.plan.touches, int(self.position[term])
+        variant = np.full(plan.samples, plan.variant_ptr[position])
+        first, stop = np.searchsorted(touches.term, [position, position + 1])
+        variant[touches.sample[first:stop]] = touches.variant[first:stop]
+        return self.values[torch.from_numpy(variant).to(self.values.device)]
 
     def dense(self) -> Float[Tensor, "samples terms"]:
         """Return all heads [samples, terms], in the hierarchy's order of terms: what the dense form gives."""
-        plan = self.plan
-        rows = np.broadcast_to(plan.term_start[:-1, None], (len(self.position), plan.samples)).copy()
-        rows[plan.pair_term, plan.pair_sample] = plan.pair_row
-        index = torch.from_numpy(rows[self.position]).to(self.values.device)
+        plan, touches = self.plan, self.plan.touches
+        variant = np.broadcast_to(plan.variant_ptr[:-1, None], (len(self.position), plan.samples)).copy()
+        variant[touches.term, touches.sample] = touches.variant
+        index = torch.from_numpy(variant[self.position]).to(self.values.device)
         return self.values[index].t()
-
-    @cached_property
-    def _term(self) -> Tensor:
-        counts = np.diff(self.plan.term_start)
-        return torch.from_numpy(np.repeat(np.arange(len(counts)), counts)).to(self.values.device)
 
     def term_losses(self, target: Float[Tensor, " samples"], kind: str) -> Float[Tensor, " terms"]:
         """Return each term's mean loss over the samples, in the hierarchy's order; `kind` as in DCellLoss.
 
-        A row of weight m whose samples' targets have mean s and squared deviations q from it adds m (y - s)^2 + q;
-        for logits m (softplus(y) - y s).
+        A variant of weight m whose samples' targets have mean s and squared deviations q from it adds
+        m (y - s)^2 + q; for logits m (softplus(y) - y s).
         """
         plan, y = self.plan, self.values
-        true = target.detach().double().cpu().numpy()
-        mean, left = self._targets(true)
+        mean, left = self._targets(target.detach().double().cpu().numpy())
         s, q, m = (torch.from_numpy(x).to(y) for x in (mean, left, plan.weight))
-        rows = m * (softplus(y) - y * s) if kind == "bce" else m * (y - s).square() + q
-        losses = rows.new_zeros(len(self.position)).index_add(0, self._term, rows) / plan.samples
-        return losses[torch.from_numpy(self.position).to(y.device)]
+        losses = m * (softplus(y) - y * s) if kind == "bce" else m * (y - s).square() + q
+        term = torch.from_numpy(plan.term).to(y.device)
+        found = losses.new_zeros(len(self.position)).index_add(0, term, losses) / plan.samples
+        return found[torch.from_numpy(self.position).to(y.device)]
 
     def _targets(self, true: Float64[np.ndarray, " samples"]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean target of each term row, and the sum of squared deviations from it."""
-        plan, rows = self.plan, len(self.plan.weight)
+        """Each variant's mean target, and the sum of squared deviations from it; in float64.
+
+        A wild type's sums are those of all samples less its term's touches: it stands for thousands, and a sum over
+        them for each of 3,793 terms would cost as much as the dense form. Counted from the mean of all targets, so
+        that the difference of sums of squares keeps its digits.
+        """
+        plan, touches = self.plan, self.plan.touches
         centre = true.mean()
-        own = true[plan.pair_sample] - centre
+        own = true[touches.sample] - centre
         found = []
-        for values, all_ in ((own, 0.0), (own**2, float(np.square(true - centre).sum()))):
-            sums = np.bincount(plan.pair_row, weights=values, minlength=rows).astype(
-                np.float64
-            )  # of none it counts ints
-            wild = np.bincount(plan.pair_term, weights=values, minlength=len(self.position))
-            sums[plan.term_start[:-1]] = all_ - wild
+        for values, every in ((own, 0.0), (own**2, float(np.square(true - centre).sum()))):
+            sums = np.bincount(touches.variant, values, len(plan.weight))
+            sums = sums.astype(np.float64)  # where no sample touches anything, bincount counts in int64
+            sums[plan.variant_ptr[:-1]] = every - np.bincount(touches.term, values, len(self.position))
             found.append(sums)
-        weight = np.maximum(plan.weight, 1.0)
-        mean = found[0] / weight
+        mean = found[0] / np.maximum(plan.weight, 1.0)  # a variant of weight 0 has no target: its mean counts 0 times
         left = np.maximum(found[1] - plan.weight * mean**2, 0.0)
         return mean + centre, left

@@ -1,22 +1,18 @@
-"""The delta form on the CPU: the algebra of `matmul_levels.py`, in compiled loops that pass each row's memory once.
+"""The delta form on the CPU: one batch on its way up the levels and down again, in compiled loops.
 
-Products of edges with many rows are a matrix library's, straight from the child's rows and the stacked weights; those
-of edges with few run in `edge_kernels.py`. Threads are PyTorch's number; no table is shared by two of them.
+The algebra stands at the top of `kernels.py`. Products of edges with many variants are a matrix library's, straight
+from the child's rows and the stacked weights; those of edges with few run in `kernels.products`. Threads are PyTorch's
+number; no table is shared by two of them.
 """
-
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.delta.cpu import edge_kernels
-from gocell_cli.training.network.delta.cpu import kernels as row_kernels
-from gocell_cli.training.network.delta.cpu.buffers import RowBuffers
-from gocell_cli.training.network.delta.cpu.layout import RowLevel, edge_slots, row_levels
-from gocell_cli.training.network.delta.index import DeltaIndex
-from gocell_cli.training.network.delta.network import DeltaNetwork, Gradients
-from gocell_cli.training.network.delta.plan import DeltaPlan
+from gocell_cli.training.network.delta.backend import DeltaNetwork, Gradients
+from gocell_cli.training.network.delta.cpu import kernels
+from gocell_cli.training.network.delta.cpu.layout import Band, Buffers, Edge, edge_slots, lay_out_bands
+from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 
 with train_extra():
     import numba
@@ -24,133 +20,160 @@ with train_extra():
     from torch import Tensor
 
 
-class RowRun:
-    """One batch on its way up and down the levels."""
+class CpuPass:
+    """One batch on its way up and down; the tables x, d and g are borrowed until the pass is gone.
 
-    def __init__(self, net: DeltaNetwork, index: DeltaIndex, plan: DeltaPlan, buffers: RowBuffers) -> None:
+    x is what parents read (h_0, and h - h_0 of other variants), d what BatchNorm takes less the wild type's, g the
+    gradient: of x while parents add to it, of z once the band itself has run.
+    """
+
+    def __init__(self, net: DeltaNetwork, index: DeltaIndex, plan: DeltaPlan, buffers: Buffers) -> None:
         self.net, self.plan, self.index = net, plan, index
         threads = min(torch.get_num_threads(), numba.get_num_threads())
         numba.set_num_threads(threads)
         slot = edge_slots(index, plan)
-        self.runs = row_levels(index, plan, net.piece, slot, threads)
-        entries, widest = self.runs[-1].table.stop, max(r.slots * r.width for r in self.runs)
+        self.bands = lay_out_bands(index, plan, net.piece, slot, threads)
+        entries, widest = self.bands[-1].table.stop, max(b.slots * b.width for b in self.bands)
         sizes = {"x": entries, "d": entries, "products": widest, **({"g": entries} if net.gradients else {})}
         self.tables = buffers.borrow(self, sizes, net.gamma.dtype)
         self.x, self.d = self.tables["x"], self.tables["d"]
         self.a0, self.mean, self.var, self.inv = (torch.empty_like(net.gamma) for _ in range(4))
         dtype = self.x.numpy().dtype
-        self.weight, self.varies = plan.weight.astype(dtype), plan.varies.astype(dtype)
-        self.share = self.weight / plan.samples if net.training else np.zeros_like(self.weight)
-        self.read_slot = slot[plan.read_edge] + plan.read_row
-        self.lost_piece = index.row_piece[plan.lost]
-        norm = (self._flat(net.counted_mean), self._flat(net.statistics.var))
-        self.norm = (*norm, net.eps, float(plan.samples), net.training)
+        weight = plan.weight.astype(dtype)
+        self.varies = plan.varies.astype(dtype)
+        self.variants = kernels.VariantArrays(
+            read_ptr=plan.read_ptr,
+            read_slot=slot[plan.read_edge] + plan.read_variant,
+            lost_ptr=plan.lost_ptr,
+            lost_piece=index.pair_piece[plan.lost],
+            weight=weight,
+            share=weight / plan.samples if net.training else np.zeros_like(weight),
+        )
 
-    def _flat(self, tensor: Tensor | None) -> np.ndarray:
-        return np.zeros(0, self.x.numpy().dtype) if tensor is None else tensor.numpy()
-
-    def _of(self, run: RowLevel, values: np.ndarray) -> np.ndarray:
-        """A run's part [terms, width] of a flat table of neurons; of an absent one, nothing."""
-        return values[run.neurons].reshape(-1, run.width)
-
-    def _table(self, run: RowLevel, values: np.ndarray) -> np.ndarray:
-        return values[run.table].reshape(-1, run.width)
-
-    def _state(self, run: RowLevel) -> tuple[np.ndarray, ...]:
-        return tuple(self._of(run, t.numpy()) for t in (self.a0, self.mean, self.var, self.inv))
-
-    def _norm(self, run: RowLevel) -> tuple[Any, ...]:
-        mean, var, *others = self.norm
-        return (self._of(run, mean), self._of(run, var), *others)
-
-    def _rows(self, products: Tensor) -> tuple[np.ndarray, ...]:
-        return products.numpy(), self.plan.read_ptr, self.read_slot, self.plan.lost_ptr, self.lost_piece
-
-    def _starts(self, run: RowLevel) -> np.ndarray:
-        return self.plan.term_start[run.terms.start : run.terms.stop + 1]
-
-    def up(self) -> Float[Tensor, " rows"]:
-        """Children first; returns each row's head without its bias, and moves the running statistics."""
+    def up(self) -> Float[Tensor, " variants"]:
+        """Children first; returns each variant's head without its bias, and moves the running statistics."""
         net = self.net
         heads = net.gamma.new_empty(len(self.plan.weight))
-        for run in self.runs:
-            self._up(run, heads.numpy())
+        for band in self.bands:
+            self._up(band, heads.numpy()[band.variants])
         if net.training:
             net.statistics.move(self.mean.double() + self.a0.double(), self.var, float(self.plan.samples))
         return heads
 
-    def _up(self, run: RowLevel, heads: np.ndarray) -> None:
-        net, starts, state, norm = self.net, self._starts(run), self._state(run), self._norm(run)
-        tables = (self._table(run, self.d.numpy()), self._table(run, self.x.numpy()))
-        stats = (self.weight, self.varies[run.terms])
-        affine = (self._of(run, net.gamma.numpy()), self._of(run, net.beta.numpy()))
-        row_kernels.linear(
-            run.tasks, starts, tables, self._rows(self._products(run)), net.genes.numpy(),
-            self.index.term_genes[run.terms], self._of(run, net.wild.numpy()), self._of(run, self._flat(net.direction)),
-            stats, norm, state, affine, net.tanh_first,
-        )  # fmt: skip
-        (self.d if net.tanh_first else self.x)[run.table].tanh_()
-        parts = np.empty((len(run.tasks) if run.tasks[0, 3] < run.width else 1, heads[run.rows].size), heads.dtype)
-        row_kernels.outputs(
-            run.tasks, starts, tables, stats, norm, state, affine, self._of(run, net.head.numpy()), parts,
-            net.tanh_first,
-        )  # fmt: skip
-        np.sum(parts, axis=0, out=heads[run.rows])
+    def _up(self, band: Band, heads: np.ndarray) -> None:
+        net, arrays, tables = self.net, self._arrays(band), self._tables(band)
+        norm, state = self._norm(band), self._state(band)
+        inputs = self._inputs(band, self._products(band), net.genes, net.wild, net.direction)
+        kernels.linear(arrays, self.variants, tables, inputs, norm, state)
+        (self.d if net.tanh_first else self.x)[band.table].tanh_()
+        shared = band.tasks[0]["hi"] < band.width  # tasks with the same terms can't write to the same heads
+        parts = np.empty((len(band.tasks) if shared else 1, len(heads)), heads.dtype)
+        kernels.outputs(arrays, self.variants, tables, norm, state, self._of(band, net.head), parts)
+        np.sum(parts, axis=0, out=heads)
 
-    def _products(self, run: RowLevel) -> Float[Tensor, "slots width"]:
-        """Each child's rows times its edge's weights."""
+    def _products(self, band: Band) -> Float[Tensor, "slots width"]:
+        """Each child's variants times its edge's weights."""
         net = self.net
-        found = self._empty_products(run)
-        if len(run.few):
-            edge_kernels.products(run.cuts, run.few, self.x.numpy(), net.weights.numpy(), found.numpy())
-        for edge in run.many:
-            x, w, out = self._edge(run, self.x, net.weights, found, edge)
-            torch.mm(x, w.t(), out=out)
+        found = self._empty_products(band)
+        if len(band.few):
+            kernels.products(band.cuts, band.few, self.x.numpy(), net.weights.numpy(), found.numpy())
+        for edge in band.many:
+            torch.mm(_child(self.x, edge), _weights(net.weights, edge, band).t(), out=_slots(found, edge))
         return found
 
-    def _empty_products(self, run: RowLevel) -> Float[Tensor, "slots width"]:
-        return self.tables["products"][: run.slots * run.width].view(run.slots, run.width)
-
-    def _edge(
-        self, run: RowLevel, x: Tensor, weights: Tensor, products: Tensor, edge: list[int]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """An edge's rows [rows, inp], its weights [out, inp] and its products [rows, out], as views."""
-        rows, at, pitch, inp, weight, stride, slot = edge
-        own = weights.as_strided((run.width, inp), (stride, 1), weight)
-        return x[at : at + rows * pitch].view(rows, pitch)[:, :inp], own, products[slot : slot + rows]
-
-    def down(self, dy: Float[Tensor, " rows"]) -> Gradients:
+    def down(self, dy: Float[Tensor, " variants"]) -> Gradients:
         """Parents first."""
         net = self.net
         g = self.tables["g"].zero_()
-        direction = None if net.direction is None else torch.zeros_like(net.direction)
         gamma, beta, head, wild = (torch.empty_like(net.gamma) for _ in range(4))
         found = Gradients(
-            torch.zeros_like(net.weights), wild, torch.zeros_like(net.genes), direction, gamma, beta, head
+            weights=torch.zeros_like(net.weights),  # zeros: padding, and the columns of children that are not read
+            wild=wild,
+            genes=torch.zeros_like(net.genes),
+            direction=None if net.direction is None else torch.zeros_like(net.direction),
+            gamma=gamma,
+            beta=beta,
+            head=head,
         )
-        for run in reversed(self.runs):
-            self._down(run, g, dy.numpy()[run.rows], found)
+        for band in reversed(self.bands):
+            self._down(band, g, dy.numpy()[band.variants], found)
         return found
 
-    def _down(self, run: RowLevel, g: Tensor, dy: np.ndarray, found: Gradients) -> None:
-        net = self.net
-        tables = tuple(self._table(run, t.numpy()) for t in (self.d, self.x, g))
-        products = self._empty_products(run)
-        own = tuple(
-            self._of(run, self._flat(t)) for t in (found.gamma, found.beta, found.head, found.wild, found.direction)
-        )
-        row_kernels.gradients(
-            run.tasks, self._starts(run), run.first_slot, tables, self._rows(products), found.genes.numpy(),
-            self.index.term_genes[run.terms], (self.weight, self.share), dy, self._norm(run), self._state(run),
-            self._of(run, net.gamma.numpy()), self._of(run, net.head.numpy()), own, net.tanh_first,
+    def _down(self, band: Band, g: Tensor, dy: np.ndarray, found: Gradients) -> None:
+        net, products = self.net, self._empty_products(band)
+        kernels.gradients(
+            self._arrays(band), self.variants, self._tables(band, g),
+            self._inputs(band, products, found.genes, found.wild, found.direction), self._norm(band),
+            self._state(band), self._of(band, net.head), dy,
+            kernels.Found(*(self._of(band, t) for t in (found.gamma, found.beta, found.head))),
         )  # fmt: skip
-        if len(run.few):
-            edge_kernels.product_gradients(
-                run.cuts, run.few, self.x.numpy(), net.weights.numpy(), products.numpy(), g.numpy(),
+        if len(band.few):
+            kernels.product_gradients(
+                band.cuts, band.few, self.x.numpy(), net.weights.numpy(), products.numpy(), g.numpy(),
                 found.weights.numpy(),
             )  # fmt: skip
-        for edge in run.many:
-            x, w, given = self._edge(run, self.x, net.weights, products, edge)
-            dx, dw, _ = self._edge(run, g, found.weights, products, edge)
-            torch.mm(given.t(), x, out=dw)
-            dx.addmm_(given, w)
+        for edge in band.many:
+            given = _slots(products, edge)
+            torch.mm(given.t(), _child(self.x, edge), out=_weights(found.weights, edge, band))
+            _child(g, edge).addmm_(given, _weights(net.weights, edge, band))
+
+    def _empty_products(self, band: Band) -> Float[Tensor, "slots width"]:
+        return self.tables["products"][: band.slots * band.width].view(band.slots, band.width)
+
+    # What the kernels take: views of the band's part of everything.
+
+    def _of(self, band: Band, values: Tensor | None) -> np.ndarray:
+        """A band's part [terms, width] of a flat table of neurons; of an absent one, no term's."""
+        if values is None:
+            return np.zeros((0, band.width), self.x.numpy().dtype)
+        return values.numpy()[band.neurons].reshape(-1, band.width)
+
+    def _arrays(self, band: Band) -> kernels.BandArrays:
+        return kernels.BandArrays(
+            tasks=band.tasks,
+            variant_ptr=self.plan.variant_ptr[band.terms.start : band.terms.stop + 1],
+            slot_ptr=band.slot_ptr,
+            gene_step=self.index.term_genes[band.terms],
+            varies=self.varies[band.terms],
+        )
+
+    def _tables(self, band: Band, g: Tensor | None = None) -> kernels.Tables:
+        d, x = (t.numpy()[band.table].reshape(-1, band.width) for t in (self.d, self.x))
+        return kernels.Tables(d, x, d[:0] if g is None else g.numpy()[band.table].reshape(-1, band.width))
+
+    def _inputs(
+        self, band: Band, products: Tensor, genes: Tensor, wild: Tensor, direction: Tensor | None
+    ) -> kernels.Inputs:
+        return kernels.Inputs(products.numpy(), genes.numpy(), self._of(band, wild), self._of(band, direction))
+
+    def _norm(self, band: Band) -> kernels.Norm:
+        net = self.net
+        return kernels.Norm(
+            gamma=self._of(band, net.gamma),
+            beta=self._of(band, net.beta),
+            counted_mean=self._of(band, net.counted_mean),
+            running_var=self._of(band, net.statistics.var),
+            eps=net.eps,
+            samples=float(self.plan.samples),
+            training=net.training,
+            tanh_first=net.tanh_first,
+        )
+
+    def _state(self, band: Band) -> kernels.State:
+        return kernels.State(*(self._of(band, t) for t in (self.a0, self.mean, self.var, self.inv)))
+
+
+# Of an edge, as views that a matrix library takes: no copy is made.
+
+
+def _child(table: Float[Tensor, " entries"], edge: Edge) -> Float[Tensor, "variants inp"]:
+    """Its child's variants, of x or of its gradient."""
+    return table[edge.at : edge.at + edge.variants * edge.pitch].view(edge.variants, edge.pitch)[:, : edge.inp]
+
+
+def _weights(weights: Float[Tensor, " child_weights"], edge: Edge, band: Band) -> Float[Tensor, "out inp"]:
+    return weights.as_strided((band.width, edge.inp), (edge.stride, 1), edge.weight)
+
+
+def _slots(products: Float[Tensor, "slots out"], edge: Edge) -> Float[Tensor, "variants out"]:
+    return products[edge.slot : edge.slot + edge.variants]

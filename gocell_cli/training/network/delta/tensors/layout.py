@@ -1,24 +1,30 @@
-"""A plan's products as batched matmuls: edges whose children have about as many rows are padded alike and run as one.
+"""A plan's products as batched matmuls: edges whose children have about as many variants are padded alike, run as one.
 
-What devices without the compiled loops of `row_kernels.py` run by; NumPy on the CPU, tensors on the device.
+What devices without the CPU's compiled loops run by. Laid out in NumPy, since a few hundred small operations a batch
+would each be a launch on a device; then moved there once (PlanTensors).
 """
 
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 
-from gocell_cli.training.network.delta.index import DeltaIndex
-from gocell_cli.training.network.delta.plan import DeltaPlan
+from gocell_cli.csr import pointers, ranges
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
+
+with train_extra():
+    import torch
+    from torch import Tensor
 
 SIZES = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128])
-"""Rows that an edge's matmul is padded to, so that those of a size run as one; an edge with more rows runs alone."""
+"""Variants that an edge's matmul is padded to, so that those of a size run as one; an edge with more runs alone."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Edges [first, stop) of the plan's order: `size` slots each from slot `slot` of the run on, one matmul.
+    """One matmul: edges [first, stop) of the plan's order, `size` slots each, from slot `slot` of the band on.
 
     Their inputs, [edges, size, blocks], are entries [input, ...) of the plan's; their weights, [edges, neurons, blocks]
     chunks, entries [weight, ...) of the plan's.
@@ -34,11 +40,11 @@ class Part:
 
 
 @dataclass(frozen=True)
-class RunPlan:
-    """One run: its terms, term rows, blocks of the tables, matmuls, number of slots; its reads and lost genes."""
+class BandPlan:
+    """A band: its terms, variants, blocks of the tables, matmuls, number of slots; its reads and lost pairs."""
 
     terms: slice
-    rows: slice
+    variants: slice
     blocks: slice
     width: int
     parts: tuple[Part, ...]
@@ -46,66 +52,67 @@ class RunPlan:
     first_slot: int
     inputs: slice
     reads: slice
-    entries: slice
+    lost: slice
 
 
 @dataclass(frozen=True)
 class MatmulPlan:
-    """Slots of the edges' products, counted from the first of their run; int64.
+    """Slots of the edges' products, counted from the first of their band; int64.
 
-    The tables have `blocks` blocks: run i's rows, each of all the run's blocks. `input` is the block that a slot
-    multiplies (`blocks`: zeros), `chunk` the chunks of the child weights, matmul after matmul. A row's reads are the
-    slots `slot`, counted from the run's first. The other way, slot s of all is read by slot_reader[slot_bag[s]] and
-    those up to the next bag, block b by the inputs user[user_bag[b]:user_bag[b + 1]]. Row `entry_row` has lost
-    term-gene row `entry_gene`.
+    The tables have `blocks` blocks of `piece` neurons: band i's variants, each of all the band's blocks. `input` is the
+    block that a slot multiplies (`blocks`: zeros), `chunk` the chunks of the child weights, matmul after matmul. A
+    variant's reads are the slots `slot`, counted from the band's first. The other way, slot s of all is read by
+    slot_reader[slot_bag[s]] and those up to the next bag, block b by the inputs user[user_bag[b]:user_bag[b + 1]]: the
+    way down gathers along them, for scattered sums would be atomic, in any order. lost_variant: which variant has lost
+    each of the plan's lost pairs.
     """
 
     blocks: int
     chunk: Int64[np.ndarray, " chunks"]
-    runs: tuple[RunPlan, ...]
+    bands: tuple[BandPlan, ...]
     input: Int64[np.ndarray, " inputs"]
     slot: Int64[np.ndarray, " reads"]
     slot_reader: Int64[np.ndarray, " reads"]
     slot_bag: Int64[np.ndarray, " slots"]
     user: Int64[np.ndarray, " users"]
     user_bag: Int64[np.ndarray, " blocks_plus_1"]
-    entry_row: Int64[np.ndarray, " lost"]
+    lost_variant: Int64[np.ndarray, " lost"]
 
 
 def make_matmul_plan(index: DeltaIndex, plan: DeltaPlan) -> MatmulPlan:
     """Lay out the products of a plan."""
-    run_rows = plan.term_start[index.run_term]
-    run_block = np.concatenate([[0], np.cumsum(np.diff(run_rows) * index.run_blocks)])
-    slots = _make_slots(index, plan.term_start, run_rows, run_block)
-    rows = np.arange(len(plan.weight))
-    slot = slots.edge[plan.read_edge] + plan.read_row
-    run_reads = plan.read_ptr[run_rows]
-    all_slots = slot + np.repeat(slots.first[:-1], np.diff(run_reads))
+    band_variant = plan.variant_ptr[index.band_ptr]
+    band_block = pointers(np.diff(band_variant) * index.band_blocks)
+    slots = _make_slots(index, plan.variant_ptr, band_variant, band_block)
+    variants = np.arange(len(plan.weight))
+    slot = slots.edge[plan.read_edge] + plan.read_variant
+    band_reads = plan.read_ptr[band_variant]
+    all_slots = slot + np.repeat(slots.first[:-1], np.diff(band_reads))
     by_slot, by_block = np.argsort(all_slots, kind="stable"), np.argsort(slots.input, kind="stable")
-    user_bag = _starts(slots.input, int(run_block[-1]) + 1)
-    bounds = [index.run_term, run_rows, run_block, run_reads, plan.lost_ptr[run_rows]]
+    user_bag = _starts(slots.input, int(band_block[-1]) + 1)
+    bounds = [index.band_ptr, band_variant, band_block, band_reads, plan.lost_ptr[band_variant]]
     return MatmulPlan(
-        blocks=int(run_block[-1]),
+        blocks=int(band_block[-1]),
         chunk=slots.chunk,
-        runs=_make_runs(index, slots, bounds),
+        bands=_make_bands(index, slots, bounds),
         input=slots.input,
         slot=slot,
-        slot_reader=np.repeat(rows, np.diff(plan.read_ptr))[by_slot],
+        slot_reader=np.repeat(variants, np.diff(plan.read_ptr))[by_slot],
         slot_bag=_starts(all_slots, int(slots.first[-1]))[:-1],
-        user=by_block[: user_bag[-2]],
+        user=by_block[: user_bag[-2]],  # the last block's users read the zeros: nobody's gradient
         user_bag=user_bag[:-1],
-        entry_row=np.repeat(rows, np.diff(plan.lost_ptr)),
+        lost_variant=np.repeat(variants, np.diff(plan.lost_ptr)),
     )
 
 
 def _starts(keys: np.ndarray, total: int) -> np.ndarray:
     """Where each key from 0 to total begins in sorted order."""
-    return np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=total))])
+    return pointers(np.bincount(keys, minlength=total))
 
 
 @dataclass(frozen=True)
 class _Slots:
-    """Weight chunks, each edge's first slot within its run, all inputs, every run's matmuls and first slot."""
+    """Weight chunks, each edge's first slot within its band, all inputs, every band's matmuls and first slot."""
 
     chunk: np.ndarray
     edge: np.ndarray
@@ -114,60 +121,60 @@ class _Slots:
     first: np.ndarray
 
 
-def _make_runs(index: DeltaIndex, slots: _Slots, bounds: list[np.ndarray]) -> tuple[RunPlan, ...]:
+def _make_bands(index: DeltaIndex, slots: _Slots, bounds: list[np.ndarray]) -> tuple[BandPlan, ...]:
     found = []
     for i, parts in enumerate(slots.parts):
-        terms, rows, blocks, reads, entries = (slice(int(x[i]), int(x[i + 1])) for x in bounds)
+        terms, variants, blocks, reads, lost = (slice(int(x[i]), int(x[i + 1])) for x in bounds)
         first, count = int(slots.first[i]), int(slots.first[i + 1] - slots.first[i])
-        width, inputs = int(index.run_blocks[i]), _inputs(parts)
-        found.append(RunPlan(terms, rows, blocks, width, parts, count, first, inputs, reads, entries))
+        width, inputs = int(index.band_blocks[i]), _inputs(parts)
+        found.append(BandPlan(terms, variants, blocks, width, parts, count, first, inputs, reads, lost))
     return tuple(found)
 
 
-def _make_slots(index: DeltaIndex, term_start: np.ndarray, run_rows: np.ndarray, run_block: np.ndarray) -> _Slots:
-    """Order the edges by (run, blocks, padded rows), so that equal ones are neighbours and run as one matmul."""
-    rows = term_start[index.child + 1] - term_start[index.child]
-    padded = np.where(rows > SIZES[-1], rows, SIZES[np.searchsorted(SIZES, np.minimum(rows, SIZES[-1]))])
-    run = index.run_of_term[index.parent]
-    order = np.lexsort((padded, index.child_blocks, run))
+def _make_slots(index: DeltaIndex, variant_ptr: np.ndarray, band_variant: np.ndarray, band_block: np.ndarray) -> _Slots:
+    """Order the edges by (band, blocks, padded variants), so that equal ones are neighbours and run as one matmul."""
+    own = variant_ptr[index.child + 1] - variant_ptr[index.child]
+    padded = np.where(own > SIZES[-1], own, SIZES[np.searchsorted(SIZES, np.minimum(own, SIZES[-1]))])
+    band = index.band_of_term[index.parent]
+    order = np.lexsort((padded, index.child_blocks, band))
     sizes, blocks = padded[order], index.child_blocks[order]
-    bounds = np.searchsorted(run[order], np.arange(len(run_block)))
+    bounds = np.searchsorted(band[order], np.arange(len(band_block)))
     counts = index.chunk_ptr[order + 1] - index.chunk_ptr[order]
-    slot, start, weight = (np.concatenate([[0], np.cumsum(x)]) for x in (sizes, sizes * blocks, counts))
+    slot, start, weight = (pointers(x) for x in (sizes, sizes * blocks, counts))
     first = slot[bounds]
     edge_slot, edge_input = np.empty(len(order), dtype=np.int64), np.empty(len(order), dtype=np.int64)
-    edge_slot[order] = slot[:-1] - first[run[order]]
+    edge_slot[order] = slot[:-1] - first[band[order]]
     edge_input[order] = start[:-1]
     changes = np.flatnonzero((np.diff(sizes) != 0) | (np.diff(blocks) != 0)) + 1
     parts = []
     for a, b in pairwise(bounds.tolist()):
         cuts = [a, *changes[(changes > a) & (changes < b)].tolist(), b]
-        own = [
+        found = [
             Part(i, j, *(int(x) for x in (sizes[i], blocks[i], slot[i] - slot[a], start[i], weight[i])))
             for i, j in pairwise(cuts)
             if j > i
         ]
-        parts.append(tuple(own))
+        parts.append(tuple(found))
     chunk = index.chunk[ranges(index.chunk_ptr[order], counts)[1]]
-    input_ = _slot_inputs(index, term_start, run_rows, run_block, edge_input, int(start[-1]))
+    input_ = _slot_inputs(index, variant_ptr, band_variant, band_block, edge_input, int(start[-1]))
     return _Slots(chunk, edge_slot, input_, tuple(parts), first)
 
 
 def _slot_inputs(
     index: DeltaIndex,
-    term_start: np.ndarray,
-    run_rows: np.ndarray,
-    run_block: np.ndarray,
+    variant_ptr: np.ndarray,
+    band_variant: np.ndarray,
+    band_block: np.ndarray,
     edge_input: np.ndarray,
     total: int,
 ) -> Int64[np.ndarray, " inputs"]:
-    """The block that each input reads: its child's row, block by block; what is padding reads the zeros."""
-    found = np.full(total, run_block[-1], dtype=np.int64)
-    first = term_start[index.child]
-    owner, row = ranges(first, term_start[index.child + 1] - first)
-    own, run = index.child_blocks[owner], index.run_of_term[index.child[owner]]
-    where = edge_input[owner] + (row - first[owner]) * own
-    block = run_block[run] + (row - run_rows[run]) * index.run_blocks[run]
+    """The block that each input reads: its child's variant, block by block; what is padding reads the zeros."""
+    found = np.full(total, band_block[-1], dtype=np.int64)
+    first = variant_ptr[index.child]
+    owner, variant = ranges(first, variant_ptr[index.child + 1] - first)
+    own, band = index.child_blocks[owner], index.band_of_term[index.child[owner]]
+    where = edge_input[owner] + (variant - first[owner]) * own
+    block = band_block[band] + (variant - band_variant[band]) * index.band_blocks[band]
     for k in range(int(own.max(initial=0))):
         wide = own > k
         found[where[wide] + k] = block[wide] + k
@@ -175,14 +182,51 @@ def _slot_inputs(
 
 
 def _inputs(parts: tuple[Part, ...]) -> slice:
-    """A run's part of the plan's inputs."""
+    """A band's part of the plan's inputs."""
     if not parts:
         return slice(0, 0)
     last = parts[-1]
     return slice(parts[0].input, last.input + (last.stop - last.first) * last.size * last.blocks)
 
 
-def ranges(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (owner, value) of all ranges [start, start + count), one after another."""
-    owner = np.repeat(np.arange(len(counts)), counts)
-    return owner, np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner] + starts[owner]
+@dataclass(frozen=True)
+class PlanTensors:
+    """A matmul plan on the network's device; of the plan itself: weights in the network's dtype, and `varies`.
+
+    bag: a variant's first read; slot_reader, slot_bag: the reads by slot, and a slot's first; user, user_bag: which
+    inputs read a block, and a block's first. pieces: of each band, the gene pieces [lost, width] that variants lose.
+    """
+
+    chunk: Int64[Tensor, " chunks"]
+    input: Int64[Tensor, " inputs"]
+    slot: Int64[Tensor, " reads"]
+    bag: Int64[Tensor, " variants"]
+    slot_reader: Int64[Tensor, " reads"]
+    slot_bag: Int64[Tensor, " slots"]
+    user: Int64[Tensor, " users"]
+    user_bag: Int64[Tensor, " blocks_plus_1"]
+    term: Int64[Tensor, " variants"]
+    start: Int64[Tensor, " terms"]
+    weight: Float[Tensor, " variants"]
+    varies: Float[Tensor, " terms"]
+    lost_variant: Int64[Tensor, " lost"]
+    pieces: tuple[Int64[Tensor, "_ _"], ...]
+
+
+def plan_tensors(
+    index: DeltaIndex, plan: DeltaPlan, matmuls: MatmulPlan, device: torch.device, dtype: torch.dtype
+) -> PlanTensors:
+    """Move a plan to a device."""
+
+    def there(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(device)
+
+    piece, genes = index.pair_piece[plan.lost], index.term_genes[plan.term[matmuls.lost_variant]]
+    pieces = [piece[b.lost, None] + genes[b.lost, None] * np.arange(b.width) for b in matmuls.bands]
+    return PlanTensors(
+        chunk=there(matmuls.chunk), input=there(matmuls.input), slot=there(matmuls.slot),
+        slot_reader=there(matmuls.slot_reader), slot_bag=there(matmuls.slot_bag), user=there(matmuls.user),
+        user_bag=there(matmuls.user_bag), bag=there(plan.read_ptr[:-1]), term=there(plan.term),
+        start=there(plan.variant_ptr[:-1]), weight=there(plan.weight).to(dtype), varies=there(plan.varies).to(dtype),
+        lost_variant=there(matmuls.lost_variant), pieces=tuple(map(there, pieces)),
+    )  # fmt: skip

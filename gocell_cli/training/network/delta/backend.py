@@ -1,4 +1,4 @@
-"""What a run over the levels in the delta form reads, the gradients that it gives, and what any such run can do."""
+"""The door to the backends (cpu/, tensors/): what a pass is given, the gradients that it gives, and what it can do."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -38,7 +38,7 @@ class DeltaNetwork:
 
 @dataclass(frozen=True)
 class Gradients:
-    """What a pass down the levels gives, in the shapes of DeltaNetwork; `wild` is dz of row 0, summed over samples."""
+    """What a pass down the levels gives, in the shapes of DeltaNetwork; `wild` is dz of wild types."""
 
     weights: Tensor
     wild: Tensor
@@ -50,17 +50,17 @@ class Gradients:
 
 
 @runtime_checkable
-class DeltaRun(Protocol):
+class DeltaPass(Protocol):
     """One batch on its way up and down the levels; `mean` is counted from a0, the wild type's."""
 
     a0: Float[Tensor, " neurons"]
     mean: Float[Tensor, " neurons"]
     var: Float[Tensor, " neurons"]
 
-    def up(self) -> Float[Tensor, " rows"]:
-        """Children first; returns each row's head without its bias, and moves the running statistics."""
+    def up(self) -> Float[Tensor, " variants"]:
+        """Children first; returns each variant's head without its bias, and moves the running statistics."""
         ...
 
-    def down(self, dy: Float[Tensor, " rows"]) -> Gradients:
+    def down(self, dy: Float[Tensor, " variants"]) -> Gradients:
         """Parents first."""
         ...
