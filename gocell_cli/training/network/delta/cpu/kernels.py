@@ -277,6 +277,8 @@ def _outputs_task(task, band, variants, tables, norm, state, head, heads):
         d, x = _at(tables.d, place), _at(tables.x, place)
         outer = d if norm.tanh_first else x  # what tanh has just been taken of
         origin = outer[0]
+        # tanh(z_0 + d) - tanh(z_0), as t (1 - a_0^2) / (1 + a_0 t) of t = tanh(d), keeps more digits of small d, but
+        # is 0 / 0 where both are saturated: in float32 against float64, heads at weights of 0.1 came out 30 times worse
         for v in range(1, len(x)):
             own = outer[v]
             for k in range(len(own)):
