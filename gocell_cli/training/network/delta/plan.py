@@ -298,6 +298,22 @@ def _same(contained, start, other, size):
 
 @compiled
 @no_type_check
+def _look_up(table, contained, start, stop, first, size):
+    """Return the variant whose genes are contained[start:stop], or -1; and its place in the hash table, or a free one.
+
+    Hashes only find the place: the sets themselves are compared, or two that collide would silently become one variant.
+    """
+    at = np.int64(_hashed(contained, start, stop) & np.uint64(len(table) - 1))
+    while table[at] >= 0:
+        other = table[at]
+        if size[other] == stop - start and _same(contained, start, first[other], stop - start):
+            return other, at
+        at = (at + 1) & (len(table) - 1)
+    return -1, at
+
+
+@compiled
+@no_type_check
 def distinct_variants(reached, closure_size):
     """Join what reaches a (term, sample) into a touch, and touches with equal genes into a variant.
 
@@ -311,7 +327,7 @@ def distinct_variants(reached, closure_size):
     ptr = np.zeros(terms + 1, np.int64)
     shown, first = np.zeros(entries + terms, np.int64), np.zeros(entries + terms, np.int64)
     size, lead = np.zeros(entries + terms, np.int32), np.full(entries + terms, -1, np.int32)
-    slots = 2 ** int(np.ceil(np.log2(2 * entries + 2)))  # at most half full, and & (slots - 1) is its modulo
+    slots = 2 ** int(np.ceil(np.log2(2 * entries + 2)))  # at most half full; & (slots - 1) is its modulo
     # most variants of small terms have lost a single gene: those are looked up by its entry, without a hash
     alone, table = np.full(closure_size, -1, np.int32), np.full(slots, -1, np.int32)
     touch, variants = 0, 0
@@ -327,15 +343,7 @@ def distinct_variants(reached, closure_size):
             if j == i + 1:
                 own = alone[contained[i]]
             else:
-                at = np.int64(_hashed(contained, i, j) & np.uint64(slots - 1))
-                while table[at] >= 0:
-                    other = table[at]
-                    # hashes only find the place: the sets themselves are compared, or two that collide would
-                    # silently become one variant
-                    if size[other] == j - i and _same(contained, i, first[other], j - i):
-                        own = other
-                        break
-                    at = (at + 1) & (slots - 1)
+                own, at = _look_up(table, contained, i, j, first, size)
             if own < 0:
                 own, variants = variants, variants + 1
                 first[own], size[own], lead[own] = i, j - i, reached.sample[i]
