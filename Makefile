@@ -7,9 +7,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEMO_STAMP := $(VENV)/.demo
 DEMO_ROOT := gocell_data
 ONLY ?=
-ATTACKED := tests/attacks $$(grep -rl --include='test_*.py' tests.attempts tests)
+TESTS ?=
+ATTACKED ?= tests/attacks $$(grep -rl --include='test_*.py' tests.attempts tests)
 PYTHONS ?= python3.12 python3.13
 
 .PHONY: help install demo test attacks check format docs dist dist-check lowest pythons audit bundle bench clean
@@ -19,12 +21,19 @@ help: ## show this list
 
 install: $(STAMP) ## create .venv and install gocell with every extra
 
-$(STAMP): pyproject.toml constraints.txt
+$(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dask,wandb,docs,dev]'
-	touch $(STAMP)
 
-demo: $(STAMP) ## the main job on the bundled data, in one transcript
+# The demo runs no test, draws no docs and joins no cluster: it installs the trainer's extra alone.
+$(DEMO_STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train]'
+	touch $@
+
+$(STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dask,wandb,docs,dev]'
+	touch $(DEMO_STAMP) $@
+
+demo: $(DEMO_STAMP) ## the main job on the bundled data, in one transcript
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOCELL_ROOT=$(DEMO_ROOT) bash -c '\
 	  run() { printf "\n$$ %s\n" "$$*"; "$$@"; }; \
 	  run gocell verify-levels; \
@@ -33,11 +42,15 @@ demo: $(STAMP) ## the main job on the bundled data, in one transcript
 	  run gocell build-cache --dataset simulated --samples 20000 --panel 200 --overwrite; \
 	  run gocell train --epochs 6 --lr 0.01 --set min_width=6'
 
-test: $(STAMP) ## run the tests
-	$(BIN)/python -m pytest
+# Two processes, one for each core of a small machine, and whole files to each: fixtures of a module are made once.
+# Threads of OpenMP sleep while they wait: two processes that spin take each other's cores.
+SUITE := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-attacks: $(STAMP) ## run the tests that try often or long, in full: kills at every step, 200 bit flips, full-size oracles
-	GOCELL_ATTACKS=1 $(BIN)/python -m pytest $(ATTACKED)
+test: $(STAMP) ## run the tests; what tries often tries a few times
+	$(SUITE) $(TESTS)
+
+attacks: $(STAMP) ## run in full the tests that `make test` runs in part: kills at every step, 200 bit flips, full-size oracles
+	GOCELL_ATTACKS=1 $(SUITE) $(ATTACKED)
 
 check: $(STAMP) ## format, lint, types, layers: all but the tests
 	$(BIN)/ruff format --check .
