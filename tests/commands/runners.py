@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from gocell_cli.commands.app import app
 from gocell_cli.errors import GocellError
+from tests import toy
 
 GOCELL = str(Path(sys.executable).parent / "gocell")
 
@@ -33,6 +35,15 @@ def run(*words: object, cwd: Path, **variables: str) -> subprocess.CompletedProc
         timeout=120,
         check=False,
     )
+
+
+def toy_build(folder: Path) -> list[object]:
+    """The options of a build that takes no second: ten double deletions, a shard each, on the toy's hierarchy."""
+    rows = "".join(f"{a} {b},0.{i}\n" for i, (a, b) in enumerate(combinations(toy.GENES, 2)))
+    table = folder / "mine.csv"
+    table.write_text(f"genes,growth\n{rows}", "utf-8")
+    files = ["--obo", toy.write_obo(folder), "--gaf", toy.write_gaf(folder)]
+    return ["--dataset", "table", "--raw", table, *files, "--shard-size", 1]
 
 
 def invoke(*words: object) -> Result:

@@ -11,7 +11,7 @@ from gocell_cli.errors import InvalidInput, LevelsError, SourceMissing, UsageErr
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.verify import verify_cache
 from tests.commands.conftest import Built
-from tests.commands.runners import document, failure, invoke, run
+from tests.commands.runners import document, failure, invoke, run, toy_build
 
 KEYS = {"cache", "status", "dataset", "phenotype", "samples", "shards", "terms", "genes", "edges", "rows", "levels"} | {
     "rows_read",
@@ -78,7 +78,8 @@ def test_the_second_time_it_is_up_to_date(essentiality: Built) -> None:
 
 
 def test_latest_names_a_cache_elsewhere_too(tmp_path: Path) -> None:
-    summary = document("build-cache", "--root", tmp_path / "root", "--out", tmp_path / "elsewhere")
+    words = toy_build(tmp_path)
+    summary = document("build-cache", *words, "--root", tmp_path / "root", "--out", tmp_path / "elsewhere")
     assert summary["cache"] == str(tmp_path / "elsewhere")
     assert latest(tmp_path / "root") == tmp_path / "elsewhere"
     assert document("inspect", "sample", 0, "--root", tmp_path / "root")["index"] == 0
@@ -86,8 +87,8 @@ def test_latest_names_a_cache_elsewhere_too(tmp_path: Path) -> None:
 
 def test_the_data_root_is_gocell_root_else_in_the_working_directory(tmp_path: Path) -> None:
     for variables, root in (({"GOCELL_ROOT": str(tmp_path / "named")}, "named"), ({}, "gocell_data")):
-        process = run("build-cache", cwd=tmp_path, **variables)
-        assert (process.returncode, process.stderr) == (0, "")
+        process = run("build-cache", *toy_build(tmp_path), cwd=tmp_path, **variables)
+        assert process.returncode == 0, process.stderr
         assert latest(tmp_path / root).parent == tmp_path / root / "caches"
 
 
@@ -108,13 +109,14 @@ def test_levels_that_do_not_hold_exit_3_and_write_nothing(tmp_path: Path) -> Non
 
 
 def test_levels_that_do_not_hold_print_nothing_on_stdout_without_json(tmp_path: Path) -> None:
-    assert isinstance(failure("build-cache", "--level-by", "level", "--root", tmp_path / "root"), LevelsError)
+    words = (*toy_build(tmp_path), "--min-genes", 1, "--level-by", "level")
+    assert isinstance(failure("build-cache", *words, "--root", tmp_path / "root"), LevelsError)
     assert not (tmp_path / "root").exists()
 
 
 @pytest.mark.parametrize("level_by", ["depth", "height"])
 def test_other_levels_that_hold(tmp_path: Path, level_by: str) -> None:
-    summary = document("build-cache", "--level-by", level_by, "--root", tmp_path)
+    summary = document("build-cache", *toy_build(tmp_path), "--level-by", level_by, "--root", tmp_path)
     assert summary["levels"]["by"] == level_by
     hierarchy = Cache(Path(summary["cache"])).hierarchy
     assert hierarchy.level_by == level_by
@@ -145,23 +147,28 @@ def test_what_cannot_be_built_writes_nothing(tmp_path: Path, words: list[str], e
     assert list(tmp_path.iterdir()) == []
 
 
-def test_something_else_at_out_is_kept_until_overwrite(tmp_path: Path, essentiality: Built) -> None:
+def test_something_else_at_out_is_kept_until_overwrite(tmp_path: Path) -> None:
     out = tmp_path / "cache"
-    shutil.copytree(essentiality.cache, out)
+    given = toy_build(tmp_path)
+    built = Path(document("build-cache", *given, "--root", tmp_path / "other")["cache"])
+    shutil.copytree(built, out)
     (out / "samples/part-00000.parquet").write_bytes(b"damaged")
-    words = ("build-cache", "--root", tmp_path, "--out", out)
+    words = ("build-cache", *given, "--root", tmp_path, "--out", out)
     error = failure(*words)
     assert isinstance(error, UsageError)
     assert "part-00000.parquet: damaged" in error.why
     assert not (tmp_path / "latest").exists()
     assert document(*words, "--overwrite")["status"] == "built"
-    assert (out / "manifest.json").read_bytes() == (essentiality.cache / "manifest.json").read_bytes()
+    assert (out / "manifest.json").read_bytes() == (built / "manifest.json").read_bytes()
 
 
 def test_an_out_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    assert isinstance(failure("build-cache", "--root", tmp_path, "--out", tmp_path / "file" / "cache"), UsageError)
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    words = toy_build(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    error = failure("build-cache", *words, "--root", tmp_path, "--out", tmp_path / "file" / "cache")
+    assert isinstance(error, UsageError)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,11 @@ import shlex
 import signal
 import subprocess
 import sys
-from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from tests import toy
-from tests.commands.runners import document, environment, failure, run
+from tests.commands.runners import document, environment, failure, run, toy_build
 
 STEP = """
 import os, sys
@@ -31,14 +29,6 @@ main()
 """
 """gocell, which gets a signal once some shards are recorded."""
 SHARDS_FIRST = 3
-
-
-def words(folder: Path) -> list[str]:
-    """A build of ten shards from the toy's files."""
-    files = ["--obo", str(toy.write_obo(folder)), "--gaf", str(toy.write_gaf(folder))]
-    rows = "".join(f"{a} {b},0.5\n" for a, b in combinations(toy.GENES, 2))
-    (folder / "mine.csv").write_text(f"genes,growth\n{rows}", "utf-8")
-    return ["--dataset", "table", "--raw", str(folder / "mine.csv"), *files, "--shard-size", "1"]
 
 
 def interrupt(number: signal.Signals, *given: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -64,7 +54,7 @@ def told(stderr: str) -> list[str]:
 def test_an_interrupted_build_is_resumed(tmp_path: Path, number: signal.Signals, code: int) -> None:
     folder = tmp_path / "a folder"  # a blank, which the printed command has to quote
     folder.mkdir()
-    given = words(folder)
+    given = toy_build(folder)
     document("build-cache", *given, "--root", tmp_path / "root", "--out", tmp_path / "peace")
     found = interrupt(number, "build-cache", *given, "--root", "root", "--out", "cache", "--json", cwd=folder)
     assert found.returncode == code
@@ -90,8 +80,9 @@ def test_an_interrupted_build_is_resumed(tmp_path: Path, number: signal.Signals,
 
 @pytest.mark.parametrize("where", [(), ("--out", "copy")])
 def test_an_interrupted_rebuild_is_resumed_by_the_command_it_prints(tmp_path: Path, where: tuple[str, ...]) -> None:
-    document("build-cache", *words(tmp_path), "--root", tmp_path / "root", "--out", tmp_path / "cache")
+    document("build-cache", *toy_build(tmp_path), "--root", tmp_path / "root", "--out", tmp_path / "cache")
     manifest = (tmp_path / "cache" / "manifest.json").read_bytes()
+    (tmp_path / "cache" / "samples" / "part-00000.parquet").write_bytes(b"damaged")  # a whole one would be up to date
     found = interrupt(signal.SIGTERM, "cache", "rebuild", "--root", "root", *where, "--json", cwd=tmp_path)
     assert found.returncode == 143
     assert (tmp_path / "cache" / "manifest.json").read_bytes() == manifest

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.verify import verify_cache
 from tests.commands.conftest import Built
-from tests.commands.runners import run
+from tests.commands.runners import document, failure, invoke, run
 
 SMALL = (
     "--samples",
@@ -51,14 +52,13 @@ def test_the_cache_holds_what_was_asked_for(simulated: Built) -> None:
 
 def test_it_is_called_simulated_everywhere(simulated: Built) -> None:
     for words in (["cache", "info", simulated.cache], ["inspect", "sample", "0", "--cache", simulated.cache]):
-        assert "simulated" in run(*words, cwd=simulated.root).stdout, words
+        assert "simulated" in invoke(*words).stdout, words
     assert simulated.cache.name.startswith("simulated-simulated-")
 
 
 def test_the_same_seed_gives_the_same_cache(simulated: Built, tmp_path: Path) -> None:
     words = [*SMALL[:2], "--panel", "100", *SMALL[4:]]
-    again = run("build-cache", "--dataset", "simulated", *words, "--root", tmp_path, "--json", cwd=tmp_path)
-    other = Path(json.loads(again.stdout)["cache"])
+    other = Path(document("build-cache", "--dataset", "simulated", *words, "--root", tmp_path)["cache"])
     assert (other / "manifest.json").read_bytes() == (simulated.cache / "manifest.json").read_bytes()
 
 
@@ -75,7 +75,7 @@ def test_the_same_seed_gives_the_same_cache(simulated: Built, tmp_path: Path) ->
 def test_what_makes_no_sense_is_refused_before_anything_is_read(
     words: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    process = run("build-cache", *words, "--root", tmp_path / "root", cwd=tmp_path)
-    assert process.returncode == 2
-    assert message in process.stderr
+    error = failure("build-cache", *words, "--root", tmp_path / "root")
+    assert isinstance(error, UsageError)
+    assert message in error.message
     assert not (tmp_path / "root").exists()

@@ -12,22 +12,30 @@ import pytest
 
 import gocell_cli
 from gocell_cli.commands.look.doctor import NETWORK, UNKNOWN, filesystem_of
+from tests.commands.runners import invoke
 
 RUN = "from gocell_cli.commands.app import main; main()"
 
 
-def doctor(root: Path, *words: str, package: Path | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
-    folder = package or Path(gocell_cli.__file__).parents[1]
-    command = [sys.executable, "-c", RUN, "doctor", "--root", str(root), *words]
-    environment = {**os.environ, "PYTHONPATH": str(folder)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=root.parent)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+def doctor(root: Path, *words: str, code: int = 0) -> str:
+    result = invoke("doctor", "--root", root, *words)
+    assert result.exit_code == code, result.output
+    return result.stdout
 
 
-def findings(root: Path, **settings: object) -> dict[str, dict[str, str]]:
-    found = json.loads(doctor(root, "--json", **settings).stdout)["findings"]  # type: ignore[arg-type]
-    return {f["what"]: f for f in found}
+def of_package(package: Path, root: Path) -> subprocess.CompletedProcess[str]:
+    """What the doctor of another copy of gocell says."""
+    command = [sys.executable, "-c", RUN, "doctor", "--root", str(root), "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(package)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=root.parent)
+
+
+def by_name(stdout: str) -> dict[str, dict[str, str]]:
+    return {f["what"]: f for f in json.loads(stdout)["findings"]}
+
+
+def findings(root: Path, *, code: int = 0) -> dict[str, dict[str, str]]:
+    return by_name(doctor(root, "--json", code=code))
 
 
 def test_a_fresh_root_lacks_every_data_set_and_the_bundled_job_runs(tmp_path: Path) -> None:
@@ -49,7 +57,9 @@ def test_a_damaged_bundle_is_exit_6_and_says_so(tmp_path: Path) -> None:
     shutil.copytree(Path(gocell_cli.__file__).parents[1] / "schemas", package / "gocell_cli" / "schemas")
     for path in (package / "gocell_cli" / "data").glob("*.parquet"):
         path.write_bytes(path.read_bytes()[:-100])
-    found = findings(tmp_path / "root", package=package, code=6)
+    process = of_package(package, tmp_path / "root")
+    assert process.returncode == 6, process.stderr
+    found = by_name(process.stdout)
     assert found["bundled release"]["state"] == "FAILED"
     assert "pip install" in found["bundled release"]["mend"]
 
@@ -70,7 +80,7 @@ def test_a_root_that_can_not_be_written_to_fails(tmp_path: Path) -> None:
 
 
 def test_the_text_names_what_to_do(tmp_path: Path) -> None:
-    text = doctor(tmp_path / "root").stdout
+    text = doctor(tmp_path / "root")
     assert "the bundled job can run" in text
     assert "gocell fetch kuzmin2018" in text
 

@@ -1,11 +1,16 @@
-"""`gocell inspect sample`: one sample from a biologist's side, and caches that cannot be shown."""
+"""`gocell inspect` and `gocell export`: samples, genes, levels, terms, and caches that cannot be shown."""
 
+import csv
+import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from gocell_cli.domain.term_facts import find_term
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
+from gocell_cli.sources.go.releases import load_ontology
 from gocell_cli.storage.reader import Cache
 from tests import toy
 from tests.commands.conftest import Built
@@ -113,3 +118,162 @@ def test_a_damaged_cache_exits_5(essentiality: Built, tmp_path: Path, file: str)
 
 def test_a_folder_that_is_no_cache_is_damaged(tmp_path: Path) -> None:
     assert isinstance(failure("inspect", "sample", 0, "--cache", tmp_path), DamagedCache)
+
+
+def test_a_cache_from_above(essentiality: Built) -> None:
+    shown, cache = document("inspect", "cache", "--root", essentiality.root), Cache(essentiality.cache)
+    assert (shown["phenotype"], shown["samples"], shown["without_value"]) == ("viability", 5887, 0)
+    assert shown["samples_by_deletions"] == {"1": 5887}
+    assert shown["value"]["mean"] == pytest.approx((5887 - 1120) / 5887)
+    assert (shown["value"]["min"], shown["value"]["max"]) == (0, 1)
+    assert [x["terms"] for x in shown["levels"]] == list(cache.manifest.level_counts)
+    assert sum(x["rows"] for x in shown["levels"]) == cache.hierarchy.rows == 50879
+    text = invoke("inspect", "cache", "--root", essentiality.root).stdout
+    assert "4,481" in text
+    assert text.index("43,907") < text.index("4,481") < text.index("3,793"), "as they were filtered"
+
+
+def test_a_level_is_what_runs_at_once(essentiality: Built) -> None:
+    shown, hierarchy = document("inspect", "level", 3, "--root", essentiality.root), Cache(essentiality.cache).hierarchy
+    assert {t["term"] for t in shown["terms"]} == {
+        t for t, level in zip(hierarchy.term_ids, hierarchy.level, strict=True) if level == 3
+    }
+    genes = [t["contained_genes"] for t in shown["terms"]]
+    assert genes == sorted(genes, reverse=True)
+    error = failure("inspect", "level", 99, "--root", essentiality.root)
+    assert isinstance(error, UsageError)
+    assert "run from 0 to 15" in error.hint
+
+
+def test_a_gene_by_any_name(essentiality: Built) -> None:
+    by_name = document("inspect", "gene", "dcp1", "--root", essentiality.root)
+    assert by_name == document("inspect", "gene", "YOL149W", "--root", essentiality.root)
+    assert (by_name["gene"], by_name["standard"]) == ("YOL149W", "DCP1")
+    assert len(by_name["terms"]) == 11
+    assert by_name["touched_terms"] == sum(by_name["touched_by_level"].values()) == 70
+    assert by_name["samples"] == 1
+    assert "DCP1" in failure("inspect", "gene", "DCP11", "--root", essentiality.root).hint
+
+
+def test_a_name_that_several_genes_share_is_refused_with_all_of_them(essentiality: Built) -> None:
+    lookup = Cache(essentiality.cache).hierarchy.lookup
+    shared = next(n for names in lookup.aliases for n in names if len(lookup.find(n)) > 1)
+    for words in (("inspect", "gene", shared), ("inspect", "samples", "--gene", shared)):
+        error = failure(*words, "--root", essentiality.root)
+        assert isinstance(error, UsageError)
+        assert all(lookup.systematic[g] in error.message for g in lookup.find(shared)[:8])
+
+
+def test_samples_of_a_gene(essentiality: Built) -> None:
+    (found,) = document("inspect", "samples", "--gene", "DCP1", "--root", essentiality.root)["samples"]
+    assert found["genes"] == ["YOL149W"]
+    assert found["names"] == ["DCP1"]
+    one = document("inspect", "sample", found["sample"], "--root", essentiality.root)
+    assert one["genes"] == ["YOL149W"]
+    assert sum(one["touched_by_level"].values()) == 70
+    text = invoke("inspect", "samples", "--top", 3, "--root", essentiality.root).stdout
+    assert "5,887 samples" in text
+    assert len(text.strip().splitlines()) == 5
+
+
+@pytest.mark.parametrize(("suffix", "separator"), [(".tsv", "\t"), (".csv", ",")])
+def test_export_writes_every_sample(essentiality: Built, tmp_path: Path, suffix: str, separator: str) -> None:
+    out = tmp_path / f"samples{suffix}"
+    assert document("export", "--out", out, "--root", essentiality.root)["samples"] == 5887
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=separator))
+    cache = Cache(essentiality.cache)
+    columns, names = cache.columns(), cache.hierarchy.gene_names
+    assert [row["genes"] for row in rows] == [names[g] for g in columns.genes.tolist()]
+    assert np.array_equal([float(row["value"]) for row in rows], columns.value)
+    assert {row["dataset"] for row in rows} == {"essentiality"}
+    assert "--overwrite" in failure("export", "--out", out, "--root", essentiality.root).hint
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_export_of_the_toy_keeps_rows_and_groups(toy_cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "exported.tsv"
+    invoke("export", "--out", out, "--cache", toy_cache)
+    with out.open(encoding="utf-8", newline="") as file:
+        line = list(csv.reader(file, delimiter="\t"))[2]
+    shown = document("inspect", "sample", 1, "--cache", toy_cache)
+    assert line[1:3] == [" ".join(shown["genes"]), " ".join(shown["standard_names"])]
+    assert [float(x) for x in line[3:5]] == [0.25, 0.05]
+    assert Cache(toy_cache).provenance.query_groups[int(line[6])] == "YAL003W+YAL005C"
+    assert line[7:] == ["4"]
+    assert "neither .tsv nor .csv" in str(failure("export", "--out", tmp_path / "toy.xlsx", "--cache", toy_cache))
+    assert json.loads(invoke("export", "--out", tmp_path / "b.csv", "--cache", toy_cache, "--json").stdout)["samples"]
+
+
+@pytest.fixture
+def toy_words(tmp_path: Path) -> list[object]:
+    """Options that name the toy's files, and a data root without any cache."""
+    files = ["--obo", toy.write_obo(tmp_path), "--gaf", toy.write_gaf(tmp_path), "--gene-id", "systematic"]
+    return [*files, "--min-genes", 3, "--root", tmp_path / "root"]
+
+
+@pytest.mark.parametrize("number", list(toy.TERMS))
+def test_the_toys_terms_are_as_found_by_hand(number: int, toy_words: list[object]) -> None:
+    found = document("inspect", "term", toy.term_id(number), *toy_words)
+    levels = {"level": toy.LEVEL, "depth": toy.DEPTH, "stratum": toy.STRATUM, "height": toy.HEIGHT}
+    assert {by: found[by] for by in levels} == {by: table[number] for by, table in levels.items()}
+    assert (found["name"], found["namespace"]) == (toy.TERMS[number], "toy")
+    assert {t["term"] for t in found["parents"]} == {toy.term_id(p) for c, p in toy.EDGES if c == number}
+    assert {t["term"] for t in found["children"]} == {toy.term_id(c) for c, p in toy.EDGES if p == number}
+    assert [g["gene"] for g in found["direct_genes"]] == [toy.GENES[g] for g in toy.DIRECT.get(number, ())]
+    assert [g["standard"] for g in found["contained_genes"]] == [toy.STANDARD[g] for g in toy.CONTAINED[number]]
+    rule, into = toy.REMOVED.get(toy.term_id(number), (None, []))
+    fate = {None: "kept", "not redundant": "merged"}.get(rule, "filtered")
+    assert (found["in_cache"]["fate"], found["in_cache"]["rule"]) == (fate, rule)
+    assert [t["term"] for t in found["in_cache"]["into"]] == into
+    assert found["in_cache"]["cache"] is None
+
+
+def test_a_built_cache_agrees_on_every_kept_term(essentiality: Built) -> None:
+    hierarchy = Cache(essentiality.cache).hierarchy
+    index = hierarchy.term_ids.index("GO:0000932")
+    found = document("inspect", "term", "cytoplasmic mRNA processing body", "--root", essentiality.root)
+    fate = found["in_cache"]
+    assert (fate["cache"], fate["fate"]) == (str(essentiality.cache), "kept")
+    held = (hierarchy.level[index], hierarchy.direct_genes[index], hierarchy.contained_genes[index])
+    assert (fate["level"], fate["direct_genes"], fate["contained_genes"]) == held
+    merged = document("inspect", "term", "GO:0098745", "--root", essentiality.root)["in_cache"]
+    assert (merged["fate"], merged["rule"]) == ("filtered", "at least 4 contained genes")
+    assert "GO:0098745" not in hierarchy.term_ids
+    assert all(t["term"] in hierarchy.term_ids for t in merged["into"])
+
+
+def test_the_cache_decides_the_filters_and_options_win(essentiality: Built, toy_words: list[object]) -> None:
+    words = ["inspect", "term", "GO:0000932", "--root", essentiality.root]
+    other = document(*words, "--min-genes", 60)["in_cache"]
+    assert (other["cache"], other["fate"], other["rule"]) == (None, "filtered", "at least 60 contained genes")
+    outside = document(*words, "--namespace", "molecular_function")["in_cache"]
+    assert (outside["fate"], outside["rule"]) == ("filtered", "namespace chosen")
+
+
+def test_a_term_goes_by_id_number_or_name() -> None:
+    ontology = load_ontology(None)
+    for text in ("GO:0000932", "932", "go:932", "Cytoplasmic mRNA Processing Body"):
+        assert ontology.ids[find_term(ontology, text)] == "GO:0000932"
+
+
+def test_an_unknown_term_gets_what_comes_near(essentiality: Built) -> None:
+    error = failure("inspect", "term", "cytoplasmc stress granule", "--root", essentiality.root)
+    assert (error.exit_code, "has no term" in error.message) == (2, True)
+    assert "did you mean GO:0010494 (cytoplasmic stress granule)" in error.hint
+    ontology = load_ontology(None)
+    for text, hint in (
+        ("decapping", "GO:0000290 (deadenylation-dependent decapping of nuclear-transcribed mrna)"),
+        ("GO:9999999", "ids look like GO:0000932"),
+    ):
+        with pytest.raises(UsageError, match="has no term") as found:
+            find_term(ontology, text)
+        assert hint in found.value.hint
+
+
+def test_people_read_the_same(essentiality: Built) -> None:
+    shown = invoke("inspect", "term", "GO:0000932", "--root", essentiality.root).stdout
+    assert "level 5  depth 7  stratum 8  height 0" in shown
+    assert "1 parent " in shown
+    assert "1 child " in shown
+    assert "kept in" in " ".join(shown.split())
