@@ -38,9 +38,9 @@ class Steps:
     above_mb: float
 
 
-def measured(kind: str, preset: str, batch: int, grouping: str = "height", genotypes: str = "all") -> Steps:
+def measured(kind: str, preset: str, batch: int, level_by: str = "stratum", genotypes: str = "all") -> Steps:
     """Run one process of `model_step`."""
-    command = [sys.executable, "-m", "tests.benchmarks.model_step", kind, preset, str(batch), grouping, genotypes]
+    command = [sys.executable, "-m", "tests.benchmarks.model_step", kind, preset, str(batch), level_by, genotypes]
     out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return Steps([batch / s for s in out["seconds"]], out["peak_mb"], out["above_mb"])
 
@@ -99,5 +99,5 @@ def run() -> None:
                 rows.append(Row("model_peak_mb_b2048", first.peak_mb, "MB", "per-term oracle", ratio))
     rates_of = {g: statistics.median(measured("stacked", "true-path", 256, g).rates) for g in ("stratum", "height")}
     ratio = rates_of["stratum"] / rates_of["height"]
-    rows.append(Row("step_stratum_b256", rates_of["stratum"], "samples/s", "grouped by height", ratio))
+    rows.append(Row("step_stratum_b256", rates_of["stratum"], "samples/s", "run by height", ratio))
     report("DCell, full training steps", rows, notes)

@@ -75,7 +75,7 @@ def teacher(root: Path) -> tuple[list[Row], list[str]]:
 def annotation_baselines(cache: Cache) -> tuple[float, float]:
     """Test AUROC of the number of annotations, and of logistic regression on term membership, of the same split."""
     hierarchy, samples = cache.hierarchy, cache.columns()
-    stack = make_stack(hierarchy, term_widths(hierarchy, "direct", 1, 0.0), 1, "height")
+    stack = make_stack(hierarchy, term_widths(hierarchy, "direct", 1, 0.0), 1)
     ptr, terms = gene_closure(hierarchy, stack)
     gene = samples.genes.astype(np.int64)  # one a sample
     contains = csr_matrix((np.ones(len(terms), np.float32), terms, ptr))[gene].toarray()

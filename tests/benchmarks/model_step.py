@@ -1,6 +1,6 @@
 """One network, one batch size, in a process of its own: seconds of full training steps, and its peak memory.
 
-    python -m tests.benchmarks.model_step stacked|delta|oracle PRESET|drugcell BATCH [GROUPING [GENOTYPES]]
+    python -m tests.benchmarks.model_step stacked|delta|oracle PRESET|drugcell BATCH [LEVEL_BY [GENOTYPES]]
 
 A step is forward, the loss of all heads, backward, and AdamW, on a new batch of triple deletions: of all annotated
 genes, or of Kuzmin 2018's (GENOTYPES of genotypes.py). Of DrugCell's shape it is without AdamW, as its peers were
@@ -28,6 +28,7 @@ from tests.benchmarks.drugcell_shape import WIDTH, drugcell_shape
 from tests.benchmarks.genotypes import DRAWS
 from tests.benchmarks.hierarchies import bundled_hierarchy
 from tests.reference.dcell import OracleDCell
+from tests.training.networks import by_level
 
 THREADS = 2
 STEPS = {
@@ -96,12 +97,13 @@ def memory_mb(field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
-def main(kind: str, preset: str, batch: int, grouping: str = "height", genotypes: str = "all") -> None:
+def main(kind: str, preset: str, batch: int, level_by: str = "stratum", genotypes: str = "all") -> None:
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     peers = preset == "drugcell"
     hierarchy, width_by = (drugcell_shape(), "direct") if peers else bundled_hierarchy(preset)
-    config = DCellConfig(width_by=width_by, group_by=grouping, form="delta" if kind == "delta" else "dense")
+    hierarchy = by_level(hierarchy, level_by)
+    config = DCellConfig(width_by=width_by, form="delta" if kind == "delta" else "dense")
     if peers:
         config = replace(config, min_width=WIDTH, ratio=0.0)
     steps, own, before = STEPS[kind][batch], 0.0, memory_mb("VmRSS")

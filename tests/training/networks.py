@@ -1,11 +1,12 @@
 """Random small hierarchies, and the comparison of the stacked network with the per-term oracle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.inference.term_weights import TermWeights
@@ -16,6 +17,18 @@ from tests.hierarchies import make_network, random_network  # noqa: F401  the ne
 from tests.reference.dcell import OracleDCell, oracle_loss
 
 Genotypes = list[tuple[int, ...]]
+
+
+LEVELS = ("stratum", "height", "another")
+"""Levels that a network may run by; `another` is a hand's own: it holds on every edge, has gaps and starts at 5."""
+
+
+def by_level(hierarchy: Hierarchy, level_by: str) -> Hierarchy:
+    """The hierarchy with another of its levels in use."""
+    if level_by == "another":
+        return replace(hierarchy, level=3 * hierarchy.stratum + 5, level_by=level_by, level_direction=ROOT_DOWN)
+    direction = ROOT_DOWN if level_by == "stratum" else LEAF_UP
+    return replace(hierarchy, level=getattr(hierarchy, level_by), level_by=level_by, level_direction=direction)
 
 
 def random_genotypes(seed: int, samples: int, genes: int, most: int = 4) -> Genotypes:

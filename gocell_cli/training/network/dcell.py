@@ -42,7 +42,6 @@ Batch: TypeAlias = SampleBatch | Deletions | Tensor
 CHOICES = {
     "norm_order": ("tanh-bn", "bn-tanh"),
     "gene_weights": ("own", "shared"),
-    "group_by": ("stratum", "height"),
     "width_by": ("direct", "contained"),
     "form": ("dense", "delta", "auto"),
 }
@@ -59,8 +58,7 @@ class DCellConfig:
     width_by: n_t of the width is the term's `direct` or `contained` genes; d_t = max(min_width, ceil(ratio * n_t)).
     init_range: weights and biases are drawn from U(-init_range, init_range). alpha: weight of the other terms' losses.
     gene_weights: every (term, gene) pair its `own` column, or besides it one `shared` direction a term for all its
-    genes: z_t += a_t * (number of t's genes deleted). group_by: which levels run at once (height: all leaves are one
-    group; 1-8 % faster than stratum in most runs). eps, momentum: BatchNorm's. form: `dense` runs all terms of all
+    genes: z_t += a_t * (number of t's genes deleted). eps, momentum: BatchNorm's. form: `dense` runs all terms of all
     samples, `delta` only what a deletion touches, each distinct variant of a term once, `auto` the faster of both for
     each batch; the numbers are equal.
     """
@@ -72,7 +70,6 @@ class DCellConfig:
     init_range: float = 0.001
     alpha: float = 0.3
     gene_weights: str = "own"
-    group_by: str = "height"
     eps: float = 1e-5
     momentum: float = 0.1
     form: str = "dense"
@@ -97,7 +94,7 @@ class DCell(Stacked):
         self.tanh_first, self.eps, self.momentum = config.norm_order == "tanh-bn", config.eps, config.momentum
         width = term_widths(hierarchy, config.width_by, config.min_width, config.ratio)
         piece = max(d for d in range(1, 21) if config.min_width % d == 0)
-        self.stack = stack = make_stack(hierarchy, width, piece, config.group_by)
+        self.stack = stack = make_stack(hierarchy, width, piece)
         self.index = StackIndex(hierarchy, stack)
         self.root = int(stack.order[-1])
         self.child_weight = nn.Parameter(torch.empty(stack.child_weights))

@@ -1,7 +1,7 @@
 """Where every weight and activation of the level-batched network lies: index arrays, made once from a Hierarchy.
 
-Terms of one group (stratum or height) share no edge. Within a group they are sorted by (width, inputs) and cut into
-buckets; all terms of a bucket are padded to one [out, inp] shape and run as one batched matmul. Neurons are rows:
+Terms of one group (a level of the hierarchy) share no edge. Within a group they are sorted by (width, inputs) and cut
+into buckets; all terms of a bucket are padded to one [out, inp] shape and run as one batched matmul. Neurons are rows:
 a term's `out` rows follow each other, buckets and groups too, in the order they run. All of it is counted in blocks
 of `piece` rows (10 for DCell's least width of 20), so that a gather moves a block at a time. Padding has weight 0,
 reads neurons that are 0 (the last block of all, or a child's own padding), and gets gradient 0, so it stays 0.
@@ -14,7 +14,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from gocell_cli.dcell_rules import term_width
+from gocell_cli.csr import pointers
+from gocell_cli.dcell_rules import ROOT_DOWN, forbidden_edges, term_width
 from gocell_cli.errors import LevelsError
 from gocell_cli.storage.schema import Hierarchy
 
@@ -92,27 +93,30 @@ class Stack:
 
 
 def term_widths(hierarchy: Hierarchy, width_by: str, min_width: int, ratio: float) -> Int64[np.ndarray, " terms"]:
-    """Return the neurons of each term, by its direct or contained genes."""
-    genes = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
-    return term_width(genes, min_width, ratio)
+    """Return each term's neurons by the rule of Ma et al. 2018, of its direct or contained genes."""
+    counts = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
+    return term_width(counts, min_width, ratio)
 
 
-def running_groups(hierarchy: Hierarchy, group_by: str) -> Int64[np.ndarray, " terms"]:
-    """Return each term's group, numbered in running order (children first).
+def running_groups(hierarchy: Hierarchy) -> Int64[np.ndarray, " terms"]:
+    """Return each term's group: the terms of one level, numbered from 0 in running order (children first).
 
-    Raises LevelsError where an edge does not lead to a later group: then no group may run at once.
+    The levels are the hierarchy's own, whatever they are named: stratum, height, or any grouping that holds on every
+    edge. Raises LevelsError where one does not: then terms of a level read each other, and can't run at once.
     """
-    levels = (hierarchy.stratum if group_by == "stratum" else hierarchy.height).astype(np.int64)
-    groups = levels.max(initial=0) - levels if group_by == "stratum" else levels
-    broken = np.flatnonzero(groups[hierarchy.edge_child] >= groups[hierarchy.edge_parent])
+    levels = hierarchy.level.astype(np.int64)
+    child, parent = (levels[ends] for ends in (hierarchy.edge_child, hierarchy.edge_parent))
+    same, inverted = forbidden_edges(child, parent, hierarchy.level_direction)
+    broken = np.flatnonzero(same | inverted)
     if len(broken):
-        child, parent = (int(ends[broken[0]]) for ends in (hierarchy.edge_child, hierarchy.edge_parent))
+        ends = " -> ".join(hierarchy.term_ids[int(e[broken[0]])] for e in (hierarchy.edge_child, hierarchy.edge_parent))
         raise LevelsError(
-            f"{len(broken)} edges do not lead to another {group_by}, the first is "
-            f"{hierarchy.term_ids[child]} -> {hierarchy.term_ids[parent]}: its terms can't run at once",
+            f"{len(broken)} edges do not lead to another {hierarchy.level_by}, the first is {ends}: "
+            "its terms can't run at once",
             hint="rebuild the cache: gocell build-cache --overwrite",
         )
-    return groups
+    running = -levels if hierarchy.level_direction == ROOT_DOWN else levels
+    return np.unique(running, return_inverse=True)[1].astype(np.int64)  # a filtered hierarchy's depths have gaps
 
 
 def cut(shapes: list[tuple[int, int, int]]) -> list[int]:
@@ -147,17 +151,17 @@ def _runs(
     for group, (start, stop) in enumerate(pairwise(bounds.tolist())):
         pairs = np.stack([out[order[start:stop]], inputs[order[start:stop]]], axis=1)
         shapes, counts = np.unique(pairs, axis=0, return_counts=True)
-        steps = np.concatenate([[0], np.cumsum(counts)])
+        steps = pointers(counts)
         ends = cut([(int(o), int(i), int(n)) for (o, i), n in zip(shapes, counts, strict=True)])
         runs += [(group, start + int(steps[a]), start + int(steps[b])) for a, b in pairwise([0, *ends])]
     return order, runs
 
 
-def make_stack(hierarchy: Hierarchy, width: Int64[np.ndarray, " terms"], piece: int, group_by: str) -> Stack:
-    """Lay out the network of a hierarchy; raises LevelsError where the grouping does not hold."""
+def make_stack(hierarchy: Hierarchy, width: Int64[np.ndarray, " terms"], piece: int) -> Stack:
+    """Lay out the network of a hierarchy; raises LevelsError where its levels do not hold."""
     own = -(-width // piece) * piece
     inputs = np.bincount(hierarchy.edge_parent, own[hierarchy.edge_child], len(width)).astype(np.int64)
-    order, runs = _runs(running_groups(hierarchy, group_by), own, inputs)
+    order, runs = _runs(running_groups(hierarchy), own, inputs)
     buckets, neuron, weight, source = [], 0, 0, 0
     first_neuron, blocks = np.zeros(len(order), np.int64), np.zeros(len(order), np.int64)
     for group, first, stop in runs:
@@ -209,9 +213,9 @@ def _gene_pieces(
     """Return each row's term position and first piece, and where each neuron block's pieces start."""
     row_position = position[hierarchy.row_term]
     counts = np.bincount(row_position, minlength=len(order)).astype(np.int64)
-    first = np.concatenate([[0], np.cumsum(counts * blocks)])
+    first = pointers(counts * blocks)
     by_term = np.argsort(row_position, kind="stable")
     place = np.empty_like(row_position)
     place[by_term] = np.arange(len(by_term)) - np.repeat(np.cumsum(counts) - counts, counts)
     sizes = np.repeat(counts, blocks)
-    return row_position, first[row_position] + place, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return row_position, first[row_position] + place, pointers(sizes)

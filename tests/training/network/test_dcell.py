@@ -3,11 +3,13 @@
 import copy
 import pickle
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
+from gocell_cli.dcell_rules import ROOT_DOWN
 from gocell_cli.errors import InvalidInput, LevelsError, UsageError
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions
@@ -90,13 +92,30 @@ def test_untouched_terms_have_gradients_of_exactly_zero(
     assert grads[f"{deepest}.linear.weight"].any()
 
 
-def test_grouping_by_height_or_stratum_is_the_same_function(hierarchy: Hierarchy) -> None:
+@pytest.mark.parametrize("form", ["dense", "delta"])
+@pytest.mark.parametrize("level_by", nets.LEVELS)
+def test_what_runs_at_once_is_a_level_of_the_hierarchy(form: str, level_by: str) -> None:
+    """Stratum, height, or another hand's levels, with gaps: one group is one level's terms, whole; children first."""
+    hierarchy = nets.by_level(nets.random_network(3, terms=20), level_by)
+    model = DCell(hierarchy, replace(SMALL, form=form))
+    groups = [b.group for b in model.stack.buckets for _ in range(b.terms)]
+    levels = [int(hierarchy.level[t]) for t in model.stack.order]
+    assert {tuple(pair) for pair in zip(groups, levels, strict=True)} == set(
+        enumerate(sorted(set(levels), reverse=hierarchy.level_direction == ROOT_DOWN))
+    )
+    if model.delta is not None:
+        bounds = model.delta.index.run_term
+        assert all(len(set(levels[a:b])) == 1 for a, b in pairwise(bounds.tolist()))
+
+
+def test_by_whichever_level_it_is_the_same_function(hierarchy: Hierarchy) -> None:
     one, _ = nets.pair(hierarchy, SMALL)
-    other = DCell(hierarchy, replace(SMALL, group_by="height")).double()
-    state = TermWeights(one, hierarchy).split(one.state_dict())
-    other.load_state_dict(TermWeights(other, hierarchy).join(state))
-    genotypes = nets.random_genotypes(0, 30, GENES)
-    assert torch.allclose(heads(one, *genotypes), heads(other, *genotypes), rtol=0, atol=1e-12)
+    state, genotypes = TermWeights(one, hierarchy).split(one.state_dict()), nets.random_genotypes(0, 30, GENES)
+    for level_by in nets.LEVELS:
+        own = nets.by_level(hierarchy, level_by)
+        other = DCell(own, SMALL).double()
+        other.load_state_dict(TermWeights(other, own).join(state))
+        assert torch.allclose(heads(one, *genotypes), heads(other, *genotypes), rtol=0, atol=1e-12)
 
 
 def test_weights_go_both_ways_unchanged(hierarchy: Hierarchy, model: DCell) -> None:
@@ -121,13 +140,15 @@ def test_weights_of_another_network_are_refused_by_name(hierarchy: Hierarchy, mo
         weights.join({**state, "GO:9.linear.bias": torch.zeros(4)})
 
 
-@pytest.mark.parametrize("group_by", ["stratum", "height"])
-def test_a_broken_level_is_refused(hierarchy: Hierarchy, group_by: str) -> None:
-    levels = getattr(hierarchy, group_by).copy()
+@pytest.mark.parametrize("form", ["dense", "delta"])
+@pytest.mark.parametrize("level_by", nets.LEVELS)
+def test_levels_that_an_edge_forbids_are_refused(hierarchy: Hierarchy, level_by: str, form: str) -> None:
+    own = nets.by_level(hierarchy, level_by)
+    levels = own.level.copy()
     child, parent = int(hierarchy.edge_child[0]), int(hierarchy.edge_parent[0])
     levels[child] = levels[parent]
-    with pytest.raises(LevelsError, match=f"do not lead to another {group_by}"):
-        DCell(replace(hierarchy, **{group_by: levels}), replace(SMALL, group_by=group_by))
+    with pytest.raises(LevelsError, match=f"do not lead to another {level_by}"):
+        DCell(replace(own, level=levels), replace(SMALL, form=form))
 
 
 def test_shapes_and_ranges_that_do_not_fit_are_errors(model: DCell) -> None:

@@ -53,13 +53,15 @@ def test_toy_equals_oracle(toy_cache: Path, norm_order: str, gene_weights: str, 
         width_by=st.sampled_from(["direct", "contained"]),
         norm_order=st.sampled_from(["tanh-bn", "bn-tanh"]),
         gene_weights=st.sampled_from(["own", "shared"]),
-        group_by=st.sampled_from(["stratum", "height"]),
         init_range=st.just(0.5),
     ),
+    level_by=st.sampled_from(nets.LEVELS),
     training=st.booleans(),
 )
-def test_random_hierarchies_equal_oracle(seed: int, terms: int, config: DCellConfig, training: bool) -> None:
-    hierarchy = nets.random_network(seed, terms=terms)
+def test_random_hierarchies_equal_oracle(
+    seed: int, terms: int, config: DCellConfig, level_by: str, training: bool
+) -> None:
+    hierarchy = nets.by_level(nets.random_network(seed, terms=terms), level_by)
     worst = compare(hierarchy, config, nets.random_genotypes(seed, 20, 12), training=training, seed=seed)
     assert max(worst.values()) < 1e-10, worst
 

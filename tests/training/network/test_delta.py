@@ -36,8 +36,16 @@ def step(
     return found, float(loss.detach())
 
 
-def compare(config: DCellConfig, seed: int, batch: nets.Genotypes, *, training: bool, kind: str = "mse") -> None:
-    hierarchy = nets.random_network(seed)
+def compare(
+    config: DCellConfig,
+    seed: int,
+    batch: nets.Genotypes,
+    *,
+    training: bool,
+    kind: str = "mse",
+    level_by: str = "stratum",
+) -> None:
+    hierarchy = nets.by_level(nets.random_network(seed), level_by)
     dense, _ = nets.pair(hierarchy, replace(config, form="dense"), seed)
     delta = DCell(hierarchy, config).double()
     delta.load_state_dict(dense.state_dict(), strict=True)
@@ -71,12 +79,12 @@ def test_any_batch_gives_what_the_dense_form_gives(
     compare(replace(SMALL, norm_order=norm_order, gene_weights=gene_weights), seed, batch, training=training)
 
 
-@pytest.mark.parametrize("group_by", ["stratum", "height"])
+@pytest.mark.parametrize("level_by", ["stratum", "height"])
 @pytest.mark.parametrize(("width_by", "ratio"), [("contained", 1.7), ("direct", 3.0)])
 @pytest.mark.parametrize("kind", ["mse", "bce"])
-def test_widths_groupings_and_losses(group_by: str, width_by: str, ratio: float, kind: str) -> None:
-    config = replace(SMALL, group_by=group_by, width_by=width_by, ratio=ratio)
-    compare(config, 3, nets.random_genotypes(3, 20, GENES), training=True, kind=kind)
+def test_widths_groupings_and_losses(level_by: str, width_by: str, ratio: float, kind: str) -> None:
+    config = replace(SMALL, width_by=width_by, ratio=ratio)
+    compare(config, 3, nets.random_genotypes(3, 20, GENES), training=True, kind=kind, level_by=level_by)
 
 
 @given(genotypes, st.randoms())

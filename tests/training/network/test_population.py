@@ -16,14 +16,14 @@ SMALL = DCellConfig(min_width=4, init_range=0.5)
 
 @pytest.mark.parametrize("memory", [population.MEMORY_BYTES, 0])
 @pytest.mark.parametrize("norm_order", ["tanh-bn", "bn-tanh"])
-@pytest.mark.parametrize("group_by", ["stratum", "height"])
+@pytest.mark.parametrize("level_by", ["stratum", "height"])
 def test_evaluation_equals_training_mode_on_the_whole_split(
-    norm_order: str, group_by: str, memory: int, monkeypatch: pytest.MonkeyPatch
+    norm_order: str, level_by: str, memory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With two deleted genes only, untouched terms are there too; batches of 1 sample are allowed."""
     monkeypatch.setattr(population, "MEMORY_BYTES", memory)
-    hierarchy = nets.random_network(4)
-    model, _ = nets.pair(hierarchy, replace(SMALL, norm_order=norm_order, group_by=group_by))
+    hierarchy = nets.by_level(nets.random_network(4), level_by)
+    model, _ = nets.pair(hierarchy, replace(SMALL, norm_order=norm_order))
     genotypes = [(0,), (1,), (0, 1), (), (1,), (0,), ()]
     with torch.no_grad():
         wanted = model.train()(nets.deletions(genotypes, 12))
