@@ -18,8 +18,6 @@ from torchmetrics.functional.classification import binary_auroc
 
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.splits import SPLITS, make_split
-from gocell_cli.training.network.layout import make_stack, term_widths
-from gocell_cli.training.network.layout_index import gene_closure
 from tests.benchmarks.measure import GOCELL, Row, report
 from tests.benchmarks.real_data import real_data
 
@@ -75,8 +73,7 @@ def teacher(root: Path) -> tuple[list[Row], list[str]]:
 def annotation_baselines(cache: Cache) -> tuple[float, float]:
     """Test AUROC of the number of annotations, and of logistic regression on term membership, of the same split."""
     hierarchy, samples = cache.hierarchy, cache.columns()
-    stack = make_stack(hierarchy, term_widths(hierarchy, "direct", 1, 0.0), 1)
-    ptr, terms = gene_closure(hierarchy, stack)
+    ptr, terms = hierarchy.closure
     gene = samples.genes.astype(np.int64)  # one a sample
     contains = csr_matrix((np.ones(len(terms), np.float32), terms, ptr))[gene].toarray()
     split = make_split(samples, "random", (0.8, 0.1, 0.1), 0, len(hierarchy.gene_names))

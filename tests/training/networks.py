@@ -9,10 +9,10 @@ from torch import Tensor
 from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions
-from gocell_cli.training.inference.term_weights import TermWeights
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.layout import term_widths
 from gocell_cli.training.network.loss import DCellLoss
+from gocell_cli.training.network.term_weights import TermWeights
 from tests.hierarchies import make_network, random_network  # noqa: F401  the network's tests take them from here
 from tests.reference.dcell import OracleDCell, oracle_loss
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import Genotype, Predictor, deletions_of
-from gocell_cli.training.inference.term_weights import TermWeights
 from gocell_cli.training.network.dcell import Batch, DCell
+from gocell_cli.training.network.term_weights import TermWeights
 
 with train_extra():
     import torch

@@ -7,7 +7,7 @@ For term t with children C(t), direct genes G(t), width d_t, and x[b, g] = 0 whe
     h_t = BatchNorm(tanh(z_t))  (norm order `tanh-bn`, the paper's)  or  tanh(BatchNorm(z_t))  (`bn-tanh`, torchcell's)
     y_t = u_t . h_t + v_t                                            heads [B, T]; the root's is the prediction
 
-Activations are tables [neurons, samples], in the order of `stack.py`; the genes' part is in `gene_inputs.py`. In
+Activations are tables [neurons, samples], in the order of `layout.py`; the genes' part is in `dense/genes.py`. In
 training, a term whose rows are all equal (no gene that it contains differs between the samples) has variance 0, and
 1/sqrt(eps) would amplify rounding 316 times a level: its deviation from the mean is taken as exactly 0, so h is beta
 (or tanh(beta)) and dz is 0. Every parameter's gradient stays exact: dz of such a term sums to 0 over the samples, and
@@ -27,9 +27,8 @@ from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.dense.genes import DeletedGenes, GeneInput, GeneValues, GeneWeights
 from gocell_cli.training.network.dense.levels import EvaluationPass, LevelPass, Levels, Network, Reduce, TrainingPass
-from gocell_cli.training.network.dense.workspace import Workspaces
-from gocell_cli.training.network.layout import make_stack, term_widths
-from gocell_cli.training.network.layout_index import StackIndex
+from gocell_cli.training.network.dense.memory import Workspaces
+from gocell_cli.training.network.layout import StackIndex, make_stack, term_widths
 from gocell_cli.training.network.statistics import Stacked
 from gocell_cli.training.network.wild_type import counted_mean
 
@@ -83,7 +82,7 @@ class DCellConfig:
 
 
 class DCell(Stacked):
-    """The network of one hierarchy. Parameters are stacked tables (`stack.py`); `term_weights.py` converts them.
+    """The network of one hierarchy. Parameters are stacked tables (`layout.py`); `term_weights.py` converts them.
 
     `reduce`, where set, joins a tensor over all processes: BatchNorm then sees the global batch.
     """
@@ -174,7 +173,7 @@ class DCell(Stacked):
 
     @torch.no_grad()
     def levels(self, batch: Batch) -> tuple[Float[Tensor, "samples terms"], Float[Tensor, "neurons samples"]]:
-        """Return the heads, and a copy of every neuron's h, in the order of `stack.py`; without gradients."""
+        """Return the heads, and a copy of every neuron's h, in the order of `layout.py`; without gradients."""
         one = self.dense_pass(batch)
         heads = one.up().index_select(0, self.index["term_position"]).t()
         return heads, one.outputs()

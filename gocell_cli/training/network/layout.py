@@ -18,6 +18,11 @@ from gocell_cli.csr import pointers
 from gocell_cli.dcell_rules import ROOT_DOWN, forbidden_edges, term_width
 from gocell_cli.errors import LevelsError
 from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.extra import train_extra
+
+with train_extra():
+    import torch
+    from torch import Tensor, nn
 
 BUCKET_COST = 3_000
 """What one more bucket costs, in multiply-adds a sample: its launches, at the batch sizes in use (measured)."""
@@ -219,3 +224,59 @@ def _gene_pieces(
     place[by_term] = np.arange(len(by_term)) - np.repeat(np.cumsum(counts) - counts, counts)
     sizes = np.repeat(counts, blocks)
     return row_position, first[row_position] + place, pointers(sizes)
+
+
+def running_closure(hierarchy: Hierarchy, stack: Stack) -> tuple[Int64[np.ndarray, " g"], Int64[np.ndarray, " c"]]:
+    """Return the hierarchy's closure, CSR gene -> terms that contain it, by their positions in the running order."""
+    ptr, term = hierarchy.closure
+    position = np.argsort(stack.order)[term]
+    gene = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+    return ptr, position[np.lexsort((position, gene))]  # ascending again, as the positions are another order
+
+
+def ranges(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (owner, value) of all ranges [start, start + count), one after another."""
+    owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+    offsets = counts.cumsum(0) - counts
+    return owner, torch.arange(len(owner), device=counts.device) - offsets[owner] + starts[owner]
+
+
+class StackIndex(nn.Module):
+    """Buffers that follow the model to its device; not part of its state, and no parameters.
+
+    source [sources]; term_position [terms], where a term of the hierarchy runs; term_of_neuron and real [neurons];
+    block_of_piece [pieces]; gene_ptr, gene_rows: CSR gene -> rows; row_position, row_piece [rows];
+    term_block, term_blocks, term_genes [terms]; closure_ptr, closure: CSR gene -> terms that contain it;
+    gene_of_row [rows], the genes term by term in running order.
+    """
+
+    def __init__(self, hierarchy: Hierarchy, stack: Stack) -> None:
+        super().__init__()
+        self.genes, self.terms = len(hierarchy.gene_names), len(stack.order)
+        counts = np.bincount(stack.row_position, minlength=self.terms)
+        closure_ptr, closure = running_closure(hierarchy, stack)
+        by_term = np.lexsort((hierarchy.row_gene, stack.row_position))
+        arrays = {
+            "source": stack.source, "term_position": np.argsort(stack.order), "block_start": stack.block_start,
+            "block_of_piece": np.repeat(np.arange(len(stack.block_start) - 1), np.diff(stack.block_start)),
+            "term_of_neuron": np.repeat(np.arange(self.terms), stack.blocks * stack.piece), "real": stack.real_neurons,
+            "gene_ptr": hierarchy.gene_ptr, "gene_rows": hierarchy.gene_rows, "row_position": stack.row_position,
+            "row_piece": stack.row_piece, "term_genes": counts, "term_blocks": stack.blocks,
+            "term_block": stack.first_neuron // stack.piece, "closure_ptr": closure_ptr, "closure": closure,
+            "gene_of_row": hierarchy.row_gene[by_term],
+        }  # fmt: skip
+        for name, array in arrays.items():
+            kind = bool if name == "real" else np.int64
+            self.register_buffer(name, torch.from_numpy(array.astype(kind)), persistent=False)
+        self.row_bounds = tuple(pointers(counts).tolist())
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.get_buffer(name)
+
+    def untouched(self, genes: Int64[Tensor, " some_genes"]) -> Bool[Tensor, " terms"]:
+        """Which terms contain none of these genes."""
+        ptr = self["closure_ptr"]
+        _, places = ranges(ptr[genes], ptr[genes + 1] - ptr[genes])
+        untouched = torch.ones(self.terms, dtype=torch.bool, device=genes.device)
+        untouched[self["closure"][places]] = False
+        return untouched

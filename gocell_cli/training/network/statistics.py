@@ -14,8 +14,7 @@ from typing import Any
 from jaxtyping import Float, Float64
 
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.layout import Stack
-from gocell_cli.training.network.layout_index import StackIndex
+from gocell_cli.training.network.layout import Stack, StackIndex
 
 with train_extra():
     import torch

@@ -97,11 +97,11 @@ class RunConfig:
         if name == "seed" and value > MOST_SEED:
             raise UsageError(f"seed is {value}", hint=f"at most {MOST_SEED}")
 
-    def network(self, width_by: str, level_by: str = "height") -> DCellConfig:
+    def network(self, width_by: str) -> DCellConfig:
         """The network's settings; widths count what the cache's preset says."""
         return DCellConfig(
             width_by, self.min_width, self.ratio, self.norm_order, self.init_range, self.alpha, self.gene_weights,
-            group_by=level_by, form="dense" if self.precision == "bf16-mixed" else self.form,
+            form="dense" if self.precision == "bf16-mixed" else self.form,
         )  # fmt: skip
 
     def changed(self, changes: Mapping[str, Any], where: str = "") -> "RunConfig":

@@ -11,7 +11,7 @@ from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.dcell import CHOICES, DCell
+from gocell_cli.training.network.dcell import DCell
 from gocell_cli.training.runs.config import RunConfig
 
 with train_extra():
@@ -33,14 +33,13 @@ class Layout:
     @classmethod
     def of_cache(cls, cache: Cache) -> "Layout":
         """The layout of a network trained on a cache: the cache's own level."""
-        own = cache.hierarchy.level_by
-        return cls(own if own in CHOICES["group_by"] else BEFORE, cache.manifest.config["filters"]["width_by"])
+        return cls(cache.hierarchy.level_by, cache.manifest.config["filters"]["width_by"])
 
     def network(self, hierarchy: Hierarchy, config: RunConfig) -> DCell:
         """Return an untrained network laid out so."""
         if self.level_by != hierarchy.level_by:
             hierarchy = by_height(hierarchy)
-        return DCell(hierarchy, config.network(self.width_by, self.level_by))
+        return DCell(hierarchy, config.network(self.width_by))
 
 
 def by_height(hierarchy: Hierarchy) -> Hierarchy:

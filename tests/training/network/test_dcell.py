@@ -13,9 +13,9 @@ from gocell_cli.dcell_rules import ROOT_DOWN
 from gocell_cli.errors import InvalidInput, LevelsError, UsageError
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions
-from gocell_cli.training.inference.term_weights import TermWeights
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.loss import DCellLoss
+from gocell_cli.training.network.term_weights import TermWeights
 from tests.training import networks as nets
 
 SMALL = DCellConfig(min_width=4, init_range=0.5)
@@ -104,7 +104,7 @@ def test_what_runs_at_once_is_a_level_of_the_hierarchy(form: str, level_by: str)
         enumerate(sorted(set(levels), reverse=hierarchy.level_direction == ROOT_DOWN))
     )
     if model.delta is not None:
-        bounds = model.delta.index.run_term
+        bounds = model.delta.index.band_ptr
         assert all(len(set(levels[a:b])) == 1 for a, b in pairwise(bounds.tolist()))
 
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.dense.chunks import Chunk
-from gocell_cli.training.network.layout import Stack
-from gocell_cli.training.network.layout_index import StackIndex
+from gocell_cli.training.network.dense.memory import Chunk
+from gocell_cli.training.network.layout import Stack, StackIndex, ranges
 
 with train_extra():
     import torch
@@ -61,11 +60,52 @@ class GeneInput(Protocol):
         """Return the gradients of the table and the direction; dz_sum is dz summed over samples."""
 
 
+@dataclass(frozen=True)
+class GenePlan:
+    """Bags of pieces: bag m takes pieces[start[m]:start[m + 1]] away from neuron block block[m] of sample[m].
+
+    Bags are sorted by term position; those of the terms [p, q) are bags bag_of[p] to bag_of[q]. `deleted` is the
+    number of genes each bag's term has lost (for shared gene weights).
+    """
+
+    pieces: Int64[Tensor, " pieces"]
+    start: Int64[Tensor, " bags_plus_1"]
+    block: Int64[Tensor, " bags"]
+    sample: Int64[Tensor, " bags"]
+    deleted: Int64[Tensor, " bags"]
+    bag_of: Int64[Tensor, " terms_plus_1"]
+
+
+def gene_plan(index: StackIndex, deletions: Deletions) -> GenePlan:
+    """Plan a batch: its (term-gene row, sample) pairs, joined by (term, sample), spread over neuron blocks."""
+    samples = max(deletions.samples, 1)
+    ptr = index["gene_ptr"]
+    of, places = ranges(ptr[deletions.gene], ptr[deletions.gene + 1] - ptr[deletions.gene])
+    row = index["gene_rows"][places]
+    key, by_key = torch.sort(index["row_position"][row] * samples + deletions.sample[of])
+    row = row[by_key]
+    pair, counts = torch.unique_consecutive(key, return_counts=True)
+    position = pair // samples
+    owner, block = ranges(index["term_block"][position], index["term_blocks"][position])
+    bag, place = ranges((counts.cumsum(0) - counts)[owner], counts[owner])
+    term = position[owner]
+    within = (block - index["term_block"][term]) * index["term_genes"][term]
+    sizes = counts[owner]
+    return GenePlan(
+        pieces=index["row_piece"][row[place]] + within[bag],
+        start=torch.cat([sizes.new_zeros(1), sizes.cumsum(0)]),
+        block=block,
+        sample=(pair % samples)[owner],
+        deleted=sizes,
+        bag_of=torch.searchsorted(term, torch.arange(index.terms + 1, device=key.device)),
+    )
+
+
 class DeletedGenes:
     """x is 1 but for the deleted genes: the wild type's constant minus a few columns (algebra 1)."""
 
     def __init__(self, weights: GeneWeights, deletions: Deletions) -> None:
-        plan = weights.index.plan(deletions)
+        plan = gene_plan(weights.index, deletions)
         self.samples, self._weights, self._plan = deletions.samples, weights, plan
         self._deletions = deletions
         self._bounds: list[int] = plan.bag_of.tolist()

@@ -17,9 +17,8 @@ from jaxtyping import Float, Int64
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dense.genes import GeneInput
-from gocell_cli.training.network.dense.workspace import ChunkViews, WeightViews, Workspaces
-from gocell_cli.training.network.layout import Stack
-from gocell_cli.training.network.layout_index import StackIndex
+from gocell_cli.training.network.dense.memory import ChunkViews, WeightViews, Workspaces
+from gocell_cli.training.network.layout import Stack, StackIndex
 from gocell_cli.training.network.statistics import RunningStatistics
 
 with train_extra():
