@@ -150,8 +150,11 @@ class DCell(Stacked):
         return heads.index_select(0, self.index["term_position"]).t()
 
     def _rows_suffice(self, batch: Batch) -> bool:
-        """Whether a batch runs in the delta form: deletions, in one process, and enough of them."""
-        if self.delta is None or self.reduce is not None or isinstance(batch, Tensor):
+        """Whether a batch runs in the delta form: deletions, enough of them, and nothing to join over processes.
+
+        That is BatchNorm's sums in training; evaluation normalises by statistics that all processes have.
+        """
+        if self.delta is None or isinstance(batch, Tensor) or (self.training and self.reduce is not None):
             return False
         samples = batch.samples if isinstance(batch, Deletions) else len(batch)
         pays = samples >= DELTA_PAYS and self.bias.device.type == "cpu"  # on other devices it was never measured

@@ -24,7 +24,7 @@ with train_extra():
     from torch import Tensor
 
 ROWS_MOST = 200_000
-"""Samples whose distinct rows are held at once."""
+"""Samples whose distinct variants are held at once."""
 MEMORY_BYTES = 4 << 30
 """Batches whose tables fit in this stay in memory from level to level; more are run anew up to each level."""
 
@@ -80,7 +80,7 @@ def set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None
 
 
 def _from_rows(model: DCell, batches: Iterable[Batch]) -> bool:
-    """Take the statistics from the distinct rows of all samples at once, if the delta form runs and they are few."""
+    """Take the statistics from the variants of all samples at once, if the delta form runs and samples are few."""
     if model.delta is None or model.reduce is not None:
         return False
     own, samples = list[Deletions](), 0

@@ -11,12 +11,13 @@ as the weights train. Level by level because a level's h_0 is normalised by the 
 
 from collections.abc import Callable
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 from jaxtyping import Float, Float64
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.layout import Bucket
-from gocell_cli.training.network.statistics import Stacked
+from gocell_cli.training.network.statistics import MEAN, REST, Stacked
 
 with train_extra():
     import torch
@@ -25,15 +26,38 @@ with train_extra():
 
 Counted: TypeAlias = Callable[[slice, Float64[Tensor, " some"]], Float64[Tensor, " some"]]
 """The mean of some neurons counted from their wild type's activations, which it is given."""
+State: TypeAlias = tuple[tuple[int, int, str], ...] | None
+
+_COUNTED: WeakKeyDictionary[Stacked, tuple[State, Tensor]] = WeakKeyDictionary()
+"""The last counted mean of each model, with the state it was of; beside the model, for it is no part of a copy."""
 
 
 def counted_mean(model: Stacked) -> Float[Tensor, " neurons"]:
     """Return the running mean minus the wild type's activation, in the model's dtype; on its device.
 
     The difference is taken in float64, so what float32 holds of it is 24 bits of the difference, not of the mean.
+    It is taken once for all batches between two changes of the model: all weights in float64 cost as much as two
+    batches of 2,048 in the delta form.
     """
+    state = _state_of(model)
+    known = _COUNTED.get(model)
+    if known is not None and state is not None and known[0] == state:
+        return known[1]
     mean = model.running_mean64()
-    return (mean - _activations(model, lambda neurons, a0: mean[neurons] - a0)).to(model.bias.dtype)
+    counted = (mean - _activations(model, lambda neurons, a0: mean[neurons] - a0)).to(model.bias.dtype)
+    _COUNTED[model] = (state, counted)
+    return counted
+
+
+def _state_of(model: Stacked) -> State:
+    """Which numbers the model holds now: each tensor's place, and how often it was written to.
+
+    None where torch does not count that: tensors made under `torch.inference_mode`.
+    """
+    tensors = [*model.parameters(), *(model.get_buffer(name) for name in (MEAN, REST, "running_var"))]
+    if any(t.is_inference() for t in tensors):
+        return None
+    return tuple((t.data_ptr(), t._version, str(t.dtype)) for t in tensors)
 
 
 def absolute_mean(model: Stacked, counted: Float[Tensor, " neurons"]) -> Float64[Tensor, " neurons"]:
