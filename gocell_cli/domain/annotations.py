@@ -90,7 +90,6 @@ class Annotations:
     asserted: frozenset[tuple[int, int]]
     rows_read: int
     dropped_rows: Mapping[str, int]
-    pairs_dropped: int
     newest_date: int
     later_rows: int
 
@@ -140,7 +139,6 @@ def resolve_annotations(
         asserted=frozenset(asserted),
         rows_read=len(rows) + sum(rows.dropped.values()),
         dropped_rows=dict(sorted(dropped.items())),
-        pairs_dropped=len(asserted) - len(direct),
         newest_date=int(rows.date.max(initial=0)),
         later_rows=int(_later(rows, published).sum()),
     )

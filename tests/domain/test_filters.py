@@ -14,7 +14,7 @@ from gocell_cli.domain.term_filters import PRESETS, READY, FilterRules, filter_t
 from gocell_cli.domain.term_graph import SUPER_ROOT, gene_masks, genes_in
 from gocell_cli.domain.term_hierarchy import make_term_hierarchy
 from gocell_cli.errors import InvalidInput, UsageError
-from gocell_cli.sources.go.releases import load_release
+from gocell_cli.sources.go.releases import Release, load_release
 from tests import toy
 from tests.domain.dags import GENES, Pairs, annotated_dags, as_annotations, as_ontology
 from tests.reference import filters as slow
@@ -86,6 +86,11 @@ def test_torchcell_drops_unannotated_terms_without_reconnecting() -> None:
     assert len(set().union(*direct.values())) == GENES
 
 
+@pytest.fixture(scope="module")
+def release() -> Release:
+    return load_release(None, None)
+
+
 @pytest.mark.parametrize(
     ("preset", "terms", "edges", "rows", "strata"),
     [
@@ -95,9 +100,9 @@ def test_torchcell_drops_unannotated_terms_without_reconnecting() -> None:
     ],
 )
 def test_the_bundled_release_gives_the_check_numbers(
-    preset: str, terms: int, edges: int, rows: int, strata: int
+    release: Release, preset: str, terms: int, edges: int, rows: int, strata: int
 ) -> None:
-    release, rules = load_release(None, None), PRESETS[preset]
+    rules = PRESETS[preset]
     annotations = resolve_annotations(
         release.annotations, release.ontology, release.genes, exclude_evidence=rules.exclude_evidence
     )

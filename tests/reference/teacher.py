@@ -9,8 +9,11 @@ from gocell_cli.domain.term_hierarchy import TermHierarchy
 def dense_growth_states(hierarchy: TermHierarchy, genotypes: list[set[int]], seed: int) -> np.ndarray:
     """The root's output; the same random numbers, drawn in the order that the teacher documents."""
     terms, n = len(hierarchy), len(genotypes)
-    children = [sorted(c for c, p in edges(hierarchy) if p == t) for t in range(terms)]
-    genes = [sorted(g for own, g in rows(hierarchy) if own == t) for t in range(terms)]
+    pairs = edges(hierarchy)
+    children = [sorted(c for c, p in pairs if p == t) for t in range(terms)]
+    genes: list[list[int]] = [[] for _ in range(terms)]
+    for own, gene in sorted(rows(hierarchy)):
+        genes[own].append(gene)
     states: dict[int, np.ndarray] = {}
 
     def state(term: int) -> np.ndarray:
@@ -26,8 +29,8 @@ def dense_growth_states(hierarchy: TermHierarchy, genotypes: list[set[int]], see
         for child, weight in zip(children[term], weights, strict=True):
             z += state(child) @ weight
         for gene, shift in zip(genes[term], own, strict=True):
-            deleted = np.array([gene in genotype for genotype in genotypes], dtype=float)
             if share[gene] > 0:
+                deleted = np.array([gene in genotype for genotype in genotypes], dtype=float)
                 spread = deleted.std() or 1.0
                 z += deleted[:, None] / spread * common * (1 + shift)
         h = np.tanh(bias + GAIN / np.sqrt(max(inputs, 1)) * z) - np.tanh(bias)
@@ -35,7 +38,7 @@ def dense_growth_states(hierarchy: TermHierarchy, genotypes: list[set[int]], see
         states[term] = h / spread
         return states[term]
 
-    root = next(t for t in range(terms) if all(c != t for c, _ in edges(hierarchy)))
+    root = next(t for t in range(terms) if all(c != t for c, _ in pairs))
     return state(root) @ np.random.default_rng((seed, terms)).normal(size=WIDTH)
 
 

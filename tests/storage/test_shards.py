@@ -12,6 +12,7 @@ from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.samples import logical_sha256, one_sample
 from gocell_cli.storage.schema import BACKENDS, Sample, Samples
 from gocell_cli.storage.shards import COMMIT_EVERY, ROW_GROUP, SHARD_BACKENDS
+from tests.attempts import attempts
 from tests.storage.strategies import Drawn, as_columns, as_samples, assert_equal, sample_lists
 
 backends = pytest.mark.parametrize("backend", SHARD_BACKENDS)
@@ -83,9 +84,11 @@ def many_samples(count: int) -> Samples:
     )
 
 
-@backends
-def test_more_samples_than_a_row_group_or_a_commit_holds(backend: str, tmp_path: Path) -> None:
-    samples = many_samples(max(ROW_GROUP, COMMIT_EVERY) + 1)
+@pytest.mark.parametrize(
+    ("backend", "count"), [("parquet", ROW_GROUP + 1), ("lmdb", attempts(2 * COMMIT_EVERY, ROW_GROUP) + 1)]
+)
+def test_more_samples_than_a_row_group_or_a_commit_holds(backend: str, count: int, tmp_path: Path) -> None:
+    samples = many_samples(count)
     path = write(backend, tmp_path, samples)
     assert_equal(SHARD_BACKENDS[backend].read(path), samples)
     last = SHARD_BACKENDS[backend].read_rows(path, np.array([len(samples) - 1, 0]))
