@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from gocell_cli.csr import pointers
 from gocell_cli.storage.schema import Samples
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.pyg.state_tables import StateTables
@@ -102,7 +103,7 @@ class HeteroBatches:
 
 def _changed_slices(deletions: Int64[Tensor, " samples_plus_1"], statistic: np.ndarray) -> dict[str, Tensor]:
     """Return where each sample begins in the fields whose length differs between samples."""
-    present = np.concatenate([[0], np.cumsum(~np.isnan(statistic))])
+    present = pointers((~np.isnan(statistic)).astype(np.int64))
     return {
         "perturbation_indices": deletions.clone(),
         "perturbation_indices_batch": deletions.clone(),
