@@ -20,7 +20,6 @@ from jaxtyping import Bool, Int32
 from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges
 from gocell_cli.domain.ontology import Edges, Ontology
 
-LEVEL_KINDS = ("stratum", "level", "depth", "height")
 SAME_LEVEL, INVERTED = "same_level", "inverted"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import gocell_cli
 from gocell_cli.commands.shell import options as choices
-from gocell_cli.domain import alleles, genotype, levels, term_filters
+from gocell_cli.domain import alleles, genotype, term_filters
 from gocell_cli.sources.download import catalog
 from gocell_cli.sources.go import gene_naming
 from gocell_cli.sources.screens import costanzo as costanzo2016
@@ -73,7 +73,6 @@ def test_functions_stay_small() -> None:
 @pytest.mark.parametrize(
     ("choice", "values"),
     [
-        (choices.LevelBy, levels.LEVEL_KINDS),
         (choices.LevelBy, schema.LEVEL_KINDS),
         (choices.Preset, tuple(term_filters.PRESETS)),
         (choices.Order, kuzmin_table.ORDERS),
