@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from gocell_cli.dcell_rules import LEAF_UP
 from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
@@ -44,14 +45,17 @@ class Layout:
 
 def by_height(hierarchy: Hierarchy) -> Hierarchy:
     """Return a hierarchy whose level is the height: the longest way down to a leaf."""
-    return replace(hierarchy, level=hierarchy.height, level_by=BEFORE, level_direction="leaf_up")
+    return replace(hierarchy, level=hierarchy.height, level_by=BEFORE, level_direction=LEAF_UP)
 
 
 def layout_of(model: DCell) -> str:
     """Return a fingerprint of where every weight lies: two layouts may have the same shapes, and mean other terms."""
-    found = hashlib.sha256(repr((model.stack.piece, model.stack.buckets)).encode())
-    for name in ARRAYS:
-        found.update(np.ascontiguousarray(getattr(model.stack, name), dtype="<i8").tobytes())
+    stack = model.stack
+    arrays = {name: getattr(stack, name) for name in ARRAYS}
+    arrays |= {"piece": stack.piece, "buckets": [astuple(bucket) for bucket in stack.buckets]}
+    found = hashlib.sha256()
+    for name, array in arrays.items():  # as little-endian int64: one fingerprint on every machine and NumPy
+        found.update(name.encode() + np.ascontiguousarray(array, dtype="<i8").tobytes())
     return found.hexdigest()[:DIGITS]
 
 
