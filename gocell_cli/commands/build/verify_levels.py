@@ -30,8 +30,9 @@ def verify_levels(
     """Verify that no edge of the ontology connects terms of the same or of inverted levels.
 
     Compares four groupings (stratum, GOATOOLS level and depth, height), then lists the offending edges of
-    the chosen one. Exit code 0: it holds; 3: it does not; 4: invalid input, a cycle for example. A ready
-    --hierarchy is verified as it is, without --scope.
+    the chosen one. Stratum and height hold by construction on an acyclic graph; level and depth need not.
+    Exit code 0: it holds; 3: it does not; 4: invalid input, a cycle for example. A ready --hierarchy is
+    verified as it is, without --scope.
     """
     from gocell_cli.domain.level_graph import level_report
 

@@ -239,7 +239,9 @@ Noise = Annotated[float | None, typer.Option(help="Simulated: share of variance 
 Panel = Annotated[int | None, typer.Option(min=1, help="Simulated: genes that are ever deleted; default 1400.")]
 MinGenes = Annotated[int | None, typer.Option(min=1, help="Fewest contained genes of a term; default: the preset's.")]
 Width = Annotated[WidthBy | None, typer.Option(help="Genes that a subsystem's width counts; default: the preset's.")]
-LevelByOption = Annotated[LevelBy, typer.Option(help="What the level column of mutant_state holds.")]
+LevelByOption = Annotated[
+    LevelBy, typer.Option(help="The level of the cache: what a trainer runs at once, and mutant_state's second column.")
+]
 Until = Annotated[
     int | None, typer.Option(min=19000101, max=29991231, help="Leave out annotations newer than YYYYMMDD.")
 ]

@@ -1,4 +1,4 @@
-"""DCell, level by level: one matmul for all terms of a shape in a stratum, and a backward pass written by hand.
+"""DCell, level by level: one matmul for all terms of a shape in a level, and a backward pass written by hand.
 
 For term t with children C(t), direct genes G(t), width d_t, and x[b, g] = 0 where sample b deletes gene g, else 1
 (Ma et al. 2018, doi:10.1038/nmeth.4627):
@@ -7,6 +7,9 @@ For term t with children C(t), direct genes G(t), width d_t, and x[b, g] = 0 whe
     h_t = BatchNorm(tanh(z_t))  (norm order `tanh-bn`, the paper's)  or  tanh(BatchNorm(z_t))  (`bn-tanh`, torchcell's)
     y_t = u_t . h_t + v_t                                            heads [B, T]; the root's is the prediction
 
+`term_reference` is that formula of one term in plain torch: read it first. The dense form (`dense/levels.py`) and the
+delta form (`delta/`) compute the same for all terms of a level at once; the tests hold both to it.
+
 Activations are tables [neurons, samples], in the order of `layout.py`; the genes' part is in `dense/genes.py`. In
 training, a term whose rows are all equal (no gene that it contains differs between the samples) has variance 0, and
 1/sqrt(eps) would amplify rounding 316 times a level: its deviation from the mean is taken as exactly 0, so h is beta
@@ -14,6 +17,7 @@ training, a term whose rows are all equal (no gene that it contains differs betw
 all that lies below it is constant too.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -79,6 +83,29 @@ class DCellConfig:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
         if self.min_width < 1 or self.ratio < 0 or self.eps <= 0:
             raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
+
+
+def term_reference(
+    inputs: Float[Tensor, "samples inputs"],
+    term: Mapping[str, Tensor],
+    norm_order: str,
+    *,
+    training: bool,
+    eps: float = 1e-5,
+) -> tuple[Float[Tensor, "samples width"], Float[Tensor, " samples"]]:
+    """Return h and y of one term, as the paper writes them: the reference that both forms of the network equal.
+
+    `inputs` are the outputs of its children, by ascending id, then x of its direct genes; `term` its tensors under the
+    names of `term_weights.py`. In training BatchNorm takes mean and biased variance of these samples, else the running
+    statistics. No fast path uses it: it is for readers and for the tests.
+    """
+    z = inputs @ term["linear.weight"].t() + term["linear.bias"]
+    a = torch.tanh(z) if norm_order == "tanh-bn" else z
+    mean = a.mean(0) if training else term["norm.running_mean"]
+    var = a.var(0, correction=0) if training else term["norm.running_var"]
+    h = term["norm.weight"] * (a - mean) / torch.sqrt(var + eps) + term["norm.bias"]
+    h = h if norm_order == "tanh-bn" else torch.tanh(h)
+    return h, h @ term["head.weight"][0] + term["head.bias"][0]
 
 
 class DCell(Stacked):

@@ -1,7 +1,8 @@
 """Up and down the levels: DCell's forward pass and its gradient, batched, as one node of the autograd graph.
 
-Notation of dcell.py; `inner` is what BatchNorm takes in (tanh(z), or z), `outer` is h. Every table is
-[neurons, samples], every chunk of it a few terms of one level; n is the number of samples, of all processes.
+The formula of one term is `term_reference` in dcell.py, and so is the notation; `inner` is what BatchNorm takes in
+(tanh(z), or z), `outer` is h. Every table is [neurons, samples], every chunk of it a few terms of one level; n is the
+number of samples, of all processes.
 
 In evaluation the tables hold differences from the wild type, which is one more column, the last: x_b = h_b - h_0. The
 mean is a constant then, and of a rarely touched term an activation deviates from it by 1e-6 and less, of which float32
