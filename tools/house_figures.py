@@ -167,8 +167,10 @@ def _step(names: Names, root: Path, directory: Path, form: str) -> list[str]:
     import numpy as np
 
     config = names["RunConfig"](form=form, min_width=2, ratio=0.0, epochs=1)
-    store = names["RunStore"](directory.parent / form)
-    trainer = names["begin_run"](store, names["Cache"](directory), config)
+    opened, directory, store = names["Cache"](directory), directory.parent / form, names["RunStore"]
+    reserve = getattr(store, "reserve", None)  # two runs cannot take one directory since it is reserved first
+    place = store(directory) if reserve is None else lambda: reserve(directory)
+    trainer = names["begin_run"](place, opened, config)
     trainer.order = trainer.train_rows
     trainer.model.train()
 

@@ -32,7 +32,7 @@ def run(*words: object, cwd: Path, **variables: str) -> subprocess.CompletedProc
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,  # a machine under load is slow; a process that takes longer hangs
         check=False,
     )
 

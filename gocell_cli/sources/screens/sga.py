@@ -6,7 +6,7 @@
 
 This is where a TSV line is read. Its way to a sample: `stream_table` here, the rules of its data set (`kuzmin.read`,
 `costanzo.read`), strain ids to genes (`strains`), rows of one genotype merged (`domain/genotype.py`), and
-`building/samples.py` makes a sample of them.
+`building/contents.py` makes a sample of them.
 
 Costanzo 2016 is 20.7 million rows and 3.5 GB of text, which as Python or Arrow strings would not fit the memory of a
 laptop; so nothing of a block but its kept rows outlives it. Damage is one InvalidInput with file and line.

@@ -102,7 +102,7 @@ def gene_plan(index: StackIndex, deletions: Deletions) -> GenePlan:
 
 
 class DeletedGenes:
-    """x is 1 but for the deleted genes: the wild type's constant minus a few columns (algebra 1)."""
+    """x is 1 but for the deleted genes: the wild type's constant minus a few columns."""
 
     def __init__(self, weights: GeneWeights, deletions: Deletions) -> None:
         plan = gene_plan(weights.index, deletions)
