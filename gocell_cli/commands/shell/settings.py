@@ -15,7 +15,8 @@ import os
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -142,7 +143,16 @@ def load_settings(command: Any) -> Settings | None:
         _require_one_meaning(name, matching, name, None)
         found.update({(o.words, o.name): Setting(o, _parsed(o, value), name) for o in matching})
         unknown += [] if matching else [name]
+    _refuse_control_characters(found.values())
     return Settings(tuple(found.values()), tuple(unknown))
+
+
+def _refuse_control_characters(found: Iterable[Setting]) -> None:
+    """Raise InvalidInput for a value that a terminal would obey: `--help` prints defaults as they are."""
+    for setting in found:
+        values = setting.value if isinstance(setting.value, list) else [setting.value]
+        if any(unicodedata.category(c) == "Cc" for value in values for c in str(value)):
+            raise InvalidInput(f"{setting.origin}: the value of {setting.option.long} holds a control character")
 
 
 def _is_ours(name: str) -> bool:

@@ -158,3 +158,12 @@ def test_people_read_the_same(folders: tuple[Path, dict[str, str]]) -> None:
     wrong = run("config", "show", "bild-cache", cwd=work, **home)
     assert wrong.returncode == 2
     assert "did you mean build-cache" in wrong.stderr
+
+
+def test_a_value_that_a_terminal_would_obey_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "gocell.toml").write_text('phenotype = "\\u001b[31m"\n', "utf-8")
+    process = run("build-cache", "--help", cwd=tmp_path)
+    assert (process.returncode, "\x1b" in process.stdout + process.stderr) == (4, False)
+    assert "the value of phenotype holds a control character" in process.stderr
+    shown = run("build-cache", "--help", cwd=tmp_path.parent, GOCELL_PHENOTYPE="rate [/h]").stdout
+    assert "[default: rate [/h]" in shown
