@@ -7,6 +7,7 @@ the files of the package that run for one job. It reads any checkout, of any age
 import argparse
 import ast
 import importlib
+import inspect
 import io
 import json
 import os
@@ -174,11 +175,30 @@ def _step(names: Names, root: Path, directory: Path, form: str) -> list[str]:
     trainer.order = trainer.train_rows
     trainer.model.train()
 
+    asked: list[Any] = [np.arange(8)]
+    if "samples" in inspect.signature(trainer._train).parameters:  # rows, their places, and how many of all processes
+        asked = [trainer.train_rows[:8], np.arange(8), 8]
+
     def step() -> None:
-        trainer._train(np.arange(8), names["Clock"]())
+        trainer._train(*asked, names["Clock"]())
 
     step()  # what is compiled or made once belongs to no step
-    return entered(step, root)
+    return _with_kernels(entered(step, root), root)
+
+
+def _with_kernels(files: list[str], root: Path) -> list[str]:
+    """The files, and those that they import for what numba compiled: its functions are no frame to Python."""
+    found = modules(root)
+    graph, names = imports(found), {str(path.relative_to(root / PACKAGE)): name for name, path in found.items()}
+    for file in (reached := list(files)):  # grows as it is read: kernels import kernels
+        for name in sorted(graph[names[file]]):
+            path = found[name]
+            compiled = (
+                [getattr(v, "py_func", None) for v in vars(sys.modules[name]).values()] if name in sys.modules else []
+            )
+            if any(f is not None and f.__code__.co_filename == str(path) for f in compiled):
+                reached += {str(path.relative_to(root / PACKAGE))} - set(reached)
+    return reached
 
 
 def _line_to_sample(names: Names, root: Path, folder: Path) -> list[str]:
@@ -220,8 +240,7 @@ def main() -> None:
         print(json.dumps(traced_figures(root)))
         return
     command = [sys.executable, __file__, str(root), "--traced"]
-    # A kernel that numba has compiled is no frame to Python: run them as Python, slowly, to see their files.
-    variables = {**os.environ, "PYTHONPATH": str(root), "NUMBA_DISABLE_JIT": "1"}
+    variables = {**os.environ, "PYTHONPATH": str(root)}
     traced = subprocess.run(command, env=variables, check=True, stdout=subprocess.PIPE, text=True, timeout=600).stdout
     files = json.loads(traced.splitlines()[-1])
     figures = {**static_figures(root), "files entered": files}
