@@ -10,7 +10,6 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.heads import VariantHeads
 
 with train_extra():
-    import torch
     from torch import Tensor
     from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -58,11 +57,6 @@ class DCellLoss:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
         if self.alpha < 0 or self.l2 < 0:
             raise UsageError(f"alpha {self.alpha} and l2 {self.l2} must not be negative")
-
-    def check_optimiser(self, optimiser: torch.optim.Optimizer) -> None:
-        """Raise UsageError where the weights would be decayed twice: by l2 here and by the optimiser."""
-        if self.l2 and any(group.get("weight_decay") for group in optimiser.param_groups):
-            raise UsageError("l2 and the optimiser's weight decay would both shrink the weights", hint="set one to 0")
 
     def __call__(
         self,

@@ -50,14 +50,6 @@ def test_nothing_is_broadcast(heads: torch.Tensor, target: torch.Tensor) -> None
         unchecked(DCellLoss(root=0), heads, target)
 
 
-def test_l2_and_decoupled_decay_exclude_each_other() -> None:
-    parameter = torch.nn.Parameter(torch.ones(2))
-    with pytest.raises(UsageError, match="both shrink"):
-        DCellLoss(root=0, l2=0.1).check_optimiser(torch.optim.AdamW([parameter], weight_decay=0.01))
-    DCellLoss(root=0, l2=0.1).check_optimiser(torch.optim.AdamW([parameter], weight_decay=0.0))
-    DCellLoss(root=0).check_optimiser(torch.optim.AdamW([parameter], weight_decay=0.01))
-
-
 def test_unknown_choices_are_errors() -> None:
     with pytest.raises(UsageError, match="kind is 'mae'"):
         DCellLoss(root=0, kind="mae")
