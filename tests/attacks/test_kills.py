@@ -33,7 +33,7 @@ NAMED = (
     r"os.rename .*latest", r"os.rename .*last\.tmp", r"os.rename .*best\.tmp", r"os.rename .*00000\.tmp.*parquet",
     r"os.rename .*pairs\.tmp.*parquet",
 )  # fmt: skip
-"""Where a kill is tried in the suite; `make attacks` tries every kind of step, where it comes first, midway and last."""
+"""Where a kill is tried in the suite; `make attacks` tries every kind of step: the first, middle and last of it."""
 
 
 def _run(*words: object) -> subprocess.CompletedProcess[str]:

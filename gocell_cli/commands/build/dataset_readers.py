@@ -52,7 +52,7 @@ def _tell(found: "Found") -> None:
     """Say that the user's own files are taken as they are, and which are not among them."""
     if not found.own:
         return
-    for path in found.paths:
+    for path in filter(Path.is_file, found.paths):  # of one that is not there the reader tells
         note(f"{path}: your own file, taken as it is; its sha256 is not checked")
     if found.missing:
         folder = found.paths[0].parent

@@ -66,7 +66,7 @@ def compare(
             assert torch.allclose(found[name], wanted[name], rtol=0, atol=1e-10), (name, compiled)
 
 
-@settings(max_examples=attempts(20, 200), deadline=None)
+@settings(max_examples=attempts(8, 200), deadline=None)
 @given(
     genotypes,
     st.integers(0, 50),
