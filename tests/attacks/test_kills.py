@@ -193,6 +193,7 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_weights(small: Path, tmp_p
         assert _checkpoints(run) == expected, step
 
 
+@whole_only
 def test_pairs_killed_at_any_step_go_on_to_the_same_table(small: Path, tmp_path: Path) -> None:
     run, whole = tmp_path / "run", tmp_path / "whole"
     whole.mkdir()

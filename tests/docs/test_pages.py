@@ -13,6 +13,7 @@ import typer
 from gocell_cli import errors
 from gocell_cli.commands.app import app
 from gocell_cli.commands.shell.settings import leaves
+from tests.attempts import whole_only
 from tests.browser import needs_browser, opened
 from tests.commands.conftest import Built
 from tests.docs.console_blocks import Step, differs, run, steps
@@ -33,6 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "html"
 
 
+@whole_only  # it trains for a minute; the README's first commands are run by a test of their own
 def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     found = steps((DOCS / "tutorial.md").read_text("utf-8"))
     assert len(found) > 8
