@@ -127,6 +127,7 @@ class Deletions:
             raise UsageError(f"a gene index lies outside the hierarchy's {total_genes} genes")
         samples = len(gene_ptr) - 1
         sample = torch.repeat_interleave(torch.arange(samples, device=genes.device), gene_ptr.diff().long())
+        # one integer for (sample, gene): unique sorts by it, and a gene named twice is there once
         key = torch.unique(sample * total_genes + genes.long())
         return cls(key // total_genes, key % total_genes, samples)
 
@@ -139,5 +140,6 @@ class Deletions:
     def joined(cls, parts: Sequence["Deletions"]) -> "Deletions":
         """The samples of all parts, one after another."""
         before = list(accumulate((p.samples for p in parts), initial=0))
+        # not strict: `before` ends with the number of all samples, which begins no part
         sample = torch.cat([p.sample + start for p, start in zip(parts, before, strict=False)])
         return cls(sample, torch.cat([p.gene for p in parts]), before[-1])

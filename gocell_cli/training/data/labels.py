@@ -23,6 +23,7 @@ class LabelScale:
     def backward(self, heads: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
         """The root's head -> the original scale, or the probability of a 1."""
         if self.logits:
+            # the logistic function, in a form that can't overflow
             return 0.5 * (1 + np.tanh(heads / 2))
         return heads * self.sd + self.mean
 

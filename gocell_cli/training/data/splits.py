@@ -60,6 +60,7 @@ def make_split(samples: Samples, kind: str, fractions: tuple[float, float, float
     """
     if kind not in SPLITS:
         raise UsageError(f"no split {kind!r}", hint=f"--split {'|'.join(SPLITS)}")
+    # 0.7 + 0.2 + 0.1 is 0.9999999999999999 in floating point
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
         raise UsageError(f"the parts {fractions} do not add up to 1", hint="--set fractions=[0.8,0.1,0.1]")
     rng = np.random.default_rng(seed)
@@ -87,6 +88,7 @@ def _random(
 
 def _cut(order: Int64[np.ndarray, " n"], fractions: tuple[float, float, float]) -> Int64[np.ndarray, " n"]:
     """Give each of n things its part: the first fraction of `order` to train, and so on."""
+    # the two bounds between the parts: the third part takes what rounding leaves
     ends = np.round(np.cumsum(fractions)[:2] * len(order)).astype(np.int64)
     part = np.empty(len(order), dtype=np.int64)
     part[order] = np.searchsorted(ends, np.arange(len(order)), side="right")
@@ -102,6 +104,7 @@ def _by_query(
         raise UsageError("samples without a query group can't be split by it", hint="--split random, or --split gene")
     sizes = np.bincount(samples.query_group)
     order = rng.permutation(len(sizes))
+    # stable: groups of one size stay in the seed's order
     order = order[np.argsort(-sizes[order], kind="stable")]
     lacking = np.array(fractions) * len(samples)
     part_of = np.zeros(len(sizes), dtype=np.int64)
@@ -116,10 +119,12 @@ def _by_gene(
     samples: Samples, fractions: tuple[float, float, float], rng: np.random.Generator, genes: int
 ) -> Int64[np.ndarray, " samples"]:
     used = np.unique(samples.genes)
+    # -1: no sample deletes the gene, so it is in no part and takes no share from those that count
     part_of = np.full(genes, -1, dtype=np.int64)
     part_of[used] = _cut(rng.permutation(len(used)), fractions)
     counts = np.diff(samples.gene_ptr)
     owner = np.repeat(np.arange(len(samples)), counts)
+    # beyond all parts (0 to 2) on either side; equal afterwards only if all its genes are of one part
     low, high = np.full(len(samples), 3), np.full(len(samples), -1)
     np.minimum.at(low, owner, part_of[samples.genes])
     np.maximum.at(high, owner, part_of[samples.genes])
@@ -132,6 +137,7 @@ def _overlap(
     known = np.zeros(genes, dtype=bool)
     known[samples.genes[_within(samples, train)]] = True
     new = ~known[samples.genes]
+    # reduceat gives an empty range the next one's first, hence the product; the False is there for a last one
     counts = np.add.reduceat(np.append(new, False), samples.gene_ptr[:-1]) * (np.diff(samples.gene_ptr) > 0)
     groups = samples.query_group
     shared = None

@@ -18,6 +18,7 @@ with train_extra():
 
 STRENGTHS = (0.03, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """Ridge strengths tried, weights of the squared effects."""
+# A dead strain's fitness is 0 and noise goes below: neither has a logarithm.
 LEAST_FITNESS = 0.01
 POSITIVE = 0.98
 """Share of positive values from which a phenotype counts as a fitness: measured fitness goes a little below 0."""
@@ -64,6 +65,7 @@ def _additive(train: Genotypes, validation: Genotypes, test: Genotypes) -> Float
     for strength in STRENGTHS:
         tried = fit_ridge(x, y, strength)
         errors = tried.predict(validation.matrix()) - validation.value
+        # without a label to judge by, the first and weakest strength stays
         error = float(np.square(errors[judged]).mean()) if judged.any() else strength
         if error < best:
             best, chosen = error, tried

@@ -41,6 +41,7 @@ def _sparse(
     x: csr_matrix, means: Float64[np.ndarray, " k"], y: Float64[np.ndarray, " n"], strength: float
 ) -> Float64[np.ndarray, " k"]:
     """Minimise without making x - means dense: 20 million samples x 6,604 genes would be a terabyte."""
+    # both products of x - means, each as the sparse product less the means' part
     centred = LinearOperator(
         x.shape,
         matvec=lambda w: x @ w.ravel() - means @ w.ravel(),

@@ -61,6 +61,7 @@ def rlipp(
 def _power(x: Float64[np.ndarray, "samples features"], y: Float64[np.ndarray, " samples"]) -> float | None:
     """Spearman correlation of two-fold out-of-sample ridge predictions with y; None where either is constant."""
     predicted = np.empty_like(y)
+    # every other sample, not drawn: scores are the same at each call
     folds = [np.arange(len(y)) % 2 == 0, np.arange(len(y)) % 2 == 1]
     for fit, apply in (folds, folds[::-1]):
         sd = x[fit].std(0)

@@ -123,6 +123,7 @@ def _write_pairs(task: PairTask, out: Path, report: Callable[[int, int], None]) 
         if not part.is_file():
             done += _write_part(task, part, schema, tiles[number:], single, partial(_moved, report, done, task.pairs))
     _join(parts, schema, out)
+    # only when OUT is there whole: until then the parts are what a later call goes on from
     shutil.rmtree(folder)
     return kept
 
@@ -166,6 +167,7 @@ def _write_part(
     with whole_file(part) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for other in tiles:
             first, second = (x.ravel() for x in np.meshgrid(tiles[0], other, indexing="ij"))
+            # a tile with itself holds each pair twice, and each gene with itself
             pairs = np.column_stack([first, second])[first < second]
             if len(pairs):
                 writer.write_table(_table(task, pairs, single, schema))
@@ -193,6 +195,7 @@ def _table(
 def _predict(task: PairTask, genotypes: Int64[np.ndarray, "n k"]) -> Float64[np.ndarray, " n"]:
     """The phenotype of each genotype on its original scale."""
     model, device = task.predictor.model, task.predictor.model.bias.device
+    # all genotypes have equally many genes
     ptr = torch.arange(0, genotypes.size + 1, genotypes.shape[1], device=device)
     batch = Deletions.of(ptr, torch.from_numpy(genotypes.ravel()).to(device), model.index.genes)
     return task.predictor.scale.backward(head_of(model.heads(batch), model.root).double().cpu().numpy())

@@ -43,6 +43,7 @@ def neurons_of(model: DCell, hierarchy: Hierarchy) -> list[slice]:
 def effects(predictor: Predictor, genotype: Genotype) -> list[TermEffect]:
     """Return every touched term's change against the wild type, the largest change of activations first."""
     model = predictor.model
+    # sample 0 is the wild type, sample 1 the strain
     heads, h = activations(model, deletions_of([(), genotype], model.index.genes, model.bias.device))
     change = (h[:, 1] - h[:, 0]).double()
     touched = ~model.index.untouched(torch.tensor(genotype, dtype=torch.int64, device=h.device))

@@ -166,6 +166,7 @@ class Predictor:
 
     def interactions(self, genotype: Genotype) -> dict[str, dict[str, float]]:
         """Return fitness of the genotype and all its `parts`, `epsilon` of each pair, and `tau` of a triple."""
+        # from size 0, the wild type: what the parts are compared with
         parts = [part for size in range(len(genotype) + 1) for part in combinations(genotype, size)]
         values = dict(zip(parts, self.phenotypes(parts).tolist(), strict=True))
         names = self.hierarchy.gene_names

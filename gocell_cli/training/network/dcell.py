@@ -119,9 +119,11 @@ class DCell(Stacked):
         self.config = config = config or DCellConfig()
         self.tanh_first, self.eps, self.momentum = config.norm_order == "tanh-bn", config.eps, config.momentum
         width = term_widths(hierarchy, config.width_by, config.min_width, config.ratio)
+        # a block divides the least width, which most terms have, so that those need no padding
         piece = max(d for d in range(1, 21) if config.min_width % d == 0)
         self.stack = stack = make_stack(hierarchy, width, piece)
         self.index = StackIndex(hierarchy, stack)
+        # children run first, so the term above all others runs last
         self.root = int(stack.order[-1])
         self.child_weight = nn.Parameter(torch.empty(stack.child_weights))
         self.gene_weight = nn.Parameter(torch.empty(int(stack.block_start[-1]), piece))
@@ -131,6 +133,7 @@ class DCell(Stacked):
         self.head_weight = nn.Parameter(torch.empty(stack.neurons))
         self.head_bias = nn.Parameter(torch.empty(len(stack.order)))
         shared = config.gene_weights == "shared"
+        # 0: a network with directions starts out equal to one without
         self.gene_direction = nn.Parameter(torch.zeros(stack.neurons)) if shared else None
         self.register_buffer("running_mean", torch.zeros(stack.neurons))
         self.register_buffer("running_mean_rest", torch.zeros(stack.neurons))
@@ -149,6 +152,7 @@ class DCell(Stacked):
         self.bias.mul_(real)
         self.head_weight.mul_(real)
         self.gene_weight.mul_(real.view(-1, piece)[self.index["block_of_piece"]])
+        # which inputs are neurons; the appended piece is the block of zeros behind the last neuron
         reads = torch.cat([real, real.new_zeros(piece)]).view(-1, piece)[self.index["source"]].view(-1)
         for b in self.stack.buckets:
             weight = self.child_weight[b.weight :][: b.terms * b.out * b.inp].view(b.terms, b.out, b.inp)
@@ -244,6 +248,7 @@ class DCell(Stacked):
         stack = self.stack
         genes = int((stack.width[stack.order][stack.row_position]).sum())
         shared = 0 if self.gene_direction is None else int(stack.width.sum())
+        # 4 a neuron: bias, gamma, beta and the head's weight
         return stack.multiply_adds + genes + 4 * int(stack.width.sum()) + len(stack.order) + shared
 
     def flops(self) -> int:

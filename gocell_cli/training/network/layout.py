@@ -120,6 +120,7 @@ def running_groups(hierarchy: Hierarchy) -> Int64[np.ndarray, " terms"]:
             "its terms can't run at once",
             hint="rebuild the cache: gocell build-cache --overwrite",
         )
+    # levels that count down from the root are negated, so that children run first by either kind
     running = -levels if hierarchy.level_direction == ROOT_DOWN else levels
     return np.unique(running, return_inverse=True)[1].astype(np.int64)  # a filtered hierarchy's depths have gaps
 
@@ -129,6 +130,7 @@ def cut(shapes: list[tuple[int, int, int]]) -> list[int]:
 
     A run costs terms * out * (inputs + NEURON_COST), out and inputs the largest of the run, plus BUCKET_COST.
     """
+    # dynamic programming: best[e] is the least cost of the first e shapes, last[e] where its last run begins
     best, last = [0.0], [0]
     for end in range(1, len(shapes) + 1):
         terms = out = inputs = 0
@@ -141,6 +143,7 @@ def cut(shapes: list[tuple[int, int, int]]) -> list[int]:
             if cost < best[end]:
                 best[end], last[end] = cost, start
     ends = [len(shapes)]
+    # from the end backwards; a run that begins at 0 is the first
     while last[ends[-1]]:
         ends.append(last[ends[-1]])
     return ends[::-1]
@@ -150,8 +153,10 @@ def _runs(
     groups: Int64[np.ndarray, " terms"], out: Int64[np.ndarray, " terms"], inputs: Int64[np.ndarray, " terms"]
 ) -> tuple[Int64[np.ndarray, " terms"], list[tuple[int, int, int]]]:
     """Return the running order, and (group, first, stop) of each bucket in it."""
+    # lexsort's last key counts first: by group, then width, then inputs, so that like shapes are neighbours
     order = np.lexsort((inputs, out, groups))
     runs: list[tuple[int, int, int]] = []
+    # one bound more than groups, the end; without any term max is -1, and no group is left
     bounds = np.searchsorted(groups[order], np.arange(groups.max(initial=-1) + 2))
     for group, (start, stop) in enumerate(pairwise(bounds.tolist())):
         pairs = np.stack([out[order[start:stop]], inputs[order[start:stop]]], axis=1)
@@ -164,7 +169,9 @@ def _runs(
 
 def make_stack(hierarchy: Hierarchy, width: Int64[np.ndarray, " terms"], piece: int) -> Stack:
     """Lay out the network of a hierarchy; raises LevelsError where its levels do not hold."""
+    # -(-a // b) is the ceiling of a / b in integers: a term's neurons in whole blocks
     own = -(-width // piece) * piece
+    # with the children's padding; bincount sums in float64, which holds such counts exactly
     inputs = np.bincount(hierarchy.edge_parent, own[hierarchy.edge_child], len(width)).astype(np.int64)
     order, runs = _runs(running_groups(hierarchy), own, inputs)
     buckets, neuron, weight, source = [], 0, 0, 0
@@ -176,10 +183,13 @@ def make_stack(hierarchy: Hierarchy, width: Int64[np.ndarray, " terms"], piece: 
         first_neuron[first:stop] = neuron + np.arange(terms) * out
         blocks[first:stop] = out // piece
         neuron, weight, source = neuron + terms * out, weight + terms * out * inp, source + terms * inp
+    # argsort of a permutation is its inverse: where each term of the hierarchy runs
     position = np.argsort(order)
+    # the block behind the last neuron is the zeros: what no child is written over below stays padding
     sources = np.full(source // piece, neuron // piece, dtype=np.int64)
     rows = child_rows(hierarchy, own, position, buckets)
     count = own[hierarchy.edge_child] // piece
+    # 0, 1, 2, ... within each edge: the running number less that of the edge's first block
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     child_block = first_neuron[position[hierarchy.edge_child]] // piece
     sources[np.repeat(rows // piece, count) + within] = np.repeat(child_block, count) + within
@@ -203,6 +213,7 @@ def child_rows(
     by_parent = np.lexsort((hierarchy.edge_child, parent))
     spans = own[hierarchy.edge_child[by_parent]]
     before = np.cumsum(spans) - spans
+    # each edge's parent's first edge: less its sum, the running sum starts anew at every term
     first = np.searchsorted(parent[by_parent], parent[by_parent])
     rows = np.empty(len(parent), dtype=np.int64)
     rows[by_parent] = base[parent[by_parent]] + before - before[first]
@@ -218,7 +229,9 @@ def _gene_pieces(
     """Return each row's term position and first piece, and where each neuron block's pieces start."""
     row_position = position[hierarchy.row_term]
     counts = np.bincount(row_position, minlength=len(order)).astype(np.int64)
+    # a term's pieces: all its genes for its first neuron block, then all for the second, and so on
     first = pointers(counts * blocks)
+    # stable: within a term the genes keep the hierarchy's order
     by_term = np.argsort(row_position, kind="stable")
     place = np.empty_like(row_position)
     place[by_term] = np.arange(len(by_term)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -267,7 +280,9 @@ class StackIndex(nn.Module):
         }  # fmt: skip
         for name, array in arrays.items():
             kind = bool if name == "real" else np.int64
+            # not persistent: the hierarchy gives them again, and a checkpoint holds trained numbers only
             self.register_buffer(name, torch.from_numpy(array.astype(kind)), persistent=False)
+        # Python's integers: a loop over terms slices by them, and must not wait for a device each time
         self.row_bounds = tuple(pointers(counts).tolist())
 
     def __getitem__(self, name: str) -> Tensor:

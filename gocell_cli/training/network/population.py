@@ -39,6 +39,7 @@ class _Moments:
         """Join the moments of a batch, in float64."""
         values = rows.double()
         count, mean = values.shape[1], values.mean(1)
+        # from the batch's own mean: joined sums of raw squares would cancel to rounding
         squares = (values - mean[:, None]).square_().sum(1)
         total = self.count + count
         if self.count:
@@ -81,6 +82,7 @@ def set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None
 
 def _from_rows(model: DCell, batches: Iterable[Batch]) -> bool:
     """Take the statistics from the variants of all samples at once, if the delta form runs and samples are few."""
+    # variants are not joined over processes: several go level by level, and add up their moments
     if model.delta is None or model.reduce is not None:
         return False
     own, samples = list[Deletions](), 0
@@ -108,6 +110,7 @@ def _set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> Non
     def passes() -> Iterator[EvaluationPass]:
         return (EvaluationPass(model.network(), model.gene_input(batch), counted) for batch in batches())
 
+    # inner and outer; grad is never written in evaluation, and so takes no memory on a CPU
     row_bytes = 2 * model.stack.neurons * counted.element_size()
     kept = list(passes()) if local * row_bytes <= MEMORY_BYTES else None
     for group, rows in enumerate(_group_rows(model)):
@@ -119,6 +122,7 @@ def _set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> Non
         counted[rows] = moments.mean.to(counted)
         var[rows] = (moments.squares / samples).to(var).where(varies[rows], torch.inf)
         for one in kept or ():
+            # a kept pass took 1 / sd from the old variances when it was made, and the next group reads this one's h
             one.inv[rows] = torch.rsqrt(var[rows] + model.config.eps)
             for views in one.tables.chunks:
                 if views.chunk.group == group:
@@ -139,6 +143,7 @@ def _group_rows(model: DCell) -> list[slice]:
     """The neuron rows of each group, in running order."""
     groups: dict[int, slice] = {}
     for bucket in model.stack.buckets:
+        # a group's buckets follow each other: its rows are one slice from the first bucket to the last
         start = groups[bucket.group].start if bucket.group in groups else bucket.neuron
         groups[bucket.group] = slice(start, bucket.neuron + bucket.terms * bucket.out)
     return list(groups.values())

@@ -34,6 +34,7 @@ BY_NEURON = {
     "head.weight": "head_weight",
     "gene_direction": "gene_direction",
 }
+# Where a fresh model's padding is not 0: tables joined from terms then equal its own.
 PADDING = {"norm_weight": 1.0, "running_var": 1.0}
 
 
@@ -47,9 +48,11 @@ class TermWeights:
         own = -(-stack.width // stack.piece) * stack.piece
         rows = child_rows(hierarchy, own, self._position, stack.buckets)
         self._inputs: list[list[np.ndarray]] = [[] for _ in stack.order]
+        # by parent, each one's children ascending: the order of their columns in id.linear.weight
         for edge in np.lexsort((hierarchy.edge_child, hierarchy.edge_parent)).tolist():
             child, parent = int(hierarchy.edge_child[edge]), int(hierarchy.edge_parent[edge])
             self._inputs[parent].append(rows[edge] + np.arange(stack.width[child]))
+        # stable: the genes of a term keep the hierarchy's order, by systematic name
         self._rows = np.split(np.argsort(hierarchy.row_term, kind="stable"), self._row_ends())
         self._bucket = np.repeat(np.arange(len(stack.buckets)), [b.terms for b in stack.buckets])
 
@@ -83,6 +86,7 @@ class TermWeights:
         width = int(self.stack.width[term])
         matrix, columns = self._child_block(child, term)
         block = self._gene_block(genes, term)
+        # [blocks, genes, piece] to [neurons, genes]; rows past the width are padding
         by_gene = block.permute(0, 2, 1).reshape(block.shape[0] * block.shape[2], block.shape[1])
         return torch.cat([matrix[:width][:, columns], by_gene[:width]], dim=1)
 
@@ -128,6 +132,7 @@ class TermWeights:
                     own = state[f"{name}.{part}"].reshape(-1)
                     tables[table][rows] = own.to(tables[table])
                     if table == MEAN:
+                        # what the table's dtype lost of a float64 mean; 0 for a mean that came in float32
                         tables[REST][rows] = (own.double() - tables[table][rows].double()).to(tables[REST])
             tables["head_bias"][int(self._position[term])] = (
                 state[f"{name}.head.bias"].reshape(()).to(tables["head_bias"])

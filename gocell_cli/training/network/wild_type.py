@@ -76,7 +76,9 @@ def _activations(model: Stacked, counted: Counted) -> Float64[Tensor, " neurons"
         neurons = slice(bucket.neuron, bucket.neuron + bucket.terms * bucket.out)
         z = _linear(model, bucket, neurons, h0)
         a = a0[neurons] = torch.tanh(z) if model.tanh_first else z
+        # a term that no sample touched has variance inf: its scale is 0 and it gives beta
         scale = model.norm_weight[neurons].double() * torch.rsqrt(model.running_var[neurons].double() + model.eps)
+        # `counted` is mean - a_0: taking it off leaves (a_0 - mean) * scale + beta
         h = model.norm_bias[neurons].double() - counted(neurons, a) * scale
         h0[neurons] = h if model.tanh_first else torch.tanh(h)
     return a0

@@ -85,6 +85,7 @@ class HeteroBatches:
             # One slices tensor for all terms: a DataLoader's worker sends each tensor in a file of its own.
             slices = template._slice_dict[TERM]
             slices["term_to_gene_dict"] = dict.fromkeys(slices["term_to_gene_dict"], torch.arange(size + 1))
+        # at the end of the dict, whose first is then the size that was used longest ago
         self._templates[size] = template
         while len(self._templates) > KEPT_SIZES:
             del self._templates[next(iter(self._templates))]
@@ -98,6 +99,7 @@ class HeteroBatches:
     def _mask(self, size: int, sample_of: Int64[Tensor, " deletions"], indices: Int64[Tensor, " deletions"]) -> Tensor:
         genes = len(self.tables.cache.hierarchy.gene_names)
         mask = torch.zeros(size * genes, dtype=torch.bool)
+        # PyG joins the samples' masks end to end
         return mask.index_fill_(0, sample_of * genes + indices, True)
 
 

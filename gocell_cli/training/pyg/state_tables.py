@@ -65,8 +65,10 @@ class StateTables:
     def fill(self, samples: Samples) -> Tensor:
         """Return the table [samples * rows, width] of a batch: state 0 where the row's gene is deleted."""
         zeros = self.cache.deleted_pairs(samples)
+        # two threads must not be lent one table
         with self._claiming:
             table = self._claim(len(samples))
+            # an array object of its own, which dies with the last tensor over it; the memory lives on here
             lent = table.memory[:]
             table.holder = weakref.ref(lent)
         lent[zeros, -1] = 0
@@ -98,5 +100,6 @@ class StateTables:
         rows = len(self.wild_type)
         as_left = not table.memory[table.zeros, -1].any()
         table.memory[table.zeros, -1] = 1
+        # % rows: from a place in the batch to the row of the one sample's table
         same = np.array_equal(table.memory[table.zeros], self.wild_type[table.zeros % rows])
         return as_left and same and bool((table.memory[::rows] == self.wild_type[0]).all())

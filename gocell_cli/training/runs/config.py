@@ -116,6 +116,7 @@ class RunConfig:
                 value = float(value)  # noqa: PLW2901 TOML's 1 where 1.0 is meant
             if isinstance(default, tuple) and isinstance(value, list) and _are_numbers(value, len(default)):
                 value = tuple(map(float, value))  # noqa: PLW2901 TOML knows arrays only
+            # not isinstance: True is an int, and no number of epochs
             if type(value) is not type(default):
                 raise UsageError(f"{where}{name} is {value!r}, not like {default!r}")
             found[name] = value

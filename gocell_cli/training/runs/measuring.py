@@ -66,11 +66,13 @@ class Measuring:
     def _labelled_losses(self, heads: Tensor | VariantHeads, target: Tensor, labelled: Tensor) -> LossParts:
         if bool(labelled.all()):
             return self.losses(heads, target)
+        # a variant's weight counts samples without a label, too: these are left out sample by sample
         dense = heads.dense() if isinstance(heads, VariantHeads) else heads
         return self.losses(dense[labelled], target[labelled])
 
     def _run(self, order: Int64[np.ndarray, " rows"]) -> tuple[Float64[np.ndarray, " rows"], dict[str, float | None]]:
         found, place = np.zeros(len(order)), self.processes.share(np.arange(len(order)))
+        # last the number of labelled samples: over processes, means add up only as sums
         sums = np.zeros(len(LOSSES) + 1)
 
         def add(batch: SampleBatch, heads: Tensor | VariantHeads) -> None:
@@ -81,6 +83,7 @@ class Measuring:
                 sums[:-1] += [n * float(getattr(parts, name)) for name in LOSSES.values()]
                 sums[-1] += n
 
+        # 0 at the other processes' places, so that the sum over all puts the shares together
         found[place] = root_heads(self.model, self.rows, order[place], add)
         *totals, n = self.processes.summed(sums).tolist()
         losses = {name: total / n if n else None for name, total in zip(LOSSES, totals, strict=True)}

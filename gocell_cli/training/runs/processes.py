@@ -44,6 +44,7 @@ class Processes:
     def reduce(self, tensor: Tensor, kind: str) -> None:
         """Join a tensor over all processes, in place: its sum, min or max."""
         if self.world > 1:
+            # NCCL joins a GPU's tensors only; where it is there already, this is the tensor itself
             moved = tensor.to(self.device)
             dist.all_reduce(moved, getattr(dist.ReduceOp, kind.upper()))
             tensor.copy_(moved)

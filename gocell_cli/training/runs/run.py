@@ -40,6 +40,7 @@ def begin_run(reserve: Callable[[], RunStore], cache: Cache, config: RunConfig) 
         trainer = Trainer(cache, config, store, processes)
         store.write_text(CONFIG, config.to_toml())
         store.write_record(_first_record(trainer, cache))
+    # Ctrl-C as well: no directory is left behind that holds no run
     except BaseException:
         store.abandon()
         raise
@@ -55,6 +56,7 @@ def _reserve(processes: Processes, reserve: Callable[[], RunStore]) -> RunStore:
             store = reserve()
             outcome = store.directory
         except GocellError as error:
+            # not raised yet: the other processes wait to hear, and would wait for ever
             outcome = error
     outcome = processes.told(outcome)
     if isinstance(outcome, GocellError):

@@ -75,6 +75,7 @@ class RunStore:
             return
         lock = FileLock(self.directory / LOCK)
         try:
+            # 0: refused at once, for a training may be long
             lock.acquire(timeout=0)
         except Timeout as error:
             raise UsageError(
@@ -141,6 +142,7 @@ class RunStore:
         if not self.writable:
             return
         self.directory.mkdir(parents=True, exist_ok=True)
+        # safetensors takes contiguous tensors only, and strings only as metadata: hence the JSON
         plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
         with whole_file(self.directory / f"{name}.safetensors") as temporary:
             save_file(plain, temporary, metadata={"state": json.dumps(state)})

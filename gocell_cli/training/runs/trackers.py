@@ -58,6 +58,7 @@ class WandbLog:
     def __init__(self, config: RunConfig, directory: Path) -> None:
         import wandb
 
+        # the directory's name is the id, too: a resumed run goes on in its own log
         self._run = wandb.init(
             project=config.wandb, name=directory.name, dir=str(directory), config=asdict(config), resume="allow",
             id=directory.name,

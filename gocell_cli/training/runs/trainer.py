@@ -96,6 +96,7 @@ class Trainer:
         binary = cache.manifest.phenotype["kind"] == "viability"
         logits = config.loss == "bce" or (config.loss == "auto" and binary)
         self.scale: LabelScale = label_scale(self.values[self.train_rows], logits=logits)
+        # right before the network is made, whose first weights are then the seed's alone
         torch.manual_seed(config.seed)
         self.layout = layout or Layout.of_cache(cache)
         self.model = self.layout.network(cache.hierarchy, config).to(processes.device, processes.dtype)
@@ -155,6 +156,7 @@ class Trainer:
         clock.start()
         for step in range(first, len(sizes)):
             losses = self._train(batches.order[batches.own(step)], batches.own(step), sizes[step], clock)
+            # weighted by samples: an epoch's last batch may be of another size
             self.sums += sizes[step] * losses
             self.step = step + 1
             rate = sum(sizes[first : self.step]) / (time.perf_counter() - begun)
@@ -220,6 +222,7 @@ class Trainer:
     def _validate(self, clock: Clock) -> bool:
         """Measure the epoch, step the scheduler, save; returns whether patience is at its end."""
         config, learning_rate = self.config, self.optimiser.param_groups[0]["lr"]
+        # training goes on with the running ones; the population's are for measuring and for `best`
         running = statistics(self.model)
         if config.bn_eval == "population":
             self._use_population(drawn(self.train_rows, config.population_samples, seed=config.seed))
@@ -281,12 +284,14 @@ class Trainer:
 
     def save_last(self) -> None:
         """Save everything that `resume` needs."""
+        # safetensors holds a flat dictionary: the state of each parameter becomes dotted names
         optimiser = {
             f"optimiser.{index}.{name}": tensor
             for index, state in self.optimiser.state_dict()["state"].items()
             for name, tensor in state.items()
         }
         state = {
+            # JSON has no infinity: None stands for a best loss that is not there yet
             "epoch": self.epoch, "step": self.step, "best": self.best if np.isfinite(self.best) else None,
             "waited": self.waited, "sums": self.sums.tolist(), "history": self.history,
             "scheduler": self.scheduler.state_dict(), "learning_rate": self.optimiser.param_groups[0]["lr"],

@@ -39,6 +39,7 @@ class DeltaForm:
         closure = [arrays[name].cpu().numpy() for name in ("closure_ptr", "closure")]
         counts = np.diff(arrays["gene_ptr"].cpu().numpy())
         pair_gene = np.empty(len(model.stack.row_position), dtype=np.int32)
+        # gene_rows lists term-gene rows gene by gene; turned round, it gives each row's gene
         pair_gene[arrays["gene_rows"].cpu().numpy()] = np.repeat(np.arange(len(counts)), counts)
         return cls(make_delta_index(model.stack, closure[0], closure[1], pair_gene))
 
@@ -66,6 +67,7 @@ class DeltaForm:
         The mean is counted from the wild type's activation; the model's own statistics stay as they are.
         """
         net = self._network(model, training=True)
+        # a pass in training mode computes them; momentum 0 keeps it from moving the model's own
         levels = self._pass(replace(net, statistics=replace(net.statistics, momentum=0.0)), plan)
         levels.up()
         return levels.mean, levels.var, torch.from_numpy(plan.varies > 0).to(levels.var.device)
@@ -125,6 +127,7 @@ class _DeltaLevels(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, levels: DeltaPass, unpack: Any, *parameters: Tensor | None) -> Tensor:
         """Run all levels; `unpack` turns Gradients into a gradient for each parameter."""
+        # the pass holds them, detached; here they tell autograd what the heads depend on
         del parameters
         ctx.levels, ctx.unpack = levels, unpack
         return levels.up()

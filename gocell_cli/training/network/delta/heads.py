@@ -30,6 +30,7 @@ class VariantHeads:
     def of_term(self, term: int) -> Float[Tensor, " samples"]:
         """Return one term's heads, sample by sample."""
         plan, touches, position = self.plan, self.plan.touches, int(self.position[term])
+        # a term's first variant is its wild type: what all samples show that do not touch it
         variant = np.full(plan.samples, plan.variant_ptr[position])
         first, stop = np.searchsorted(touches.term, [position, position + 1])
         variant[touches.sample[first:stop]] = touches.variant[first:stop]
@@ -50,6 +51,7 @@ class VariantHeads:
         m (y - s)^2 + q; for logits m (softplus(y) - y s).
         """
         plan, y = self.plan, self.values
+        # in float64 whatever the network's dtype: the sums run over thousands of samples
         mean, left = self._targets(target.detach().double().cpu().numpy())
         s, q, m = (torch.from_numpy(x).to(y) for x in (mean, left, plan.weight))
         losses = m * (softplus(y) - y * s) if kind == "bce" else m * (y - s).square() + q
@@ -74,5 +76,6 @@ class VariantHeads:
             sums[plan.variant_ptr[:-1]] = every - np.bincount(touches.term, values, len(self.position))
             found.append(sums)
         mean = found[0] / np.maximum(plan.weight, 1.0)  # a variant of weight 0 has no target: its mean counts 0 times
+        # a difference of sums, which rounding may leave a little below 0
         left = np.maximum(found[1] - plan.weight * mean**2, 0.0)
         return mean + centre, left

@@ -74,6 +74,7 @@ def make_delta_index(
     """Derive the arrays from a stack, the CSR closure gene -> terms, and the gene of each term-gene pair."""
     terms = len(stack.order)
     group = np.concatenate([np.full(b.terms, b.group) for b in stack.buckets])
+    # the running order is by group and then padded width: a band ends where either changes
     new = (np.diff(group) != 0) | (np.diff(stack.blocks) != 0)
     band_ptr = np.concatenate([[0], np.flatnonzero(new) + 1, [terms]])
     child, parent, blocks, first, stride = _edges(stack)
@@ -82,6 +83,7 @@ def make_delta_index(
     sizes = stack.blocks[parent] * stack.piece * blocks
     chunk_ptr = pointers(sizes)
     edge = np.repeat(np.arange(len(sizes)), sizes)
+    # an edge's chunks: the child's blocks count fastest, then the parent's neurons
     neuron, block = np.divmod(np.arange(chunk_ptr[-1]) - chunk_ptr[edge], blocks[edge])
     gene_of = np.repeat(np.arange(len(closure_ptr) - 1), np.diff(closure_ptr))
     return DeltaIndex(
@@ -115,10 +117,13 @@ def _edges(stack: Stack) -> tuple[np.ndarray, ...]:
         for term in range(b.terms):
             source = stack.source[b.source // piece + term * inp : b.source // piece + (term + 1) * inp]
             # blocks from stack.neurons on are the block of zeros, which fills up the inputs: no child's
+            # the term that a block lies in is the last that begins at it or before
             child = np.searchsorted(first_block, source[source < stack.neurons // piece], side="right") - 1
+            # a child's blocks stand together: where the child changes, the next edge begins
             cuts = [0, *(np.flatnonzero(np.diff(child)) + 1).tolist(), len(child)]
             weight = b.weight // piece + term * b.out * inp
             found += [(int(child[i]), b.first + term, j - i, weight + i, inp) for i, j in pairwise(cuts) if j > i]
+    # reshape gives five columns even where there is no edge
     return tuple(np.array(found, dtype=np.int64).reshape(-1, 5).T.copy())
 
 
@@ -177,6 +182,7 @@ class DeltaPlan:
 
         A wild type of weight 0 is there as the origin that others are counted from, but no sample shows it.
         """
+        # reduceat would err on an empty range; no term has one, as each has its wild type
         shown = np.add.reduceat((self.weight > 0).astype(np.int64), self.variant_ptr[:-1])
         return (shown > 1).astype(np.int64)
 
@@ -188,6 +194,7 @@ def make_plan(
     reached = propagate_deletions(sample, gene, index.closure_ptr, index.closure, index.terms)
     touches, variants = distinct_variants(reached, len(index.closure))
     weight = variants.shown.astype(np.float64)
+    # all samples that touch nothing of a term show its wild type
     weight[variants.ptr[:-1]] = samples - np.bincount(touches.term, minlength=index.terms)
     edges = Edges(index.parent_ptr, index.parent_edge, index.parent, index.parent[index.parent_edge])
     read_ptr, read_edge, read_variant = find_reads(touches, samples, variants, edges)
@@ -259,6 +266,7 @@ def propagate_deletions(sample, gene, closure_ptr, closure, terms):
     ptr = np.zeros(terms + 1, np.int64)
     for g in gene:
         for entry in range(closure_ptr[g], closure_ptr[g + 1]):
+            # counted one place further, so that the running sum gives where each term begins
             ptr[closure[entry] + 1] += 1
     for term in range(terms):
         ptr[term + 1] += ptr[term]
@@ -280,6 +288,7 @@ def _hashed(contained, start, stop):
     """64 bits of a set of genes: each one's bits mixed (splitmix64's finish, doi:10.1145/2660193.2660195), summed."""
     found = np.uint64(0)
     for i in range(start, stop):
+        # + 1, for entry 0 would mix to 0, and a set with it would hash like the set without
         x = (np.uint64(contained[i]) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         found += x ^ (x >> np.uint64(27))
@@ -308,6 +317,7 @@ def _look_up(table, contained, start, stop, first, size):
         other = table[at]
         if size[other] == stop - start and _same(contained, start, first[other], stop - start):
             return other, at
+        # linear probing: at most half of the table is full, so it meets a free place
         at = (at + 1) & (len(table) - 1)
     return -1, at
 
@@ -447,6 +457,7 @@ def find_reads(
     # how many reads the touches before one can have at most: where each thread may write without asking the others
     most = pointers(np.diff(edges.ptr)[touches.term[own.touch]])
     cuts = np.searchsorted(own.ptr, np.linspace(0, own.ptr[-1], get_num_threads() + 1))
+    # samples without a touch at either end: no search finds them, some thread must take them
     cuts[0], cuts[-1] = 0, samples
     bounds = most[own.ptr[cuts]]
     reads = Reads(*(np.empty(most[-1], np.int32) for _ in range(3)))

@@ -78,17 +78,21 @@ class GenePlan:
 
 def gene_plan(index: StackIndex, deletions: Deletions) -> GenePlan:
     """Plan a batch: its (term-gene row, sample) pairs, joined by (term, sample), spread over neuron blocks."""
+    # at least 1: the base of the key below, by which it is divided again
     samples = max(deletions.samples, 1)
     ptr = index["gene_ptr"]
     of, places = ranges(ptr[deletions.gene], ptr[deletions.gene + 1] - ptr[deletions.gene])
     row = index["gene_rows"][places]
+    # one integer for (term, sample): one sort puts terms in running order, and a sample's rows together
     key, by_key = torch.sort(index["row_position"][row] * samples + deletions.sample[of])
     row = row[by_key]
     pair, counts = torch.unique_consecutive(key, return_counts=True)
     position = pair // samples
+    # a bag for each neuron block of the pair's term
     owner, block = ranges(index["term_block"][position], index["term_blocks"][position])
     bag, place = ranges((counts.cumsum(0) - counts)[owner], counts[owner])
     term = position[owner]
+    # a term's pieces lie block after block, one for each of its genes: so far behind the first block's
     within = (block - index["term_block"][term]) * index["term_genes"][term]
     sizes = counts[owner]
     return GenePlan(
@@ -132,9 +136,11 @@ class DeletedGenes:
         z.copy_(self._wild[chunk.rows, None].expand_as(z))
         part, blocks, places = self._bags(z, chunk)
         if part.start < part.stop:
+            # put, not added: each (block, sample) is in one bag at most, so no order of sums can matter
             blocks.index_put_(places, self._value[part])
 
     def fill_differences(self, z: Tensor, chunk: Chunk) -> None:
+        # exact zeros where nothing is deleted, so that equal samples stay equal at every level
         z.zero_()
         z[:, -1] = self._wild[chunk.rows]
         part, blocks, places = self._bags(z[:, :-1], chunk)
@@ -147,12 +153,14 @@ class DeletedGenes:
             self._gradient[part] = blocks[places]
 
     def extremes(self) -> tuple[Float[Tensor, " genes"], Float[Tensor, " genes"]]:
+        # a gene's least value is 0 if any sample deletes it, its greatest 1 if any sample keeps it
         counts = torch.bincount(self._deletions.gene, minlength=self._weights.index.genes)
         kind = self._weights.table.dtype
         return (counts == 0).to(kind), (counts < self.samples).to(kind)
 
     def gradients(self, dz_sum: Float[Tensor, " neurons"]) -> tuple[Tensor, Tensor | None]:
         weights, plan = self._weights, self._plan
+        # as if every sample had every gene; what the samples without it put in is taken off below
         total = dz_sum.view(-1, weights.piece).index_select(0, weights.index["block_of_piece"])
         bag = torch.repeat_interleave(torch.arange(len(plan.block), device=dz_sum.device), plan.start.diff())
         total.index_add_(0, plan.pieces, self._gradient[bag], alpha=-1)
@@ -166,6 +174,7 @@ class GeneValues:
     """x [samples, genes] of any values (expression, dosage; 1 is wild type): one dense product a term."""
 
     def __init__(self, weights: GeneWeights, x: Float[Tensor, "samples genes"]) -> None:
+        # transposed once: like all tables, rows are what a term gathers and samples are columns
         self.samples, self._weights, self._x = len(x), weights, x.t().contiguous()
         self._gradient = torch.zeros_like(weights.table)
         self._direction = None if weights.direction is None else torch.zeros_like(weights.direction)
@@ -191,6 +200,7 @@ class GeneValues:
         z.zero_()
         z[:, -1] = self._weights.bias[chunk.rows]
         for rows, pieces, x in self._terms(chunk):
+            # x - 1 is 0 for a gene as in the wild type: a sample without a change differs by exactly 0
             self._add(z[rows, :-1], pieces, x - 1)
             self._add(z[rows, -1:], pieces, torch.ones_like(x[:, :1]))
             self._add_direction(z[rows, :-1], rows, chunk, x)

@@ -82,6 +82,7 @@ class LevelPass(ABC):
     def __init__(self, net: Network, genes: GeneInput) -> None:
         self.net, self.genes = net, genes
         kind = net.child.device.type
+        # asked here, since autocast leaves operations with out= alone: the products cast by themselves
         self.low = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
         self.loan = net.workspaces.borrow(net.stack, genes.samples + self.columns, net.beta, self._most())
         self.tables, self.source = self.loan.buffers, net.index["source"]
@@ -144,10 +145,13 @@ class LevelPass(ABC):
     def _gradients(self, dy: Float[Tensor, "terms columns"]) -> tuple[Tensor | None, ...]:
         """Go down all levels; returns what `down` does, dy summed over the columns for the heads' biases."""
         net, tables = self.net, self.tables
+        # empty, not zeros: the chunks write them part by part, and leave none out
         child, gamma, beta, head, dz_sum = map(torch.empty_like, (net.child, *[net.gamma] * 4))
         for views, weights in zip(tables.chunks, self.weights, strict=True):
             for run, (_, u_t) in zip(views.runs, weights.runs, strict=True):
+                # written, not added: the head's gradient is the first in every row, parents add theirs to it below
                 torch.mul(u_t, dy[run.heads].unsqueeze(1), out=run.dh)
+        # a term's parents run in later groups: backwards, its dh is whole before it is used
         for views, weights in zip(reversed(tables.chunks), reversed(self.weights), strict=True):
             rows = views.chunk.rows
             for run in views.runs:
@@ -218,7 +222,9 @@ class TrainingPass(LevelPass):
         mean, varies = self.mean[rows], self.varies[rows]
         torch.div(self._reduced(a.sum(1)), self.n, out=mean)
         torch.sub(a, mean[:, None], out=h)
+        # squares of what is left after the mean: a mean of squares less a squared mean would cancel to rounding
         squares = self._reduced(vector_norm(h, dim=1).square_())
+        # biased (n, not n - 1), as BatchNorm normalises
         var = torch.mul(squares, varies / self.n, out=self.var[rows])
         # inv is 0, not 316, where all rows are equal: what is left of a - mean there is rounding
         torch.mul(torch.rsqrt(var + net.eps), varies, out=self.inv[rows])
@@ -237,6 +243,8 @@ class TrainingPass(LevelPass):
         if net.reduce:
             self._global_norm_gradient(a, dh, rows, gamma, beta)
         else:
+            # as [1, channels, samples]; mean and var stand for running statistics, which training does not read.
+            # inv is ours, 0 where nothing varies: torch's own would make 316 times the rounding of it
             da, *found = batch_norm_gradient(
                 dh.unsqueeze(0), a.unsqueeze(0), net.gamma[rows], mean, self.var[rows], mean, inv,
                 True, net.eps, [True, True, True],
@@ -307,6 +315,7 @@ class EvaluationPass(LevelPass):
         net, rows = self.net, views.chunk.rows
         scale = net.gamma[rows] * self.inv[rows]
         torch.mul(views.inner, scale[:, None], out=views.outer)
+        # the mean is counted from a_0, so of the wild type a - mean is -mean
         torch.addcmul(net.beta[rows], self.mean[rows], scale, value=-1, out=views.outer[:, -1])
         if not net.tanh_first:
             tanh_differences(views.outer)
@@ -326,6 +335,7 @@ class EvaluationPass(LevelPass):
         if net.tanh_first:
             tanh_gradient(dh, self._samples_of(d) + d[:, -1:], grad_input=dh)
         torch.sum(dh, 1, out=dz_sum)
+        # z_0 is in every sample's z, so its gradient is the sum of theirs: with it the column is one sample more
         views.grad[:, -1] = dz_sum
 
 

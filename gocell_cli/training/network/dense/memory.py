@@ -119,11 +119,13 @@ def _chunk(parts: list[Bucket]) -> Chunk:
 
 def chunks(stack: Stack, row_bytes: int, chunk_bytes: int | None) -> tuple[Chunk, ...]:
     """Cut the stack for rows of `row_bytes`; `chunk_bytes` None: a chunk is a whole group (GPU)."""
+    # counted in rows, a neuron or an input each; 2**62 is no limit: a GPU gains by few launches, not by its cache
     limit = chunk_bytes // row_bytes if chunk_bytes is not None else 2**62
     made: list[Chunk] = []
     open_parts: list[Bucket] = []
     used = 0
     for bucket in stack.buckets:
+        # at least 1: a term too large for the limit is a chunk of its own
         for part in _split(bucket, max(1, limit // (TABLES * bucket.out + bucket.inp))):
             size = part.terms * (TABLES * part.out + part.inp)
             if open_parts and (part.group != open_parts[0].group or used + size > limit):
@@ -196,10 +198,13 @@ class Buffers:
 
         neurons, blocks = stack.neurons, (-1, stack.piece * samples)
         self.inner, self.outer, self.grad = table(neurons), table(neurons + stack.piece), table(neurons + stack.piece)
+        # what padded inputs read. The same rows of grad take in what those inputs send back, and nobody reads them
         self.outer[neurons:].zero_()
         self.outer_blocks, self.grad_blocks, self._piece = self.outer.view(blocks), self.grad.view(blocks), stack.piece
+        # one scratch for all chunks: inputs are read while their chunk runs, and gathered anew on the way down
         self._inputs = table(max(c.sources.stop - c.sources.start for c in parts))
         self.chunks = tuple(self._views(chunk) for chunk in parts)
+        # (0, 0) is no address of a tensor: the first pass makes its views
         self._place, self._weights = (0, 0), list[WeightViews]()
 
     def weights(self, child: Tensor, head: Tensor) -> list[WeightViews]:
@@ -250,7 +255,9 @@ class Workspaces:
         wanted = (samples, most, like.dtype, like.device)
         for index, (buffers, holder) in enumerate(self._kept):
             inner = buffers.inner
+            # a dead reference: the pass that borrowed these is gone, and its backward pass with it
             if holder() is None and (inner.shape[1], buffers.most, inner.dtype, inner.device) == wanted:
+                # safe within the loop, which ends here
                 del self._kept[index]
                 return self._lend(buffers)
         limit = CHUNK_BYTES if like.device.type == "cpu" else None
@@ -259,9 +266,11 @@ class Workspaces:
 
     def _lend(self, buffers: Buffers) -> Loan:
         loan = Loan(buffers)
+        # the oldest leaves the list only: a pass that has borrowed it still holds it
         self._kept = [*self._kept[-(KEPT - 1) :], (buffers, weakref.ref(loan))]
         return loan
 
+    # a copied or pickled model starts with none: they hold a batch's numbers, nothing of the model
     def __deepcopy__(self, memo: object) -> "Workspaces":
         return Workspaces()
 

@@ -105,6 +105,7 @@ def lay_out_bands(
     for i, blocks in enumerate(index.band_blocks.tolist()):
         here = slice(int(bounds[i]), int(bounds[i + 1]))
         own, child, parent = edges[here], index.child[here], index.parent[here]
+        # by child, as `_cuts` takes them
         order = np.argsort(child, kind="stable")
         order = order[own["variants"][order] < MANY]
         terms = slice(int(index.band_ptr[i]), int(index.band_ptr[i + 1]))
@@ -147,6 +148,7 @@ def _tasks(variant_ptr: Int64[np.ndarray, " terms_plus_1"], blocks: int, piece: 
     Whole terms otherwise, for BatchNorm's sums then need no second look at another thread's.
     """
     terms = len(variant_ptr) - 1
+    # whole terms would be uneven shares of so few; neurons are cut at blocks, which genes' pieces keep whole
     if terms < 4 * threads and blocks > 1:
         cuts = np.linspace(0, blocks, min(blocks, threads) + 1).astype(np.int64) * piece
         return np.array([(0, terms, a, b) for a, b in pairwise(cuts)], TASK)
@@ -188,6 +190,7 @@ class Buffers:
         self._holder = weakref.ref(holder)
         for name, size in sizes.items():
             kept = self._tables.get(name)
+            # one far too large is dropped: one long batch must not hold its memory for good
             if kept is None or len(kept) < size or len(kept) > 4 * SPARE * size or kept.dtype != dtype:
                 self._tables[name] = torch.empty(int(SPARE * size), dtype=dtype)
         return {name: self._tables[name][:size] for name, size in sizes.items()}

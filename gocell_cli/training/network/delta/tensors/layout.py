@@ -88,6 +88,7 @@ def make_matmul_plan(index: DeltaIndex, plan: DeltaPlan) -> MatmulPlan:
     slot = slots.edge[plan.read_edge] + plan.read_variant
     band_reads = plan.read_ptr[band_variant]
     all_slots = slot + np.repeat(slots.first[:-1], np.diff(band_reads))
+    # stable: each sum takes its parts in one order, so a run can be repeated
     by_slot, by_block = np.argsort(all_slots, kind="stable"), np.argsort(slots.input, kind="stable")
     user_bag = _starts(slots.input, int(band_block[-1]) + 1)
     bounds = [index.band_ptr, band_variant, band_block, band_reads, plan.lost_ptr[band_variant]]
@@ -134,8 +135,10 @@ def _make_bands(index: DeltaIndex, slots: _Slots, bounds: list[np.ndarray]) -> t
 def _make_slots(index: DeltaIndex, variant_ptr: np.ndarray, band_variant: np.ndarray, band_block: np.ndarray) -> _Slots:
     """Order the edges by (band, blocks, padded variants), so that equal ones are neighbours and run as one matmul."""
     own = variant_ptr[index.child + 1] - variant_ptr[index.child]
+    # the next size up; the search needs the minimum, for beyond the largest size it would find no place
     padded = np.where(own > SIZES[-1], own, SIZES[np.searchsorted(SIZES, np.minimum(own, SIZES[-1]))])
     band = index.band_of_term[index.parent]
+    # lexsort's last key counts first: band, then the child's blocks, then padded variants
     order = np.lexsort((padded, index.child_blocks, band))
     sizes, blocks = padded[order], index.child_blocks[order]
     bounds = np.searchsorted(band[order], np.arange(len(band_block)))
@@ -143,6 +146,7 @@ def _make_slots(index: DeltaIndex, variant_ptr: np.ndarray, band_variant: np.nda
     slot, start, weight = (pointers(x) for x in (sizes, sizes * blocks, counts))
     first = slot[bounds]
     edge_slot, edge_input = np.empty(len(order), dtype=np.int64), np.empty(len(order), dtype=np.int64)
+    # slots are counted anew in each band, whose products share one table; inputs are counted through
     edge_slot[order] = slot[:-1] - first[band[order]]
     edge_input[order] = start[:-1]
     changes = np.flatnonzero((np.diff(sizes) != 0) | (np.diff(blocks) != 0)) + 1
@@ -169,6 +173,7 @@ def _slot_inputs(
     total: int,
 ) -> Int64[np.ndarray, " inputs"]:
     """The block that each input reads: its child's variant, block by block; what is padding reads the zeros."""
+    # behind all variants' blocks lies the block of zeros
     found = np.full(total, band_block[-1], dtype=np.int64)
     first = variant_ptr[index.child]
     owner, variant = ranges(first, variant_ptr[index.child + 1] - first)
@@ -222,6 +227,7 @@ def plan_tensors(
         return torch.from_numpy(array).to(device)
 
     piece, genes = index.pair_piece[plan.lost], index.term_genes[plan.term[matmuls.lost_variant]]
+    # a term's pieces are all its genes for one neuron block, then for the next: a pair's lie `genes` apart
     pieces = [piece[b.lost, None] + genes[b.lost, None] * np.arange(b.width) for b in matmuls.bands]
     return PlanTensors(
         chunk=there(matmuls.chunk), input=there(matmuls.input), slot=there(matmuls.slot),

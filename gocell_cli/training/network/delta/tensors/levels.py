@@ -36,6 +36,7 @@ class TensorPass:
         self.x[-1] = 0
         self.d = net.gamma.new_empty(plan_blocks, net.piece)
         self.a0, self.mean, self.var, self.inv = (torch.empty_like(net.gamma) for _ in range(4))
+        # 0, 1, 2, ...: over it embedding_bag sums neighbouring rows; as long as the longest band needs
         self._every = torch.arange(
             max(b.variants.stop - b.variants.start for b in self.plan.bands), device=net.gamma.device
         )
@@ -122,6 +123,7 @@ class TensorPass:
         wild, d = self._wild(band), self._table(band, self.d)
         z0 = z[wild]
         if net.tanh_first:
+            # z holds z_0 and what each other variant adds to it; the wild type adds nothing
             z[wild] = 0
             a = z.add_(self._spread(band, z0)).tanh_()
             a0 = a[wild]
@@ -138,6 +140,7 @@ class TensorPass:
             h.tanh_()
         h0, x = h[wild], self._table(band, self.x)
         torch.sub(h, self._spread(band, h0), out=x)
+        # the wild type's row holds h_0 itself: W times a row is then what it gives to z, of either kind
         x[wild] = h0
         return h
 
@@ -178,8 +181,10 @@ class TensorPass:
             lost = dz[losers]
             found.genes.index_add_(0, at.pieces[number].view(-1), lost.view(-1, net.piece), alpha=-1)
             if direction is not None:
+                # added, where a lost gene's own weights are taken off: the direction counts lost genes
                 self._of(number, direction).index_add_(0, self._own(band)[losers], lost)
             self._linear_gradient(number, dz, g, weights)
+        # a chunk belongs to one edge: copied, nothing is summed; padding stays 0
         child.view(-1, net.piece).index_copy_(0, at.chunk, weights)
         return found
 
@@ -192,6 +197,7 @@ class TensorPass:
         h0 = x[wild]
         h = x + self._spread(band, h0)
         h[wild] = h0
+        # h_0 is taken off all other variants' x: its gradient is g_0 less theirs, that is 2 g_0 less the sum of all
         g[wild] = 2 * g[wild] - self._summed(band, g)
         self._of(number, found.head).copy_(self._summed(band, h, dy))
         g.addcmul_(self._spread(band, self._of(number, net.head)), dy[:, None])
@@ -223,6 +229,7 @@ class TensorPass:
             return
         bags = at.slot_bag[band.first_slot : band.first_slot + band.slots] - band.reads.start
         products = embedding_bag(at.slot_reader[band.reads] - band.variants.start, dz, bags, mode="sum")
+        # popped: nobody reads them again, so memory is given back band by band
         inputs, gradients = self._inputs.pop(number), g[band.inputs]
         for part in band.parts:
             x, dp, weight = self._matmul(band, part, inputs, products, self.weights)
