@@ -53,6 +53,7 @@ def build(plan: BuildPlan, out: Path, mode: BuildMode, progress: Progress | None
     else and `overwrite` is not set; DamagedCache where writing fails (what is finished stays for --resume).
     """
     recover(out)
+    # after a build that was cut off was put right, or its only cache would not be seen here
     there = standing(plan, out, mode)
     if there is not None:
         if partial_directory(out).is_dir():  # killed after the cache took its place
@@ -69,6 +70,7 @@ def build(plan: BuildPlan, out: Path, mode: BuildMode, progress: Progress | None
             records[record.index] = record
             if progress is not None:
                 progress(len(records), len(wanted))
+        # shards finish in any order, and the manifest lists them by index
         manifest = make_manifest(plan, files, tuple(records[i] for i in wanted))
         staging.finish(manifest, name=mode.manifest_name)
     return BuildResult(out, manifest, built=True, reused=reused)
@@ -76,12 +78,14 @@ def build(plan: BuildPlan, out: Path, mode: BuildMode, progress: Progress | None
 
 def _wanted(plan: BuildPlan, mode: BuildMode) -> list[int]:
     i, n = mode.part or (0, 1)
+    # every n-th shard: parts need not know of each other to cover all shards once
     return [index for index in range(len(plan.bounds)) if index % n == i]
 
 
 def _tasks(plan: BuildPlan, staging: Staging, indices: list[int]) -> Iterator[ShardTask]:
     for index in indices:
         start, stop = plan.bounds[index]
+        # made as it is asked for: a list of all tasks would hold all samples beside the measurements
         yield ShardTask(staging.cache, plan.options.backends, index, start, plan.source.part(start, stop))
 
 

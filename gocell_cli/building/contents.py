@@ -22,8 +22,10 @@ def make_hierarchy(terms: TermHierarchy, genes: GeneTable, level_by: str) -> Hie
 
     Raises LevelsError where that grouping does not hold on every edge.
     """
+    # before anything is made of it: with an edge within a level, a child would be read before it is computed
     require_levels(terms, level_by)
     grouping = terms.groupings[level_by]
+    # minlength: genes without annotation have no rows, but an entry
     counts = np.bincount(terms.row_gene, minlength=len(genes))
     return Hierarchy(
         term_ids=terms.ids,
@@ -123,12 +125,14 @@ def make_samples(dataset: Dataset, genotypes: Genotypes) -> Samples:
     """Return the genotypes as sample columns, in their order; `dataset` is that of a genotype's first row."""
     rows = dataset.measurements
     genes = genotypes.genes
+    # padding stands on the left, so dropping it leaves each genotype's genes ascending
     present = genes != NO_GENE
     return Samples(
         gene_ptr=pointers(present.sum(axis=1)),
         genes=genes[present].astype(np.int32),
         value=genotypes.value,
         statistic=genotypes.statistic,
+        # row numbers run through all files, so the row tells its data set
         dataset=dataset.member_of(rows.row[genotypes.order[genotypes.start]]),
         query_group=genotypes.query_group,
         source_ptr=pointers(genotypes.count),

@@ -55,6 +55,7 @@ def forecast(plan: BuildPlan, processes: int) -> Forecast:
         measured=measured,
         table_bytes=sum(file.bytes for file in files),
         sample_bytes=round(size * scale),
+        # more processes than shards have nothing to do
         seconds=tables + trial * scale / min(processes, max(len(plan.bounds), 1)),
     )
 

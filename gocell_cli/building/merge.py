@@ -25,6 +25,7 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
     if not manifests or len({m.fingerprint for m in manifests}) != 1:
         found = ", ".join(sorted({m.fingerprint[:8] for m in manifests})) or "no part"
         raise UsageError("the parts are not of one plan", why=f"fingerprints: {found}", hint="build all parts alike")
+    # parts of one plan differ in their shards only: tables and counts may be those of any part
     shards = _all_shards(parts, manifests)
     merged = replace(manifests[0], shards=tuple(shard for _, shard in shards))
     if is_taken(out) and not overwrite:
@@ -32,11 +33,13 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
             return merged
         raise UsageError(f"{out} is there already", hint="choose another --out, or pass --overwrite")
     staging = Staging(out)
+    # resume=False: files are linked, not encoded, so to begin anew costs little
     with staging.open(StagedPlan(merged.fingerprint, _command(parts, out, overwrite=overwrite)), resume=False):
         for record in merged.files:
             _bring(check_file(parts[0], record), staging.cache / record.path)
         for part, shard in shards:
             for file in shard.files.values():
+                # hashed before it is linked: a damaged part must not become a whole cache
                 _bring(check_file(part, file), staging.cache / file.path)
         staging.finish(merged, name=MANIFEST)
     return merged
@@ -63,6 +66,7 @@ def _all_shards(parts: Sequence[Path], manifests: Sequence[Manifest]) -> list[tu
     repeated = sorted({i for i in indices if indices.count(i) > 1})
     if repeated:
         raise UsageError(f"shards given twice: {repeated[:10]}", hint="name each part once")
+    # shards lie end to end: a gap, or a last shard that is missing, leaves the position short of the plan's total
     position = 0
     for _, shard in held:
         if shard.start != position:
@@ -81,7 +85,9 @@ def _bring(source: Path, target: Path) -> None:
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            # the same bytes under a second name: nothing is copied, and a part's files are on the disk already
             os.link(source, target)
         except OSError:
             shutil.copyfile(source, target)
+            # a copy is not, until it is synced; links fail across file systems, and on some altogether
             sync(target)

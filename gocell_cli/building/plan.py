@@ -82,7 +82,9 @@ def plan_hierarchy(
     The terms' `ontology_index` counts within `ontology.within(rules.namespaces)`. Raises CycleError where the
     relations in use are not acyclic.
     """
+    # first, so that a term of another namespace counts as left out and no edge leads to it
     ontology = ontology.within(rules.namespaces)
+    # before any filter: they go by children first, an order in which the terms of a cycle have no place
     require_acyclic(ontology, rules.relations)
     annotations = resolve_annotations(
         rows,
@@ -116,6 +118,7 @@ def plan_build(
     )
     hierarchy = make_hierarchy(terms, genes, options.level_by)
     if isinstance(dataset, Simulation):
+        # the teacher is wired as the hierarchy is, so a simulation can be drawn only now
         dataset = dataset.draw(terms)
     unannotated = _usable(dataset, genes, hierarchy, options)
     dataset = unannotated.dataset
@@ -150,6 +153,7 @@ def plan_build(
 
 def _usable(dataset: Dataset, genes: GeneTable, hierarchy: Hierarchy, options: BuildOptions) -> UnannotatedRows:
     """Apply the rules on listed and on unannotated genes; raises InvalidInput where no row is left."""
+    # listed genes first: whether what is left has annotations is asked of the rows that will be used
     listed = keep_listed(dataset, genes, options.rules.genes)
     require_annotated(listed, hierarchy)
     usable = apply_unannotated_rule(listed, hierarchy, keep=options.keep_unannotated)
@@ -167,6 +171,7 @@ def _counts(
     unannotated: int,
 ) -> dict[str, Any]:
     """Return what was kept and what was dropped, with the reason: rows_read == samples + all that is dropped."""
+    # a merged row is not lost, yet no sample of its own: without it the rows would not add up
     merged = len(dataset.measurements) - samples
     return {
         "rows_read": dataset.rows_read,
@@ -212,10 +217,12 @@ def make_config(
     """Return the canonical configuration: what decides the cache's content, and no path of this machine."""
     return {
         "format_version": FORMAT_VERSION,
+        # another release may build otherwise: its cache must not pass for this one
         "package_version": version("gocell"),
         "dataset": dataset,
         "phenotype": phenotype.kind,
         "dataset_options": dict(dataset_options),
+        # hashes of the files, by name: the same files elsewhere give the same fingerprint
         "sources": dict(sources),
         "go_release": go_release,
         "filters": {**filter_config(options.rules), "until": options.until},
@@ -224,6 +231,7 @@ def make_config(
         "duplicates": options.duplicates,
         "level_by": options.level_by,
         "backends": list(options.backends),
+        # shards of another size are other files, and parts are merged by fingerprint
         "shard_size": options.shard_size,
         "seed": int(dataset_options["seed"]) if "seed" in dataset_options else None,
     }
@@ -234,12 +242,14 @@ def filter_config(rules: FilterRules) -> dict[str, Any]:
 
     LATER_RULES are told only where they differ from the preset's, so that a fingerprint stays what it was.
     """
+    # a ready hierarchy's rules are no preset that a user can name
     preset = PRESETS.get(rules.preset, READY)
     config = asdict(rules)
     for name in LATER_RULES:
         if config[name] == asdict(preset)[name]:
             del config[name]
     if rules.genes is not None:
+        # thousands of names would swell every manifest; their hash tells two lists apart as well
         digest = hashlib.sha256("\n".join(rules.genes.names).encode()).hexdigest()
         config["genes"] = {"count": len(rules.genes.names), "sha256": digest}
     return config
@@ -263,4 +273,5 @@ def _warnings(annotations: Annotations, dataset: Dataset) -> tuple[str, ...]:
 
 def level_counts(hierarchy: Hierarchy) -> tuple[int, ...]:
     """Terms at each level, lowest level first; every level between lowest and highest has an entry."""
+    # bincount takes no negative numbers, and GOATOOLS' levels begin at -1, GO:ROOT's
     return tuple(np.bincount(hierarchy.level - hierarchy.level.min()).tolist())

@@ -19,6 +19,7 @@ from gocell_cli.errors import ExtraMissing, SourceMissing
 from gocell_cli.storage.schema import Samples, ShardRecord
 from gocell_cli.storage.staging import write_shard
 
+# one under way and one waiting: a worker that is done finds its next shard without asking for it
 TASKS_A_WORKER = 2
 CONNECT_SECONDS = 10
 
@@ -81,6 +82,7 @@ def run_tasks(tasks: Iterable[ShardTask], choice: ExecutorChoice) -> Iterator[Sh
 
     Raises ExtraMissing where dask is asked for and not installed, SourceMissing where no scheduler answers.
     """
+    # no pool for one worker: a second Python would only take time to start
     if choice.kind == "local" and choice.workers == 1:
         for task in tasks:
             yield task.run()
@@ -94,6 +96,7 @@ def _windowed(tasks: Iterable[ShardTask], pool: Executor, window: int) -> Iterat
     for task in tasks:
         running.add(pool.submit(run_task, task))
         if len(running) >= window:
+            # shards are cut as tasks are taken, so not taking more is what bounds the memory
             done, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
     done, _ = wait(running)
@@ -113,6 +116,7 @@ def _processes(workers: int) -> Iterator[Executor]:
     try:
         yield pool
     finally:
+        # shards that were begun are finished, with their records: a resume need not write them again
         pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -126,6 +130,7 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        # not sys.exit, which would end this thread alone: the worker would wait for tasks that nobody sends
         os._exit(1)
 
 
@@ -150,5 +155,6 @@ def _dask(choice: ExecutorChoice) -> Iterator[Executor]:
             yield client.get_executor()
         return
     workers = max(choice.workers, 1)
+    # one thread each, as a worker process has; no dashboard, which would open a port
     with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as c:
         yield c.get_executor()

@@ -18,6 +18,7 @@ KINDS = (DELETION, TEMPERATURE_SENSITIVE, DAMP, UNKNOWN)
 TAGS = (("damp", DAMP), ("tsa", TEMPERATURE_SENSITIVE), ("tsq", TEMPERATURE_SENSITIVE), ("dma", DELETION))
 """Looked for in this order; `sn` comes last, and only where the tag is nothing else."""
 SN_TAG = re.compile(r"sn\d+")
+# the Greek letter (U+0394) and the increment sign (U+2206) look alike: either is taken
 DELETED_ALLELE = re.compile(r".*(Δ|delta|∆)", re.IGNORECASE)
 POINT_ALLELE = re.compile(r".+-[0-9]+[a-z]*", re.IGNORECASE)
 ALL, DELETION_ONLY = "all", "deletion-only"
@@ -26,6 +27,7 @@ ALLELES = (ALL, DELETION_ONLY)
 
 def strain_kind(strain: str, allele: str) -> str:
     """Return the kind of a strain's alleles, one of KINDS; of several, the one that is no deletion."""
+    # a strain id is the gene, then the collection's tag, as in GENE_tsq508
     tag = strain.rpartition("_")[2].lower()
     for text, kind in TAGS:
         if text in tag:
@@ -33,6 +35,7 @@ def strain_kind(strain: str, allele: str) -> str:
     if SN_TAG.fullmatch(tag):
         return DELETION
     kinds = {_allele_kind(part.strip()) for part in allele.split("+")}
+    # a strain deletes its genes only if each of its alleles does
     return next(iter(kinds - {DELETION} or kinds))
 
 

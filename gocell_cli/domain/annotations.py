@@ -113,12 +113,13 @@ def resolve_annotations(
     term_of = {t: ontology.find(t) for t in set(rows.term)}
     known_of = [_genes_named(names, genes) for names in rows.names]
     genes_of = known_of if only is None else _listed(known_of, genes, only)
-    dropped: Counter[str] = Counter(rows.dropped)
+    dropped: Counter[str] = Counter(rows.dropped)  # counted on, so that every row of the file is used or has a reason
     unwanted = set(exclude_evidence) | (set(rows.evidence).difference(include_evidence) if include_evidence else set())
     asserted: set[tuple[int, int]] = set()
     direct: set[tuple[int, int]] = set()
     for object_, term_id, qualifier, evidence, date in rows.tuples():
         term = term_of[term_id]
+        # a row has one reason, the first that holds in this order; NOT comes before all: the row says the opposite
         if "NOT" in qualifier.split("|"):
             dropped["negated"] += 1
         elif not genes_of[object_]:
@@ -127,9 +128,10 @@ def resolve_annotations(
             dropped["other_namespace" if _left_out(term_id, ontology) else "unknown_term"] += 1
         else:
             pairs = [(term, gene) for gene in genes_of[object_]]
-            asserted.update(pairs)
+            asserted.update(pairs)  # before evidence and date: torchcell's preset takes its terms from these
             if evidence in unwanted:
                 dropped[f"evidence_{evidence}"] += 1
+            # a row without a date has 0, which is never newer: the rule drops only what is known to be late
             elif until is not None and date > until:
                 dropped[f"newer_than_{until}"] += 1
             else:
@@ -145,10 +147,12 @@ def resolve_annotations(
 
 
 def _later(rows: AnnotationRows, published: int | None) -> Bool[np.ndarray, " rows"]:
+    # where the data set has no date, one that no row passes: nothing is called late
     return rows.date > (published if published is not None else np.iinfo(np.int32).max)
 
 
 def _left_out(term_id: str, ontology: Ontology) -> bool:
+    # a merged term's old id belongs to its primary term's namespace
     return ontology.alt_ids.get(term_id, term_id) in ontology.left_out
 
 

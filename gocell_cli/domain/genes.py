@@ -32,6 +32,7 @@ class GeneTable:
     def find(self, name: str) -> int | None:
         """Return the index of a systematic name, standard name or alias; None where none or several genes have it."""
         found = self.lookup.find(name)
+        # an alias of two genes names neither: a guess would delete the wrong gene
         return found[0] if len(found) == 1 else None
 
 
@@ -52,6 +53,7 @@ def make_gene_list(names: Iterable[str], genes: GeneTable) -> GeneList:
 
 def make_gene_table(genes: Sequence[tuple[str, str, tuple[str, ...], str]]) -> GeneTable:
     """Build the table from (systematic, standard, aliases, qualifier) tuples, in any order."""
+    # a gene's index is its place here: sorted, it does not depend on the order of the file
     ordered = sorted(genes)
     return GeneTable(
         systematic=tuple(g[0] for g in ordered),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int16, Int32, Int64
 
+# below every gene, so sorting puts it left; and as an index it means the last entry, where tables keep its answer
 NO_GENE = -1
 NO_QUERY = -1
 DUPLICATES = ("mean", "first", "keep")
@@ -56,6 +57,7 @@ class Measurements:
     def all_genes_in(self, chosen: Bool[np.ndarray, " genes_and_none"]) -> Bool[np.ndarray, " rows"]:
         """True for each row whose genes are all chosen; the last entry of `chosen` answers for NO_GENE."""
         found = np.ones(len(self), dtype=bool)
+        # by column: a gather of a whole block of rows would be a second table of their width
         for start in range(0, len(self), BLOCK):
             for column in self.genes[start : start + BLOCK].T:
                 found[start : start + BLOCK] &= chosen[column]
@@ -63,6 +65,7 @@ class Measurements:
 
     def genes_used(self) -> Int64[np.ndarray, " genes"]:
         """Return the genes that some row has, ascending."""
+        # one entry more than genes: NO_GENE, -1, writes into the last, which is cleared below
         used = np.zeros(int(self.genes.max(initial=NO_GENE)) + 2, dtype=bool)
         for start in range(0, len(self), BLOCK):
             used[self.genes[start : start + BLOCK]] = True
@@ -108,6 +111,7 @@ class Dataset:
             return np.zeros(len(row), dtype=np.int16)
         first = np.array([file.first_row for file in self.files])
         member = np.array([file.dataset for file in self.files], dtype=np.int16)
+        # side=right, less 1: the last file that begins at or before the row
         found: Int16[np.ndarray, " rows"] = member[np.searchsorted(first, row, side="right") - 1]
         return found
 
@@ -122,6 +126,7 @@ class Dataset:
 def keep_significant(dataset: Dataset, max_p: float) -> Dataset:
     """Drop, and count, rows without a P-value and rows whose P-value is above `max_p`."""
     p = dataset.measurements.statistic
+    # first, for NaN compares false with everything and would pass the second rule
     without = dataset.without(np.isnan(p), "no_p_value")
     kept = without.without(without.measurements.statistic > max_p, "p_above_max")
     return replace(kept, options={**dataset.options, "max_p": repr(max_p)})
@@ -151,6 +156,7 @@ class Genotypes:
 
     def part(self, start: int, stop: int) -> "Genotypes":
         """Return genotypes [start, stop)."""
+        # a genotype's rows end where the next one's begin; the last one's with the list
         bounds = np.append(self.start, len(self.order))[[start, stop]] if len(self) else np.zeros(2, dtype=np.int64)
         first, last = bounds.tolist()
         return replace(self, order=self.order[first:last], start=self.start[start:stop] - first)
@@ -180,6 +186,7 @@ class Genotypes:
         first: Float64[np.ndarray, " genotypes"] = own[self.start]
         if self.rule == "first":
             return first
+        # variances average, SDs do not; a mean of P-values would be no P-value of anything
         merged = np.sqrt(self._means(own**2)) if self.statistic_kind == "sd" else np.full(len(self), np.nan)
         found: Float64[np.ndarray, " genotypes"] = np.where(self.count == 1, first, merged)
         return found
@@ -189,6 +196,7 @@ class Genotypes:
         """Index of each genotype's query group; -1 where no row of it has a query."""
         if not len(self):
             return np.zeros(0, dtype=np.int32)
+        # a genotype's queries are of one component by now, so the largest is that one, or -1 where all rows have none
         groups: Int32[np.ndarray, " genotypes"] = np.maximum.reduceat(
             self.component[self.rows.query[self.order]], self.start
         )
@@ -225,6 +233,7 @@ def _by_genotype(rows: Measurements) -> tuple[Int64[np.ndarray, " rows"], Bool[n
     """Rows sorted by genes, then by row number, and where in that order a new genotype begins."""
     new = np.ones(len(rows), dtype=bool)
     bits = len(rows).bit_length()
+    # digits 0 (NO_GENE) to the largest gene + 1: a genotype read as one number in this base sorts as its genes do
     base = int(rows.genes.max(initial=NO_GENE)) + 2
     # in Python's integers, which do not overflow
     if base ** rows.genes.shape[1] << bits > np.iinfo(np.int64).max or (np.diff(rows.row) < 0).any():
@@ -236,8 +245,10 @@ def _by_genotype(rows: Measurements) -> tuple[Int64[np.ndarray, " rows"], Bool[n
     for column in rows.genes.T:
         packed *= base
         packed += column
+        # NO_GENE, -1, becomes the digit 0
         packed += 1
     packed <<= bits
+    # the row's place in the low bits: it breaks ties by row number, and comes back as `order`
     packed += np.arange(len(rows))
     packed.sort()
     order = packed & ((1 << bits) - 1)
@@ -258,13 +269,16 @@ def join_query_groups(
         query, genotype = query[query != NO_QUERY], genotype[query != NO_QUERY]
     leader = np.arange(len(queries))
     for start in range(0, len(query) - 1, BLOCK):
+        # one row more than a block, so that the pair across its end is compared, too
         q, g = query[start : start + BLOCK + 1], genotype[start : start + BLOCK + 1]
+        # neighbours are enough: A with B and B with C joins A with C
         joined = np.flatnonzero((g[1:] == g[:-1]) & (q[1:] != q[:-1]))
         leader = _join(leader, q[joined], q[joined + 1])
     heads, component = np.unique(leader, return_inverse=True)
     members: list[list[str]] = [[] for _ in heads]
     for index, name in zip(component.tolist(), queries, strict=True):
         members[index].append(name)
+    # the last entry answers for queries of -1
     return np.append(component, NO_QUERY).astype(np.int32), tuple(";".join(sorted(names)) for names in members)
 
 

@@ -19,6 +19,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
     """
     if len(datasets) == 1:
         return datasets[0]
+    # distinct, in the order given: a set would shuffle them, and `dataset` indexes them
     names = tuple(dict.fromkeys(d.name for d in datasets))
     strains, queries = (
         tuple(sorted(set().union(*found))) for found in ([d.strains for d in datasets], [d.queries for d in datasets])
@@ -40,6 +41,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         dropped=_dropped(datasets, whole=whole),
         sources={_named(d, k, whole=whole): v for d in datasets for k, v in d.sources.items()},
         options={_named(d, k, whole=whole): v for d in datasets for k, v in d.options.items()},
+        # the earliest: an annotation newer than any of them may have learned from that one
         published=min(published, default=None),
         files=tuple(files),
         joined=() if whole else names,
@@ -48,6 +50,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
 
 def _lines(dataset: Dataset) -> int:
     """Lines that the row numbers of a data set may name."""
+    # rows_read leaves out the header, which is a line as well
     return max(dataset.rows_read + 1, int(dataset.measurements.row.max(initial=0)))
 
 
@@ -78,6 +81,7 @@ def _positions(names: Sequence[object], among: Sequence[object]) -> Int32[np.nda
 
 def _stacked(parts: Sequence[Measurements]) -> Measurements:
     width = max(part.genes.shape[1] for part in parts)
+    # padded on the left, where Measurements keeps NO_GENE
     padded = [np.pad(part.genes, ((0, 0), (width - part.genes.shape[1], 0)), constant_values=NO_GENE) for part in parts]
     others = [name for name in Measurements.__dataclass_fields__ if name != "genes"]
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in others}

@@ -83,6 +83,7 @@ def generations(terms: int, edges: Edges) -> tuple[Int32[np.ndarray, " terms"], 
             break
         generation[peeled] = round_  # its last parent went the round before: the longest path
         waiting &= ~peeled
+        # edges below a peeled parent are used up; what they led to may be free in the next round
         left = ~peeled[parent]
         child, parent = child[left], parent[left]
         round_ += 1
@@ -99,6 +100,7 @@ def shortest(terms: int, edges: Edges) -> Int32[np.ndarray, " terms"]:
     while not reached.all():
         step += 1
         fresh = np.zeros(terms, dtype=bool)
+        # a child of anything reached so far; those reached earlier keep their shorter distance
         fresh[edges.child[reached[edges.parent]]] = True
         fresh &= ~reached
         distance[fresh] = step
@@ -117,6 +119,7 @@ def ontology_groupings(ontology: Ontology, relations: Sequence[str]) -> dict[str
     """
     used = ontology.select(relations)
     return {
+        # GO:ROOT, at 0, is not among the ontology's own terms: theirs begin at 1, as they will below it
         "stratum": Grouping("stratum", _acyclic(ontology, used) + np.int32(1)),
         **goatools_groupings(ontology),
         "height": Grouping("height", heights(len(ontology), used)),
@@ -130,6 +133,7 @@ def require_acyclic(ontology: Ontology, relations: Sequence[str]) -> None:
 
 def goatools_groupings(ontology: Ontology) -> dict[str, Grouping]:
     """Return GOATOOLS' level and depth: over is_a only, whatever other relations are in use."""
+    # GOATOOLS' GOTerm.level and depth follow is_a alone, and these are to be its numbers
     is_a = ontology.select([ontology.level_relation])
     depth = _acyclic(ontology, is_a)
     return {"level": Grouping("level", shortest(len(ontology), is_a)), "depth": Grouping("depth", depth)}
@@ -137,6 +141,7 @@ def goatools_groupings(ontology: Ontology) -> dict[str, Grouping]:
 
 def heights(terms: int, edges: Edges) -> Int32[np.ndarray, " terms"]:
     """Longest path from each term of an acyclic graph down to a leaf."""
+    # with every edge turned round, the longest path from a root is the longest path to a leaf
     return generations(terms, Edges(child=edges.parent, parent=edges.child))[0]
 
 
@@ -155,6 +160,7 @@ def check_levels(grouping: Grouping, edges: Edges) -> LevelReport:
     """
     child_level, parent_level = grouping.level[edges.child], grouping.level[edges.parent]
     same, inverted = forbidden_edges(child_level, parent_level, grouping.direction)
+    # the first of each kind, then the second of each: sorting by rank alternates them
     ranked = [
         (rank, kind, int(edge))
         for kind, mask in ((INVERTED, inverted), (SAME_LEVEL, same))

@@ -59,6 +59,7 @@ class Ontology:
 
     def find(self, term: str) -> int | None:
         """Return the index of a primary or alternative id, None where no live term has it."""
+        # annotations may still use the id of a term that was merged into another
         return self.index.get(self.alt_ids.get(term, term))
 
     def select(self, relations: Sequence[str]) -> Edges:
@@ -73,6 +74,7 @@ class Ontology:
                 why=f"{self.source} has {', '.join(self.edges)}",
                 hint=f"--relations {IS_A}",
             )
+        # a relation named twice counts once, in the order of its first mention
         chosen = [self.edges[r] for r in dict.fromkeys(relations)]
         return Edges(
             child=np.concatenate([e.child for e in chosen]),
@@ -93,6 +95,7 @@ class Ontology:
         kept = np.array([not namespaces or n in namespaces for n in self.namespaces], dtype=bool)
         if kept.all():
             return self
+        # a kept term's new index: how many kept ones stand before it; entries of the others are never read
         position = (np.cumsum(kept) - 1).astype(np.int32)
         chosen = np.flatnonzero(kept).tolist()
         return replace(
@@ -130,6 +133,7 @@ class Ontology:
         among = set(terms)
         pairs = zip(edges.parent.tolist(), edges.child.tolist(), strict=True)
         graph = nx.DiGraph((p, c) for p, c in pairs if p in among and c in among)
+        # the search may enter the cycle anywhere: turned to its lowest term, it reads the same at every run
         cycle = [parent for parent, _ in nx.find_cycle(graph)]
         start = cycle.index(min(cycle))
         return cycle[start:] + cycle[:start]
@@ -149,6 +153,7 @@ def make_ontology(
     Edges to ids that are no live term are dropped and counted; an alternative id as parent means its
     primary term. Repeated edges count once.
     """
+    # by id: an index means the same term whatever order the file has them in
     ordered = sorted(terms)
     index = {term: i for i, (term, _, _) in enumerate(ordered)}
     by_relation: dict[str, dict[tuple[int, int], None]] = {}
@@ -180,9 +185,11 @@ def _among(edges: Edges, kept: Bool[np.ndarray, " terms"], position: Int32[np.nd
 
 def _is_a_first(by_relation: dict[str, dict[tuple[int, int], None]]) -> dict[str, dict[tuple[int, int], None]]:
     names = sorted(by_relation, key=lambda r: (r != IS_A, r))
+    # is_a is there even where no edge has it: GOATOOLS' level and depth always ask for it
     return {IS_A: {}} | {r: by_relation[r] for r in names}
 
 
 def _edge_arrays(pairs: Iterable[tuple[int, int]]) -> Edges:
+    # the shape holds without any pair; copies, for a column of the pairs would be a view with a stride of two
     array = np.array(sorted(pairs), dtype=np.int32).reshape(-1, 2)
     return Edges(child=array[:, 0].copy(), parent=array[:, 1].copy())

@@ -50,6 +50,7 @@ class Simulation:
             raise UsageError("--epistasis must be within 0 and 1, --noise at least 0 and below 1")
         if self.epistasis and self.deletions < 2:
             raise UsageError("single deletions have no epistasis", hint="--epistasis 0, or --deletions 2")
+        # distinct genotypes are found by drawing and rejecting: near the last few of all that would hardly ever end
         if self.samples > comb(self.panel, self.deletions) // 2:
             raise UsageError(
                 f"a panel of {self.panel} genes is too small for {self.samples} distinct genotypes of {self.deletions}",
@@ -70,11 +71,14 @@ class Simulation:
         self.check()
         genotypes = self._genotypes(hierarchy)
         signal, shares = self._signal(growth_states(hierarchy, genotypes, self.seed), genotypes)
+        # a generator of its own, as the genotypes have: another share of noise changes neither them nor the signal
         noise = np.random.default_rng((self.seed, 2)).normal(size=self.samples)
+        # the signal's variance is 1: this variance of noise is the share `noise` of the sum of both
         noise *= np.sqrt(self.noise / (1 - self.noise))
         value = np.round(signal + noise, DECIMALS)
         ceiling = float(np.corrcoef(signal, value)[0, 1])
         shares = {**shares, "noise": float(np.var(value - signal) / np.var(value)), "ceiling": ceiling}
+        # no strain and no query was crossed, and nothing has a P-value or an SD: -1 and NaN say so
         none = np.full(self.samples, -1, dtype=np.int32)
         return Dataset(
             name=SIMULATED,
@@ -83,6 +87,7 @@ class Simulation:
                 genes=genotypes,
                 value=value,
                 statistic=np.full(self.samples, np.nan),
+                # 1-based, as the lines of a file are
                 row=np.arange(1, self.samples + 1, dtype=np.int64),
                 query_strain=none,
                 array_strain=none,
@@ -102,12 +107,15 @@ class Simulation:
         annotated = np.unique(hierarchy.row_gene)
         if len(annotated) < self.panel:
             raise UsageError(f"the hierarchy holds {len(annotated)} genes", hint=f"--panel {len(annotated)}")
+        # ascending, so that ascending places in the panel give ascending genes, as Measurements promises
         panel = np.sort(rng.choice(annotated, self.panel, replace=False)).astype(np.int32)
         found = np.empty((0, self.deletions), dtype=np.int64)
         while len(found) < self.samples:
+            # sorted within each row: a genotype is a set, and A with B is B with A
             drawn = np.sort(rng.integers(0, self.panel, (self.samples, self.deletions)), axis=1)
             distinct = (np.diff(drawn, axis=1) > 0).all(axis=1)
             found = np.unique(np.concatenate([found, drawn[distinct]]), axis=0)
+        # np.unique sorts: the first rows of `found` would all delete the panel's first genes
         kept = rng.choice(len(found), self.samples, replace=False)
         return panel[found[np.sort(kept)]]
 
@@ -118,6 +126,7 @@ class Simulation:
         centred = output - output.mean()
         additive = additive_part(centred, genotypes)
         residual = centred - additive
+        # a residual that is rounding alone would be blown up to variance 1 and sold as epistasis
         if additive.std() == 0 or (self.epistasis and residual.std() < 1e-9 * additive.std()):
             raise UsageError(
                 "the teacher's output has no variance to share out", hint="another --seed, a larger --panel"
@@ -126,6 +135,7 @@ class Simulation:
         if self.epistasis:
             signal += np.sqrt(self.epistasis) * residual / residual.std()
         signal -= signal.mean()
+        # measured on what was made, not taken from what was asked for: the scaled parts are orthogonal but for rounding
         left = signal - additive_part(signal, genotypes)
         natural = float(residual.var() / centred.var())
         return signal, {"epistasis": float(left.var() / signal.var()), "teacher_epistasis": natural}
@@ -138,6 +148,7 @@ def additive_part(
     used, place = np.unique(genotypes, return_inverse=True)
     place = place.reshape(genotypes.shape)
     n = len(used)
+    # gram[a, b]: genotypes that delete both a and b (the normal equations' X'X), flat, so that bincount can sum it
     gram = np.zeros(n * n)
     for one in place.T:
         for other in place.T:

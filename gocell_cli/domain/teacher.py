@@ -29,12 +29,16 @@ def growth_states(
     touched pairs of the terms whose parents are still to come: about 1 GB for 100,000 triple deletions.
     """
     children = _lists(hierarchy.edges.parent, hierarchy.edges.child, len(hierarchy))
+    # parents that have still to read each term's state: at 0 it is let go, or all states would be held at once
     waiting = np.bincount(hierarchy.edges.child, minlength=len(hierarchy))
     population = _Population(hierarchy, genotypes)
     height = hierarchy.groupings["height"].level
     states: dict[int, tuple[Int64[np.ndarray, " _"], Float64[np.ndarray, "_ width"]]] = {}
+    # the root is the highest: a path down to a leaf from any other term is longer when begun above it
     root = int(np.argmax(height))
+    # height counts from the leaves, so every child has its state before a parent asks for it
     for term in np.argsort(height, kind="stable").tolist():
+        # a stream for each term: its weights do not depend on how many numbers the terms before it drew
         rng = np.random.default_rng((seed, term))
         below = [states[child] for child in children[term]]
         states[term] = population.state(term, below, rng)
@@ -43,6 +47,7 @@ def growth_states(
             if not waiting[child]:
                 del states[child]
     rows, state = states[root]
+    # a genotype that touches no term stays at the wild type, 0
     output = np.zeros(len(genotypes))
     output[rows] = state @ np.random.default_rng((seed, len(hierarchy))).normal(size=WIDTH)
     return output
@@ -56,7 +61,9 @@ class _Population:
         total = int(max(genotypes.max(), hierarchy.row_gene.max())) + 1
         self.samples = _lists(genotypes.ravel(), np.repeat(np.arange(n, dtype=np.int32), deletions), total)
         self.genes = _lists(hierarchy.row_term, hierarchy.row_gene, len(hierarchy))
+        # the share of the population that deletes each gene
         self.share = np.bincount(genotypes.ravel(), minlength=total) / n
+        # made once, and put back to 0 by each term where it was used
         self.sums = np.zeros((n, WIDTH))
         self.touched: Bool[np.ndarray, " n"] = np.zeros(n, dtype=bool)
 
@@ -69,6 +76,7 @@ class _Population:
         """Return the genotypes that touch a term, ascending, and its normalised neurons there."""
         genes = self.genes[term]
         bias, common = rng.normal(0, BIAS, WIDTH), rng.normal(0, 1, WIDTH)
+        # drawn for all genes, deleted or not: another population keeps the same weights
         weights, own = rng.normal(size=(len(below), WIDTH, WIDTH)), rng.normal(0, OWN, (len(genes), WIDTH))
         deleted = self.share[genes] > 0
         scale = GAIN / np.sqrt(max(WIDTH * len(below) + int(deleted.sum()), 1))
@@ -77,6 +85,8 @@ class _Population:
             self.touched[rows] = True
         for gene, shift in zip(genes[deleted].tolist(), own[deleted], strict=True):
             rows = self.samples[gene]
+            # divided by the SD of a gene's 0-or-1 column, a rare deletion moves a term as much as a neuron does; 0
+            # where every genotype deletes the gene
             unit = np.sqrt(self.share[gene] * (1 - self.share[gene])) or 1.0
             self.sums[rows] += scale / unit * common * (1 + shift)
             self.touched[rows] = True
@@ -87,8 +97,10 @@ class _Population:
 
     def _deviation(self, state: Float64[np.ndarray, "rows width"]) -> Float64[np.ndarray, " width"]:
         """Over the whole population, whose other genotypes are at 0."""
+        # over all genotypes: those without a row here add 0 to both sums; biased, for this is the whole population
         mean = state.sum(axis=0) / len(self.sums)
         variance = np.square(state).sum(axis=0) / len(self.sums) - np.square(mean)
+        # np.where computes both sides: the floor keeps a variance rounded below 0 from a NaN and its warning
         found: np.ndarray = np.where(variance > 0, np.sqrt(np.maximum(variance, 1e-300)), 1.0)
         return found
 

@@ -41,6 +41,7 @@ def find_term(ontology: Ontology, text: str) -> int:
     """
     wanted = text.strip()
     number = wanted.upper().removeprefix("GO:")
+    # 932 and GO:932 mean GO:0000932: GO's numbers have seven digits
     padded = f"GO:{number.zfill(ID_DIGITS)}" if number.isdigit() else wanted.upper()
     for term_id in (wanted, padded):
         found = ontology.find(term_id)
@@ -88,6 +89,7 @@ def removal_of(ontology: Ontology, hierarchy: TermHierarchy, rules: FilterRules,
 
     The removal's terms are indices in the whole ontology.
     """
+    # the hierarchy was made of the chosen namespaces alone and counts terms within those: two numberings meet here
     inner = ontology.within(rules.namespaces)
     index = inner.index.get(ontology.ids[term])
     if index is None:

@@ -53,8 +53,11 @@ class FilterRules:
 PRESETS: Mapping[str, FilterRules] = {
     rules.preset: rules
     for rules in (
+        # HGI is IGI from a high-throughput screen: both tell a term from the very interactions that are to be predicted
         FilterRules("true-path", (IS_A,), 4, "direct", ("HGI", "IGI")),
+        # torchcell leaves out IGI alone: HGI stays for comparison's sake
         FilterRules("torchcell", (IS_A,), 4, "direct", ("IGI",), torchcell_order=True, redundant="direct"),
+        # DCell as published: terms of 6 genes or more, part_of as good as is_a, neurons by contained genes
         FilterRules("ma2018", (IS_A, "part_of"), 6, "contained", ("HGI", "IGI")),
     )
 }
@@ -106,6 +109,7 @@ class FilterSteps:
         return FilteredTerms(self.graph, self._funnel, removed)
 
     def _kept(self, terms: Iterable[int]) -> set[int]:
+        # several ways may lead to one heir: each is followed once
         found, waiting, seen = set(), list(terms), set(terms)
         while waiting:
             term = waiting.pop()
@@ -152,6 +156,7 @@ def whole_graph(ontology: Ontology, rules: FilterRules, direct: Mapping[int, int
     parents: dict[int, set[int]] = {t: set() for t in range(len(ontology))}
     for child, parent in zip(edges.child.tolist(), edges.parent.tolist(), strict=True):
         parents[child].add(parent)
+    # GO has three namespace roots, and a chosen relation may leave more terms without parents: a network needs one root
     frozen = {t: frozenset(p or (SUPER_ROOT,)) for t, p in parents.items()}
     return TermGraph(
         parents={**frozen, SUPER_ROOT: frozenset()},
@@ -161,7 +166,9 @@ def whole_graph(ontology: Ontology, rules: FilterRules, direct: Mapping[int, int
 
 def _true_path(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
     steps = FilterSteps("ontology", whole_graph(ontology, rules, gene_masks(annotations.direct)))
+    # GO:ROOT stays however small: it is the network's output
     small = {t for t, mask in steps.graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
+    # a small term's genes go up, so its parents are its heirs; those that are small, too, hand on to theirs
     parents = {t: steps.graph.parents[t] for t in small}
     steps.take(f"at least {rules.min_genes} contained genes", steps.graph.remove(small, move_genes=True), parents)
     _take_redundant(steps, rules)
@@ -170,6 +177,7 @@ def _true_path(ontology: Ontology, annotations: Annotations, rules: FilterRules)
 
 def _as_is(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
     graph = whole_graph(ontology, rules, gene_masks(annotations.direct))
+    # a ready hierarchy with one root has its own output term: a second above it would only add a layer
     if len(graph.children[SUPER_ROOT]) == 1:
         parents = {t: p - {SUPER_ROOT} for t, p in graph.parents.items() if t != SUPER_ROOT}
         graph = TermGraph(parents, {t: mask for t, mask in graph.direct.items() if t != SUPER_ROOT})
@@ -179,6 +187,7 @@ def _as_is(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> 
 
 
 def _torchcell(ontology: Ontology, annotations: Annotations, rules: FilterRules) -> FilteredTerms:
+    # torchcell prunes by all annotations first and takes evidence out afterwards: the order changes which edges survive
     asserted = whole_graph(ontology, rules, gene_masks(annotations.asserted))
     steps = FilterSteps("ontology", asserted)
     roots = set(asserted.children[SUPER_ROOT])
@@ -187,9 +196,11 @@ def _torchcell(ontology: Ontology, annotations: Annotations, rules: FilterRules)
     steps.take("with direct genes", asserted.restrict(kept, lambda t: root_of.get(ontology.namespaces[t], SUPER_ROOT)))
     direct = gene_masks(annotations.direct)
     graph = TermGraph(steps.graph.parents, {t: direct.get(t, 0) for t in steps.graph.direct})
+    # namespace roots stay though empty: terms that lost their path hang under them
     empty = {t for t, mask in graph.direct.items() if not mask} - roots - {SUPER_ROOT}
     steps.take("with genes by allowed evidence", graph.remove(empty))
     _take_redundant(steps, rules)
+    # last, and without moving genes: those of small terms are lost, as in torchcell's published runs
     small = {t for t, mask in steps.graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
     steps.take(f"at least {rules.min_genes} contained genes", steps.graph.remove(small))
     return steps.done()
@@ -207,6 +218,7 @@ def _redundant(graph: TermGraph, rules: FilterRules) -> dict[int, int]:
         return {}
     masks: Mapping[int, int] = graph.contained if rules.redundant == "contained" else graph.direct
     twins = {
+        # of several equal children the one of the lowest id, so that reports do not change from run to run
         t: next((child for child in sorted(graph.children[t]) if masks[child] == masks[t]), None)
         for t in graph.parents
         if t != SUPER_ROOT and masks[t]

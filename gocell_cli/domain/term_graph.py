@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+# GO:ROOT is no term of the ontology, so its place is one that no index can have
 SUPER_ROOT = -1
 
 
@@ -35,6 +36,7 @@ class TermGraph:
         """Terms in an order in which every child stands before its parents."""
         pending = {t: len(c) for t, c in self.children.items()}
         order = [t for t, n in pending.items() if n == 0]
+        # the list grows while it is walked: a queue, in which a term stands once its last child has been seen
         for term in order:
             for parent in self.parents[term]:
                 pending[parent] -= 1
@@ -47,6 +49,7 @@ class TermGraph:
         """Direct genes and those of all descendants (true-path rule), as bit masks."""
         masks: dict[int, int] = {}
         for term in self.children_first:
+            # children's masks are whole by now, so one step down takes in all descendants
             mask = self.direct[term]
             for child in self.children[term]:
                 mask |= masks[child]
@@ -64,6 +67,7 @@ class TermGraph:
             up = (nearest[p] if p in gone else frozenset((p,)) for p in self.parents[term])
             nearest[term] = frozenset().union(*up)
         direct = {t: mask for t, mask in self.direct.items() if t not in gone}
+        # true-path rule: what a term is annotated with holds for its ancestors, so the genes may move up, never down
         for term in gone if move_genes else ():
             for ancestor in nearest[term]:
                 direct[ancestor] |= self.direct[term]
@@ -74,6 +78,7 @@ class TermGraph:
 
         A term that loses all its parents hangs under `fallback(term)`, which must be kept.
         """
+        # only GO:ROOT comes without parents and keeps having none
         parents = {
             t: (frozenset(p for p in self.parents[t] if p in kept) or frozenset((fallback(t),)))
             if self.parents[t]

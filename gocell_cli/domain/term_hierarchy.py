@@ -52,10 +52,12 @@ def make_term_hierarchy(ontology: Ontology, filtered: FilteredTerms) -> TermHier
     labels = [_label(ontology, t) for t in terms]
     pairs = sorted((position[t], position[p]) for t in terms for p in graph.parents[t])
     rows = [(position[t], g) for t in terms for g in genes_in(graph.direct[t])]
+    # the shapes hold without any pair; column 0 is copied out, so that no stride of two is carried along
     edge_array = np.array(pairs, dtype=np.int32).reshape(-1, 2)
     row_array = np.array(rows, dtype=np.int32).reshape(-1, 2)
     edges = Edges(child=edge_array[:, 0].copy(), parent=edge_array[:, 1].copy())
     index = np.array(terms, dtype=np.int32)
+    # of the whole ontology, as GOATOOLS tells them: the filters would move terms up
     goatools = {by: _with_super_root(g, index) for by, g in goatools_groupings(ontology).items()}
     return TermHierarchy(
         ids=tuple(label[0] for label in labels),
@@ -84,6 +86,7 @@ def _label(ontology: Ontology, term: int) -> tuple[str, str, str]:
 
 
 def _with_super_root(grouping: Grouping, index: Int32[np.ndarray, " terms"]) -> Grouping:
+    # GO:ROOT's index, -1, reads the last term's level here; np.where puts its own, -1, in its place
     level = np.where(index == SUPER_ROOT, -1, grouping.level[index]).astype(np.int32)
     return Grouping(grouping.by, level)
 
@@ -92,6 +95,7 @@ def below_super_root(hierarchy: TermHierarchy) -> tuple[tuple[int, ...], Edges, 
     """Return the ontology indices of the terms without GO:ROOT, their edges, and their groupings."""
     kept = hierarchy.ontology_index != SUPER_ROOT
     position = (np.cumsum(kept) - 1).astype(np.int32)
+    # edges to GO:ROOT go with it: gocell put them there, GO has none
     inner = kept[hierarchy.edges.child] & kept[hierarchy.edges.parent]
     edges = Edges(position[hierarchy.edges.child[inner]], position[hierarchy.edges.parent[inner]])
     groupings = {by: Grouping(by, g.level[kept]) for by, g in hierarchy.groupings.items()}
@@ -102,6 +106,7 @@ def edge_relations(ontology: Ontology, terms: tuple[int, ...], edges: Edges, rel
     """Return each edge's relation in the ontology, `contracted` where a removed term stood between."""
     direct = {
         pair: relation
+        # an edge of two relations is told by the first named: of equal keys the last one written stays
         for relation in reversed(relations)
         for pair in zip(ontology.edges[relation].child.tolist(), ontology.edges[relation].parent.tolist(), strict=True)
     }

@@ -45,6 +45,7 @@ def _structure(h: Hierarchy) -> list[str]:
     if not _lengths(h):
         return ["columns of one table differ in length"]
     terms, genes, rows = len(h.term_ids), len(h.gene_names), h.rows
+    # functions, for they are written down as one table and run only once lengths are known to agree
     checks: list[tuple[str, Callable[[], bool]]] = [
         ("an edge names a term out of range", lambda: _within(h.edge_child, terms) and _within(h.edge_parent, terms)),
         ("a row names a term or gene out of range", lambda: _within(h.row_term, terms) and _within(h.row_gene, genes)),
@@ -59,6 +60,7 @@ def _structure(h: Hierarchy) -> list[str]:
 
 def _csr(h: Hierarchy) -> list[str]:
     counts = np.bincount(h.row_gene, minlength=len(h.gene_names))
+    # stable: rows of one gene keep their order, ascending, which is what the builder wrote
     order = np.argsort(h.row_gene, kind="stable")
     if h.gene_ptr[0] != 0 or not np.array_equal(np.diff(h.gene_ptr), counts):
         return ["gene_ptr does not count each gene's rows"]

@@ -63,6 +63,7 @@ def _typed(kind: type[Record], raw: dict[str, Any]) -> Record:
     """Make a record whose numbers are numbers and whose texts are texts; raises TypeError where they are not."""
     record = kind(**raw)
     for field in fields(kind):
+        # not isinstance: true is an int to Python, and JSON's true must not pass for 1
         if field.type in (int, str) and type(getattr(record, field.name)) is not field.type:
             raise TypeError(f"{field.name} is {getattr(record, field.name)!r}")
     return record
@@ -87,6 +88,7 @@ def read_manifest(directory: Path, name: str = MANIFEST) -> Manifest:
     data = path.read_bytes()
     hash_path = _hash_path(path)
     expected = hash_path.read_bytes().strip().decode("ascii", "replace") if hash_path.is_file() else "(missing)"
+    # of the bytes as they lie there, before any of them is believed
     actual = hashlib.sha256(data).hexdigest()
     if actual != expected:
         raise DamagedCache(
@@ -112,6 +114,7 @@ def shard_faults(manifest: Manifest) -> list[str]:
     """Return what is wrong with a cache's list of shards: each sample must be in exactly one, in order."""
     faults, position = [], 0
     for expected, shard in enumerate(manifest.shards):
+        # a shard begins where the one before ends: readers find a sample by a search in the starts
         if (shard.index, shard.start) != (expected, position):
             faults.append(f"shard {shard.index} starts at {shard.start}, expected {expected} at {position}")
         position = shard.start + shard.rows
@@ -123,6 +126,7 @@ def shard_faults(manifest: Manifest) -> list[str]:
 def record_file(directory: Path, path: Path) -> FileRecord:
     """Size and sha256 of one file of a cache."""
     with path.open("rb") as stream:
+        # a piece at a time: a shard may be larger than memory allows
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return FileRecord(path=path.relative_to(directory).as_posix(), bytes=path.stat().st_size, sha256=digest)
 
@@ -137,6 +141,7 @@ def check_file(directory: Path, record: FileRecord) -> Path:
         raise DamagedCache(f"{directory}: the manifest names a file outside the cache: {record.path}")
     if not path.is_file():
         raise DamagedCache(f"{path}: missing", hint=REBUILD_HINT)
+    # a name within the cache may still be a link to a file that others can change
     if not path.resolve().is_relative_to(directory.resolve()):
         raise DamagedCache(f"{path}: a link that leads out of the cache", hint=REBUILD_HINT)
     found = record_file(directory, path)

@@ -23,6 +23,7 @@ EXPORTED = ("sample", "genes", "standard_names", "value", "statistic", "dataset"
 def describe_cache(cache: Cache) -> dict[str, Any]:
     """Return a cache from above: samples by deletions, phenotype, terms by level, terms after each filter."""
     hierarchy, samples = cache.hierarchy, cache.columns()
+    # a mean with one NaN in it is NaN
     known = samples.value[np.isfinite(samples.value)]
     sizes, counts = np.unique(np.diff(samples.gene_ptr), return_counts=True)
     level_of_row = hierarchy.level[hierarchy.row_term]
@@ -60,6 +61,7 @@ def describe_level(cache: Cache, level: int) -> dict[str, Any]:
         low, high = int(hierarchy.level.min()), int(hierarchy.level.max())
         hint = f"levels by {hierarchy.level_by} run from {low} to {high}"
         raise UsageError(f"no term is at level {level}", hint=hint)
+    # minus, for descending; stable, so terms of as many genes stay in the order of their ids
     terms = terms[np.argsort(-hierarchy.contained_genes[terms], kind="stable")]
     return {"level": level, "level_by": hierarchy.level_by, "terms": [_term(cache, t) for t in terms.tolist()]}
 
@@ -108,6 +110,7 @@ def samples_of(cache: Cache, gene: str | None) -> list[int]:
     if gene is None:
         return list(range(len(cache)))
     index, samples = cache.hierarchy.lookup.gene(gene), cache.columns()
+    # which sample each entry of `genes` belongs to
     owner = np.repeat(np.arange(len(samples)), np.diff(samples.gene_ptr))
     found: list[int] = np.unique(owner[samples.genes == index]).tolist()
     return found
@@ -142,6 +145,7 @@ def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
     term, gene, level, state = cache.mutant_state([index])[0].T
     deleted = np.isin(gene, sample.genes)
     zero = np.flatnonzero(state == 0)
+    # lexsort's last key comes first: by gene, within it by level, then by term
     zero = zero[np.lexsort((term[zero], level[zero], gene[zero]))]
     return {
         "index": index,
@@ -192,6 +196,7 @@ def _provenance(cache: Cache, index: int) -> dict[str, Any]:
 
 def _place(cache: Cache, row: int) -> dict[str, Any]:
     """Return a source row's file and its row there, where a data set has several files."""
+    # files are listed by first_row, so the last one that begins at or before the row holds it
     files = [f for f in cache.manifest.counts.get("files", ()) if f["first_row"] <= row]
     if not files:
         return {"row": row}

@@ -25,6 +25,7 @@ def deleted_pairs(
     Flat places, so that one assignment sets a whole batch whatever its layout. A gene deleted twice in one sample
     gives its rows twice; setting them to 0 twice does no harm.
     """
+    # deletion: which of `genes` a place comes from; place: where in gene_rows, a gene's rows lying side by side there
     start = hierarchy.gene_ptr[genes]
     deletion, place = ranges(start, hierarchy.gene_ptr[1:][genes] - start)
     sample = np.repeat(np.arange(len(gene_ptr) - 1), np.diff(gene_ptr))
@@ -61,6 +62,7 @@ def mutant_state(
         ],
         axis=1,
     )
+    # a copy of the wild type for each sample, columns term, gene, level, state: only column 3 changes
     table = np.tile(wild_type, (len(gene_ptr) - 1, 1, 1))
     table.reshape(-1, 4)[deleted_pairs(hierarchy, gene_ptr, genes), 3] = 0
     return table

@@ -55,6 +55,7 @@ class Cache:
     def __len__(self) -> int:
         return self.manifest.samples
 
+    # columns are not sent along: they may be gigabytes, and their pickle as much again for each worker
     def __reduce__(self) -> tuple[type["Cache"], tuple[Path, str]]:
         return Cache, (self.directory, self.backend)
 
@@ -123,8 +124,10 @@ class Cache:
 
     def _fetch(self, wanted: Int64[np.ndarray, " chosen"]) -> Samples:
         """Read samples from their shards by key, then put them back into the order asked for."""
+        # side=right, less 1: the last shard that begins at or before the sample
         shard_of = np.searchsorted(self._starts, wanted, side="right") - 1
         order = np.argsort(shard_of, kind="stable")
+        # grouped by shard, for an LMDB environment is opened once for each group
         parts = []
         for index in np.unique(shard_of).tolist():
             shard = self.manifest.shards[index]
@@ -134,6 +137,7 @@ class Cache:
 
     def _path(self, shard: ShardRecord) -> str:
         record = shard.files[self.backend]
+        # hashed at its first use, not at each: lmdb comes here for every batch
         if shard.index not in self._checked:
             check_file(self.directory, record)
             self._checked.add(shard.index)

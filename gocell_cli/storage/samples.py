@@ -18,9 +18,11 @@ def logical_sha256(samples: Samples) -> str:
     """
     digest = hashlib.sha256()
     for name, column in samples.columns().items():
+        # on a little-endian machine, and for a column in one piece, nothing is copied
         values = np.ascontiguousarray(column, dtype=column.dtype.newbyteorder("<"))
         if values.dtype.kind == "f":
             values = _canonical_floats(values)
+        # the header keeps columns apart: the same bytes cut otherwise are other columns
         digest.update(f"{name}:{values.dtype.str}:{len(values)};".encode())
         digest.update(values.view(np.uint8).data)  # a view: no copy
     return digest.hexdigest()
@@ -28,6 +30,7 @@ def logical_sha256(samples: Samples) -> str:
 
 def _canonical_floats(values: np.ndarray) -> np.ndarray:
     """One NaN and one zero: other NaN payloads and -0.0 hash as these do."""
+    # a sum is a new array: the samples' own values must not change
     canonical = values + 0.0  # -0.0 + 0.0 is 0.0
     canonical[np.isnan(values)] = np.nan
     return canonical
@@ -57,6 +60,7 @@ def _take_lists(
     """New pointers of the lists at `rows`, and where their values stand in the old ones."""
     count = ptr[rows + 1] - ptr[rows]
     taken = pointers(count)
+    # a value's place in the new array, moved by how far its list moved
     return taken, np.arange(taken[-1]) + np.repeat(ptr[rows] - taken[:-1], count)
 
 
@@ -69,6 +73,7 @@ def concat_samples(parts: Sequence[Samples]) -> Samples:
         if name not in ("gene_ptr", "source_ptr")
     }
     return Samples(
+        # each part's pointers begin at 0, so lengths are joined and summed anew
         gene_ptr=pointers(np.concatenate([np.diff(p.gene_ptr) for p in parts])),
         source_ptr=pointers(np.concatenate([np.diff(p.source_ptr) for p in parts])),
         **joined,

@@ -21,6 +21,7 @@ from gocell_cli.dcell_rules import ROOT_DOWN, forbidden_edges
 from gocell_cli.errors import LevelsError
 from gocell_cli.gene_names import GeneNames
 
+# a reader refuses any other: a cache is built again sooner than half understood
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 PART_MANIFEST = "part.json"
@@ -103,6 +104,7 @@ class Hierarchy:
         same, inverted = forbidden_edges(child, parent, self.level_direction)
         if same.any() or inverted.any():
             raise LevelsError(f"{int((same | inverted).sum())} edges lead to no shallower level by {self.level_by}")
+        # -(-n // 8) rounds up
         bits = np.zeros((len(self.term_ids), -(-len(self.gene_names) // 8)), dtype=np.uint8)
         # .at, for a byte may take several rows' bits
         np.bitwise_or.at(bits, (self.row_term, self.row_gene // 8), (128 >> self.row_gene % 8).astype(np.uint8))

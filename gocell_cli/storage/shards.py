@@ -103,16 +103,19 @@ class ParquetShard:
 
 
 def _lists(ptr: Int64[np.ndarray, " n_plus_1"], values: np.ndarray) -> pa.ListArray:
+    # Arrow's plain lists count in int32: a shard's values are far fewer than 2^31
     return pa.ListArray.from_arrays(pa.array(ptr.astype(np.int32)), pa.array(values))
 
 
 def _one_chunk(table: pa.Table, name: str) -> pa.Array:
     """A column as one array, without a copy where it is one chunk already."""
     column = table.column(name)
+    # the empty array is for a shard without samples: it may have no chunk, and Arrow joins no list of none
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([*column.chunks, pa.array([], column.type)])
 
 
 def _values(table: pa.Table, name: str) -> np.ndarray:
+    # not zero_copy_only: the nulls of `statistic` become NaN, in a copy
     values: np.ndarray = _one_chunk(table, name).to_numpy(zero_copy_only=False)
     return values
 
@@ -120,6 +123,7 @@ def _values(table: pa.Table, name: str) -> np.ndarray:
 def _flat(table: pa.Table, name: str) -> tuple[Int64[np.ndarray, " n_plus_1"], np.ndarray]:
     column = _one_chunk(table, name)
     offsets = column.offsets.to_numpy().astype(np.int64)
+    # of a slice the offsets go on from the array before it, while flatten gives the slice's values alone
     return offsets - offsets[0], column.flatten().to_numpy(zero_copy_only=False)
 
 
@@ -128,6 +132,7 @@ HEADER = np.dtype(
         ("genes", "<u2"),
         ("sources", "<u2"),
         ("dataset", "<i2"),
+        # keeps the i32 after it at a multiple of four bytes
         ("zero", "<i2"),
         ("query_group", "<i4"),
         ("value", "<f8"),
@@ -135,6 +140,7 @@ HEADER = np.dtype(
     ]
 )
 SOURCE = np.dtype([("row", "<i8"), ("query_strain", "<i4"), ("array_strain", "<i4")])
+# the header's u16
 MAX_COUNT = 2**16 - 1
 COMMIT_EVERY = 10_000
 """Records a transaction: dirty pages are held in memory until it ends."""
@@ -153,6 +159,7 @@ def _by_shape(
     """Samples grouped by (number of genes, number of source rows)."""
     # records of one shape are one NumPy array: a loop over shapes, few, instead of over samples, millions
     shapes, inverse = np.unique(np.stack([genes, sources], axis=1), axis=0, return_inverse=True)
+    # ravel: NumPy 2.0 gave the inverse of unique rows a second axis
     return [(int(k), int(m), np.flatnonzero(inverse.ravel() == i)) for i, (k, m) in enumerate(shapes)]
 
 
@@ -168,6 +175,7 @@ def encode_records(samples: Samples) -> list[bytes]:
         head["genes"], head["sources"] = k, m
         for name in ("dataset", "query_group", "value", "statistic"):
             head[name] = getattr(samples, name)[rows]
+        # row i of the index is where sample i's k genes lie: its pointer, and the k - 1 places after it
         block["genes"] = samples.genes[samples.gene_ptr[rows][:, None] + np.arange(k)]
         at = samples.source_ptr[rows][:, None] + np.arange(m)
         block["sources"]["row"] = samples.source_row[at]
@@ -224,6 +232,7 @@ class LmdbShard:
         try:
             self._fill(path, records, size)
         except lmdb.Error as error:  # a full disk, for example
+            # lmdb.Error carries no errno, only the C library's text for it at the end of its own
             code = next((c for c in errno.errorcode if str(error).endswith(os.strerror(c))), errno.EIO)
             raise OSError(code, str(error)) from error
 
@@ -244,6 +253,7 @@ class LmdbShard:
             for key, record in transaction.cursor():
                 keys.append(key)
                 records.append(record)
+        # LMDB returns keys in the order of their bytes, big-endian and so that of the numbers
         if keys != [KEY.pack(i) for i in range(len(keys))]:
             raise DamagedCache(f"{path}: its keys are not 0 to {len(keys) - 1}")
         return decode_records(records)

@@ -78,6 +78,7 @@ class Staging:
         It stays there however the block is left, until `finish` has made a cache of it. Raises
         DamagedCache where another process is building the same cache, UsageError where no rename will do.
         """
+        # first: hours of work would end in a rename that cannot be done
         refuse_mount(self.place)
         with writing(self.out):
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -85,6 +86,7 @@ class Staging:
         try:
             _hold(lock, self.out)
             with writing(self.out):
+                # before anything is cleared: what lies here may be the only whole copy of a cache
                 self.give_back()
                 staged = staged_plan(self.out)
                 if not resume or staged is None or staged.fingerprint != plan.fingerprint:
@@ -93,6 +95,7 @@ class Staging:
                     (self.cache / name).unlink(missing_ok=True)
                 (self.cache / SAMPLES_DIR).mkdir(parents=True, exist_ok=True)
                 self.records.mkdir(exist_ok=True)
+                # last: shards of another plan are gone by now, so this plan never stands beside them
                 write_whole(self.directory / "plan.json", canonical_json(asdict(plan)))
             yield self
         except Unfinished as error:
@@ -101,6 +104,7 @@ class Staging:
                 error.hint += plan.command
             raise
         finally:
+            # lets go of the flock; the kernel does it where the process is killed, so no lock outlives its holder
             os.close(lock)
 
     def give_back(self) -> bool:
@@ -110,9 +114,11 @@ class Staging:
         """
         if is_taken(self.place):
             return False
+        # the new one first: it has its manifest, so it is finished and only its name was missing
         whole = next((path for path in (self.cache, self.replaced) if _is_whole(path)), None)
         if whole is not None:
             os.replace(whole, self.place)
+            # a rename is on the disk once its folder is
             sync(self.place.parent)
         return whole is not None
 
@@ -127,6 +133,7 @@ class Staging:
             record = decode_shard(json.loads(path.read_bytes()))
             for file in record.files.values():
                 check_file(self.cache, file)
+        # a record that cannot be read costs one shard made again; believing a bad one would cost the cache
         except (OSError, ValueError, TypeError, KeyError, DamagedCache):
             return None
         return record if set(record.files) == set(backends) else None
@@ -141,6 +148,7 @@ class Staging:
             final.parent.mkdir(exist_ok=True)
             temporary = temporary_name(final)
             pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+            # synced, then renamed: a file with its final name is whole, whenever the power goes
             settle(temporary, final)
             return record_file(self.cache, final)
 
@@ -148,6 +156,7 @@ class Staging:
         """Write the manifest as `name`, then give the directory the cache's name, replacing what stands there."""
         listed = {file.path for file in manifest.all_files}
         with writing(self.out):
+            # what killed workers left under temporary names: verify calls every unlisted file a finding
             for path in self.cache.rglob("*"):
                 if path.is_file() and path.relative_to(self.cache).as_posix() not in listed:
                     path.unlink()
@@ -160,6 +169,7 @@ class Staging:
             raise UsageError(f"{self.out} is finished; what it replaced is not removed", why=why, hint=hint) from error
 
     def _take_place(self) -> None:
+        # a rename may replace an empty folder, so only something in it needs an exchange
         if not is_taken(self.place):
             os.replace(self.cache, self.place)
         elif not exchange(self.cache, self.place):
@@ -183,6 +193,7 @@ def write_shard(cache: Path, backends: Sequence[str], index: int, start: int, sa
             shard.write(str(temporary), samples)
             settle(temporary, final)
             files[backend] = record_file(cache, final)
+    # last: a record says that its files are there, so it must not come before they are
     record = ShardRecord(index, start, len(samples), logical_sha256(samples), files)
     with writing(cache):
         write_whole(cache.parent / "records" / f"part-{index:05d}.json", canonical_json(asdict(record)))
@@ -242,6 +253,7 @@ def staged_plan(out: Path) -> StagedPlan | None:
 
 def temporary_name(final: Path) -> Path:
     """A name beside `final` that no other process uses; what stood there is removed."""
+    # the process id: two workers that make one shard, after a retry, do not write into one file
     temporary = final.with_name(f"{final.name}.tmp-{os.getpid()}")
     temporary.unlink(missing_ok=True)
     return temporary
@@ -249,6 +261,7 @@ def temporary_name(final: Path) -> Path:
 
 def _hold(lock: int, out: Path) -> None:
     try:
+        # LOCK_NB: a second build is told so at once, where waiting would look like a hang
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise DamagedCache(
@@ -336,6 +349,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # an OSError that a library raises may have no number: taken for a fault that a resume may get over
         code = error.errno or errno.EIO
         if code in NOT_THERE:
             hint = ADVICE.get(code, "choose another --out or --root")

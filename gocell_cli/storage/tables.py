@@ -24,6 +24,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             ("systematic", pa.string()),
             ("standard", pa.string()),
             ("aliases", STRINGS),
+            # the CSR pointers as a column: there is one more of them than genes, so where a gene begins and its count
             ("first_row", pa.int64()),
             ("row_count", pa.int64()),
         ]
@@ -65,6 +66,7 @@ def read_hierarchy(directory: Path, level_by: str, level_direction: str) -> Hier
         _read(directory, f"hierarchy/{name}") for name in ("terms", "genes", "edges", "term_genes", "gene_rows")
     )
     first, count = _array(genes, "first_row"), _array(genes, "row_count")
+    # each gene must begin where the one before ends, or the pair of columns is no list of pointers
     if not np.array_equal(first[1:], (first + count)[:-1]):
         raise DamagedCache(f"{directory}: hierarchy/genes: first_row and row_count do not follow on each other")
     return Hierarchy(
@@ -79,6 +81,7 @@ def read_hierarchy(directory: Path, level_by: str, level_direction: str) -> Hier
         edge_parent=_array(edges, "parent"),
         row_term=_array(rows, "term"),
         row_gene=_array(rows, "gene"),
+        # the end of the last gene's rows, which no row of the table begins
         gene_ptr=np.append(first, first[-1:] + count[-1:]),
         gene_rows=_array(gene_rows, "row"),
         level_by=level_by,
@@ -88,6 +91,7 @@ def read_hierarchy(directory: Path, level_by: str, level_direction: str) -> Hier
 
 def provenance_tables(provenance: Provenance) -> dict[str, pa.Table]:
     """Encode strains and query groups as their two tables."""
+    # zip of no strains gives no columns at all, where two empty ones are wanted
     strains = [list(column) for column in zip(*provenance.strains, strict=True)] or [[], []]
     strains.append(list(provenance.kinds))
     return {
@@ -108,6 +112,7 @@ def read_provenance(directory: Path) -> Provenance:
 
 def _table(path: str, values: list[Any]) -> pa.Table:
     schema = SCHEMAS[path]
+    # types are given, not guessed: of an empty list Arrow would make a column of type null
     arrays = [pa.array(v, type=f.type) for v, f in zip(values, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -115,6 +120,7 @@ def _table(path: str, values: list[Any]) -> pa.Table:
 def _read(directory: Path, path: str) -> pa.Table:
     file = directory / f"{path}.parquet"
     try:
+        # small tables, read once: to check the pages' own checksums costs little here
         table = pq.read_table(file, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise DamagedCache(f"{file}: not a readable Parquet table ({error})") from error

@@ -71,7 +71,9 @@ def verify_cache(directory: Path, threads: int | None = None) -> Verification:
         *_unlisted(directory, manifest),
         *_file_findings(directory, manifest.files),
     ]
+    # values of files that are not as recorded would only repeat the finding, or fail to decode
     if not findings:
+        # the processors that this process may use, where a container has fewer than the machine
         findings += _content_findings(directory, manifest, threads or len(os.sched_getaffinity(0)))
     files = manifest.all_files
     return Verification(
@@ -86,6 +88,7 @@ def verify_cache(directory: Path, threads: int | None = None) -> Verification:
 def _manifest_findings(directory: Path, manifest: Manifest) -> Iterator[Finding]:
     data = (directory / MANIFEST).read_bytes()
     raw = json.loads(data)
+    # equal builds must give equal bytes: a manifest in other spacing holds the same, but compares as different
     if data != canonical_json(raw):
         yield Finding(MANIFEST, "not canonical JSON")
     if hashlib.sha256(canonical_json(raw["config"])).hexdigest() != manifest.fingerprint:
@@ -122,10 +125,12 @@ def _content_findings(directory: Path, manifest: Manifest, threads: int) -> list
     except DamagedCache as error:
         return [Finding("hierarchy", _text(error))]
     findings = [Finding("hierarchy", fault) for fault in check_hierarchy(hierarchy)]
+    # counted from the lowest, for GOATOOLS' levels begin at -1
     levels = np.bincount(hierarchy.level - hierarchy.level.min()).tolist() if len(hierarchy.level) else []
     if tuple(levels) != manifest.level_counts:
         findings.append(Finding(MANIFEST, "level_counts are not those of the hierarchy"))
     tasks = [(shard, backend) for shard in manifest.shards for backend in shard.files]
+    # threads, not processes: reading, decoding and hashing let go of Python's lock, and nothing need be sent
     with ThreadPoolExecutor(threads) as pool:
         checked = pool.map(lambda task: _shard_findings(directory, manifest, hierarchy, provenance, *task), tasks)
         return findings + [finding for found in checked for finding in found]
@@ -142,6 +147,7 @@ def _shard_findings(
     problems = []
     if len(samples) != shard.rows:
         problems.append(f"holds {len(samples)} samples, recorded {shard.rows}")
+    # one hash for all backends: so each is known to hold the samples that the others hold
     if logical_sha256(samples) != shard.logical_sha256:
         problems.append("its values are not those of the recorded logical hash")
     problems += _ranges(samples, manifest, hierarchy, provenance)
