@@ -53,6 +53,7 @@ class RemoteSource:
         """Folder below `ROOT/raw` that holds the files; it ends in DATE while the server has yet to say which."""
         if self.release is None:
             return self.name
+        # The key by which the lock file and the folder know it: one folder a date, so that releases lie side by side.
         return f"{self.name}/{'DATE' if self.release == CURRENT else self.release}"
 
     @property
@@ -65,6 +66,7 @@ class RemoteSource:
 def release_date(text: str) -> str:
     """Return a GO release's date YYYY-MM-DD; raises UsageError where it is none."""
     try:
+        # fromisoformat also takes 20250316 and 2025-W11-7, which would be other folders for the same day.
         if date.fromisoformat(text).isoformat() == text:
             return text
     except ValueError:

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from gocell_cli.sources.text_file import GZIP_MAGIC
 
 HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<body)", re.IGNORECASE)
+# With hyphens as OBO's data-version has it, or without.
 DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)")
 GAF_DATE = re.compile(r"!\s*(?:date-generated|generated|date):\s*(.+)", re.IGNORECASE)
 TYPEDEF = "[Typedef]"
@@ -33,6 +34,7 @@ def check_content(path: Path, name: str) -> str | None:
     Raises ContentError.
     """
     with path.open("rb") as stream:
+        # 1 KiB: enough for the tags that HTML begins with, and for gzip's magic.
         head = stream.read(1024)
     if HTML.match(head):  # before all else: a login page answers 200 under any name
         raise ContentError("the server sent an HTML page (a login or an error?), not the file")
@@ -64,6 +66,7 @@ def _obo_version(path: Path) -> str | None:
             version = line.partition(":")[2].strip()
     if not first.startswith("format-version:"):
         raise ContentError(f"the server sent something that is no OBO file; it begins with {first[:40]!r}")
+    # The end is the proof that the file is whole: the last stanza is a [Typedef], and its last line ends.
     if stanza != TYPEDEF or not line.endswith("\n"):
         raise ContentError("the server sent a part of an OBO file: its end is missing")
     return version
@@ -80,6 +83,7 @@ def _gaf_version(path: Path, *, gzipped: bool) -> str | None:
             row = line
         elif version is None and (match := GAF_DATE.match(line)):
             version = match[1].strip()
+    # A GAF without a tab-separated row is a header only, or a page of text.
     if not first.startswith("!gaf-version:") or not row.count("\t"):
         raise ContentError(f"the server sent something that is no GAF; it begins with {first[:40]!r}")
     return version
@@ -120,6 +124,7 @@ def unpack(archive: Path, wanted: Sequence[str], optional: Sequence[str], into: 
                         shutil.copyfileobj(source, target, 1 << 20)
                 elif name not in optional:
                     raise ArchiveError(f"the archive holds no {name}, but {_listing(content)}")
+    # BaseException: an interrupt, too, leaves no half-unpacked member.
     except BaseException as error:
         for path in found.values():
             path.unlink(missing_ok=True)
@@ -133,6 +138,7 @@ def _find(content: zipfile.ZipFile, name: str, *, alone: bool) -> zipfile.ZipInf
     # __MACOSX holds, for each member packed on a Mac, another of the same name that is not its content.
     members = [m for m in content.infolist() if not m.is_dir() and "__MACOSX" not in PurePosixPath(m.filename).parts]
     base = {m: PurePosixPath(m.filename.replace("\\", "/")).name for m in members}
+    # From the surest to the loosest: its own name, with a publisher's prefix, the only table there is.
     for fits in (
         [m for m in members if base[m] == name],
         [m for m in members if base[m].endswith(f"-{name}")],

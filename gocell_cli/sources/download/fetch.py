@@ -49,6 +49,7 @@ class _Task:
         return f"{self.source.folder}/{file.name}"
 
     def part(self) -> PartialFile:
+        # Beside the releases' folders, not in one: the current release's date is known only once the file has come.
         name = self.source.release or self.source.name
         return PartialFile(self.root / "raw" / self.source.name / f".{name}.part", self.url)
 
@@ -93,12 +94,14 @@ def fetch(
 
 def _newest(task: _Task) -> RemoteSource:
     """The newest release in the data root, where there is one."""
+    # ISO dates sort as text.
     found = sorted(p.parent.name for p in (task.root / "raw" / task.source.name).glob(f"*/{task.source.file}"))
     return replace(task.source, release=found[-1]) if found else task.source
 
 
 def _is_complete(task: _Task, names: Sequence[str]) -> bool:
     """Whether nothing has to be downloaded: an optional file is missed only if it is named or was there once."""
+    # The current release may be another one by now: only the server can tell.
     if task.source.release == CURRENT:
         return False
     if names:
@@ -118,13 +121,16 @@ def _check_present(task: _Task, names: Sequence[str] = ()) -> list[FetchedFile]:
 def _check(task: _Task, file: RemoteFile) -> FetchedFile:
     """Check one file of the data root, and record it if this is its first use."""
     path = task.folder / file.name
+    # No URL: nobody knows where a file that was put here by hand came from.
     found = new_entry(None, sha256_of(path), path.stat().st_size, None)
     entry = _require_known(task, file, found.sha256)
     if file.sha256 is None and (entry is None or entry.sha256 != found.sha256):
+        # Its version is then not known, but the bytes are: they are recorded, and held to, all the same.
         with suppress(ContentError):
             found = replace(found, version=check_content(path, file.name))
         try:
             record(task.root, task.key(file), found)
+        # A data root may be read-only: its files can be used all the same.
         except OSError as error:
             task.watcher.say(f"{path} is not recorded: {error}")
     if entry is None or entry.sha256 == found.sha256:
@@ -147,9 +153,11 @@ def _bring(task: _Task) -> list[FetchedFile]:
         wanted = [file for file in task.source.files if file.name not in present]
         new = _unpacked(task, part, wanted)
         placed = _place(task, new, version)
+    # What came is not what was asked for: kept, the next call would resume it.
     except (ArchiveError, ContentError, SourceMissing):
         part.discard()
         raise
+    # Those that were renamed to their places are not there any more; whatever else was unpacked goes.
     finally:
         for path in new.values():
             path.unlink(missing_ok=True)
@@ -206,6 +214,7 @@ def _place(task: _Task, new: Mapping[str, Path], version: str | None) -> dict[st
 
 def _require_known(task: _Task, file: RemoteFile, found: str) -> LockEntry | None:
     """Raise SourceMissing unless the content is the published or the recorded one; return the recorded entry."""
+    # Where the sha256 is published, the lock file has no say.
     if file.sha256 is not None:
         if found != file.sha256:
             again = "; remove it to fetch it again" if (task.folder / file.name).is_file() else ""

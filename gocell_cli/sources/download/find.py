@@ -43,6 +43,7 @@ def find(
     to be had or not the known one, InvalidInput where the lock file is damaged.
     """
     names = tuple(names)
+    # A user's file is not checked: it need not be the published one (a part of it, for example).
     if own is not None:
         return _own_files(source, names, own, some=some)
     paths = {file.path.name: file.path for file in fetch(source, root, names, offline=offline, watcher=watcher)}
@@ -76,9 +77,11 @@ def _in_folder(folder: Path, name: str, *, alone: bool) -> Path | None:
 
     Where one file alone is wanted, the only one of its kind will do: Data S1 travels under several names.
     """
+    # Plain before gzipped before prefixed; sorted, as glob's order is the file system's.
     named = [folder / name, folder / f"{name}.gz", *sorted(folder.glob(f"*-{name}"))]
     found = next((path for path in named if path.is_file()), None)
     if found is None and alone:
         others = sorted(folder.glob(f"*{Path(name).suffix}*"))
+        # One of several would be a guess.
         found = others[0] if len(others) == 1 else None
     return found

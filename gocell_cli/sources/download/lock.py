@@ -17,6 +17,7 @@ from typing import Any
 from gocell_cli.errors import InvalidInput
 from gocell_cli.whole_file import write_whole
 
+# This version's reader knows one format; another one is refused below, not guessed at.
 LOCK_FILE, FORMAT = "sources.lock.json", 1
 SHA256_DIGITS = 64
 
@@ -68,8 +69,10 @@ def record(root: Path, key: str, entry: LockEntry) -> None:
         entries = read_entries(root)
         old = entries.get(key)
         if old is not None:
+            # The history is one flat list: the new entry takes over the old one's, and adds it without.
             former = {k: v for k, v in asdict(old).items() if k != "history"}
             entry = replace(entry, history=(*old.history, *([former] if old.sha256 != entry.sha256 else [])))
+        # Sorted, so that the file's text does not depend on the order of fetches.
         files = {k: asdict(v) for k, v in sorted({**entries, key: entry}.items())}
         text = json.dumps({"format": FORMAT, "files": files}, indent=2, ensure_ascii=False)
         write_whole(lock_path(root), text + "\n")
@@ -86,6 +89,7 @@ def exclusive(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)
     try:
+        # At once first: whoever waits is told so before the wait begins.
         lock.acquire(timeout=0)
     except filelock.Timeout:
         if on_wait is not None:
@@ -99,6 +103,7 @@ def exclusive(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator
 
 def _entry(path: Path, key: str, value: Any) -> LockEntry:
     try:
+        # `history` is a list in JSON, a tuple here; unknown or missing keys end as TypeError or KeyError below.
         entry = LockEntry(**{**value, "history": tuple(value["history"])})
         whole = len(entry.sha256) == SHA256_DIGITS and set(entry.sha256) <= set("0123456789abcdef") and entry.bytes >= 0
     except (TypeError, KeyError):

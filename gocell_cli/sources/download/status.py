@@ -69,6 +69,7 @@ def _status(source: RemoteSource, file: RemoteFile, root: Path, entries: dict[st
         source=source.name,
         file=file.name,
         path=str(path),
+        # Where a file was recorded, the URL it came from, which may have been a mirror's.
         url=entry.url or url if entry is not None else url,
         bytes=path.stat().st_size if sha256 is not None else None,
         sha256=sha256,

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     import requests
 
 TIMEOUT_VARIABLE = "GOCELL_TIMEOUT"
+# Seconds: silence allowed by default, the most for connecting, the longest wait between attempts.
 DEFAULT_TIMEOUT, LONGEST_CONNECT, LONGEST_WAIT = 60.0, 10.0, 60.0
 RETRIES = 4
 MOST_REDIRECTS = 10
 CHUNK = 1 << 16
+# `bytes 5-9/10` of a 206, `bytes */10` of a 416; the total may be `*`, unknown.
 CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 
 
@@ -87,6 +89,7 @@ class PartialFile:
         if url == self.url and isinstance(validator, str) and isinstance(total, int | None):
             self.validator, self.total = validator, total
         else:
+            # No record, a damaged one, or of another URL: the bytes could be another file's.
             self.discard()
 
     @property
@@ -98,11 +101,13 @@ class PartialFile:
         """Headers that ask for the rest, or for the whole file if it is no longer the same."""
         if self.validator is None or not self.size:
             return {}
+        # If-Range: the server answers 206 with the rest if the validator still holds, else 200 with the whole file.
         return {"Range": f"bytes={self.size}-", "If-Range": self.validator}
 
     def begin(self, headers: Mapping[str, str], total: int | None) -> None:
         """Start from nothing, with the validator of the response at hand."""
         self.discard()
+        # discard() clears both, so they are set after it.
         self.validator, self.total = validator_of(headers), total
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.touch()
@@ -135,6 +140,7 @@ def timeout_seconds() -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
+    # A day at most; `inf` and `nan`, which float() takes, fail the comparison too.
     if not 0 < seconds < 86_400:
         raise UsageError(f"{TIMEOUT_VARIABLE}={text}: not a number of seconds", hint=f"export {TIMEOUT_VARIABLE}=60")
     return seconds
@@ -156,6 +162,7 @@ def transfer(url: str, part: PartialFile, name: str, watcher: Watcher) -> None:
                     wait = patience.wait_after(cut)
                     watcher.say(f"{name}: {cut}; asking again in {wait:.3g} s")
                     sleep(wait)
+    # OSError here is the disk's: what the network raises has become a _CutError or TransferError by then.
     except OSError as error:
         part.settle()
         raise TransferError(f"cannot be written: {error}") from error
@@ -170,6 +177,7 @@ class _Patience:
     def __init__(self, part: PartialFile, timeout: float) -> None:
         self.timeout = timeout
         self._part = part
+        # The most bytes that ever lay in the part: a fresh start from nothing is no gain until it has passed them.
         self._most = part.size
         self._attempts = self._failures = 0
 
@@ -189,6 +197,7 @@ def _attempt(
     session: "requests.Session", url: str, part: PartialFile, name: str, watcher: Watcher, timeout: float
 ) -> None:
     with _opened(session, url, part, timeout) as response:
+        # 416 for a range that begins at the file's end: everything had come, only its end was not seen.
         if response.status_code == 416 and _is_whole(response, part):
             return
         _check_status(response)
@@ -196,6 +205,7 @@ def _attempt(
             if response.status_code != 200:
                 part.discard()
                 raise _CutError(f"the server answered {response.status_code} with another range than asked for")
+            # 200 answers a request for the rest where the file has changed, or the server knows no ranges: begin anew.
             part.begin(response.headers, _length(response))
         _receive(response, part, name, watcher, timeout)
     if part.total is not None and part.size != part.total:
@@ -215,11 +225,13 @@ def _opened(session: "requests.Session", url: str, part: PartialFile, timeout: f
             # identity: an encoded body could be neither resumed by its bytes nor checked against the published sha256
             headers={"Accept-Encoding": "identity", **part.request_headers()},
             stream=True,
+            # (connecting, silence between bytes); requests sets no limit to the whole transfer.
             timeout=(min(timeout, LONGEST_CONNECT), timeout),
         )
     except requests.ReadTimeout as error:
         raise _SilenceError(f"the server sent nothing for {timeout:g} s") from error
     except requests.ConnectionError as error:
+        # ProtocolError: there was a connection and it broke. Others never came about (refused, unknown host).
         if error.args and isinstance(error.args[0], ProtocolError):
             raise _CutError(f"the connection was cut ({error.args[0].args[-1]})") from error
         reason = getattr(error.args[0], "reason", None) if error.args else None
@@ -273,5 +285,6 @@ def _is_whole(response: "requests.Response", part: PartialFile) -> bool:
 
 
 def _length(response: "requests.Response") -> int | None:
+    # With Transfer-Encoding a Content-Length does not count (RFC 9112, section 6.3).
     text = response.headers.get("Content-Length", "")
     return int(text) if text.isascii() and text.isdigit() and "Transfer-Encoding" not in response.headers else None

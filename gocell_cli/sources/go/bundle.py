@@ -19,6 +19,7 @@ from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.ontology import Edges, Ontology
 from gocell_cli.errors import SourceMissing
 
+# gocell_cli/data: sources/go is two folders below the package.
 BUNDLE_DIR = Path(__file__).resolve().parents[2] / "data"
 TABLES = ("terms", "edges", "annotations", "objects", "genes", "essential")
 
@@ -58,6 +59,7 @@ def logical_hash(table: pa.Table) -> str:
 
 def ontology_tables(ontology: Ontology) -> dict[str, pa.Table]:
     """Encode an ontology as the tables `terms` and `edges`."""
+    # An ontology looks up alt id -> term; the table has all alt ids of a term in its row.
     alt_ids: dict[str, list[str]] = {}
     for alt, primary in ontology.alt_ids.items():
         alt_ids.setdefault(primary, []).append(alt)
@@ -85,6 +87,7 @@ def load_ontology() -> Ontology:
     terms, edges = _read("terms"), _read("edges")
     ids = terms.column("id").to_pylist()
     child, parent = (edges.column(c).to_numpy() for c in ("child", "parent"))
+    # Relations as codes: each relation's edges are then picked by one comparison of integers.
     relation = edges.column("relation").combine_chunks().dictionary_encode()
     codes = relation.indices.to_numpy()
     return Ontology(
@@ -170,7 +173,9 @@ def write_bundle(directory: Path, tables: dict[str, pa.Table], record: dict[str,
     """Write every table and bundle.json into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
+        # Level 19, the slow end of zstd: written once for each release, downloaded with every installation.
         pq.write_table(tables[name], directory / f"{name}.parquet", compression="zstd", compression_level=19)
     hashes = {n: {"rows": tables[n].num_rows, "logical_sha256": logical_hash(tables[n])} for n in TABLES}
+    # Sorted keys, one final newline: the same bundle gives the same bytes, and a diff shows what changed.
     text = json.dumps({**record, "tables": hashes}, indent=2, sort_keys=True, ensure_ascii=False)
     (directory / "bundle.json").write_text(text + "\n", "utf-8")

@@ -16,6 +16,7 @@ from gocell_cli.domain.annotations import EVIDENCE_CODES, AnnotationRows
 from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.text_file import decode, read_bytes
 
+# 16 and 17 (annotation extension, gene product form) came with GAF 2.0; some files leave them out.
 COLUMNS = (15, 17)
 UNKNOWN_EVIDENCE = "unknown_evidence_code"
 
@@ -54,6 +55,7 @@ def read_gaf_objects(path: Path) -> Gaf:
     dates = {"": 0}  # a file holds few distinct dates, and each is checked once; an empty one is none
     dropped: Counter[str] = Counter()
     for number, fields in _rows(path):
+        # Column N of the format is fields[N - 1].
         if fields[6] not in _CODES:
             dropped[UNKNOWN_EVIDENCE] += 1
             continue
@@ -68,6 +70,7 @@ def read_gaf_objects(path: Path) -> Gaf:
         raise InvalidInput.at(path, None, f"no annotation row: {why or 'not a GAF, or an empty one'}")
     object_of_row, term, qualifier, evidence, date_of_row = zip(*columns, strict=True)
     found = tuple(_db_object(key) for key in objects)
+    # Names in the order symbol, synonyms, each once: dict keys keep it.
     rows = AnnotationRows(
         source=str(path),
         names=tuple(tuple(dict.fromkeys((o.symbol, *o.synonyms))) for o in found),
@@ -97,6 +100,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _db_object(key: tuple[str, ...]) -> DbObject:
+    # Of `taxon:A|taxon:B` the first is the gene's own, the second that of the organism it interacts with.
     identifier, symbol, synonyms, taxa = key
     return DbObject(identifier, symbol, tuple(synonyms.split("|")), taxa.partition("|")[0].removeprefix("taxon:"))
 
@@ -106,10 +110,12 @@ def _taxa(objects: tuple[DbObject, ...], object_of_row: tuple[int, ...]) -> dict
     counts: Counter[str] = Counter()
     for found, count in zip(objects, rows, strict=True):
         counts[found.taxon] += count
+    # The most frequent taxon first: `name_genes` takes the first where none is chosen.
     return dict(counts.most_common())
 
 
 def _date(text: str, path: Path, number: int) -> int:
+    # isascii beside isdigit, which takes digits of other scripts too.
     if len(text) == 8 and text.isascii() and text.isdigit() and 1 <= int(text[4:6]) <= 12 and 1 <= int(text[6:]) <= 31:
         return int(text)
     raise InvalidInput.at(path, number, f"column 14 is no date YYYYMMDD: {text[:20]!r}")

@@ -38,6 +38,7 @@ def name_genes(gaf: Gaf, table: GeneTable, gene_id: str, taxon: str | None) -> t
         genes = len(set().union(*map(_parts, gaf.rows.names)) & table.index.keys())
         naming = _naming(SYSTEMATIC, chosen or "", gaf, systematic, (systematic, genes), given=taxon is not None)
         return replace(gaf.rows, naming=naming), table
+    # `taxa` is sorted by rows, the most frequent first.
     biggest = chosen if chosen is not None else next(iter(gaf.taxa))
     gaf = _of_taxon(gaf, biggest)
     column = _default_column(gaf.objects) if gene_id == AUTO else gene_id
@@ -79,6 +80,7 @@ def _of_taxon(gaf: Gaf, taxon: str) -> Gaf:
         return gaf
     rows = gaf.rows
     kept = kept_object[rows.object_of_row]
+    # Old index of an object -> its index among the kept ones; of one that is not kept the entry is never read.
     position = (np.cumsum(kept_object) - 1).astype(np.int32)
     chosen = np.flatnonzero(kept).tolist()
     objects = np.flatnonzero(kept_object).tolist()
@@ -106,6 +108,7 @@ def _parts(names: tuple[str, ...]) -> set[str]:
 def _default_column(objects: tuple[DbObject, ...]) -> str:
     """Symbol, unless so many objects share one or lack one that the ids are the better names."""
     symbols = {o.symbol for o in objects if o.symbol}
+    # Distinct ids, not objects: an object whose columns differ between rows is several objects here.
     return SYMBOL if len(symbols) >= DISTINCT_SYMBOLS * len({o.id for o in objects}) else ID
 
 
@@ -117,6 +120,7 @@ def _name(found: DbObject, column: str) -> str:
 
 def _gene_table(objects: tuple[DbObject, ...], names: tuple[str, ...]) -> GeneTable:
     """One gene a name: standard name the (first) symbol, aliases all else its objects are called."""
+    # Several objects of one name are one gene; a dict keeps its names in order, each once.
     called: dict[str, dict[str, None]] = {}
     standard: dict[str, str] = {}
     for found, name in zip(objects, names, strict=True):

@@ -64,7 +64,9 @@ def read_obo(path: Path) -> Ontology:
 
 def _scan(text: str, path: Path) -> _Scan:
     scan = _Scan(path)
+    # None in the header and in [Typedef] and [Instance] stanzas, whose id, name and is_a lines are of no term.
     term: _Term | None = None
+    # Not splitlines(), which also splits at form feeds and U+2028 and would miscount the lines of an editor.
     for number, line in enumerate(text.split("\n"), 1):
         tag, colon, value = line.partition(":")
         reader = _TAGS.get(tag)
@@ -76,6 +78,7 @@ def _scan(text: str, path: Path) -> _Scan:
             term = _open_stanza(scan, number, line.strip())
         elif not colon:
             _check_tagless(scan, number, line)
+        # The header ends at the first stanza; of a tag that stands in it twice the first value counts.
         elif scan.stanzas == 0:
             scan.header.setdefault(tag, value.strip())
     if not scan.terms:
@@ -113,6 +116,7 @@ def _read_id(term: _Term, value: str) -> str | None:
 
 
 def _read_name(term: _Term, value: str) -> None:
+    # The name is free text, in which `!` and `{` are letters like others: nothing is cut off.
     term.name = value.strip()
 
 

@@ -49,6 +49,7 @@ def load_release(obo: Path | None, gaf: Path | None, *, gene_id: str = AUTO, tax
         annotations = bundle.load_annotations()
     else:
         annotations, genes = name_genes(read_gaf_objects(gaf), genes, gene_id, taxon)
+        # Genes named otherwise than by SGD come from the GAF, so that their hash is the GAF's.
         if annotations.naming is not None and annotations.naming.gene_id != SYSTEMATIC:
             genes_hash = sha256_of(gaf)
     return Release(
@@ -82,6 +83,7 @@ def load_hierarchy(path: Path) -> Release:
         ontology=ready.ontology,
         annotations=ready.rows,
         genes=ready.genes,
+        # `is`: make_ready gives back the table it was handed where the file speaks of SGD's genes.
         sha256={"hierarchy": sha256, "genes": bundled_hash("genes") if ready.genes is orfs else sha256},
         ready=ready.format,
         roots=ready.roots,
@@ -104,10 +106,12 @@ def load_gene_list(path: Path, genes: GeneTable) -> GeneList:
 
 def require_orfs(release: Release, dataset: str) -> None:
     """Raise InvalidInput where the genes of a release are not those of a yeast data set."""
+    # One common gene is enough: rows with others are dropped and counted by the data set's reader.
     if release.genes.index.keys() & bundle.load_genes().index.keys():
         return
     raise InvalidInput(
         f"{release.annotations.source}: none of its {len(release.genes)} genes is a gene of {dataset}",
+        # [-1], for the first names of the table are mitochondrial ones (Q0010), which few would know.
         why=f"{dataset} is of yeast ORFs like {bundle.load_genes().systematic[-1]};"
         f" the genes here are called {', '.join(release.genes.systematic[:3])}",
         hint="annotations of yeast; or --dataset simulated, which takes any genes",

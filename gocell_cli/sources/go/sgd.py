@@ -15,6 +15,7 @@ COLUMNS = 16
 
 def read_sgd_features(path: Path) -> GeneTable:
     """Return all ORFs of an SGD feature table; raises InvalidInput with the line of a short row."""
+    # fields[N - 1] is column N; latin-1 gives every byte a letter, so decoding cannot fail.
     genes: dict[str, tuple[str, str, tuple[str, ...], str]] = {}
     for number, line in enumerate(decode(read_bytes(path), path, "latin-1").split("\n"), 1):
         fields = line.rstrip("\r").split("\t")

@@ -13,6 +13,7 @@ from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.hierarchies.ready import ParsedHierarchy
 
 FORMAT = "DCell topology"
+# Two names for one object: the tags singly, and all of them in the order a block has them.
 ROOT, GENES, TERMS = TAGS = ("ROOT:", "GENES:", "TERMS:")
 
 
@@ -76,6 +77,7 @@ def _add(parsed: ParsedHierarchy, term: str, tag: str, values: list[str], number
         if tag == GENES:
             parsed.add_gene(term, value, number)
         else:
+            # The file names children under their parent; edges here go from child to parent.
             parsed.add_edge(value, term, number)
 
 
@@ -99,6 +101,7 @@ def _sizes_that_differ(parsed: ParsedHierarchy, blocks: dict[str, _Block]) -> in
     while waiting:
         # From the leaves up, a level a round: a term's count is known once all its children's are.
         ready = [t for t in waiting if all(c in contained for c in children[t])]
+        # A cycle: no term of those left has all its children counted. `make_ready` names it, with its line.
         if not ready:
             return 0
         contained.update((t, direct[t].union(*(contained[c] for c in children[t]))) for t in ready)

@@ -28,10 +28,12 @@ def parse_ddot(path: Path, lines: Iterable[tuple[int, str]]) -> ParsedHierarchy:
     for number, line in lines:
         # Blanks separate only where there is no tab: names of CLIXO's terms and genes may hold them.
         fields = [f.strip() for f in (line.split("\t") if "\t" in line else line.split())]
+        # A header can only be the first line told: a term may be called "parent" further down.
         if not parsed.terms and tuple(f.lower() for f in fields[:2]) == HEADER:
             continue
         if not COLUMNS[0] <= len(fields) <= COLUMNS[1] or not all(fields[:3]):
             raise InvalidInput.at(path, number, f"not the three columns parent, child, {TERM}|{GENE}: {line[:60]!r}")
+        # The file has the parent first; edges here go from child to parent. A gene row's parent is its term.
         parent, child, kind = fields[:3]
         if kind not in EDGE_TYPES:
             raise InvalidInput.at(path, number, f"the third column is neither {TERM} nor {GENE}: {kind[:40]!r}")

@@ -39,6 +39,7 @@ class ParsedHierarchy:
         """Add an edge and its terms; raises InvalidInput for a term that is its own parent."""
         if child == parent:
             raise InvalidInput.at(self.path, line, f"{child} is its own parent, a cycle of one term")
+        # setdefault throughout: of what stands there twice, the first line is the one to name.
         for term in (parent, child):
             self.terms.setdefault(term, line)
         self.counts["repeated_edges"] += (child, parent) in self.edges
@@ -80,12 +81,14 @@ def make_ready(parsed: ParsedHierarchy, table: GeneTable) -> ReadyHierarchy:
     ontology = _ontology(parsed)
     _refuse_cycle(parsed, ontology)
     rows = _rows(parsed)
+    # The file's names stand in for systematic ones; it gives no standard names, aliases or qualifiers.
     own = make_gene_table([(names[0], "", (), "") for names in rows.names])
     known = len(own.index.keys() & table.index.keys())
     genes = table if 2 * known >= len(own) else own
     named = known if genes is table else len(own)
     kind = "systematic" if genes is table else "file"
     naming = GeneNaming(kind, "", {}, len(own), named, known, named)
+    # Roots are terms that are nobody's child.
     roots = len(ontology) - len(set(ontology.edges[READY_RELATION].child.tolist()))
     return ReadyHierarchy(parsed.format, ontology, replace(rows, naming=naming), genes, roots)
 
@@ -99,7 +102,9 @@ def _ontology(parsed: ParsedHierarchy) -> Ontology:
         edges=[(child, parent, READY_RELATION) for child, parent in parsed.edges],
         dropped={},
     )
+    # A file without edges (one term) has no relation of its own: is_a is always there, and empty then.
     edges = {READY_RELATION: ontology.edges.get(READY_RELATION, ontology.edges[IS_A])}
+    # Repeated genes are told among the annotations' dropped rows (`_rows`), not twice.
     counts = {reason: n for reason, n in parsed.counts.items() if n and reason != "repeated_genes"}
     return replace(ontology, edges=edges, dropped=counts, level_relation=READY_RELATION)
 
@@ -127,6 +132,7 @@ def _rows(parsed: ParsedHierarchy) -> AnnotationRows:
         term=tuple(term for term, _ in parsed.genes),
         qualifier=("",) * count,
         evidence=("",) * count,
+        # 0: no date, so that no rule on dates applies.
         date=np.zeros(count, dtype=np.int32),
         dropped={"repeated_gene": repeated} if repeated else {},
     )

@@ -116,13 +116,16 @@ def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, 
         for block in stream_table(lines, Wanted(tuple(SPELLINGS), TEXTS, (value, statistic)), _header_fault):
             _keep(block, kept, strains, len(genes), temperature, first_row)
         name = path.name.removesuffix(".gz")
+        # A user's own table may have any name; a cache knows it as `raw`.
         name = name if name in TABLES else "raw"
         files.append(SourceFile(name, first_row, kept.rows_read - before))
         sources[name] = lines.sha256
+        # 1 for the table's header line.
         first_row += 1 + files[-1].rows_read
     columns = kept.finish()
     if not len(columns["value"]):
         raise _nothing_left(phenotype, files, kept)
+    # First, as `sort` overwrites the strain codes that this reads.
     query, queries = strains.queries(columns["query_strain"])
     measurements = Measurements(**columns, query=query)
     return Dataset(
@@ -146,12 +149,15 @@ def _keep(
     """Add a block's rows; its numbers are those of the one phenotype and its statistic."""
     query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
     gene = strains.genes()[:, 0]
+    # Rows that cross two alleles of one gene are dropped below: they delete one gene, not two.
     pair = np.column_stack([gene[query], gene[array]])
     value, statistic = block.numbers.values()
     kept.add(
         {
+            # Order matters: a row to which several reasons apply counts under the first, so that the counts add up.
             "other_temperature": _elsewhere(block, temperature),
             "no_phenotype": np.isnan(value),
+            # `unknown` is the gene table's length, above every index in it.
             "unknown_gene": pair.max(axis=1) == unknown,
             "same_gene": pair[:, 0] == pair[:, 1],
         },
@@ -214,6 +220,7 @@ def _read_strain_table(path: Path, genes: GeneTable, temperature: str) -> Datase
     chosen = [column for name, column in FITNESS_COLUMN.items() if temperature in (name, "both")]
     dropped: Counter[str] = Counter()
     kept: list[tuple[int, int, float, float]] = []
+    # From 2: row 1 is the header, and a sheet counts its rows from 1.
     for row in range(2, len(sheet.rows) + 1):
         gene = genes.index.get(_gene(sheet, row))
         for column in chosen:
@@ -235,6 +242,7 @@ def _read_strain_table(path: Path, genes: GeneTable, temperature: str) -> Datase
         measurements=_single_measurements(kept, [position[strains[row]] for row, *_ in kept]),
         strains=tuple(used),
         queries=(),
+        # A row gives a reading for each temperature, so that rows read are the samples and the dropped together.
         rows_read=len(chosen) * (len(sheet.rows) - 1),
         dropped=dict(dropped),
         sources={STRAIN_TABLE: sha256_of(path)},
@@ -269,6 +277,7 @@ def _strains(sheet: Sheet) -> dict[int, tuple[str, str]]:
 def _single_measurements(kept: list[tuple[int, int, float, float]], strains: list[int]) -> Measurements:
     """Rows in the sheet's order. A strain is no cross: it has no array strain and no query group."""
     rows, genes, values, sds = (np.array(column) for column in zip(*kept, strict=True))
+    # -1: no array strain, no query.
     none = np.full(len(kept), -1, dtype=np.int32)
     return Measurements(
         genes=genes.astype(np.int32)[:, None],

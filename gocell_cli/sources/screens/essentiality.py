@@ -14,9 +14,11 @@ PHENOTYPE = Phenotype("viability")
 
 def read(genes: GeneTable, essential: tuple[str, ...], sources: dict[str, str]) -> Dataset:
     """Return one measurement for each ORF that is not dubious; `row` is its 1-based place in the gene table."""
+    # startswith: SGD joins qualifiers by `|` (`Verified|silenced_gene`).
     dubious = np.array([q.startswith("Dubious") for q in genes.qualifier])
     listed = np.isin(np.array(genes.systematic), np.array(essential))
     kept = np.flatnonzero(~dubious)
+    # -1: a list of genes names no strains and no queries.
     none = np.full(len(kept), -1, dtype=np.int32)
     return Dataset(
         name="essentiality",

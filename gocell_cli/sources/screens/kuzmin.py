@@ -61,11 +61,13 @@ DELETED = {"digenic": 2, "trigenic": 3}
 """Genes that a combined mutant of each type lacks, ho not counted."""
 ORDERS = ("all", *DELETED)
 SMF = "smf"
+# Kind, column of the value, column of its statistic, mutant types whose rows hold it.
 PHENOTYPES = {
     # The adjusted score is tau in trigenic rows, epsilon in digenic ones: one column, two phenotypes.
     "tau": (Phenotype("tau", "p_value"), SCORE, P_VALUE, ("trigenic",)),
     "epsilon": (Phenotype("epsilon", "p_value"), SCORE, P_VALUE, ("digenic",)),
     "fitness": (Phenotype("fitness", "sd"), FITNESS, FITNESS_SD, ("digenic", "trigenic")),
+    # Of smf both columns are values, of the row's two sides; every row has them, whatever its mutant type.
     SMF: (Phenotype(SMF, "sd"), QUERY_FITNESS, ARRAY_FITNESS, ()),
 }
 
@@ -74,6 +76,7 @@ class Study(NamedTuple):
     """One of the two papers: its files, and the day it was published, YYYYMMDD."""
 
     source: RemoteSource
+    # The day is compared with the annotations' dates: what is newer may have been annotated because of the study.
     published: int
     tables: tuple[str, ...]
 
@@ -152,6 +155,7 @@ def _read_table(study: Study, path: Path, genes: GeneTable, phenotype: str, orde
         columns = kept.finish()
         query, queries = strains.queries(columns["query_strain"])
         measurements = Measurements(**columns, query=query)
+    # -1, the array strain of every smf measurement, would index the last strain as if it were used.
     used = [measurements.query_strain, *([measurements.array_strain] if phenotype != SMF else [])]
     return Dataset(
         name=study.name,
@@ -181,6 +185,7 @@ def _workbook(path: Path, wanted: Wanted) -> Iterator[RowBlock]:
     rows = read_sheet(path, WORKBOOK_HEADER, header_row=WORKBOOK_HEADER_ROW).rows[WORKBOOK_HEADER_ROW:]
     columns = {}
     for name in (*wanted.texts, *wanted.numbers):
+        # By COLUMNS, though the sheet's header is WORKBOOK_HEADER: same order, and only the last two names differ.
         cells = (row[COLUMNS.index(name)] for row in rows)
         # Numbers as Python writes them back in full: text, so that one parser decides what a number is.
         columns[name] = [cell if isinstance(cell, str) else repr(cell) for cell in cells]
@@ -197,11 +202,13 @@ def _combined_mutants(
         codes, types = _mutant_types(block)
         query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
         genotype = _genotypes(strains.genes(), query, array)
+        # `types` holds each distinct text once; `codes` spreads what is known of it over the rows.
         deleted = np.array([DELETED[t] for t in types])[codes]
         kept.add(
             {
                 "other_order": ~np.array([t in kinds for t in types])[codes],
                 "no_phenotype": np.isnan(block.numbers[value]),
+                # len(genes) is the index by which StrainCodes says "not in the gene table".
                 "unknown_gene": (genotype == len(genes)).any(axis=1),
                 # A gene crossed with itself, or ho where it is no control: not the mutant that the row says it is.
                 "genes_not_distinct": (genotype != NO_GENE).sum(axis=1) != deleted,
@@ -224,9 +231,11 @@ def _genotypes(
     gene: Int32[np.ndarray, "strains 2"], query: Int32[np.ndarray, " rows"], array: Int32[np.ndarray, " rows"]
 ) -> Int32[np.ndarray, "rows 3"]:
     """Sorted gene indices of each row, each gene once, padded with NO_GENE on the left."""
+    # An array strain has one gene. NO_GENE is -1: sorting puts it on the left. Equal neighbours are one gene twice.
     genotype = np.sort(np.column_stack([gene[query], gene[array, 0]]), axis=1)
     repeated = genotype[:, 1:] == genotype[:, :-1]
     genotype[:, 1:][repeated] = NO_GENE
+    # Again: a repeat that became NO_GENE may stand right of a gene.
     return np.sort(genotype, axis=1)
 
 
@@ -242,9 +251,13 @@ def _single_mutants(
     for block in blocks:
         codes, types = _mutant_types(block)
         query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
+        # Only now: encoding a block adds the strains that are new in it.
         pair = strains.genes()
+        # ho may be on either side of the +: the strain's one gene is whichever of the two is not ho.
         only = np.where(pair[:, 0] != NO_GENE, pair[:, 0], pair[:, 1])
+        # A trigenic row's query lacks two genes, so that its fitness is not a single mutant's; its array strain's is.
         double = np.array([t == "trigenic" for t in types])[codes]
+        # All query readings of the block, then all array readings; `row` below is laid out alike.
         strain = np.concatenate([query, array])
         value = np.concatenate([block.numbers[QUERY_FITNESS], block.numbers[ARRAY_FITNESS]])
         kept.add(
@@ -269,6 +282,7 @@ def _single_mutants(
     measurements = Measurements(
         genes=columns["gene"][:, None],
         value=columns["value"],
+        # The tables give single-mutant fitness without a standard deviation.
         statistic=np.full(len(none), np.nan),
         row=columns["row"],
         query_strain=columns["strain"],
@@ -280,6 +294,7 @@ def _single_mutants(
 
 def _first_of_each(strain: Int32[np.ndarray, " readings"], value: np.ndarray) -> Bool[np.ndarray, " readings"]:
     """True at the first reading of each strain and value."""
+    # lexsort's last key counts first: by strain, then by value, so that equal readings become neighbours.
     order = np.lexsort((value, strain))  # stable: equal readings stay in the order of their rows
     new = np.ones(len(order), dtype=bool)
     new[1:] = (strain[order[1:]] != strain[order[:-1]]) | (value[order[1:]] != value[order[:-1]])

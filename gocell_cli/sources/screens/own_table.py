@@ -54,8 +54,11 @@ def read(path: Path, genes: GeneTable, *, column: str | None, kind: str | None) 
     value = parse_numbers(table.column(column), path, column, FIRST_LINE)
     cells = zip(*(table.column(name).to_pylist() for name in gene_columns), strict=True)
     named = [[name for cell in row for name in SEPARATOR.split(cell or "") if name] for row in cells]
+    # Each distinct name is looked up once; a dict keeps the order in which the report lists them.
     found = {name: genes.lookup.find(name) for name in dict.fromkeys(name for row in named for name in row)}
+    # An unknown name adds no index here and an ambiguous one several: rows with either are dropped below.
     indices = [[gene for name in row for gene in found[name]] for row in named]
+    # The order decides under which reason a row counts, to which several apply.
     reasons = {
         "no_gene": np.array([not row for row in named], dtype=bool),
         "unknown_gene": np.array([any(not found[name] for name in row) for row in named], dtype=bool),
@@ -90,7 +93,9 @@ def read(path: Path, genes: GeneTable, *, column: str | None, kind: str | None) 
 
 def _measurements(genes: list[list[int]], value: np.ndarray, row: np.ndarray) -> Measurements:
     width = max(map(len, genes))
+    # NO_GENE on the left, as in every data set: the genes of a row are its last entries.
     padded = [[NO_GENE] * (width - len(row)) + sorted(row) for row in genes]
+    # -1: a table of genes and values names no strains and no queries.
     none = np.full(len(genes), -1, dtype=np.int32)
     return Measurements(
         genes=np.array(padded, dtype=np.int32),
@@ -121,6 +126,7 @@ def _read(path: Path) -> pa.Table:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if data.startswith(b"PAR1"):
         return _parquet(data, path)
+    # Blank lines at the end are no rows; within the table they stay, as rows without genes, so that line numbers hold.
     text = decode(data.rstrip(b"\r\n"), path)
     header, newline, _ = text.partition("\n")
     if not newline:
@@ -151,6 +157,7 @@ def _parquet(data: bytes, path: Path) -> pa.Table:
         table = pq.read_table(io.BytesIO(data))
     except (pa.ArrowException, OSError) as error:
         raise InvalidInput.at(path, None, f"not a readable Parquet table ({error})") from error
+    # Numbers are cast to text like all else, so that one parser decides in every format what a number is.
     columns = {}
     for name in table.column_names:
         column = table.column(name)
@@ -166,6 +173,7 @@ def _parquet(data: bytes, path: Path) -> pa.Table:
 def _gene_columns(names: list[str], path: Path) -> list[str]:
     if GENES in names:
         return [GENES]
+    # By number, not by name: gene_10 comes after gene_2.
     numbered = sorted((int(match[1]), name) for name in names if (match := GENE_COLUMN.fullmatch(name)))
     if not numbered:
         raise InvalidInput.at(

@@ -87,7 +87,9 @@ class LineBlocks:
                 block = LineBlock(line, whole)
                 yield block
                 line += block.lines
+                # The rest begins after the line end of the last whole line, which rstrip took off.
                 data = data[data.index(b"\n", len(whole)) + 1 :]
+            # A file without line ends (no table at all) would otherwise grow in `rest`, copied again at every read.
             elif len(data) > 2 * self.block_bytes:
                 raise InvalidInput.at(self.path, line, f"no line ends within {self.block_bytes:,} bytes")
             rest = data
@@ -98,6 +100,7 @@ class LineBlocks:
         if not self.path.is_file():
             why = "it is a directory" if self.path.is_dir() else "no such file"
             raise SourceMissing(f"{self.path}: cannot be read", why=why, hint="check the path")
+        # Unbuffered: the BufferedReader below buffers, on the far side of the hash.
         with self.path.open("rb", buffering=0) as file:
             hashed = _HashedReader(file)
             plain = io.BufferedReader(hashed, self.block_bytes)
@@ -109,6 +112,7 @@ class LineBlocks:
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
                 reason = f"damaged gzip stream ({error})"
                 raise InvalidInput.at(self.path, None, reason, hint="download the file again") from error
+        # Only now: before the last read the digest is of a part.
         self.sha256 = hashed.digest.hexdigest()
 
 
@@ -192,6 +196,7 @@ def stream_table(
     number that is none; also where there are no rows.
     """
     lines = iter(blocks)
+    # An empty file yields no block; its header is then an empty line, which `header_fault` refuses.
     header, body = _split_header(next(lines, LineBlock(1, b"")))
     fault = header_fault(_header_cells(header, blocks.path))
     if fault is not None:
@@ -216,6 +221,7 @@ def header_differs(found: list[str], expected: tuple[str, ...]) -> str | None:
 
 def _split_header(first: LineBlock) -> tuple[bytes, LineBlock | None]:
     header, newline, rest = first.data.partition(b"\n")
+    # None, not an empty block: a block counts as one line even where it holds no byte.
     return header, LineBlock(first.first_line + 1, rest) if newline else None
 
 
@@ -234,6 +240,7 @@ def _chain(first: LineBlock | None, others: Iterator[LineBlock]) -> Iterator[Lin
 
 def _in_threads(blocks: Iterator[LineBlock], parse: Callable[[LineBlock], RowBlock]) -> Iterator[RowBlock]:
     """Parse a few blocks ahead, yielding them in order; pyarrow lets go of the interpreter's lock."""
+    # The cores that this process may use: a batch job or a container has fewer than the machine.
     threads = min(MOST_THREADS, len(os.sched_getaffinity(0)))
     pending: deque[Future[RowBlock]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -248,6 +255,7 @@ def _in_threads(blocks: Iterator[LineBlock], parse: Callable[[LineBlock], RowBlo
 def _parse(block: LineBlock, path: Path, wanted: Wanted) -> RowBlock:
     try:
         table = _read(block, wanted, pa.float64())
+        # Nulls of a float64 column become NaN here.
         numbers = {name: table.column(name).to_numpy() for name in wanted.numbers}
     except pa.ArrowInvalid:
         return _parse_again(block, path, wanted)
@@ -288,10 +296,12 @@ def _read(block: LineBlock, wanted: Wanted, number: pa.DataType) -> pa.Table:
 
 
 def _texts(table: pa.Table, wanted: Wanted) -> dict[str, CodedTexts]:
+    # Chunk 0 is all of it, for `_read` reads the block as one.
     return {name: _coded(table.column(name).chunk(0)) for name in wanted.texts}
 
 
 def _coded(column: pa.DictionaryArray) -> CodedTexts:
+    # No text is null (pyarrow's strings_can_be_null is off), so that every row has a code.
     return CodedTexts(column.indices.to_numpy(), column.dictionary.to_pylist())
 
 
@@ -399,6 +409,7 @@ class _GrowingColumn:
             self._held = np.empty((0, *values.shape[1:]), dtype=values.dtype)
         stop = self._rows + len(values)
         if stop > len(self._held):
+            # In place: no second copy of the column. No view of it leaves this class before `finish`: no refcheck.
             self._held.resize((stop + GROWTH, *self._held.shape[1:]), refcheck=False)
         self._held[self._rows : stop] = values
         self._rows = stop
@@ -407,5 +418,6 @@ class _GrowingColumn:
         held, self._held = self._held, None
         if held is None:
             raise ValueError("no block was added")
+        # Gives back what it had grown by beyond its rows.
         held.resize((self._rows, *held.shape[1:]), refcheck=False)
         return held

@@ -49,6 +49,7 @@ class StrainCodes:
         """Return the code of each row's strain on one side; raises InvalidInput with the line of what is no id."""
         ids, alleles = block.texts[side.ids], block.texts[side.alleles]
         width = max(len(alleles.texts), 1)
+        # Id and allele as one number: each distinct pair is looked at once. int64, as the product may pass int32.
         pairs = pa.array(ids.codes.astype(np.int64) * width + alleles.codes).dictionary_encode()
         found = (divmod(pair, width) for pair in pairs.dictionary.to_pylist())
         codes = np.array([self._code(block, side, i, alleles.texts[a]) for i, a in found], dtype=np.int32)
@@ -65,6 +66,7 @@ class StrainCodes:
             raise block.fault(side.ids, id_code, f"{side.fault}: {strain[:60]!r}")
         code = self._codes[strain, allele] = len(self._names)
         self._names.append(names)
+        # One more than the table's last index stands for an unknown gene; NO_GENE fills up strains of one gene.
         indices = [NO_GENE if n == self._neutral else self._genes.index.get(n, len(self._genes)) for n in names]
         self._indices.append(indices + [NO_GENE] * (GENES_MAX - len(names)))
         return code
@@ -83,9 +85,11 @@ class StrainCodes:
 
     def queries(self, query_strain: Int32[np.ndarray, " rows"]) -> tuple[Int32[np.ndarray, " rows"], tuple[str, ...]]:
         """Return each row's query group, and the groups' names, sorted: `A+B` of the query strain's genes A and B."""
+        # By genes, not by strains: alleles of the same genes are one group, which a split by query must not tear apart.
         labels = ["+".join(sorted(set(names) - {self._neutral})) for names in self._names]
         names = tuple(sorted({labels[code] for code in np.flatnonzero(self._used(query_strain)).tolist()}))
         position = {name: i for i, name in enumerate(names)}
+        # A copy: `sort` needs the strain codes after this.
         query = query_strain.copy()
         _reindex(query, np.array([position.get(label, -1) for label in labels], dtype=np.int32))
         return query, names
@@ -94,6 +98,7 @@ class StrainCodes:
         """Return the strains whose codes the columns hold, sorted, and make the columns index them."""
         used = self._used(*columns)
         strains = tuple(sorted(strain for strain, code in self._codes.items() if used[code]))
+        # -1 for strains of which no row was kept: no code in a column leads there.
         position = np.full(len(self._names), -1, dtype=np.int32)
         position[[self._codes[strain] for strain in strains]] = np.arange(len(strains))
         for column in columns:
