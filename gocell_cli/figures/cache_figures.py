@@ -27,6 +27,7 @@ def sample_figures(samples: Samples, hierarchy: Hierarchy, phenotype: str) -> Fi
 
 
 def _phenotypes(axes: Axes, samples: Samples, phenotype: str) -> None:
+    # NaN is a sample without a phenotype: it is counted in the title, not drawn.
     known = samples.value[np.isfinite(samples.value)]
     without = len(samples) - len(known)
     values, counts = np.unique(known, return_counts=True)
@@ -45,6 +46,7 @@ def _phenotypes(axes: Axes, samples: Samples, phenotype: str) -> None:
 def rows_touched(samples: Samples, hierarchy: Hierarchy) -> Int64[np.ndarray, " samples"]:
     """Return how many mutant_state rows each sample's deletions switch to 0: those of its genes."""
     rows_of_gene = np.diff(hierarchy.gene_ptr)
+    # before[i] is the number of rows of the first i entries of `samples.genes`; two of them bound a sample's.
     before = pointers(rows_of_gene[samples.genes])
     touched: Int64[np.ndarray, " samples"] = before[samples.gene_ptr[1:]] - before[samples.gene_ptr[:-1]]
     return touched
@@ -57,8 +59,10 @@ def _counts(axes: Axes, counts: Int64[np.ndarray, " samples"], title: str, what:
     values, samples = np.unique(counts, return_counts=True)
     if len(values) <= FEW:
         axes.bar_label(axes.bar([str(v) for v in values], samples, color=BLUE), fmt="{:,.0f}")
+        # Where there are few bars the panel is widened, or a single bar would fill it.
         axes.set_xlim(min(-0.6, len(values) / 2 - 2), max(len(values) - 0.4, len(values) / 2 + 1))
         return
+    # Edges at halves: every bin holds `width` whole counts, where even bins of floats would alternate between two.
     width = int(values[-1] - values[0]) // BINS + 1
     axes.hist(counts, bins=(np.arange(values[0], values[-1] + 2 * width, width) - 0.5).tolist(), color=BLUE)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -69,13 +73,16 @@ def funnel(steps: Mapping[str, int], title: str) -> Figure:
     figure = blank(9.0, 0.9 + 0.45 * len(steps))
     axes = figure.add_subplot()
     names, counts = list(steps), list(steps.values())
+    # Grey is what there was, green what is used.
     colours = [GREY, *[BLUE] * (len(names) - 2), GREEN][: len(names)]
     axes.barh([literal(name) for name in names], counts, color=colours)
     for place, count in enumerate(counts):
         share = f" ({count / counts[place - 1]:.1%})" if place and counts[place - 1] else ""
         axes.text(count, place, f" {count:,}{share}", va="center", fontsize=9)
+    # barh draws upwards; the first step belongs on top.
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter("{x:,.0f}")
     label(axes, title, "terms", "")
+    # Room for the counts, which stand right of their bars.
     axes.margins(x=0.18)
     return figure

@@ -128,6 +128,7 @@ def _provenance(cache: Cache) -> Section:
         PageTable(
             "Sources, sha256",
             (),
+            # Hashes of several bundled tables are joined by `+`; blanks let the page break the line there.
             tuple((name, str(digest).replace("+", " + ")) for name, digest in config["sources"].items()),
         ),
     ]

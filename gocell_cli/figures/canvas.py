@@ -32,6 +32,7 @@ def begin(title: str, x: str, y: str) -> tuple[Figure, Axes]:
 
 def blank(width: float, height: float) -> Figure:
     """Return an empty figure, in inches, that needs no screen."""
+    # Figure and canvas by hand, not by pyplot, which would keep every figure alive and may look for a screen.
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -70,6 +71,7 @@ def save(figure: Figure, path: Path) -> Path:
 
 def draw_svg(figure: Figure, out: Path | BytesIO) -> None:
     """Write a figure as SVG; the same figure gives the same bytes: no date, no random ids."""
+    # The salt stands in for a random one, from which matplotlib makes the ids of clips and markers.
     with mpl.rc_context({"svg.hashsalt": "gocell"}), _boxes_for_unknown_letters():
         figure.savefig(out, format="svg", metadata={"Date": None})
 

@@ -66,9 +66,11 @@ def _distribution(axes: Axes, grouping: Grouping, edges: Edges) -> None:
     report = check_levels(grouping, edges)
     low, high = int(grouping.level.min()), int(grouping.level.max())
     places = np.arange(low, high + 1)
+    # bincount counts from 0: levels are shifted so that the lowest one (GO:ROOT's -1 by GOATOOLS) is at 0.
     terms = np.bincount(grouping.level - low, minlength=len(places))
     same, inverted = faults_by_level(grouping, edges)
     axes.barh(places, terms, height=0.8, color=BLUE, label="terms")
+    # Thinner bars side by side on the wide one, so that a few faults show beside many terms.
     axes.barh(places - 0.2, same, height=0.35, color=ORANGE, label="same-level edges")
     axes.barh(places + 0.2, inverted, height=0.35, color=RED, label="inverted edges")
     label(axes, "", "terms, edges", "")
@@ -129,6 +131,7 @@ def batch_distribution(picture: LevelPicture) -> Figure:
 
 def batch_sizes(grouping: Grouping) -> Int64[np.ndarray, " batches"]:
     """Return the terms of each batch, leaves first: deepest stratum first, or lowest height first."""
+    # unique sorts levels upwards; a run begins at the leaves, which are last where levels count from the root.
     _, counts = np.unique(grouping.level, return_counts=True)
     return counts[::-1].copy() if grouping.direction == ROOT_DOWN else counts
 
@@ -139,9 +142,12 @@ def level_against_stratum(picture: LevelPicture) -> Figure:
     left, right = panels(figure, 1, 2)[0]
     level, stratum = picture.groupings["level"].level, picture.groupings["stratum"].level
     table = np.zeros((int(level.max()) + 1, int(stratum.max()) + 1))
+    # add.at, not `table[level, stratum] += 1`, which would count a repeated cell once.
     np.add.at(table, (level, stratum), 1)
+    # Zeros are masked: LogNorm has no colour for them.
     drawn = left.imshow(np.ma.masked_equal(table, 0), origin="upper", norm=LogNorm(), cmap="cividis", aspect="auto")
     figure.colorbar(drawn, ax=left, label="terms")
+    # GO:ROOT is stratum 0, so that a namespace root (level 0) is in stratum 1: the line begins there.
     ends = int(min(level.max(), stratum.max() - 1))
     left.plot([1, ends + 1], [0, ends], color=RED, linestyle="--", linewidth=1, label="where the two say the same")
     left.legend(loc="lower left")
@@ -155,6 +161,7 @@ def level_against_stratum(picture: LevelPicture) -> Figure:
 
 def _differences(axes: Axes, level: Int32[np.ndarray, " terms"], stratum: Int32[np.ndarray, " terms"]) -> None:
     """Draw how many terms stand how much deeper than their level says; the namespace roots have stratum 1, level 0."""
+    # 1 less, for stratum counts from GO:ROOT and level from the namespace roots.
     gaps, counts = np.unique(stratum - level - 1, return_counts=True)
     axes.bar(gaps, counts, color=[GREEN if gap == 0 else RED for gap in gaps])
     same = int(counts[gaps == 0].sum())

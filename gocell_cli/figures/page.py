@@ -75,6 +75,7 @@ def render(page: Page) -> str:
 
 def _printable(value: object) -> object:
     """Spell out control characters, which HTML may not hold; other values are rendered as they are."""
+    # type(), not isinstance: Markup is a str whose text has been escaped already, and is left as it is.
     return printable(value) if type(value) is str else value
 
 

@@ -17,6 +17,7 @@ MANY = 2000
 def loss_curves(history: Sequence[Mapping[str, Any]], path: Path) -> Path:
     """Draw, by epoch, the root term's loss in training and validation, as the network sees labels."""
     figure, axes = begin("Loss of the root term by epoch", "epoch", "loss")
+    # Epochs count from 0 in the files, from 1 for people.
     epochs = range(1, len(history) + 1)
     for key, label, colour in (
         ("train_loss_root", "training (mean over the epoch)", BLUE),
@@ -61,6 +62,7 @@ def distributions(predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray
     figure, axes = begin("Distributions", "phenotype", "samples")
     if len(true):
         low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
+        # 50 bins over both; constant values would make bins of no width.
         bins = np.linspace(low, high if high > low else low + 1, 51).tolist()
         axes.hist(true, bins=bins, color=GREY, alpha=0.6, label="true")
         axes.hist(predicted, bins=bins, color=RED, histtype="step", linewidth=1.5, label="predicted")

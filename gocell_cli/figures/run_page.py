@@ -71,6 +71,7 @@ def _results(record: Mapping[str, Any]) -> Section:
         text = "This run is not finished: gocell train --resume --out RUN goes on with it."
         return Section("Results", text)
     tables = []
+    # The test part first.
     for part, result in sorted(record["results"].items(), key=lambda item: item[0] != "test"):
         predictors = {"DCell": result["metrics"], **result["baselines"]}
         shown = [name for name in SHOWN if name in result["metrics"]]
@@ -125,6 +126,7 @@ def _cache(record: Mapping[str, Any]) -> tuple[Section, ...]:
     if not directory.is_dir():
         return (Section("Cache", f"{directory} is not here any more."),)
     cache = Cache(directory)
+    # The directory may have been built anew since: the figures of another cache would say nothing of this run.
     if cache.manifest.fingerprint != record["fingerprint"]:
         return (Section("Cache", f"{directory} is another cache now, fingerprint {cache.manifest.fingerprint}."),)
     return cache_sections(cache)

@@ -11,6 +11,7 @@ BARS = 25
 
 def term_bars(entries: Sequence[Mapping[str, Any]], key: str, label: str, path: Path) -> Path:
     """Draw the first terms that have a value of `key`, largest on top; each entry has `term` and `name`."""
+    # Reversed, as barh draws upwards and the largest belongs on top.
     shown = [entry for entry in entries if entry[key] is not None][:BARS][::-1]
     figure = blank(9.0, 1.2 + 0.26 * max(len(shown), 1))
     axes = figure.add_subplot()

@@ -78,6 +78,7 @@ class DatasetChoice:
         """Raise UsageError for data sets that cannot be joined, and for an option or phenotype they do not take."""
         if len(self.names) > 1 and DatasetName.SIMULATED in self.names:
             raise UsageError("simulated data cannot be joined with others", hint="--dataset simulated alone")
+        # Compared with a choice of defaults: only options that were given are refused.
         default = DatasetChoice()
         for option, takers in TAKEN_BY.items():
             if getattr(self, option) != getattr(default, option) and not set(takers) & set(self.names):
@@ -97,6 +98,7 @@ class DatasetChoice:
             from gocell_cli.sources.screens.kuzmin import choose_rows
 
             choose_rows(self.label, self.kind, self.order.value)
+        # Read for its checks: an unclear --raw is told before anything is fetched.
         _ = self._places
         if DatasetName.SIMULATED in self.names:
             self._simulation.check()
@@ -108,6 +110,7 @@ class DatasetChoice:
         places: dict[DatasetName, Path] = {}
         for text in self.raw or ():
             name, equals, path = text.partition("=")
+            # `a=b.csv` may be a path: NAME=PATH only where NAME is a data set that was chosen.
             named = next((taker for taker in takers if equals and taker.value == name), None)
             if named is None and len(takers) > 1:
                 raise UsageError(f"--raw {text}: of which data set?", hint=f"--raw {takers[0].value}=PATH")

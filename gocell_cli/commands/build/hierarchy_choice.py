@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gocell_cli.sources.go.releases import Release
 
 MAX_NAMED = 5
+# Evidence inferred from genetic interactions, low and high throughput: it repeats the label of such data sets.
 LEAKING = ("IGI", "HGI")
 
 

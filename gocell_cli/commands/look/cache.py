@@ -127,6 +127,7 @@ def prune(
     found = leftovers(data_root(root))
     if found and not yes:
         show(*(str(path) for path in found))
+        # err: the question goes to stderr, for stdout is data.
         if not typer.confirm(f"Remove {len(found)} unfinished builds?", err=True):
             raise UsageError("nothing was removed", hint="gocell cache prune --yes")
     became = {path: remove_partial(path) for path in found}
@@ -161,10 +162,12 @@ def rebuild(
     options = config if config is not None else build_file(cache)
     if not options.is_file():
         raise SourceMissing(f"{options}: no build file", hint="gocell cache rebuild DIR --config FILE.toml")
+    # The fingerprint makes build-cache refuse where sources, options or version would give another cache.
     words = ["--config", str(options), "--fingerprint", read_manifest(cache).fingerprint]
     words += ["--out", str(out if out is not None else cache), "--root", str(chosen)]
     words += ["--overwrite"] if out is None else []
     words += ["--resume"] if resume else []
+    # In this process, by the command's own parser: a build file means here what it means to build-cache.
     again = typer.Typer()
     again.command()(build_cache)
     typer.main.get_command(again).main([*words, *(["--json"] if json else [])], standalone_mode=False)

@@ -18,6 +18,7 @@ from gocell_cli.errors import GocellError, SourceMissing
 
 MOUNTS = Path("/proc/self/mounts")
 UNKNOWN = "unknown"
+# 2 GiB.
 ENOUGH_BYTES = 2 << 30
 NETWORK = {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs"}
 
@@ -95,6 +96,7 @@ def _devices(_: Path) -> list[Finding]:
 
 def _disk(root: Path) -> list[Finding]:
     """Free space and file system where the data root is, or would be."""
+    # The data root may not be there yet: what holds it is the nearest folder above that is.
     place = next(p for p in (root.absolute(), *root.absolute().parents) if p.exists())
     free, kind = shutil.disk_usage(place).free, filesystem_of(place)
     found = [
@@ -126,6 +128,7 @@ def filesystem_of(path: Path, mounts: Path = MOUNTS) -> str:
             continue
         point = Path(fields[1].replace("\\040", " "))
         if point == whole or point in whole.parents:
+            # The deepest mount point above the path holds it; of equally deep ones the first in the table.
             found = max(found, (len(point.parts), fields[2]), key=lambda f: f[0])
     return found[1]
 

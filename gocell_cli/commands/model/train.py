@@ -68,6 +68,7 @@ def train(
         trainer = _begin(cache, out, data_root(root), chosen)
     from gocell_cli.training.runs.trackers import wandb_log
 
+    # Wandb is logged to by one of several processes.
     logged = trainer.config if trainer.processes.first else replace(trainer.config, wandb="")
     with wandb_log(logged, trainer.store.directory) as log:
         trainer.on_epoch = log.epoch if log else trainer.on_epoch
@@ -104,6 +105,7 @@ def _tell(trainer: "Trainer", evaluation: "Evaluation") -> None:
 
 def _is_standing(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
+    # Typer's name for a default that came from the settings (GOCELL_* variables, files): it yields to --config.
     return source is not None and source.name == "DEFAULT_MAP"
 
 
@@ -143,6 +145,7 @@ def _fit(trainer: "Trainer") -> None:
         except Stopped:
             if seen:
                 note(f"stopped; go on with: gocell train --resume --out {trainer.store.directory}", "train")
+            # 128 + number, as a shell reports who died by a signal.
             sys.exit(128 + (signals.stopped_by or 0))
 
 

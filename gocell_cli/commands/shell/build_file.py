@@ -42,6 +42,7 @@ def take_config(context: Any, path: Path | None) -> Path | None:
             known = [option.replace("_", "-") for option in options]
             hint = did_you_mean(key, known, otherwise="keys are build-cache's long options")
             raise InvalidInput.at(path, None, f"there is no option {key!r}", hint=hint)
+        # Typer parses defaults as it parses words, from text; lists and flags it takes as they are.
         values[name] = value if isinstance(value, list | bool) else str(value)
     context.default_map = {**(context.default_map or {}), **values}
     return path
@@ -99,6 +100,7 @@ def _plain(name: str, value: Any) -> Any:
 def _absolute(raw: str) -> str:
     """Return `PATH` or `NAME=PATH` with an absolute path."""
     name, equals, path = raw.partition("=")
+    # A path that holds `=` and is there is a path, not NAME=PATH.
     if equals and not Path(raw).exists():
         return f"{name}={Path(path).resolve()}"
     return str(Path(raw).resolve())

@@ -53,6 +53,7 @@ def _with_quiet(command: Callable[..., None]) -> Callable[..., None]:
         be_quiet(quiet)
         command(**values)
 
+    # Typer reads signature and annotations, and takes from both: they must agree.
     run.__signature__ = inspect.Signature([*parameters, quiet_option])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in (*parameters, quiet_option)}
     return run

@@ -29,6 +29,7 @@ def complete_gene(incomplete: str) -> Iterator[tuple[str, str]]:
 def _beginning(incomplete: str, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Yield the pairs whose first begins so, in the case that was typed: a shell drops what begins otherwise."""
     wanted, length = incomplete.lower(), len(incomplete)
+    # The typed letters stand in for the name's own, whose case may differ.
     yield from ((incomplete + a[length:], b) for a, b in pairs if a.lower().startswith(wanted))
 
 

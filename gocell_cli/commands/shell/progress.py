@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gocell_cli.training.runs.trainer import Progress
 
+# At most once in so many seconds: a log file is read by people.
 INTERVAL_SECONDS = 10.0
 
 
@@ -164,6 +165,7 @@ class Signals:
         self.stopped_by: int | None = None
         self._save = False
 
+    # A handler only notes the wish: a step that is interrupted would leave weights that are half updated.
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         self.stopped_by = number
 

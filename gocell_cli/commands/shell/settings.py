@@ -128,6 +128,7 @@ def meanings(matching: list[Option]) -> dict[tuple[Any, bool], list[Option]]:
 
 def load_settings(command: Any) -> Settings | None:
     """Return the settings in effect, None where there are none; raises InvalidInput for a key no option goes by."""
+    # The user's file first, then the project's: later ones overwrite.
     files = [path for path in reversed(settings_files().values()) if path.is_file()]
     variables = {name: value for name, value in os.environ.items() if _is_ours(name)}
     if not files and not variables:
@@ -135,9 +136,11 @@ def load_settings(command: Any) -> Settings | None:
     known = options(command)
     found: dict[tuple[Words, str], Setting] = {}
     for path in files:
+        # sorted is stable and goes by narrowness: a key of [build-cache] overwrites one of all commands.
         for setting in sorted(_of_file(path, known), key=lambda s: s[0]):
             found[setting[1].option.words, setting[1].option.name] = setting[1]
     unknown = []
+    # Shorter names first: GOCELL_BUILD_CACHE_PRESET is longer than GOCELL_PRESET, and overwrites it.
     for name, value in sorted(variables.items(), key=lambda item: len(item[0])):
         matching = _named(name, known)
         _require_one_meaning(name, matching, name, None)
@@ -170,6 +173,7 @@ def _named(variable: str, known: list[Option]) -> list[Option]:
 
 
 def _parsed(option: Option, value: str) -> Any:
+    # A variable with several values is split as a shell would, so that paths with blanks can be quoted.
     return shlex.split(value) if option.multiple else value
 
 

@@ -43,6 +43,7 @@ def shows_progress() -> bool:
 def console(*, stderr: bool) -> Console:
     """Return a console on stdout or stderr that takes text literally."""
     stream = sys.stderr if stderr else sys.stdout
+    # Off a terminal rich would fold lines at 80 columns; a fixed width makes output the same everywhere.
     width = None if stream.isatty() else WIDTH_OFF_TERMINAL
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
@@ -61,11 +62,13 @@ def show(*items: str | Text | Table) -> None:
     """Print text, taken literally, or tables to stdout."""
     out = console(stderr=False)
     for item in items:
+        # soft_wrap: long lines are the terminal's to fold, so that a copied path has no line break in it.
         out.print(printable(item) if isinstance(item, str) else item, soft_wrap=not isinstance(item, Table))
 
 
 def show_json(value: Any) -> None:
     """Print one JSON document to stdout; in ASCII where the stream's encoding has no other letters."""
+    # allow_nan=False: NaN is no JSON, and strict readers refuse the whole document.
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
@@ -113,6 +116,7 @@ def make_table(title: str, columns: list[str], rows: list[list[str]], right: tup
     heading = styled("bold", title) if title else None
     table = Table(title=heading, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
+        # fold: a long cell goes on in the next line, where rich would cut it off with dots.
         table.add_column(styled("", column), justify="right" if i in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(styled("", cell) for cell in row))
