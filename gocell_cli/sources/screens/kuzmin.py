@@ -282,7 +282,6 @@ def _single_mutants(
     measurements = Measurements(
         genes=columns["gene"][:, None],
         value=columns["value"],
-        # The tables give single-mutant fitness without a standard deviation.
         statistic=np.full(len(none), np.nan),
         row=columns["row"],
         query_strain=columns["strain"],
