@@ -50,7 +50,7 @@ test: $(STAMP) ## run the tests; what tries often tries a few times
 	$(SUITE) $(TESTS)
 
 attacks: $(STAMP) ## run in full the tests that `make test` runs in part: kills at every step, 200 bit flips, full-size oracles
-	GOCELL_ATTACKS=1 $(SUITE) $(ATTACKED)
+	GOCELL_TEST_ATTACKS=1 $(SUITE) $(ATTACKED)
 
 check: $(STAMP) ## format, lint, types, layers: all but the tests
 	$(BIN)/ruff format --check .

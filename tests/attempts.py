@@ -1,4 +1,4 @@
-"""How many times a test tries: a seeded few in `make test`, all of them in `make attacks` (GOCELL_ATTACKS=1)."""
+"""How many times a test tries: a seeded few in `make test`, all of them in `make attacks` (GOCELL_TEST_ATTACKS=1)."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import pytest
 
 T = TypeVar("T")
 
-ATTACKS = os.environ.get("GOCELL_ATTACKS") == "1"
+ATTACKS = os.environ.get("GOCELL_TEST_ATTACKS") == "1"
 whole_only = pytest.mark.skipif(not ATTACKS, reason="takes long; runs in `make attacks`")
 """Marks a test of which no smaller size would show anything. Something quicker must hold the same behaviour."""
 

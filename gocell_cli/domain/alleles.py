@@ -36,7 +36,8 @@ def strain_kind(strain: str, allele: str) -> str:
         return DELETION
     kinds = {_allele_kind(part.strip()) for part in allele.split("+")}
     # a strain deletes its genes only if each of its alleles does
-    return next(iter(kinds - {DELETION} or kinds))
+    # of several kinds the first in KINDS: what comes first out of a set differs from process to process
+    return min(kinds - {DELETION} or kinds, key=KINDS.index)
 
 
 def _allele_kind(allele: str) -> str:

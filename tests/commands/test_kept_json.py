@@ -19,7 +19,7 @@ TRIED = [step for step in KEPT if ATTACKS or not step.slow]
 @pytest.fixture(scope="module")
 def printed() -> dict[str, Any]:
     """What each command prints now, all of them in one new process: later ones read what earlier ones made."""
-    variables = {**environment(), **({"GOCELL_ATTACKS": "1"} if ATTACKS else {})}
+    variables = {**environment(), **({"GOCELL_TEST_ATTACKS": "1"} if ATTACKS else {})}
     command = [sys.executable, "-m", "tests.commands.kept_json"]
     done = subprocess.run(
         command, env=variables, cwd=FIXTURES.parents[2], capture_output=True, text=True, timeout=900, check=False

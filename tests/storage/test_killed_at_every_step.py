@@ -1,7 +1,7 @@
 """A build or a merge killed before any of its changes to the file system: a whole cache stands at the place, and
 the same command, a resume or `cache prune` leaves nothing lost and nothing over.
 
-Every step under GOCELL_ATTACKS=1; else those that decide, the renames and what follows them, and a few of the others.
+Every step under GOCELL_TEST_ATTACKS=1; else those that decide, the renames and what follows them, and a few others.
 """
 
 import json

@@ -3,7 +3,7 @@
 Terms of one group (a level of the hierarchy) share no edge. Within a group they are sorted by (width, inputs) and cut
 into buckets; all terms of a bucket are padded to one [out, inp] shape and run as one batched matmul. Neurons are rows:
 a term's `out` rows follow each other, buckets and groups too, in the order they run. All of it is counted in blocks
-of `piece` rows (10 for DCell's least width of 20), so that a gather moves a block at a time. Padding has weight 0,
+of `piece` rows (20 for DCell's least width of 20), so that a gather moves a block at a time. Padding has weight 0,
 reads neurons that are 0 (the last block of all, or a child's own padding), and gets gradient 0, so it stays 0.
 """
 
