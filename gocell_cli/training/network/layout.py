@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from gocell_cli import csr
 from gocell_cli.csr import pointers
 from gocell_cli.dcell_rules import ROOT_DOWN, forbidden_edges, term_width
 from gocell_cli.errors import LevelsError
@@ -189,10 +190,9 @@ def make_stack(hierarchy: Hierarchy, width: Int64[np.ndarray, " terms"], piece: 
     sources = np.full(source // piece, neuron // piece, dtype=np.int64)
     rows = child_rows(hierarchy, own, position, buckets)
     count = own[hierarchy.edge_child] // piece
-    # 0, 1, 2, ... within each edge: the running number less that of the edge's first block
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     child_block = first_neuron[position[hierarchy.edge_child]] // piece
-    sources[np.repeat(rows // piece, count) + within] = np.repeat(child_block, count) + within
+    # block by block of each edge: where the parent takes it in, and where the child puts it out
+    sources[csr.ranges(rows // piece, count)[1]] = csr.ranges(child_block, count)[1]
     row_position, row_piece, block_start = _gene_pieces(hierarchy, order, position, blocks)
     real_inputs = np.bincount(hierarchy.edge_parent, width[hierarchy.edge_child], len(width)).astype(np.int64)
     return Stack(
@@ -234,7 +234,7 @@ def _gene_pieces(
     # stable: within a term the genes keep the hierarchy's order
     by_term = np.argsort(row_position, kind="stable")
     place = np.empty_like(row_position)
-    place[by_term] = np.arange(len(by_term)) - np.repeat(np.cumsum(counts) - counts, counts)
+    place[by_term] = csr.ranges(np.zeros_like(counts), counts)[1]
     sizes = np.repeat(counts, blocks)
     return row_position, first[row_position] + place, pointers(sizes)
 
