@@ -8,7 +8,7 @@ import numpy as np
 from gocell_cli.domain.annotations import AnnotationRows, GeneNaming
 from gocell_cli.domain.genes import GeneTable, make_gene_table
 from gocell_cli.errors import InvalidInput, UsageError
-from gocell_cli.sources.go.gaf import DbObject, Gaf
+from gocell_cli.sources.go.gaf import DbObject, Gaf, own_taxon
 
 AUTO, SYSTEMATIC, SYMBOL, ID, SYNONYM = GENE_IDS = ("auto", "systematic", "symbol", "id", "synonym")
 OTHER_TAXON = "other_taxon"
@@ -59,7 +59,7 @@ def _naming(
 def _taxon(gaf: Gaf, taxon: str | None) -> str | None:
     if taxon is None:
         return None
-    chosen = taxon.removeprefix("taxon:")
+    chosen = own_taxon(taxon)
     if chosen not in gaf.taxa:
         raise UsageError(
             f"--taxon {taxon}: {gaf.rows.source} has no such rows",
@@ -75,11 +75,12 @@ def _counts(taxa: Mapping[str, int]) -> str:
 
 def _of_taxon(gaf: Gaf, taxon: str) -> Gaf:
     """Return the rows and objects of one taxon; the others are counted as dropped."""
-    kept_object = np.array([o.taxon == taxon for o in gaf.objects], dtype=bool)
-    if kept_object.all():
+    kept = gaf.taxon_of_row == list(gaf.taxa).index(taxon)
+    if kept.all():
         return gaf
     rows = gaf.rows
-    kept = kept_object[rows.object_of_row]
+    kept_object = np.zeros(len(gaf.objects), dtype=bool)
+    kept_object[rows.object_of_row[kept]] = True
     # Old index of an object -> its index among the kept ones; of one that is not kept the entry is never read.
     position = (np.cumsum(kept_object) - 1).astype(np.int32)
     chosen = np.flatnonzero(kept).tolist()
@@ -97,6 +98,7 @@ def _of_taxon(gaf: Gaf, taxon: str) -> Gaf:
         ),
         objects=tuple(gaf.objects[o] for o in objects),
         taxa=gaf.taxa,
+        taxon_of_row=gaf.taxon_of_row[kept],
     )
 
 
@@ -108,8 +110,7 @@ def _parts(names: tuple[str, ...]) -> set[str]:
 def _default_column(objects: tuple[DbObject, ...]) -> str:
     """Symbol, unless so many objects share one or lack one that the ids are the better names."""
     symbols = {o.symbol for o in objects if o.symbol}
-    # Distinct ids, not objects: an object whose columns differ between rows is several objects here.
-    return SYMBOL if len(symbols) >= DISTINCT_SYMBOLS * len({o.id for o in objects}) else ID
+    return SYMBOL if len(symbols) >= DISTINCT_SYMBOLS * len(objects) else ID
 
 
 def _name(found: DbObject, column: str) -> str:

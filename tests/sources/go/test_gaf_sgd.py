@@ -8,16 +8,25 @@ import pytest
 
 from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources.go import bundle
-from gocell_cli.sources.go.gaf import read_gaf
+from gocell_cli.sources.go.gaf import DbObject, read_gaf, read_gaf_objects
 from gocell_cli.sources.go.sgd import read_essential_genes, read_sgd_features
 from gocell_cli.sources.screens import essentiality
 from tests import toy
 
 
-def gaf_row(symbol: str = "TFC3", synonyms: str = "YAL001C|TSV115", date: str = "20160101", qualifier: str = "") -> str:
+def gaf_row(
+    symbol: str = "TFC3",
+    synonyms: str = "YAL001C|TSV115",
+    date: str = "20160101",
+    qualifier: str = "",
+    *,
+    identifier: str = "S1",
+    db: str = "SGD",
+    taxon: str = "taxon:1",
+) -> str:
     cells = (
-        "SGD",
-        "S1",
+        db,
+        identifier,
         symbol,
         qualifier,
         "GO:0000002",
@@ -28,7 +37,7 @@ def gaf_row(symbol: str = "TFC3", synonyms: str = "YAL001C|TSV115", date: str = 
         "name",
         synonyms,
         "gene",
-        "taxon:1",
+        taxon,
     )
     return "\t".join([*cells, date, "SGD", "", ""])
 
@@ -61,13 +70,35 @@ def test_names_qualifier_and_missing_date_of_a_row(tmp_path: Path, newline: str)
         gaf_row(),
         gaf_row(date="", qualifier="NOT|colocalizes_with"),
         "",
-        gaf_row("A", "A|B"),
+        gaf_row("A", "A|B", identifier="S2"),
     ]
     rows = read_gaf(write(tmp_path, newline.join(lines)))
     assert rows.names == (("TFC3", "YAL001C", "TSV115"), ("A", "B"))
     assert rows.object_of_row.tolist() == [0, 0, 1]
     assert rows.qualifier == ("", "NOT|colocalizes_with", "")
     assert rows.date.tolist() == [20160101, 0, 20160101]
+
+
+def test_database_and_id_alone_tell_objects_apart(tmp_path: Path) -> None:
+    rows = [
+        gaf_row("PAP1", "AT1G75010|x", identifier="1", db="TAIR"),
+        gaf_row("PAP1", "AT1G56650", identifier="2", db="TAIR", taxon="taxon:2"),
+        gaf_row("ARC3", "x|y", identifier="1", db="TAIR", taxon="NCBITaxon:2|taxon:9"),
+        gaf_row("PAP1", "", identifier="1", db="UniProtKB"),
+        gaf_row("a", "", identifier=""),
+        gaf_row("b", "", identifier=""),
+    ]
+    gaf = read_gaf_objects(write(tmp_path, "\n".join(rows)))
+    assert gaf.objects == (
+        DbObject("TAIR", "1", "PAP1", ("AT1G75010", "x", "y", "ARC3"), "1"),
+        DbObject("TAIR", "2", "PAP1", ("AT1G56650",), "2"),
+        DbObject("UniProtKB", "1", "PAP1", (), "1"),
+        DbObject("SGD", "", "a", (), "1"),
+        DbObject("SGD", "", "b", (), "1"),
+    )
+    assert gaf.rows.object_of_row.tolist() == [0, 1, 0, 2, 3, 4]
+    assert gaf.taxa == {"1": 4, "2": 2}
+    assert gaf.taxon_of_row.tolist() == [0, 1, 1, 0, 0, 0]
 
 
 def test_fifteen_columns_are_enough(tmp_path: Path) -> None:
