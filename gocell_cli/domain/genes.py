@@ -1,20 +1,39 @@
-"""The gene table of a genome: systematic names, sorted, with standard names and aliases."""
+"""The gene table of a genome: systematic names, sorted, with standard names, aliases and database ids."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
-from gocell_cli.gene_names import GeneNames
+import numpy as np
+
+from gocell_cli.gene_names import UNKNOWN, GeneNames, NameCounts
+
+GENE_LIST = "gene list"
+
+
+class Gene(NamedTuple):
+    """One gene: `ids` are those of its database, with and without their prefix (`P12345`, `UniProtKB:P12345`)."""
+
+    systematic: str
+    standard: str = ""
+    aliases: tuple[str, ...] = ()
+    qualifier: str = ""
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class GeneTable:
-    """Genes sorted by systematic name; `standard` is "" and `aliases` empty where there are none."""
+    """Genes sorted by systematic name; `standard` is "" and `aliases` and `ids` empty where there are none.
+
+    `ids` may be () as a whole, for a table without any.
+    """
 
     systematic: tuple[str, ...]
     standard: tuple[str, ...]
     aliases: tuple[tuple[str, ...], ...]
     qualifier: tuple[str, ...]
+    ids: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.systematic)
@@ -27,37 +46,44 @@ class GeneTable:
     @cached_property
     def lookup(self) -> GeneNames:
         """Finds genes by any of their names."""
-        return GeneNames(self.systematic, self.standard, self.aliases)
+        return GeneNames(self.systematic, self.standard, self.aliases, self.ids)
 
-    def find(self, name: str) -> int | None:
-        """Return the index of a systematic name, standard name or alias; None where none or several genes have it."""
-        found = self.lookup.find(name)
-        # an alias of two genes names neither: a guess would delete the wrong gene
-        return found[0] if len(found) == 1 else None
+    def genes(self) -> list[Gene]:
+        """Return the genes one by one, in their order."""
+        ids = self.ids or ((),) * len(self)
+        return list(map(Gene, self.systematic, self.standard, self.aliases, self.qualifier, ids))
 
 
 @dataclass(frozen=True)
 class GeneList:
-    """The genes that are used: systematic names, sorted; and the names that stand for no gene, or for several."""
+    """The genes that are used: systematic names, sorted; and the names that stand for no gene, or for several.
+
+    `counts` says how each name was found.
+    """
 
     names: tuple[str, ...]
     unknown: tuple[str, ...]
+    counts: NameCounts = field(default_factory=lambda: NameCounts(GENE_LIST), compare=False)
 
 
 def make_gene_list(names: Iterable[str], genes: GeneTable) -> GeneList:
     """Look up names of any kind in a gene table; a name given twice counts once."""
-    found = {name: genes.find(name) for name in names}
-    known = {genes.systematic[i] for i in found.values() if i is not None}
-    return GeneList(tuple(sorted(known)), tuple(name for name, i in found.items() if i is None))
+    found = genes.lookup.look_up(tuple(dict.fromkeys(names)))
+    one = found.gene > UNKNOWN
+    known = {genes.systematic[i] for i in found.gene[one].tolist()}
+    unknown = tuple(name for name, is_one in zip(found.names, one.tolist(), strict=True) if not is_one)
+    counts = genes.lookup.counts(GENE_LIST, found, np.arange(len(found.names), dtype=np.int32)[:, None])
+    return GeneList(tuple(sorted(known)), unknown, counts)
 
 
-def make_gene_table(genes: Sequence[tuple[str, str, tuple[str, ...], str]]) -> GeneTable:
-    """Build the table from (systematic, standard, aliases, qualifier) tuples, in any order."""
+def make_gene_table(genes: Iterable[Sequence[str | tuple[str, ...]]]) -> GeneTable:
+    """Build the table from genes (or tuples of a Gene's fields, the last ones left out), in any order."""
     # a gene's index is its place here: sorted, it does not depend on the order of the file
-    ordered = sorted(genes)
+    ordered = sorted(Gene(*gene) for gene in genes)  # type: ignore[arg-type]
     return GeneTable(
-        systematic=tuple(g[0] for g in ordered),
-        standard=tuple(g[1] for g in ordered),
-        aliases=tuple(g[2] for g in ordered),
-        qualifier=tuple(g[3] for g in ordered),
+        systematic=tuple(g.systematic for g in ordered),
+        standard=tuple(g.standard for g in ordered),
+        aliases=tuple(g.aliases for g in ordered),
+        qualifier=tuple(g.qualifier for g in ordered),
+        ids=tuple(g.ids for g in ordered),
     )

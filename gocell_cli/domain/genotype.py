@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int16, Int32, Int64
 
+from gocell_cli.gene_names import NameCounts
+
 # below every gene, so sorting puts it left; and as an index it means the last entry, where tables keep its answer
 NO_GENE = -1
 NO_QUERY = -1
@@ -83,7 +85,7 @@ class Dataset:
 
     `shares` is what a simulated data set holds by construction: shares of variance, and the ceiling noise sets.
     `files` tells the files of a data set of several apart by their row numbers; `joined` names the data sets
-    that were joined into this one.
+    that were joined into this one. `names` counts how the rows of each join found their genes.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Dataset:
     shares: Mapping[str, float] = field(default_factory=dict)
     files: tuple[SourceFile, ...] = ()
     joined: tuple[str, ...] = ()
+    names: tuple[NameCounts, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:

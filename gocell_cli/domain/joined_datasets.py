@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, SourceFile
+from gocell_cli.gene_names import NameCounts
 
 
 def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
@@ -45,6 +46,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         published=min(published, default=None),
         files=tuple(files),
         joined=() if whole else names,
+        names=_names(datasets),
     )
 
 
@@ -90,6 +92,14 @@ def _stacked(parts: Sequence[Measurements]) -> Measurements:
 
 def _named(dataset: Dataset, what: str, *, whole: bool) -> str:
     return what if whole else f"{dataset.name}: {what}"
+
+
+def _names(datasets: Sequence[Dataset]) -> tuple[NameCounts, ...]:
+    """The counts of each join, those of the same name (files of one data set) added up."""
+    joins: dict[str, NameCounts] = {}
+    for counts in (counts for dataset in datasets for counts in dataset.names):
+        joins[counts.join] = joins[counts.join] + counts if counts.join in joins else counts
+    return tuple(joins.values())
 
 
 def _dropped(datasets: Sequence[Dataset], *, whole: bool) -> Mapping[str, int]:

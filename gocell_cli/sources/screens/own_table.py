@@ -55,7 +55,7 @@ def read(path: Path, genes: GeneTable, *, column: str | None, kind: str | None) 
     cells = zip(*(table.column(name).to_pylist() for name in gene_columns), strict=True)
     named = [[name for cell in row for name in SEPARATOR.split(cell or "") if name] for row in cells]
     # Each distinct name is looked up once; a dict keeps the order in which the report lists them.
-    found = {name: genes.lookup.find(name) for name in dict.fromkeys(name for row in named for name in row)}
+    found = {name: genes.lookup.find(name).genes for name in dict.fromkeys(name for row in named for name in row)}
     # An unknown name adds no index here and an ambiguous one several: rows with either are dropped below.
     indices = [[gene for name in row for gene in found[name]] for row in named]
     # The order decides under which reason a row counts, to which several apply.

@@ -40,7 +40,7 @@ class PairTask:
 
     @classmethod
     def of(cls, predictor: Predictor, names: Sequence[str] | None = None) -> "PairTask":
-        """All pairs of the genes named (any kind of name, comma-separated), or of all annotated genes."""
+        """All pairs of the genes named (any kind of name, `names_in`), or of all annotated genes."""
         if names is None:
             return cls(predictor, _annotated(predictor))
         genes = sorted({gene for entry in names for gene in predictor.genotype(entry)})

@@ -141,8 +141,9 @@ class Predictor:
     trained: Bool[np.ndarray, " genes"]
 
     def genotype(self, names: str) -> Genotype:
-        """Return the genes of comma-separated names of any kind; raises UsageError for one that is not one gene's."""
-        return self.hierarchy.lookup.genotype(names.split(","))
+        """Return the genes of names of any kind (`names_in`); raises UsageError for one that is not one gene's."""
+        lookup = self.hierarchy.lookup
+        return lookup.genotype(lookup.names_in(names))
 
     @torch.no_grad()
     def phenotypes(self, genotypes: Sequence[Genotype]) -> Float64[np.ndarray, " n"]:

@@ -157,11 +157,11 @@ def test_a_gene_by_any_name(essentiality: Built) -> None:
 
 def test_a_name_that_several_genes_share_is_refused_with_all_of_them(essentiality: Built) -> None:
     lookup = Cache(essentiality.cache).hierarchy.lookup
-    shared = next(n for names in lookup.aliases for n in names if len(lookup.find(n)) > 1)
+    shared = next(n for names in lookup.aliases for n in names if len(lookup.find(n).genes) > 1)
     for words in (("inspect", "gene", shared), ("inspect", "samples", "--gene", shared)):
         error = failure(*words, "--root", essentiality.root)
         assert isinstance(error, UsageError)
-        assert all(lookup.systematic[g] in error.message for g in lookup.find(shared)[:8])
+        assert all(lookup.systematic[g] in error.message for g in lookup.find(shared).genes[:8])
 
 
 def test_samples_of_a_gene(essentiality: Built) -> None:

@@ -69,7 +69,7 @@ def test_what_cannot_be_used_is_dropped_and_counted(tmp_path: Path) -> None:
 
 def test_a_name_of_several_genes_is_counted_and_told_with_them(tmp_path: Path) -> None:
     shared = "L19E"  # an alias of both copies of a ribosomal protein
-    candidates = GENES.lookup.find(shared)
+    candidates = GENES.lookup.find(shared).genes
     assert len(candidates) > 1
     (tmp_path / "t.csv").write_text(f"genes,growth\nYAL001C,0.5\nTFC3 {shared},1\n{shared} NOGENE1,1\n")
     dataset, names = own_table.read(tmp_path / "t.csv", GENES, column=None, kind=None)
