@@ -1,6 +1,6 @@
 """Tables of SGA screens (synthetic genetic arrays), tab separated, of any size: the one reader of them all.
 
-    file -> LineBlocks     whole lines, plain or gzipped, hashed on the way
+    file -> LineBlocks     whole lines, unpacked and hashed on the way
          -> stream_table   RowBlocks: texts as codes, numbers as float64, parsed a few blocks ahead in threads
          -> KeptRows       what a data set's module keeps of each block, and how many rows it drops for which reason
 
@@ -12,12 +12,10 @@ Costanzo 2016 is 20.7 million rows and 3.5 GB of text, which as Python or Arrow 
 laptop; so nothing of a block but its kept rows outlives it. Damage is one InvalidInput with file and line.
 """
 
-import gzip
 import hashlib
 import io
 import math
 import os
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,8 +29,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from jaxtyping import Bool, Float64, Int32, Int64, Shaped
 
-from gocell_cli.errors import InvalidInput, SourceMissing
-from gocell_cli.sources.text_file import GZIP_MAGIC
+from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.text_file import require_file, text_chunks
 
 T = TypeVar("T")
 
@@ -63,7 +61,7 @@ class LineBlock:
 class LineBlocks:
     """The lines of a file, in blocks of about `block_bytes`; blank lines at its end are left out.
 
-    `sha256` is the file's, as it lies on the disk (gzipped or not), once all blocks are read.
+    `sha256` is the file's, as it lies on the disk (packed or not), once all blocks are read.
     """
 
     def __init__(self, path: Path, block_bytes: int = BLOCK_BYTES) -> None:
@@ -74,8 +72,8 @@ class LineBlocks:
     def __iter__(self) -> Iterator[LineBlock]:
         """Yield the blocks.
 
-        Raises SourceMissing where there is no such file, InvalidInput where the gzip stream is damaged or a
-        line is longer than a block.
+        Raises SourceMissing where there is no such file, InvalidInput as `read_bytes` does and where a line is
+        longer than a block.
         """
         line, rest = 1, b""
         for read in self._reads():
@@ -97,21 +95,12 @@ class LineBlocks:
             yield LineBlock(line, last)
 
     def _reads(self) -> Iterator[bytes]:
-        if not self.path.is_file():
-            why = "it is a directory" if self.path.is_dir() else "no such file"
-            raise SourceMissing(f"{self.path}: cannot be read", why=why, hint="check the path")
-        # Unbuffered: the BufferedReader below buffers, on the far side of the hash.
+        require_file(self.path)
+        # Unbuffered: the BufferedReader buffers, on the far side of the hash.
         with self.path.open("rb", buffering=0) as file:
             hashed = _HashedReader(file)
-            plain = io.BufferedReader(hashed, self.block_bytes)
-            zipped = plain.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)  # by content: a download may lose its .gz
-            stream = gzip.GzipFile(fileobj=plain) if zipped else plain
-            try:
-                while read := stream.read(self.block_bytes):
-                    yield read
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                reason = f"damaged gzip stream ({error})"
-                raise InvalidInput.at(self.path, None, reason, hint="download the file again") from error
+            buffered = io.BufferedReader(hashed, max(self.block_bytes, io.DEFAULT_BUFFER_SIZE))
+            yield from text_chunks(buffered, self.path, self.block_bytes)
         # Only now: before the last read the digest is of a part.
         self.sha256 = hashed.digest.hexdigest()
 

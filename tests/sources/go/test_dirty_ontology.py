@@ -4,8 +4,11 @@ Every case damages one whole file of the toy; `build-cache` then either makes a 
 was left out, or leaves with exit code 4 and writes nothing.
 """
 
+import bz2
+import codecs
 import gzip
 import json
+import lzma
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ import pytest
 from gocell_cli.errors import InvalidInput
 from tests import toy
 from tests.commands.runners import invoke
+from tests.packed_files import zip_of
 from tests.sources.hierarchies.test_ready import DDOT, TOPOLOGY
 
 Damage = Callable[[str], str | bytes]
@@ -82,6 +86,34 @@ def packed(whole: str) -> bytes:
     return gzip.compress(whole.encode())
 
 
+def in_members(whole: str) -> bytes:
+    return gzip.compress(whole[:100].encode()) + gzip.compress(whole[100:].encode())
+
+
+def bzip2(whole: str) -> bytes:
+    return bz2.compress(whole.encode())
+
+
+def xz(whole: str) -> bytes:
+    return lzma.compress(whole.encode())
+
+
+def zipped(whole: str) -> bytes:
+    return zip_of({"only.txt": whole.encode()})
+
+
+def cr_only(whole: str) -> str:
+    return whole.replace("\n", "\r")
+
+
+def utf16_le(whole: str) -> bytes:
+    return codecs.BOM_UTF16_LE + whole.encode("utf-16-le")
+
+
+def utf16_be_crlf(whole: str) -> bytes:
+    return codecs.BOM_UTF16_BE + crlf(whole).encode("utf-16-be")
+
+
 def cut_gzip(whole: str) -> bytes:
     return packed(whole)[:-20]
 
@@ -109,7 +141,10 @@ def cells(**changes: str) -> str:
 EVERYWHERE = [
     Case(f"{file}-{damage.__name__}", file, damage, clean(terms=7 if file in ("obo", "gaf") else 6))
     for file in WHOLE
-    for damage in (crlf, bom, packed, no_last_newline)
+    for damage in (
+        *(crlf, bom, packed, no_last_newline),
+        *(in_members, bzip2, xz, zipped, cr_only, utf16_le, utf16_be_crlf),
+    )
 ]
 BROKEN_FILES = [
     Case(f"{file}-{name}", file, damage, Refused(None, reason))
@@ -165,14 +200,14 @@ GAF_CASES = [
     Case("igi", "gaf", append(cells(c7="IGI", c5="GO:0000003")), clean(annotations={"evidence_IGI": 1})),
     Case("unknown-term", "gaf", append(cells(c5="GO:0000077")), clean(annotations={"unknown_term": 1})),
     Case("no-term", "gaf", append(cells(c5="")), clean(annotations={"unknown_term": 1})),
-    Case("unknown-gene", "gaf", append(cells(c3="X", c11="X1")), clean(annotations={"unknown_gene": 1})),
-    Case("no-gene", "gaf", append(cells(c3="", c11="")), clean(annotations={"unknown_gene": 1})),
+    Case("unknown-gene", "gaf", append(cells(c2="S99", c3="X", c11="X1")), clean(annotations={"unknown_gene": 1})),
+    Case("no-gene", "gaf", append(cells(c2="S99", c3="", c11="")), clean(annotations={"unknown_gene": 1})),
     Case("row-twice", "gaf", append(ROW + "\n"), clean()),
     Case("fifteen-columns", "gaf", append(ROW.rsplit("\t", 2)[0] + "\n"), clean()),
     Case(
         "another-organism",
         "gaf",
-        append(cells(c3="TP53", c11="P53", c13="taxon:9606")),
+        append(cells(c2="S99", c3="TP53", c11="P53", c13="taxon:9606")),
         clean(annotations={"unknown_gene": 1}),
     ),
 ]
