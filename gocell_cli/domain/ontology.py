@@ -1,7 +1,7 @@
 """The Gene Ontology as a frozen DAG: terms as columns, edges as index arrays (parent -> child)."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,8 @@ class Ontology:
     """Live terms (sorted by id) and their edges by relation; the super root is not among them.
 
     `level_relation` is the one that GOATOOLS' level and depth follow; `left_out` are the ids of live terms
-    of the namespaces that were not chosen.
+    of the namespaces that were not chosen. `obsolete` are the ids of obsolete terms, alternative ones among them,
+    and `replaced` says of some what terms replace each (`replaced_by`, which may name none that is live).
     """
 
     source: str
@@ -48,6 +49,8 @@ class Ontology:
     dropped: Mapping[str, int]
     level_relation: str = IS_A
     left_out: frozenset[str] = frozenset()
+    obsolete: frozenset[str] = frozenset()
+    replaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -147,6 +150,8 @@ def make_ontology(
     alt_ids: Mapping[str, str],
     edges: Iterable[tuple[str, str, str]],
     dropped: Mapping[str, int],
+    obsolete: frozenset[str] = frozenset(),
+    replaced: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Ontology:
     """Build an ontology from (id, name, namespace) and (child, parent, relation) tuples.
 
@@ -175,6 +180,8 @@ def make_ontology(
         alt_ids=dict(alt_ids),
         edges={r: _edge_arrays(pairs) for r, pairs in _is_a_first(by_relation).items()},
         dropped={**dropped, "edges_to_no_live_term": dangling, "repeated_edges": repeated},
+        obsolete=obsolete,
+        replaced=dict(replaced or {}),
     )
 
 

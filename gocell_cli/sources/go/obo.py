@@ -1,13 +1,15 @@
-"""OBO 1.2/1.4 -> Ontology: a tolerant line scanner for the few tags that matter here.
+r"""OBO 1.2/1.4 -> Ontology: a tolerant line scanner for the few tags that matter here.
 
-It reads `id name namespace alt_id is_a relationship is_obsolete` of `[Term]` stanzas and ignores the rest,
-so the odd lines of old releases (`xref: EC 2.7.1.190`, which stops fastobo and pronto) do no harm.
-Trailing modifiers `{...}` and comments `! ...` are cut off. The release is `data-version`, else `date`.
-Obsolete terms are dropped, even where `replaced_by` names another: that is a curator's advice, not an identity.
+It reads `id name namespace alt_id is_a relationship is_obsolete replaced_by` of `[Term]` stanzas and ignores the rest,
+so the odd lines of old releases (`xref: EC 2.7.1.190`, which stops fastobo and pronto) do no harm. Values are read as
+OBO 1.4 says (owlcollab.github.io/oboformat/doc/obo-syntax.html, 2.2 to 2.4): a trailing `{modifier="..."}` and what
+follows an unescaped `!` are no part of them, `\!` is `!`, and a backslash at the end of a line joins it with the next.
+Two `[Term]` stanzas of one id are one term, with the clauses of both; a name or a namespace may not differ then.
+The release is `data-version`, else `date`. Obsolete terms are no terms; what replaces each is kept beside them.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,16 @@ from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.text_file import decode, read_bytes
 
 TERM_ID = re.compile(r"\S+:\S+")
+# Up to the first `!` or `{` that no backslash escapes.
+UNESCAPED = re.compile(r"(?:[^\\!{]|\\.)*")
+# A text may hold braces: only what looks like modifiers, at its end, is none of it.
+TEXT = re.compile(r"((?:[^\\!]|\\.)*?)\s*(?:\{\s*[\w:-]+\s*=[^{}]*\}\s*)?(?:!.*)?$")
+ESCAPE = re.compile(r"\\(.)")
+BLANKS = {"n": " ", "t": " ", "W": " "}
+"""Escapes of blanks: a name is one line here, so that its line end is a blank as well."""
+CONTINUED = re.compile(r"\\\r?\n")
+# An odd number of backslashes: of two, the second is the letter that the first escapes.
+CONTINUES = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 
 
 @dataclass(slots=True)
@@ -27,6 +39,7 @@ class _Term:
     alt_ids: list[str] = field(default_factory=list)
     parents: list[tuple[str, str]] = field(default_factory=list)
     obsolete: bool = False
+    replaced_by: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -34,90 +47,198 @@ class _Scan:
     path: Path
     header: dict[str, str] = field(default_factory=dict)
     terms: list[_Term] = field(default_factory=list)
+    # None in the header and in [Typedef] and [Instance] stanzas, whose id, name and is_a lines are of no term.
+    term: _Term | None = None
     stanzas: int = 0
+    unknown_tags: int = 0
+    joined: int = 0
 
     def fail(self, line: int, reason: str) -> InvalidInput:
         return InvalidInput.at(self.path, line, reason, hint="download the ontology again, or mend the line")
 
 
 def read_obo(path: Path) -> Ontology:
-    """Read an OBO file, plain or gzipped.
+    """Read an OBO file, of any packing and encoding that `read_bytes` knows.
 
-    Raises InvalidInput, with the line, for a broken stanza header, a line that is no tag, a term without
-    an id, an id given twice, or an is_a or relationship line without a target.
+    Raises InvalidInput, with the line, for a broken stanza header, a line that is no tag, a term without an id,
+    two terms of one id whose names differ, an is_a or relationship line without a target, and a file that ends
+    within a line.
     """
-    scan = _scan(decode(read_bytes(path), path), path)
-    _check_ids(scan)
-    live = [t for t in scan.terms if not t.obsolete]
+    text = decode(read_bytes(path), path)
+    _refuse_other_formats(text, path)
+    scan = _scan(text, path)
+    terms = _joined(scan)
+    live = [t for t in terms if not t.obsolete]
     default = scan.header.get("default-namespace", "")
     primary = {t.id for t in live}  # an id that a live term has is nobody else's, whatever alt_id lines claim
+    # Backwards, so that of two terms that claim an id the first in the file has it.
+    alt_ids = {a: t.id for t in reversed(live) for a in t.alt_ids if a not in primary}
+    replaced = _replaced(terms, primary | alt_ids.keys())
+    odd = {"joined_stanzas": scan.joined, "unknown_tags": scan.unknown_tags}
     return make_ontology(
         source=str(path),
         release=scan.header.get("data-version") or scan.header.get("date") or "unknown",
         terms=[(t.id, t.name or t.id, t.namespace or default) for t in live],
-        # Backwards, so that of two terms that claim an id the first in the file has it.
-        alt_ids={a: t.id for t in reversed(live) for a in t.alt_ids if a not in primary},
+        alt_ids=alt_ids,
         edges=((t.id, parent, relation) for t in live for relation, parent in t.parents),
-        dropped={"obsolete_terms": len(scan.terms) - len(live)},
+        dropped={"obsolete_terms": len(terms) - len(live), **{reason: n for reason, n in odd.items() if n}},
+        obsolete=frozenset(replaced),
+        replaced={old: new for old, new in replaced.items() if new},
     )
+
+
+def _replaced(terms: list[_Term], live: set[str]) -> dict[str, tuple[str, ...]]:
+    """What replaces each obsolete term, by its id and by its alternative ids; nothing of an id that is live."""
+    return {
+        old: tuple(dict.fromkeys(term.replaced_by))
+        for term in terms
+        if term.obsolete
+        for old in (term.id, *term.alt_ids)
+        if old not in live
+    }
+
+
+def _refuse_other_formats(text: str, path: Path) -> None:
+    head = text[:200].lstrip().lower()
+    if not head.startswith(("<", "{")):
+        return
+    kind = "JSON" if head.startswith("{") else "a web page" if "<html" in head or "<!doctype html" in head else "XML"
+    raise InvalidInput.at(path, 1, f"{kind}, not an OBO file", hint="download the .obo file of this ontology")
 
 
 def _scan(text: str, path: Path) -> _Scan:
     scan = _Scan(path)
-    # None in the header and in [Typedef] and [Instance] stanzas, whose id, name and is_a lines are of no term.
-    term: _Term | None = None
-    # Not splitlines(), which also splits at form feeds and U+2028 and would miscount the lines of an editor.
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in _lines(text, scan):
         tag, colon, value = line.partition(":")
         reader = _TAGS.get(tag)
-        if reader is not None:
-            fault = reader(term, value) if term is not None else None
+        if reader is None:
+            if tag in _UNREAD:
+                continue
+            reader = _odd_line(scan, number, line, colon)
+        if reader is not None and scan.term is not None:
+            fault = reader(scan.term, value)
             if fault:
                 raise scan.fail(number, fault)
-        elif tag[:1] == "[":
-            term = _open_stanza(scan, number, line.strip())
-        elif not colon:
-            _check_tagless(scan, number, line)
-        # The header ends at the first stanza; of a tag that stands in it twice the first value counts.
-        elif scan.stanzas == 0:
-            scan.header.setdefault(tag, value.strip())
     if not scan.terms:
         raise InvalidInput.at(path, None, "no [Term] stanza: not an OBO file, or an empty one")
     return scan
 
 
-def _check_tagless(scan: _Scan, number: int, line: str) -> None:
-    if line.strip() and not line.startswith("!"):
+def _odd_line(scan: _Scan, number: int, line: str, colon: str) -> "_Reader | None":
+    """Take a line that begins with no tag as it is usually spelled; return the reader of its tag, if it has one."""
+    bare = line.strip()
+    if not bare or bare.startswith("!"):
+        return None
+    if bare.startswith("["):
+        _open_stanza(scan, number, bare)
+        return None
+    if not colon:
         raise scan.fail(number, f"not a `tag: value` line: {line[:60]!r}")
+    tag, _, value = bare.partition(":")
+    tag = tag.strip().lower()
+    # The header ends at the first stanza; of a tag that stands in it twice the first value counts.
+    if scan.stanzas == 0:
+        scan.header.setdefault(tag, value.strip())
+    elif scan.term is not None and tag not in _TAGS and tag not in _UNREAD:
+        scan.unknown_tags += 1
+    return _TAGS.get(tag)
 
 
-def _open_stanza(scan: _Scan, number: int, line: str) -> _Term | None:
-    if not line.endswith("]"):
+def _open_stanza(scan: _Scan, number: int, line: str) -> None:
+    name = _bare(line)
+    if not name.endswith("]"):
         raise scan.fail(number, f"broken stanza header: {line[:60]!r}")
     scan.stanzas += 1
-    if line != "[Term]":
-        return None
-    scan.terms.append(_Term(number))
-    return scan.terms[-1]
+    scan.term = None
+    if name[1:-1].strip().lower() == "term":
+        scan.term = _Term(number)
+        scan.terms.append(scan.term)
+
+
+def _lines(text: str, scan: _Scan) -> Iterator[tuple[int, str]]:
+    """Yield the lines with their numbers, those that a backslash joins as one."""
+    # Not splitlines(), which also splits at form feeds and U+2028 and would miscount the lines of an editor.
+    lines = enumerate(text.split("\n"), 1)
+    _refuse_cut_line(text, scan)
+    return _continued(lines, scan) if CONTINUED.search(text) else lines
+
+
+def _continued(lines: Iterator[tuple[int, str]], scan: _Scan) -> Iterator[tuple[int, str]]:
+    for number, line in lines:
+        whole, end = line, line.rstrip("\r")
+        # Not in a comment, where the format has no escapes.
+        while CONTINUES.search(end) and not (whole.startswith("!") or _in_comment(whole)):
+            at, more = next(lines, (number, ""))
+            if not more.strip() or more.lstrip().startswith("[") or more.partition(":")[0].strip() in _TAGS:
+                # Joined, this line would be lost: that is a stray backslash far more often than a text that goes on.
+                raise scan.fail(
+                    at, f"the backslash that ends the line before would take this one in: {more.strip()[:40]!r}"
+                )
+            whole, end = end[:-1] + more, more.rstrip("\r")
+        yield number, whole
+
+
+def _in_comment(line: str) -> bool:
+    """Whether a line holds a `!` outside quotes, which begins a comment up to its end."""
+    # Quotes may go on in the next line.
+    return "!" in re.sub(r'"(?:[^"\\]|\\.)*"?|\\.', "", line)
+
+
+def _refuse_cut_line(text: str, scan: _Scan) -> None:
+    """Raise InvalidInput where the last line, without a line end, shows that the file was cut within it."""
+    last = text[text.rfind("\n") + 1 :]
+    tag, _, value = last.partition(":")
+    quotes = len(re.findall(r'(?<!\\)"', last))
+    opened = tag in ("def", "synonym") and quotes % 2 == 1
+    known = re.search(r"^id: *(\S+)", text, re.MULTILINE)
+    # An id that is shorter than the others of its prefix: `GO:00081` where they are like `GO:0008150`.
+    words = _bare(value).split() if tag in ("id", "is_a", "relationship", "alt_id") else []
+    short = bool(
+        known
+        and words
+        and words[-1].partition(":")[0] == known[1].partition(":")[0]
+        and len(words[-1]) < len(known[1])
+        and re.fullmatch(r"\w+:0\d*", known[1])
+    )
+    if opened or short:
+        line = text.count("\n") + 1
+        raise scan.fail(line, f"the file ends within this line, so it is a part of an ontology: {last[-60:]!r}")
 
 
 def _bare(value: str) -> str:
     """Cut the comment and the trailing modifiers off a value that holds no text of its own."""
-    # In this order, as modifiers may hold ` !` and comments `{`: `GO:1 {source="a ! b"} ! name {x}` is GO:1 either way.
-    return value.partition(" !")[0].partition("{")[0].strip()
+    if "\\" in value:
+        return _unescaped(UNESCAPED.match(value)[0]).strip()  # type: ignore[index]  # it matches even nothing
+    # In this order, as modifiers may hold `!` and comments `{`: `GO:1 {source="a ! b"} ! name {x}` is GO:1 either way.
+    return value.partition("!")[0].partition("{")[0].strip()
+
+
+def _text(value: str) -> str:
+    """Cut the comment and the trailing modifiers off a text, in which braces may stand, and take its escapes away."""
+    if "\\" not in value and "!" not in value and "{" not in value:
+        return value.strip()
+    found = TEXT.match(value.strip())
+    return _unescaped(found[1] if found else value).strip()
+
+
+def _unescaped(value: str) -> str:
+    return ESCAPE.sub(lambda found: BLANKS.get(found[1], found[1]), value)
 
 
 # Each reader puts one tag's value into the term, and returns what is wrong with it, None where nothing is.
+_Reader = Callable[[_Term, str], str | None]
 
 
 def _read_id(term: _Term, value: str) -> str | None:
-    term.id = _bare(value)
-    return None if TERM_ID.fullmatch(term.id) else f"not a term id: {value.strip()[:60]!r}"
+    found = _bare(value)
+    if term.id and term.id != found:
+        return f"a second id in one [Term]: {value.strip()[:60]!r} after {term.id}"
+    term.id = found
+    return None if TERM_ID.fullmatch(found) else f"not a term id: {value.strip()[:60]!r}"
 
 
 def _read_name(term: _Term, value: str) -> None:
-    # The name is free text, in which `!` and `{` are letters like others: nothing is cut off.
-    term.name = value.strip()
+    term.name = _text(value)
 
 
 def _read_namespace(term: _Term, value: str) -> None:
@@ -128,8 +249,16 @@ def _read_alt_id(term: _Term, value: str) -> None:
     term.alt_ids.append(_bare(value))
 
 
-def _read_obsolete(term: _Term, value: str) -> None:
-    term.obsolete = _bare(value) == "true"
+def _read_replaced_by(term: _Term, value: str) -> None:
+    # A curator's advice, read for whoever follows it: what is no id is nothing to follow.
+    if TERM_ID.fullmatch(found := _bare(value)):
+        term.replaced_by.append(found)
+
+
+def _read_obsolete(term: _Term, value: str) -> str | None:
+    said = _bare(value).lower()
+    term.obsolete = said == "true"
+    return None if said in ("true", "false") else f"is_obsolete is neither true nor false: {value.strip()[:60]!r}"
 
 
 def _read_is_a(term: _Term, value: str) -> str | None:
@@ -146,22 +275,48 @@ def _read_relationship(term: _Term, value: str) -> str | None:
     return None
 
 
-_TAGS: Mapping[str, Callable[[_Term, str], str | None]] = {
+_TAGS: Mapping[str, _Reader] = {
     "id": _read_id,
     "name": _read_name,
     "namespace": _read_namespace,
     "alt_id": _read_alt_id,
     "is_obsolete": _read_obsolete,
+    "replaced_by": _read_replaced_by,
     "is_a": _read_is_a,
     "relationship": _read_relationship,
 }
+_UNREAD = frozenset(
+    (
+        *("def", "comment", "subset", "synonym", "xref", "property_value", "created_by", "creation_date"),
+        *("intersection_of", "union_of", "disjoint_from", "equivalent_to", "consider", "builtin", "is_anonymous"),
+        # Of OBO 1.0 and 1.2.
+        *("exact_synonym", "broad_synonym", "narrow_synonym", "related_synonym", "xref_analog", "xref_unk", "use_term"),
+    )
+)
+"""Tags of a term that are known and not read. Another is counted: it may be one of those read, misspelled."""
 
 
-def _check_ids(scan: _Scan) -> None:
-    first: dict[str, int] = {}
+def _joined(scan: _Scan) -> list[_Term]:
+    """Return the terms, one an id; raises InvalidInput for a stanza without an id or with another name."""
+    terms: dict[str, _Term] = {}
     for term in scan.terms:
         if not term.id:
             raise scan.fail(term.line, "[Term] without an id")
-        if term.id in first:
-            raise scan.fail(term.line, f"{term.id} stands here again; first in line {first[term.id]}")
-        first[term.id] = term.line
+        first = terms.setdefault(term.id, term)
+        if first is not term:
+            scan.joined += 1
+            _join(first, term, scan)
+    return list(terms.values())
+
+
+def _join(first: _Term, other: _Term, scan: _Scan) -> None:
+    for what in ("name", "namespace"):
+        ours, theirs = getattr(first, what), getattr(other, what)
+        if ours and theirs and ours != theirs:
+            reason = f"{first.id} stands here again with another {what}, {theirs[:40]!r}; first in line {first.line}"
+            raise scan.fail(other.line, reason)
+        setattr(first, what, ours or theirs)
+    first.alt_ids += other.alt_ids
+    first.parents += other.parents
+    first.replaced_by += other.replaced_by
+    first.obsolete |= other.obsolete

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -100,7 +100,7 @@ class LineBlocks:
         with self.path.open("rb", buffering=0) as file:
             hashed = _HashedReader(file)
             buffered = io.BufferedReader(hashed, max(self.block_bytes, io.DEFAULT_BUFFER_SIZE))
-            yield from text_chunks(buffered, self.path, self.block_bytes)
+            yield from text_chunks(cast("io.BufferedReader", buffered), self.path, self.block_bytes)
         # Only now: before the last read the digest is of a part.
         self.sha256 = hashed.digest.hexdigest()
 

@@ -163,7 +163,11 @@ BROKEN_FILES = [
 OBO_CASES = [
     Case("header-only", "obo", constant("format-version: 1.2\ndata-version: x\n"), Refused(None, "no [Term] stanza")),
     Case("latin-1", "obo", latin1("name: right", "name: r\u00edght"), Refused(16, "not utf-8 text")),
-    Case("duplicated-id", "obo", append("\n[Term]\nid: GO:0000002\n"), Refused(37, "stands here again; first in line")),
+    Case("joined", "obo", append("\n[Term]\nid: GO:0000002\n"), clean(ontology={"joined_stanzas": 1})),
+    Case(
+        "other-name", "obo", append("\n[Term]\nid: GO:0000002\nname: x\n"), Refused(37, "with another name, 'x'; first")
+    ),
+    Case("unknown-tag", "obo", append("isa: GO:0000002\n"), clean(ontology={"unknown_tags": 1})),
     Case("no-id", "obo", append("\n[Term]\nname: nobody\n"), Refused(37, "[Term] without an id")),
     Case("broken-id", "obo", swap("id: GO:0000004", "id: GO 4"), Refused(20, "not a term id")),
     Case("broken-stanza", "obo", swap("[Term]", "[Term"), Refused(5, "broken stanza header")),

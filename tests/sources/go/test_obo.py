@@ -21,7 +21,7 @@ remark: [Term] in a value opens no stanza
 
 [Term]
 id: M:1
-name: root {of all} ! not a comment in a name
+name: root {of all} ! a comment
 namespace: own_space
 
 [Term]
@@ -79,7 +79,7 @@ default-namespace: here
 
 [Term]
 id: X:1
-name: one ! not a comment
+name: one ! a comment, as at the end of any line
 alt_id: X:9
 xref: EC 2.7.1.190
 ! a comment line
@@ -198,7 +198,7 @@ def test_modifiers_comments_and_alternative_ids(tmp_path: Path, newline: str) ->
     ontology = read_obo(write(tmp_path, ALTERNATIVE.replace("\n", newline)))
     assert ontology.release == "releases/2020-02-02"
     assert ontology.ids == ("X:1", "X:2", "X:3")
-    assert ontology.names[0] == "one ! not a comment"
+    assert ontology.names[0] == "one"
     assert ontology.namespaces == ("here", "there", "here")
     assert scanned(ontology)[1] == {("X:2", "is_a", "X:1"), ("X:2", "part_of", "X:1"), ("X:3", "is_a", "X:1")}
     assert ontology.find("X:9") == 0
@@ -243,11 +243,84 @@ def test_a_byte_order_mark_and_a_missing_last_newline_do_no_harm(tmp_path: Path)
     assert scanned(read_obo(path))[1] == {("M:2", "is_a", "M:1")}
 
 
-def test_replaced_by_is_advice_and_no_alternative_id(tmp_path: Path) -> None:
-    path = write(tmp_path, "[Term]\nid: M:1\n\n[Term]\nid: M:2\nis_obsolete: true\nreplaced_by: M:1\nconsider: M:1\n")
-    ontology = read_obo(path)
+def test_replaced_by_is_kept_beside_the_terms_and_is_no_alternative_id(tmp_path: Path) -> None:
+    stanzas = (
+        "M:1\nalt_id: M:9\nreplaced_by: M:2",
+        "M:2\nalt_id: M:8\nalt_id: M:9\nis_obsolete: true\nreplaced_by: M:1 ! one\nconsider: M:3",
+        "M:3\nis_obsolete: true\nconsider: M:1",
+        'M:4\nis_obsolete: True\nreplaced_by: M:1\nreplaced_by: M:3 {source="x"}\nreplaced_by: M:1\nreplaced_by: none',
+    )
+    ontology = read_obo(write(tmp_path, "".join(f"[Term]\nid: {s}\n" for s in stanzas)))
     assert ontology.find("M:2") is None
-    assert ontology.dropped["obsolete_terms"] == 1
+    assert ontology.obsolete == {"M:2", "M:8", "M:3", "M:4"}
+    assert ontology.replaced == {"M:2": ("M:1",), "M:8": ("M:1",), "M:4": ("M:1", "M:3")}
+    assert ontology.dropped["obsolete_terms"] == 3
+
+
+SPELLED = """format-version: 1.4
+ data-version : odd/2020-01-01
+
+[ term ] ! one
+ id: M:1
+name : a\\!b\\: \\{c} "d\\" \\\\ {x="y"} ! e
+
+[TERM] {a="b"}
+\tid : M:2!no blank
+name: kept {of all}
+is_a: M:1!one
+relationship : part_of M:1{x="y"}
+  ! a comment
+Is_A: M:3{x="y"}!three
+
+[Term]
+id: M:3
+name: goes \\
+on\\nand\\ton
+def: "with a comment! and \\
+is_obsolete: no" []
+is_a: M:1 ! no more \\
+relationship: regulates M:1
+made_up: M:1
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
+def test_odd_spellings_read_as_what_they_say(tmp_path: Path, newline: str) -> None:
+    text = SPELLED.replace("is_obsolete: no", "obsolete: no")
+    ontology = read_obo(write(tmp_path, text.replace("\n", newline)))
+    names, edges = scanned(ontology)
+    assert names == {"M:1": 'a!b: {c} "d" \\', "M:2": "kept {of all}", "M:3": "goes on and on"}
+    part, is_a = ("M:2", "part_of", "M:1"), ("M:2", "is_a", "M:1")
+    assert edges == {part, is_a, ("M:2", "is_a", "M:3"), ("M:3", "is_a", "M:1"), ("M:3", "regulates", "M:1")}
+    assert ontology.release == "odd/2020-01-01"
+    assert ontology.dropped["unknown_tags"] == 1
+
+
+def test_two_stanzas_of_one_id_are_one_term(tmp_path: Path) -> None:
+    stanzas = (
+        "M:1\nname: one",
+        "M:2\nalt_id: M:8\nis_a: M:1",
+        "M:2\nname: two\nalt_id: M:9\nis_a: M:1",
+        "M:2\nname: two",
+    )
+    ontology = read_obo(write(tmp_path, "".join(f"[Term]\nid: {s}\n" for s in stanzas)))
+    assert scanned(ontology) == ({"M:1": "one", "M:2": "two"}, {("M:2", "is_a", "M:1")})
+    assert ontology.alt_ids == {"M:8": "M:2", "M:9": "M:2"}
+    counts = {"obsolete_terms": 0, "joined_stanzas": 2, "edges_to_no_live_term": 0, "repeated_edges": 1}
+    assert ontology.dropped == counts
+
+
+@pytest.mark.parametrize("last", ["is_a: GO:00000", "id: GO:000000", 'def: "half a', "is_a: GO:0000001 !", "name: on"])
+def test_a_file_that_ends_within_a_line_says_so_where_it_shows(tmp_path: Path, last: str) -> None:
+    text = "[Term]\nid: GO:0000001\n\n[Term]\nid: GO:0000002\n" + ("\n[Term]\n" if last.startswith("id") else "")
+    shows = not last.startswith(("name", "is_a: GO:0000001"))
+    path = write(tmp_path, text + last)
+    if not shows:
+        assert len(read_obo(path)) == 2
+        return
+    with pytest.raises(InvalidInput, match="the file ends within this line") as caught:
+        read_obo(path)
+    assert f"{path}:{(text + last).count(chr(10)) + 1}: " in caught.value.message
 
 
 def test_gzip_is_told_by_its_content_not_its_name(tmp_path: Path) -> None:
@@ -260,13 +333,20 @@ def test_gzip_is_told_by_its_content_not_its_name(tmp_path: Path) -> None:
     ("text", "line", "reason"),
     [
         ("[Term\nid: M:1\n", 1, "broken stanza header"),
-        ("a: b\n\n[Term] ! one\nid: M:1\n", 3, "broken stanza header"),
+        ("a: b\n\n[Term ! one]\nid: M:1\n", 3, "broken stanza header"),
         ("[Term]\nid: M:1\nno tag here\n", 3, "not a `tag: value` line"),
         ("loose words\n[Term]\nid: M:1\n", 1, "not a `tag: value` line"),
         ("[Term]\nname: nobody\n\n[Term]\nid: M:2\n", 1, "without an id"),
         ("[Term]\nid: M:1\n\n[Term]\nname: last\n", 4, "without an id"),
-        ("[Term]\nid: M:1\n\n[Term]\nid: M:1\n", 4, "first in line 1"),
-        ("[Term]\nid: M:1\n[Term]\nid: M:1\nis_obsolete: true\n", 3, "M:1"),
+        ("[Term]\nid: M:1\nname: a\n\n[Term]\nid: M:1\nname: b\n", 5, "M:1 stands here again with another name, 'b'"),
+        ("[Term]\nid: M:1\nnamespace: a\n[Term]\nid: M:1\nnamespace: b\n", 4, "namespace, 'b'; first in line 1"),
+        ("[Term]\nid: M:1\nid: M:2\n", 3, "a second id in one [Term]: 'M:2' after M:1"),
+        ("[Term]\nid: M:1\nis_obsolete: trve\n", 3, "neither true nor false: 'trve'"),
+        ('[Term]\nid: M:1\ndef: "a\\\nis_a: M:2\n', 4, "would take this one in: 'is_a: M:2'"),
+        ('[Term]\nid: M:1\ndef: "a\\\n\n[Term]\nid: M:2\n', 4, "would take this one in"),
+        ("<!DOCTYPE html>\n<html></html>\n", 1, "a web page, not an OBO file"),
+        ('<?xml version="1.0"?>\n<rdf:RDF/>\n', 1, "XML, not an OBO file"),
+        ('{\n  "graphs": []\n}\n', 1, "JSON, not an OBO file"),
         ("[Term]\nid:\n", 2, "not a term id"),
         ("[Term]\nid: two words:here\n", 2, "not a term id"),
         ("[Term]\nid: M:1\nis_a:\n", 3, "is_a without"),
@@ -297,7 +377,7 @@ def test_broken_line_is_named_by_path_and_number(
         ("[Term]\nid: X:2", "[Term\nid: X:2", 12, "broken stanza header"),
         ("xref: EC 2.7.1.190", "xref EC 2.7.1.190", 9, "not a `tag: value` line"),
         ("id: X:2 {", "idd: X:2 {", 12, "[Term] without an id"),
-        ('id: X:2 {source="a"}', "id: X:1", 12, "stands here again; first in line 5"),
+        ('id: X:2 {source="a"}', "id: X:1", 12, "stands here again with another name, 'two'; first in line 5"),
         ("is_a: X:9 ! by", "is_a: ! by", 23, "is_a without a term id"),
         ("relationship: part_of X:1 ! one", "relationship: part_of ! one", 17, "relationship without"),
         ("id: X:3", "id: three", 21, "not a term id"),
