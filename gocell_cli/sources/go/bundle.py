@@ -21,7 +21,7 @@ from gocell_cli.errors import SourceMissing
 
 # gocell_cli/data: sources/go is two folders below the package.
 BUNDLE_DIR = Path(__file__).resolve().parents[2] / "data"
-TABLES = ("terms", "edges", "annotations", "objects", "genes", "essential")
+TABLES = ("terms", "edges", "obsolete", "annotations", "objects", "genes", "essential")
 
 
 def bundle_path(table: str) -> Path:
@@ -58,7 +58,7 @@ def logical_hash(table: pa.Table) -> str:
 
 
 def ontology_tables(ontology: Ontology) -> dict[str, pa.Table]:
-    """Encode an ontology as the tables `terms` and `edges`."""
+    """Encode an ontology as the tables `terms`, `edges` and `obsolete` (ids, and what replaces each)."""
     # An ontology looks up alt id -> term; the table has all alt ids of a term in its row.
     alt_ids: dict[str, list[str]] = {}
     for alt, primary in ontology.alt_ids.items():
@@ -78,13 +78,17 @@ def ontology_tables(ontology: Ontology) -> dict[str, pa.Table]:
             "relation": [r for r, e in ontology.edges.items() for _ in range(len(e))],
         }
     )
-    return {"terms": terms, "edges": edges}
+    old = sorted(ontology.obsolete)
+    replaced_by = pa.array([list(ontology.replaced.get(t, ())) for t in old], pa.list_(pa.string()))
+    obsolete = pa.table({"id": pa.array(old, pa.string()), "replaced_by": replaced_by})
+    return {"terms": terms, "edges": edges, "obsolete": obsolete}
 
 
 def load_ontology() -> Ontology:
     """Decode the bundled ontology."""
     record = bundle_record()["ontology"]
-    terms, edges = _read("terms"), _read("edges")
+    terms, edges, obsolete = (_read(table) for table in ("terms", "edges", "obsolete"))
+    old, replaced_by = (obsolete.column(c).to_pylist() for c in ("id", "replaced_by"))
     ids = terms.column("id").to_pylist()
     child, parent = (edges.column(c).to_numpy() for c in ("child", "parent"))
     # Relations as codes: each relation's edges are then picked by one comparison of integers.
@@ -102,6 +106,8 @@ def load_ontology() -> Ontology:
             for code, name in enumerate(relation.dictionary.to_pylist())
         },
         dropped=record["dropped"],
+        obsolete=frozenset(old),
+        replaced={t: tuple(new) for t, new in zip(old, replaced_by, strict=True) if new},
     )
 
 

@@ -57,7 +57,7 @@ def load_release(obo: Path | None, gaf: Path | None, *, gene_id: str = AUTO, tax
         annotations=annotations,
         genes=genes,
         sha256={
-            "ontology": _hash(obo, lambda: bundled_hash("terms", "edges")),
+            "ontology": _hash(obo, lambda: bundled_hash("terms", "edges", "obsolete")),
             "annotations": _hash(gaf, lambda: bundled_hash("annotations", "objects")),
             "genes": genes_hash,
         },

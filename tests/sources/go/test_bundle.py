@@ -39,6 +39,7 @@ RECORD = {
 def assert_same_ontology(a: Ontology, b: Ontology) -> None:
     assert (a.ids, a.names, a.namespaces, dict(a.alt_ids)) == (b.ids, b.names, b.namespaces, dict(b.alt_ids))
     assert (a.release, list(a.edges)) == (b.release, list(b.edges))
+    assert (a.obsolete, a.replaced) == (b.obsolete, b.replaced)
     for relation, edges in a.edges.items():
         np.testing.assert_array_equal(edges.child, b.edges[relation].child)
         np.testing.assert_array_equal(edges.parent, b.edges[relation].parent)
@@ -84,6 +85,8 @@ def test_counts_of_the_bundled_release() -> None:
     ontology = bundle.load_ontology()
     edges = {relation: len(e) for relation, e in ontology.edges.items()}
     assert (len(ontology), edges["is_a"], edges["part_of"]) == (43_906, 75_064, 8_869)
+    # 2,020 obsolete stanzas and their alternative ids; 517 replaced_by lines, of which some terms have alternative ids.
+    assert (len(ontology.obsolete), len(ontology.replaced)) == (2_078, 533)
     report = check_levels(ontology_groupings(ontology, ("is_a",))["level"], ontology.select(("is_a",)))
     assert (report.same_level, report.inverted) == (10_120, 5_855)
     genes = bundle.load_genes()
@@ -108,6 +111,7 @@ def test_bundle_is_what_the_parsers_read_from_the_real_files(test_data: Path, tm
     assert part.names == tuple(bundled.names[i] for i in kept)
     assert part.namespaces == tuple(bundled.namespaces[i] for i in kept)
     assert part.alt_ids.items() <= bundled.alt_ids.items()
+    assert part.replaced.items() <= bundled.replaced.items()
     for relation, edges in part.edges.items():
         theirs = bundled.edges[relation]
         chosen = np.isin(theirs.child, kept) & np.isin(theirs.parent, kept)
@@ -119,6 +123,8 @@ def test_bundle_is_what_the_parsers_read_from_the_real_files(test_data: Path, tm
 
 def test_toy_survives_the_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_genes: GeneTable) -> None:
     extra = '\n[Term]\nid: GO:0000009\nname: "odd", ré\nalt_id: GO:0000019\nrelationship: part_of GO:0000001\n'
+    old = ("GO:0000020\nis_obsolete: true\nreplaced_by: GO:0000009\n", "GO:0000021\nis_obsolete: true\n")
+    extra += "".join(f"[Term]\nid: {stanza}" for stanza in old)
     path = tmp_path / "toy.obo"
     path.write_text(toy.obo_text() + extra, "utf-8")
     ontology, annotations = read_obo(path), toy.annotations(tmp_path)
@@ -158,7 +164,7 @@ def test_release_reads_files_where_named_and_the_bundle_elsewhere(tmp_path: Path
     assert release.sha256["annotations"] == sha256_of(gaf)
     bundled = load_release(None, None)
     assert len(bundled.ontology) == 43_906
-    assert bundled.sha256["ontology"] == bundled_hash("terms", "edges")
+    assert bundled.sha256["ontology"] == bundled_hash("terms", "edges", "obsolete")
     assert bundled.sha256["genes"] == release.sha256["genes"] == bundled_hash("genes")
 
 
