@@ -6,7 +6,7 @@ import numpy as np
 
 from gocell_cli.building.tasks import InMemory
 from gocell_cli.csr import pointers
-from gocell_cli.domain.alleles import strain_kind
+from gocell_cli.domain.alleles import kinds_of
 from gocell_cli.domain.genes import GeneList, GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes
 from gocell_cli.domain.levels import check_levels
@@ -146,6 +146,6 @@ def make_provenance(dataset: Dataset, genotypes: Genotypes) -> Provenance:
     """Return the names that the samples' provenance columns index."""
     return Provenance(
         strains=dataset.strains,
-        kinds=tuple(strain_kind(*strain) for strain in dataset.strains),
+        kinds=kinds_of(dataset),
         query_groups=genotypes.group_names,
     )

@@ -1,11 +1,15 @@
-"""Kinds of alleles: whether a strain's genes are deleted, temperature-sensitive or knocked down (DAmP).
+"""Kinds of alleles: whether a strain's genes are deleted, temperature-sensitive, knocked down (DAmP) or suppressed.
 
 The kind stands in the strain id, by the collections of Costanzo et al. 2016 (doi:10.1126/science.aaf1420): `damp`;
 `tsa` and `tsq`, temperature-sensitive; `dma`, KanMX deletions; `sn`, NatMX deletions. Query strains of Kuzmin et al.
 (`tm`, doi:10.1126/science.aao1729) name the kind in the allele: `ski3Δ+ski8Δ` are deletions, `cdc24-11` is not.
+
+A suppressor strain (`tps1-supp1`) carries a second, spontaneous mutation that makes up for what the first one does
+(van Leeuwen et al. 2016, doi:10.1126/science.aag0839), whatever its id says: its fitness is not the deletion's.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,34 +17,50 @@ from jaxtyping import Bool
 
 from gocell_cli.domain.genotype import Dataset
 
-DELETION, TEMPERATURE_SENSITIVE, DAMP, UNKNOWN = "deletion", "ts", "damp", "unknown"
-KINDS = (DELETION, TEMPERATURE_SENSITIVE, DAMP, UNKNOWN)
-TAGS = (("damp", DAMP), ("tsa", TEMPERATURE_SENSITIVE), ("tsq", TEMPERATURE_SENSITIVE), ("dma", DELETION))
-"""Looked for in this order; `sn` comes last, and only where the tag is nothing else."""
-SN_TAG = re.compile(r"sn\d+")
+DELETION, SUPPRESSOR, TEMPERATURE_SENSITIVE, DAMP, UNKNOWN = "deletion", "suppressor", "ts", "damp", "unknown"
+KINDS = (DELETION, SUPPRESSOR, TEMPERATURE_SENSITIVE, DAMP, UNKNOWN)
+TAG = re.compile(r"(damp|tsa|tsq|dma|sn)\d+", re.IGNORECASE)
+TAGS = {"damp": DAMP, "tsa": TEMPERATURE_SENSITIVE, "tsq": TEMPERATURE_SENSITIVE, "dma": DELETION, "sn": DELETION}
 # the Greek letter (U+0394) and the increment sign (U+2206) look alike: either is taken
 DELETED_ALLELE = re.compile(r".*(Δ|delta|∆)", re.IGNORECASE)
 POINT_ALLELE = re.compile(r".+-[0-9]+[a-z]*", re.IGNORECASE)
+# set off from what is before it: `supp` is also the beginning of words
+SUPPRESSED = re.compile(r"(?:^|[-_ ])supp(?:ressor|ressed)?(?![a-z]{2})", re.IGNORECASE)
+LOWERED = re.compile(r"(?<![a-z])damp(?![a-z])|decreased[ _-]abundance", re.IGNORECASE)
+SENSITIVE = re.compile(r"(?:^|[^a-z])ts\d*$|temperature[ _-]?sensitive", re.IGNORECASE)
+# What says in words or by its marker that a gene is deleted; each is taken off either end of an allele's text.
+MARKS = r"deletion|deleted|delta|del|null|ko|knock-?out|(?:kan|nat|hph)(?:mx\d*|r)"
+BEFORE = re.compile(rf"^(?:[Δ∆]|(?:{MARKS})(?=[\s:_(-]|$))", re.IGNORECASE)
+# Δ0 is how designer deletions are written (Brachmann et al. 1998); other numbers may be truncations
+AFTER = re.compile(rf"(?:[Δ∆]0?|delta0?|(?:^|(?<=[\s:_)(-]))(?:{MARKS}))$", re.IGNORECASE)
+AROUND = " \t:_()-"
+SEPARATORS = (r"[+;|]", ",")
+"""Between the alleles of one cell; the comma last, for it stands in names, as in `ade5,7Δ+tps1Δ`."""
+LONGEST = 200
+"""Characters of an allele's text that are looked at: no allele is longer, a damaged cell may be."""
 ALL, DELETION_ONLY = "all", "deletion-only"
 ALLELES = (ALL, DELETION_ONLY)
 
 
 def strain_kind(strain: str, allele: str) -> str:
-    """Return the kind of a strain's alleles, one of KINDS; of several, the one that is no deletion."""
+    """Return the kind of an SGA strain's alleles, one of KINDS; of several, the one that is no deletion."""
+    # first: suppressed strains stand in the collections of deletions and of ts alleles, under their ids
+    if SUPPRESSED.search(allele) or SUPPRESSED.search(strain):
+        return SUPPRESSOR
     # a strain id is the gene, then the collection's tag, as in GENE_tsq508
-    tag = strain.rpartition("_")[2].lower()
-    for text, kind in TAGS:
-        if text in tag:
-            return kind
-    if SN_TAG.fullmatch(tag):
-        return DELETION
-    kinds = {_allele_kind(part.strip()) for part in allele.split("+")}
+    tag = TAG.fullmatch(strain.rpartition("_")[2])
+    if tag is not None:
+        return TAGS[tag[1].lower()]
+    return _of_several([_sga_allele_kind(part.strip()) for part in allele.split("+")])
+
+
+def _of_several(kinds: list[str]) -> str:
     # a strain deletes its genes only if each of its alleles does
     # of several kinds the first in KINDS: what comes first out of a set differs from process to process
-    return min(kinds - {DELETION} or kinds, key=KINDS.index)
+    return min(set(kinds) - {DELETION} or kinds, key=KINDS.index)
 
 
-def _allele_kind(allele: str) -> str:
+def _sga_allele_kind(allele: str) -> str:
     if DELETED_ALLELE.fullmatch(allele):
         return DELETION
     if "damp" in allele.lower():
@@ -48,12 +68,74 @@ def _allele_kind(allele: str) -> str:
     return TEMPERATURE_SENSITIVE if POINT_ALLELE.fullmatch(allele) else UNKNOWN
 
 
+def allele_kind(text: str, own: Callable[[str], bool]) -> str:
+    """Return the kind of the alleles that a cell of a lab's table names; `own` says which names are its row's genes'.
+
+    A deletion says so (`DELETION`, `null`, `tps1Δ`, `delta tps1`, `tps1::kanMX4`) or is the gene's bare name: of
+    Costanzo's strains 7,881 are called by their gene alone, and all 7,881 are deletions. The deletion of another gene
+    (`delta yjl169w` of YJL168C, in Collins et al. 2007) and an empty cell are unknown: neither says what it does to
+    this one.
+    """
+    return _cell_kind(text[:LONGEST], own, SEPARATORS)
+
+
+def _cell_kind(text: str, own: Callable[[str], bool], separators: tuple[str, ...]) -> str:
+    text = text.strip()
+    # the whole first: a gene's name may hold what parts are separated by, and what kinds are known by (`let-7`)
+    whole = DELETION if own(text) else _text_kind(text, own)
+    if whole != UNKNOWN or not separators:
+        return whole
+    parts = [part for part in re.split(separators[0], text) if part.strip()]
+    return _of_several([_cell_kind(part, own, separators[1:]) for part in parts]) if parts else UNKNOWN
+
+
+def _text_kind(text: str, own: Callable[[str], bool]) -> str:
+    tag = TAG.fullmatch(text.rpartition("_")[2]) if "_" in text else None
+    named = _without_marks(text)
+    if not text.strip(AROUND):  # `-` stands for nothing
+        kind = UNKNOWN
+    elif SUPPRESSED.search(text):
+        kind = SUPPRESSOR
+    elif tag is not None:
+        kind = TAGS[tag[1].lower()]
+    elif LOWERED.search(text):
+        kind = DAMP
+    elif not named or own(named):
+        kind = DELETION
+    # of `delta ho-1` nothing is known: what is left of it is another gene's name, not an allele
+    elif named == text and (SENSITIVE.search(text) or POINT_ALLELE.fullmatch(text)):
+        kind = TEMPERATURE_SENSITIVE
+    else:
+        kind = UNKNOWN
+    return kind
+
+
+def _without_marks(text: str) -> str:
+    """Take all that says `deleted` off both ends; what is left of `tps1::kanMX4` is `tps1`."""
+    rest, before = text, ""
+    while rest != before:
+        before = rest
+        rest = AFTER.sub("", BEFORE.sub("", rest)).strip(AROUND)
+    return rest
+
+
+def kinds_of(dataset: Dataset) -> tuple[str, ...]:
+    """Return the kind of each strain of a data set: as its reader found, else by the grammar of SGA screens."""
+    return dataset.kinds or tuple(strain_kind(*strain) for strain in dataset.strains)
+
+
 def keep_deletions(dataset: Dataset) -> Dataset:
-    """Drop, and count, the rows with a strain that is not known to hold deletions only."""
-    deletion = np.array(
-        [strain_kind(*strain) == DELETION for strain in dataset.strains] + [True]
-    )  # the last: no strain
-    rows = dataset.measurements
-    gone: Bool[np.ndarray, " rows"] = ~(deletion[rows.query_strain] & deletion[rows.array_strain])
-    kept = dataset.without(gone, "not_a_deletion")
-    return replace(kept, options={**dataset.options, "alleles": DELETION_ONLY})
+    """Drop, and count, the rows with a strain that is not known to hold deletions only.
+
+    Rows with an allele of which nothing is known are counted apart: a spelling that is not understood looks like that.
+    """
+    # the last entry answers for -1: no strain
+    kinds = np.array([KINDS.index(kind) for kind in kinds_of(dataset)] + [KINDS.index(DELETION)])
+    for reason, chosen in (
+        ("not_a_deletion", (kinds != KINDS.index(DELETION)) & (kinds != KINDS.index(UNKNOWN))),
+        ("unknown_allele", kinds == KINDS.index(UNKNOWN)),
+    ):
+        rows = dataset.measurements
+        gone: Bool[np.ndarray, " rows"] = chosen[rows.query_strain] | chosen[rows.array_strain]
+        dataset = dataset.without(gone, reason)
+    return replace(dataset, options={**dataset.options, "alleles": DELETION_ONLY})

@@ -85,7 +85,9 @@ class Dataset:
 
     `shares` is what a simulated data set holds by construction: shares of variance, and the ceiling noise sets.
     `files` tells the files of a data set of several apart by their row numbers; `joined` names the data sets
-    that were joined into this one. `names` counts how the rows of each join found their genes.
+    that were joined into this one. `names` counts how the rows of each join found their genes. `kinds` are those of the
+    strains' alleles, one of `alleles.KINDS` each, where the reader knows them; where it is empty they follow from the
+    strains' ids and allele names.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Dataset:
     files: tuple[SourceFile, ...] = ()
     joined: tuple[str, ...] = ()
     names: tuple[NameCounts, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:

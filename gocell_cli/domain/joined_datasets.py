@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Int32
 
+from gocell_cli.domain.alleles import KINDS, kinds_of
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, SourceFile
 from gocell_cli.gene_names import NameCounts
 
@@ -47,7 +48,17 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         files=tuple(files),
         joined=() if whole else names,
         names=_names(datasets),
+        kinds=_kinds(datasets, strains),
     )
+
+
+def _kinds(datasets: Sequence[Dataset], strains: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The kind of each strain; where two data sets see one strain differently, the one that is no plain deletion."""
+    found: dict[tuple[str, str], str] = {}
+    for dataset in datasets:
+        for strain, kind in zip(dataset.strains, kinds_of(dataset), strict=True):
+            found[strain] = max(kind, found.get(strain, kind), key=KINDS.index)
+    return tuple(found[strain] for strain in strains)
 
 
 def _lines(dataset: Dataset) -> int:

@@ -182,15 +182,14 @@ def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
 def _provenance(cache: Cache, index: int) -> dict[str, Any]:
     sample, names = cache.sample(index), cache.provenance
 
-    def strain(index: int | None) -> str | None:
-        return None if index is None else names.strains[index][0]
+    def strain(side: str, index: int | None) -> dict[str, str | None]:
+        found = (None, None, None) if index is None else (*names.strains[index], names.kinds[index])
+        return dict(zip((f"{side}_strain", f"{side}_allele", f"{side}_kind"), found, strict=True))
 
     return {
         "dataset": cache.manifest.datasets[sample.dataset],
         "query_group": None if sample.query_group is None else _short(names.query_groups[sample.query_group]),
-        "sources": [
-            {**_place(cache, row), "query_strain": strain(q), "array_strain": strain(a)} for row, q, a in sample.sources
-        ],
+        "sources": [{**_place(cache, row), **strain("query", q), **strain("array", a)} for row, q, a in sample.sources],
     }
 
 

@@ -178,7 +178,8 @@ class ShardRecord:
 class Provenance:
     """What `Samples` index: strains as (id, allele name), the kind of each, and the names of the query groups.
 
-    Kinds are deletion, ts (temperature-sensitive), damp (DAmP) or unknown.
+    Kinds are deletion, suppressor (a strain with a second mutation that makes up for the first), ts
+    (temperature-sensitive), damp (DAmP) or unknown.
     """
 
     strains: tuple[tuple[str, str], ...]

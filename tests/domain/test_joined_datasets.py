@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gocell_cli.building.contents import make_samples
-from gocell_cli.domain.alleles import keep_deletions, strain_kind
+from gocell_cli.domain.alleles import keep_deletions
 from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype, keep_significant, merge_duplicates
 from gocell_cli.domain.joined_datasets import join_datasets
 
@@ -71,23 +71,6 @@ def test_rows_strains_and_queries_of_a_joined_row_are_its_own() -> None:
 
 def test_one_data_set_is_left_as_it_is() -> None:
     assert join_datasets([FIRST]) is FIRST
-
-
-@pytest.mark.parametrize(
-    ("strain", "allele", "kind"),
-    [
-        ("YAL001C_damp12", "tfc3-damp", "damp"),
-        ("YAL001C_tsa12", "tfc3-g349e", "ts"),
-        ("YAL001C_tsq12", "tfc3-g349e", "ts"),
-        ("YAL001C_dma12", "x", "deletion"),
-        ("YAL001C_sn12", "x", "deletion"),
-        ("YMR199W+YDL227C_tm1886", "cln1Δ+hoΔ", "deletion"),
-        ("YAL041W+YDL227C_tm508", "cdc24-11+hoΔ", "ts"),
-        ("YAL001C_q1", "", "unknown"),
-    ],
-)
-def test_kind_of_a_strain(strain: str, allele: str, kind: str) -> None:
-    assert strain_kind(strain, allele) == kind
 
 
 def test_deletion_only_and_max_p_drop_and_count() -> None:

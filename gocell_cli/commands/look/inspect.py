@@ -238,6 +238,12 @@ def inspect_sample(
         raise typer.Exit(LevelsError.exit_code)
 
 
+def _strain(source: dict[str, Any], side: str) -> str:
+    """`YBR126C_dma298 (tps1-supp1, suppressor)`: what the strain is called, its allele, and the kind of that."""
+    about = ", ".join(text for text in (source[f"{side}_allele"], source[f"{side}_kind"]) if text)
+    return f"{source[f'{side}_strain']} ({about})"
+
+
 def _print_sample(cache: "Cache", found: dict[str, Any]) -> None:
     genes = [
         f"{name} ({standard})" if standard else name
@@ -247,7 +253,10 @@ def _print_sample(cache: "Cache", found: dict[str, Any]) -> None:
     statistic = "" if phenotype["statistic"] is None else f", {phenotype['statistic_kind']} {phenotype['statistic']:g}"
     sources = "; ".join(
         " x ".join(
-            [f"{s.get('file', '')} row {s['row']}".strip(), *(s[k] for k in ("query_strain", "array_strain") if s[k])]
+            [
+                f"{s.get('file', '')} row {s['row']}".strip(),
+                *(_strain(s, k) for k in ("query", "array") if s[f"{k}_kind"]),
+            ]
         )
         for s in provenance["sources"]
     )

@@ -218,7 +218,11 @@ PhenotypeOption = Annotated[
 OrderOption = Annotated[Order, typer.Option(help="Which combined mutants of kuzmin2018 are used.")]
 TemperatureOption = Annotated[Temperature, typer.Option(help="Degrees Celsius of costanzo2016's measurements.")]
 AllelesOption = Annotated[
-    Alleles, typer.Option(help="deletion-only drops, and counts, rows with a temperature-sensitive or DAmP allele.")
+    Alleles,
+    typer.Option(
+        help="deletion-only drops, and counts, rows with a temperature-sensitive or DAmP allele, of a suppressed"
+        " strain, or with an allele of unknown kind; of a table those of --allele-column."
+    ),
 ]
 MaxP = Annotated[
     float | None, typer.Option(min=0, max=1, help="Drop, and count, rows of tau or epsilon with a higher P-value.")

@@ -30,7 +30,15 @@ def test_the_toy_by_hand(toy_cache: Path) -> None:
     assert shown["provenance"]["dataset"] == "kuzmin2018"
     assert shown["provenance"]["query_group"] == "YAL003W+YAL005C"
     assert shown["provenance"]["sources"] == [
-        {"row": 4, "query_strain": "YAL003W+YAL005C_tm3", "array_strain": "YAL007C_dma3"}
+        {
+            "row": 4,
+            "query_strain": "YAL003W+YAL005C_tm3",
+            "query_allele": "q",
+            "query_kind": "unknown",
+            "array_strain": "YAL007C_dma3",
+            "array_allele": "a",
+            "array_kind": "deletion",
+        }
     ]
     assert shown["terms"] == [{"gene": gene, **deep} for gene in shown["genes"]]
     assert (shown["rows"], shown["rows_zero"]) == (len(toy.KEPT_ROWS), 3)
@@ -61,7 +69,7 @@ def test_the_text(toy_cache: Path) -> None:
         "sample 1 of 2 in",
         "YAL003W (EFB1), YAL005C (SSA1), YAL007C (ERP2)",
         "fitness 0.25, sd 0.05",
-        "row 4 x YAL003W+YAL005C_tm3 x YAL007C_dma3",
+        "row 4 x YAL003W+YAL005C_tm3 (q, unknown) x YAL007C_dma3 (a, deletion)",
         "mutant_state: 5 rows, 3 at 0, 2 at 1",
         "ok  deleted rows are 0",
         "ok  other rows are 1",
