@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int32
 
 from gocell_cli.domain.genes import GeneList, GeneTable
 from gocell_cli.domain.ontology import Ontology
+from gocell_cli.domain.qualifiers import is_negated
 
 EVIDENCE_CODES = (
     *("EXP", "IDA", "IPI", "IMP", "IGI", "IEP"),  # experiment
@@ -120,7 +121,7 @@ def resolve_annotations(
     for object_, term_id, qualifier, evidence, date in rows.tuples():
         term = term_of[term_id]
         # a row has one reason, the first that holds in this order; NOT comes before all: the row says the opposite
-        if "NOT" in qualifier.split("|"):
+        if is_negated(qualifier):
             dropped["negated"] += 1
         elif not genes_of[object_]:
             dropped["gene_not_listed" if known_of[object_] else "unknown_gene"] += 1
