@@ -65,6 +65,7 @@ class BuildPlan:
     phenotype: Phenotype
     options: BuildOptions
     bounds: tuple[tuple[int, int], ...]
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -147,6 +148,7 @@ def plan_build(
         phenotype=dataset.phenotype,
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
+        notes=annotation_notes(annotations),
         warnings=_warnings(annotations, dataset),
     )
 
@@ -183,6 +185,7 @@ def _counts(
             "dropped": dict(annotations.dropped_rows),
             "pairs_asserted": len(annotations.asserted),
             "pairs_used": len(annotations.direct),
+            "nd_only_genes": annotations.nd_only_genes,
         },
         "ontology": {"terms": len(ontology), "dropped": dict(ontology.dropped)},
         "terms_after": dict(terms.funnel),
@@ -259,6 +262,16 @@ def shard_bounds(samples: int, shard_size: int) -> tuple[tuple[int, int], ...]:
     """Return [start, stop) of each shard."""
     starts: Sequence[int] = range(0, samples, shard_size)
     return tuple((start, min(start + shard_size, samples)) for start in starts)
+
+
+def annotation_notes(annotations: Annotations) -> tuple[str, ...]:
+    """Return what became of genes that no row in use names, where the rules left them without any."""
+    if not annotations.nd_only_genes:
+        return ()
+    return (
+        f"{annotations.nd_only_genes:,} genes have no annotation but ND (no biological data): they are used as genes"
+        " without annotation",
+    )
 
 
 def _warnings(annotations: Annotations, dataset: Dataset) -> tuple[str, ...]:

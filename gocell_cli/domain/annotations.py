@@ -3,6 +3,10 @@
 A qualifier with NOT negates a row. Annotations inferred from genetic interaction (evidence IGI, HGI) leak
 the label of a genetic-interaction model. One (term, gene) pair can rest on several rows with different
 codes: it is dropped only if ALL its rows are. Every dropped row is counted under one reason.
+
+ND (no biological data available) says that a curator looked and found nothing: such a row annotates a gene to
+the root of a namespace (geneontology.org/docs/guide-go-evidence-codes). Who leaves it out leaves the gene without
+annotation, and it is counted.
 """
 
 from collections import Counter
@@ -24,6 +28,7 @@ EVIDENCE_CODES = (
     *("TAS", "NAS", "IC", "ND", "NR", "IEA"),  # statements, curators, none, electronic; NR until 2007
 )
 """GO's evidence codes (geneontology.org/docs/guide-go-evidence-codes), withdrawn ones of old files among them."""
+NO_DATA = "ND"
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,8 @@ class AnnotationRows:
 class Annotations:
     """Distinct direct (term, gene) pairs by index, sorted; and what became of every row.
 
-    `asserted` holds the pairs before the evidence and date rules: torchcell starts from those terms.
+    `asserted` holds the pairs before the evidence and date rules: torchcell starts from those terms. `nd_only_genes`
+    counts the genes that left-out ND rows name and no row in use does.
     """
 
     direct: frozenset[tuple[int, int]]
@@ -93,6 +99,7 @@ class Annotations:
     dropped_rows: Mapping[str, int]
     newest_date: int
     later_rows: int
+    nd_only_genes: int = 0
 
 
 def resolve_annotations(
@@ -118,6 +125,7 @@ def resolve_annotations(
     unwanted = set(exclude_evidence) | (set(rows.evidence).difference(include_evidence) if include_evidence else set())
     asserted: set[tuple[int, int]] = set()
     direct: set[tuple[int, int]] = set()
+    by_no_data: set[int] = set()
     for object_, term_id, qualifier, evidence, date in rows.tuples():
         term = term_of[term_id]
         # a row has one reason, the first that holds in this order; NOT comes before all: the row says the opposite
@@ -132,6 +140,8 @@ def resolve_annotations(
             asserted.update(pairs)  # before evidence and date: torchcell's preset takes its terms from these
             if evidence in unwanted:
                 dropped[f"evidence_{evidence}"] += 1
+                if evidence == NO_DATA:
+                    by_no_data.update(genes_of[object_])
             # a row without a date has 0, which is never newer: the rule drops only what is known to be late
             elif until is not None and date > until:
                 dropped[f"newer_than_{until}"] += 1
@@ -144,6 +154,7 @@ def resolve_annotations(
         dropped_rows=dict(sorted(dropped.items())),
         newest_date=int(rows.date.max(initial=0)),
         later_rows=int(_later(rows, published).sum()),
+        nd_only_genes=len(by_no_data.difference(gene for _, gene in direct)),
     )
 
 

@@ -68,6 +68,8 @@ def _funnel(manifest: Manifest) -> Section:
         *((f"dropped: {reason}", n) for reason, n in annotations["dropped"].items()),
         ("(term, gene) pairs asserted", annotations["pairs_asserted"]),
         ("(term, gene) pairs used", annotations["pairs_used"]),
+        # caches of 0.9 and before were built without the count
+        *([("genes of ND alone", annotations["nd_only_genes"])] if "nd_only_genes" in annotations else []),
     ]
     picture = Picture.of_figure("Terms after each filter, GO:ROOT counted", funnel(steps, "From GO to the hierarchy"))
     tables = (_counted("Ontology", read), _counted("Terms left by", steps.items()), _counted("Annotations", rows))

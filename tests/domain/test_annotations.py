@@ -127,3 +127,21 @@ def test_rows_that_a_file_dropped_are_counted_with_the_others(tmp_path: Path) ->
     rows = replace(toy.annotations(tmp_path), dropped={"other_taxon": 3})
     found = resolve_annotations(rows, toy.ontology(tmp_path), toy.gene_table(), exclude_evidence=())
     assert (found.rows_read, found.dropped_rows) == (len(rows) + 3, {"other_taxon": 3})
+
+
+def test_no_data_is_no_annotation_and_its_genes_are_counted(ontology: Ontology) -> None:
+    other = ("SSA1", "YAL005C")
+    rows = [
+        (GENE, "GO:0000001", "", "ND", 0),
+        (GENE, "GO:0000002", "", "IDA", 0),  # it has something else
+        (other, "GO:0000001", "", "ND", 0),
+        (other, "GO:0000002", "", "ND", 0),
+        (other, "GO:0000002", "", "IGI", 0),  # left out as well
+        (("VPS8", "YAL002W"), "GO:0000001", "NOT", "ND", 0),
+    ]
+    found = _resolve(ontology, rows, exclude_evidence=("IGI", "ND"))
+    assert (found.direct, found.nd_only_genes) == ({(1, 0)}, 1)
+    assert found.dropped_rows == {"evidence_IGI": 1, "evidence_ND": 3, "negated": 1}
+    kept = _resolve(ontology, rows)
+    assert kept.direct == {(0, 0), (1, 0), (0, 3), (1, 3)}
+    assert (kept.nd_only_genes, kept.dropped_rows) == (0, {"evidence_IGI": 1, "negated": 1})

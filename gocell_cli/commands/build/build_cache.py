@@ -138,6 +138,8 @@ def _plan(
         options,
         release.sha256,
     )
+    for text in plan.notes:
+        note(text)
     for warning in plan.warnings:
         note(warning, "warning")
     return plan
@@ -173,6 +175,7 @@ def _print(summary: dict[str, Any], result: "BuildResult", plan: "BuildPlan") ->
     counts = plan.counts
     funnel = [[f"terms: {step}", f"{n:,}"] for step, n in counts["terms_after"].items()]
     funnel += [[f"annotation rows dropped: {r}", f"{n:,}"] for r, n in counts["annotations"]["dropped"].items()]
+    funnel.append(["genes of ND alone, without annotation", f"{counts['annotations']['nd_only_genes']:,}"])
     funnel += [[f"ontology: {what}", f"{n:,}"] for what, n in counts["ontology"]["dropped"].items() if n]
     funnel += [
         ["edges (child, parent)", f"{summary['edges']:,}"],

@@ -141,13 +141,15 @@ class HierarchyChoice:
 
     def filtered_graph(self) -> "LevelGraph":
         """Read and filter what was chosen."""
-        from gocell_cli.building.plan import plan_hierarchy
+        from gocell_cli.building.plan import annotation_notes, plan_hierarchy
         from gocell_cli.domain.level_graph import LevelGraph
 
         release = self.load()
         rules = self.rules(release.genes)
         ontology = release.ontology
-        hierarchy, _ = plan_hierarchy(ontology, release.annotations, release.genes, rules, until=self.until)
+        hierarchy, annotations = plan_hierarchy(ontology, release.annotations, release.genes, rules, until=self.until)
+        for text in annotation_notes(annotations):
+            note(text)
         return LevelGraph.of_hierarchy(ontology, hierarchy, rules)
 
 

@@ -167,7 +167,10 @@ Taxon = Annotated[
 ]
 ExcludeEvidence = Annotated[
     str | None,
-    typer.Option(help="Comma-separated evidence codes to leave out, '' for none; default: the preset's IGI, HGI."),
+    typer.Option(
+        help="Comma-separated evidence codes to leave out, '' for none; default: the preset's: IGI, HGI and ND of"
+        " true-path (IGI,HGI keeps 'no biological data' as annotations to the roots), IGI, HGI of ma2018, IGI of torchcell."
+    ),
 ]
 IncludeEvidence = Annotated[
     str | None, typer.Option(help="Comma-separated evidence codes, the only ones used, instead of leaving some out.")
