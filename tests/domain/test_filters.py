@@ -94,7 +94,7 @@ def release() -> Release:
 @pytest.mark.parametrize(
     ("preset", "terms", "edges", "rows", "strata"),
     [
-        ("true-path", 3_793, 7_064, 50_879, 16),
+        ("true-path", 3_793, 7_064, 45_215, 16),
         ("ma2018", 3_202, 6_628, 53_606, 17),
         ("torchcell", 2_613, 3_015, 43_546, 10),
     ],
