@@ -53,12 +53,12 @@ class FilterRules:
 PRESETS: Mapping[str, FilterRules] = {
     rules.preset: rules
     for rules in (
-        # HGI is IGI from a high-throughput screen: both tell a term from the very interactions that are to be predicted.
+        # HGI is IGI from a high-throughput screen: both tell a term from the very interactions to be predicted.
         # ND is no knowledge: on yeast of 2016 its rows alone make GO's three roots 777, 539 and 386 neurons wide
         FilterRules("true-path", (IS_A,), 4, "direct", ("HGI", "IGI", NO_DATA)),
         # torchcell leaves out IGI alone: HGI stays for comparison's sake
         FilterRules("torchcell", (IS_A,), 4, "direct", ("IGI",), torchcell_order=True, redundant="direct"),
-        # DCell as published: terms of 6 genes or more, part_of as good as is_a, neurons by contained genes; ND rows are in
+        # DCell as published: terms of 6 genes or more, part_of as good as is_a, neurons by contained genes, ND as it is
         FilterRules("ma2018", (IS_A, "part_of"), 6, "contained", ("HGI", "IGI")),
     )
 }

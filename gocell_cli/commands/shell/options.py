@@ -168,8 +168,8 @@ Taxon = Annotated[
 ExcludeEvidence = Annotated[
     str | None,
     typer.Option(
-        help="Comma-separated evidence codes to leave out, '' for none; default: the preset's: IGI, HGI and ND of"
-        " true-path (IGI,HGI keeps 'no biological data' as annotations to the roots), IGI, HGI of ma2018, IGI of torchcell."
+        help="Comma-separated evidence codes to leave out, '' for none; default: the preset's, for true-path IGI,"
+        " HGI and ND ('no biological data'; IGI,HGI keeps those rows); ma2018 IGI, HGI; torchcell IGI."
     ),
 ]
 IncludeEvidence = Annotated[
