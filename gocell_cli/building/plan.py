@@ -109,14 +109,8 @@ def plan_build(
     sha256: Mapping[str, str],
 ) -> BuildPlan:
     """Plan a cache; raises LevelsError, InvalidInput or, for a simulation, UsageError where it cannot be built."""
-    terms, annotations = plan_hierarchy(
-        ontology,
-        rows,
-        genes,
-        options.rules,
-        until=options.until,
-        published=None if isinstance(dataset, Simulation) else dataset.published,
-    )
+    published = None if isinstance(dataset, Simulation) else dataset.published
+    terms, annotations = plan_hierarchy(ontology, rows, genes, options.rules, until=options.until, published=published)
     hierarchy = make_hierarchy(terms, genes, options.level_by)
     if isinstance(dataset, Simulation):
         # the teacher is wired as the hierarchy is, so a simulation can be drawn only now

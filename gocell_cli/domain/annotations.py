@@ -120,33 +120,29 @@ def resolve_annotations(
     """
     term_of = {t: ontology.find(t) for t in set(rows.term)}
     known_of = [_genes_named(names, genes) for names in rows.names]
-    genes_of = known_of if only is None else _listed(known_of, genes, only)
+    genes_of = _listed(known_of, genes, only)
     dropped: Counter[str] = Counter(rows.dropped)  # counted on, so that every row of the file is used or has a reason
-    unwanted = set(exclude_evidence) | (set(rows.evidence).difference(include_evidence) if include_evidence else set())
+    unwanted = {*exclude_evidence, *(set(rows.evidence).difference(include_evidence) if include_evidence else ())}
     asserted: set[tuple[int, int]] = set()
     direct: set[tuple[int, int]] = set()
     by_no_data: set[int] = set()
     for object_, term_id, qualifier, evidence, date in rows.tuples():
-        term = term_of[term_id]
         # a row has one reason, the first that holds in this order; NOT comes before all: the row says the opposite
         if is_negated(qualifier):
             dropped["negated"] += 1
         elif not genes_of[object_]:
             dropped["gene_not_listed" if known_of[object_] else "unknown_gene"] += 1
-        elif term is None:
-            dropped["other_namespace" if _left_out(term_id, ontology) else "unknown_term"] += 1
+        elif (term := term_of[term_id]) is None:
+            dropped[_no_term(term_id, ontology)] += 1
         else:
             pairs = [(term, gene) for gene in genes_of[object_]]
             asserted.update(pairs)  # before evidence and date: torchcell's preset takes its terms from these
-            if evidence in unwanted:
-                dropped[f"evidence_{evidence}"] += 1
-                if evidence == NO_DATA:
-                    by_no_data.update(genes_of[object_])
-            # a row without a date has 0, which is never newer: the rule drops only what is known to be late
-            elif until is not None and date > until:
-                dropped[f"newer_than_{until}"] += 1
-            else:
+            late = until is not None and date > until  # never of a row without a date, which has 0
+            if not late and evidence not in unwanted:
                 direct.update(pairs)
+                continue
+            dropped[f"evidence_{evidence}" if evidence in unwanted else f"newer_than_{until}"] += 1
+            by_no_data.update(genes_of[object_] if evidence == NO_DATA else ())
     return Annotations(
         direct=frozenset(direct),
         asserted=frozenset(asserted),
@@ -163,12 +159,14 @@ def _later(rows: AnnotationRows, published: int | None) -> Bool[np.ndarray, " ro
     return rows.date > (published if published is not None else np.iinfo(np.int32).max)
 
 
-def _left_out(term_id: str, ontology: Ontology) -> bool:
+def _no_term(term_id: str, ontology: Ontology) -> str:
     # a merged term's old id belongs to its primary term's namespace
-    return ontology.alt_ids.get(term_id, term_id) in ontology.left_out
+    return "other_namespace" if ontology.alt_ids.get(term_id, term_id) in ontology.left_out else "unknown_term"
 
 
-def _listed(genes_of: list[tuple[int, ...]], genes: GeneTable, only: GeneList) -> list[tuple[int, ...]]:
+def _listed(genes_of: list[tuple[int, ...]], genes: GeneTable, only: GeneList | None) -> list[tuple[int, ...]]:
+    if only is None:
+        return genes_of
     listed = {genes.index[name] for name in only.names}
     return [tuple(g for g in named if g in listed) for named in genes_of]
 
