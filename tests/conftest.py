@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, BuildPlan, plan_build
@@ -18,6 +19,10 @@ from tests import toy
 from tests.sources.http_server import LocalSite, serving
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+# No example has a time limit, and none is refused for being slow to draw: a busy machine is no fault of the code.
+settings.register_profile("gocell", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gocell")
 
 
 @pytest.fixture(scope="session")

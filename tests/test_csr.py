@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.csr import pointers, ranges
@@ -10,7 +10,6 @@ from gocell_cli.csr import pointers, ranges
 spans = st.lists(st.tuples(st.integers(-(2**40), 2**40), st.integers(0, 6)), max_size=8)
 
 
-@settings(deadline=None)
 @given(spans)
 def test_as_loops_find_them(drawn: list[tuple[int, int]]) -> None:
     starts, counts = (np.array([span[i] for span in drawn], dtype=np.int64) for i in (0, 1))

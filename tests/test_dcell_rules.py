@@ -5,7 +5,7 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges, term_width
@@ -13,7 +13,6 @@ from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges, term_wid
 levels = st.integers(-1, 4)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(levels, levels), max_size=12))
 def test_a_child_must_be_strictly_deeper(edges: list[tuple[int, int]]) -> None:
     child, parent = (np.array([edge[i] for edge in edges], dtype=np.int32) for i in (0, 1))
@@ -29,7 +28,6 @@ def test_a_direction_that_is_neither_is_refused() -> None:
         forbidden_edges(one, one, "sideways")
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**31 - 1), max_size=8), st.integers(1, 100), st.integers(0, 5000))
 def test_widths_are_exact(genes: list[int], least: int, thousandths: int) -> None:
     found = term_width(np.array(genes, dtype=np.int32), least, thousandths / 1000)

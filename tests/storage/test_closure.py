@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.errors import LevelsError
@@ -38,7 +38,6 @@ def check(hierarchy: Hierarchy) -> None:
     assert ptr[-1] == len(term)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 500), st.sampled_from([3, 9, 20]), st.sampled_from([7, 8, 12, 17]), st.booleans())
 def test_as_sets_say(seed: int, terms: int, genes: int, by_height: bool) -> None:
     hierarchy = random_network(seed, terms, genes)

@@ -1,7 +1,7 @@
 """Deletion propagation: rows against the obvious loop, reached terms against a walk up the hierarchy."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.building.plan import BuildPlan
@@ -79,7 +79,6 @@ def walked(hierarchy: Hierarchy, genes: list[int]) -> set[int]:
     return found
 
 
-@settings(deadline=None)
 @given(st.integers(0, 200), st.lists(st.integers(0, 11), max_size=4))
 def test_as_a_walk_finds_them(seed: int, genes: list[int]) -> None:
     hierarchy = random_network(seed)

@@ -38,7 +38,7 @@ def parts_of(split: Split) -> np.ndarray:
     return np.concatenate([split.rows(part) for part in PARTS])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 1000))
 def test_random_and_query_splits_use_every_sample_once(seed: int) -> None:
     samples = made_up(seed)
@@ -55,7 +55,7 @@ def test_random_and_query_splits_use_every_sample_once(seed: int) -> None:
     assert split.test_groups_in_train == 0.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 1000))
 def test_gene_split_shares_no_gene_and_counts_what_it_drops(seed: int) -> None:
     samples = made_up(seed, n=400)

@@ -43,7 +43,7 @@ def test_toy_equals_oracle(toy_cache: Path, norm_order: str, gene_weights: str, 
     assert max(worst.values()) < 1e-10, worst
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     terms=st.integers(1, 14),
@@ -67,7 +67,7 @@ def test_random_hierarchies_equal_oracle(
     assert max(worst.values()) < 1e-10, worst
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), norm_order=st.sampled_from(["tanh-bn", "bn-tanh"]))
 def test_gene_values_equal_oracle(seed: int, norm_order: str) -> None:
     """Any float per gene: expression or dosage."""

@@ -66,7 +66,7 @@ def compare(
             assert torch.allclose(found[name], wanted[name], rtol=0, atol=1e-10), (name, compiled)
 
 
-@settings(max_examples=attempts(8, 200), deadline=None)
+@settings(max_examples=attempts(8, 200))
 @given(
     genotypes,
     st.integers(0, 50),
@@ -90,7 +90,7 @@ def test_widths_groupings_and_losses(level_by: str, width_by: str, ratio: float,
 
 
 @given(genotypes, st.randoms())
-@settings(max_examples=attempts(8, 60), deadline=None)
+@settings(max_examples=attempts(8, 60))
 def test_the_order_of_samples_does_not_matter(batch: nets.Genotypes, random: np.random.Generator) -> None:
     model = nets.pair(nets.random_network(7), SMALL, 7)[0].eval()
     order = list(range(len(batch)))

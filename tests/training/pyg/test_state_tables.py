@@ -26,7 +26,7 @@ def test_toy_table_by_hand(toy_cache: Path) -> None:
     assert table[5:, 3].tolist() == [0, 0, 1, 1, 1]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(st.lists(st.lists(st.integers(0, 5886), min_size=1, max_size=4), min_size=1, max_size=6))
 def test_any_sequence_of_batches_equals_the_caches_tables(
     three_genes_cache: ThreeGenesCache, batches: list[list[int]]
