@@ -105,6 +105,50 @@ def test_fifteen_columns_are_enough(tmp_path: Path) -> None:
     assert len(read_gaf(write(tmp_path, gaf_row().rsplit("\t", 2)[0]))) == 1
 
 
+ODD = {
+    "comment": "! a comment\n",
+    "blank": "\n",
+    "blanks": "  \n",
+    "shorter": gaf_row(identifier="S9").rsplit("\t", 2)[0] + "\n",
+    "return": gaf_row(identifier="S9", symbol="T\rFC3") + "\n",
+    "none": "",
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("odd", ODD)
+def test_a_file_reads_the_same_at_once_and_line_by_line(tmp_path: Path, odd: str, end: str) -> None:
+    """One odd line among the rows sends the whole file the slow way; the line of a fault after it is right."""
+    names = ("TFC3", " TFC3 ", "A", 'b"', "\u03b1")
+    rows = [gaf_row(names[i % 5], f"x|{i % 3}| ", identifier=f"S{i % 7}", taxon=f"taxon:{i % 2}") for i in range(40)]
+    at_once = read_gaf_objects(write(tmp_path, "!x\n" + "\n".join(rows)))
+    text = "!x\n" + "\n".join(rows[:20]) + "\n" + ODD[odd] + "\n".join(rows[20:]) + "\n"
+    slow = read_gaf_objects(write(tmp_path, text.replace("\n", end)))
+    extra = odd in ("shorter", "return")
+    assert len(slow.rows) == 40 + extra
+    assert [o for o in slow.objects if o.id != "S9"] == list(at_once.objects)
+    kept = [i for i in range(40 + extra) if not extra or i != 20]
+    ours = [slow.objects[slow.rows.object_of_row[i]] for i in kept]
+    assert ours == [at_once.objects[o] for o in at_once.rows.object_of_row]
+    # Counted here in the plain way.
+    assert at_once.taxa == {"0": 20, "1": 20}
+    assert at_once.objects[0].symbol == "TFC3"
+    assert at_once.objects[0].synonyms == ("x", "0", "1", "2", "A", "\u03b1", 'b"')
+    with pytest.raises(InvalidInput, match=rf":{42 + (odd != 'none')}: column 14 is no date"):
+        read_gaf_objects(write(tmp_path, (text + gaf_row(date="x")).replace("\n", end)))
+
+
+def test_cells_are_stripped_and_codes_are_in_any_case(tmp_path: Path) -> None:
+    row = gaf_row(date=" 2016-03-04 ").replace("\tIDA\t", "\t ida\t").replace("GO:0000002", "GO:0000002 ")
+    rows = read_gaf(write(tmp_path, row + "\n" + gaf_row(date="2016-03-04T10:11:12")))
+    assert (set(rows.evidence), set(rows.term), set(rows.date.tolist())) == ({"IDA"}, {"GO:0000002"}, {20160304})
+
+
+@pytest.mark.parametrize("cell", ["taxon:9606", "NCBITaxon:9606", " ncbitaxon: 9606|taxon:1", "9606"])
+def test_taxon_and_ncbitaxon_are_the_same(tmp_path: Path, cell: str) -> None:
+    assert read_gaf_objects(write(tmp_path, gaf_row(taxon=cell))).taxa == {"9606": 1}
+
+
 def test_gzipped_gaf_reads_as_the_plain_one(tmp_path: Path) -> None:
     path = tmp_path / "toy.gaf.gz"
     path.write_bytes(gzip.compress(toy.gaf_text().encode()))
@@ -121,7 +165,8 @@ def test_gzipped_gaf_reads_as_the_plain_one(tmp_path: Path) -> None:
         ("SGD\tS1\tTFC3", "3 tab-separated columns where GAF 2.x has 17"),
         (gaf_row() + "\t", "18 tab-separated columns"),
         (gaf_row().replace("\t", " "), "1 tab-separated columns"),
-        (gaf_row(date="2016-01-01"), "no date YYYYMMDD: '2016-01-01'"),
+        (gaf_row(date="2016/01/01"), "no date YYYYMMDD: '2016/01/01'"),
+        (gaf_row(date="2016-13-01"), "no date"),
         (gaf_row(date="2016"), "no date"),
         (gaf_row(date="January"), "no date YYYYMMDD: 'January'"),
         (gaf_row(date="20161301"), "no date"),
