@@ -34,7 +34,7 @@ class DbObject:
     """What a GAF annotates: a gene or its product, told from others by `db` and `id` alone.
 
     Rows may call one object differently: `symbol` and `taxon` are its first row's, and whatever else its rows
-    call it is among the synonyms. `parent` is what a GPI says that it is a form of, as `DB:ID`.
+    call it is among the synonyms.
     """
 
     db: str
@@ -42,7 +42,6 @@ class DbObject:
     symbol: str
     synonyms: tuple[str, ...]
     taxon: str
-    parent: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

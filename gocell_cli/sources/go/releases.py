@@ -9,7 +9,7 @@ from gocell_cli.domain.genes import GeneList, GeneTable, make_gene_list
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.go import bundle
-from gocell_cli.sources.go.gaf import read_gaf_objects
+from gocell_cli.sources.go.annotation_files import read_annotations
 from gocell_cli.sources.go.gene_naming import AUTO, SYSTEMATIC, name_genes
 from gocell_cli.sources.go.obo import read_obo
 from gocell_cli.sources.hierarchies import dcell_topology, ddot
@@ -48,7 +48,7 @@ def load_release(obo: Path | None, gaf: Path | None, *, gene_id: str = AUTO, tax
     if gaf is None:
         annotations = bundle.load_annotations()
     else:
-        annotations, genes = name_genes(read_gaf_objects(gaf), genes, gene_id, taxon)
+        annotations, genes = name_genes(read_annotations(gaf), genes, gene_id, taxon)
         # Genes named otherwise than by SGD come from the GAF, so that their hash is the GAF's.
         if annotations.naming is not None and annotations.naming.gene_id != SYSTEMATIC:
             genes_hash = sha256_of(gaf)
