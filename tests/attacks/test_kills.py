@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from gocell_cli.errors import DamagedCache, GocellError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.runs.store import RunStore
 from tests import toy
-from tests.attacks.conftest import GOCELL, build_command
+from tests.attacks.conftest import build_command
 from tests.attempts import ATTACKS, whole_only
+from tests.commands.fork_server import completed, environment
 from tests.commands.runners import document, failure, invoke
 
 SECONDS = 600
@@ -37,8 +37,7 @@ NAMED = (
 
 
 def _run(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [GOCELL, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    return completed(["gocell", *words], Path.cwd(), environment(), timeout=SECONDS)
 
 
 def _done(*words: object) -> str:
@@ -50,8 +49,8 @@ def _done(*words: object) -> str:
 
 def _killed(number: int, folder: Path, words: list[str], sent: signal.Signals = signal.SIGKILL) -> str:
     """Run `gocell` in this folder until its step `number`, 0: to its end; returns its stderr."""
-    command = [sys.executable, "-m", "tests.attacks.killed_at", str(number), str(int(sent)), str(folder), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    argv = ["killed_at", number, int(sent), folder, *words]
+    done = completed(argv, Path.cwd(), environment(), "tests.attacks.killed_at:main", SECONDS)
     left = -sent if sent == signal.SIGKILL else 128 + sent
     assert done.returncode == (left if number else 0), done.stderr
     return done.stderr

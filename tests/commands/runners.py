@@ -1,7 +1,6 @@
-"""Two ways to run `gocell`: the real command in a process of its own, and Typer's runner in this one."""
+"""Ways to run `gocell`: the real command, a process forked with its libraries loaded, and Typer's runner in ours."""
 
 import json
-import os
 import subprocess
 import sys
 from itertools import combinations
@@ -13,18 +12,18 @@ from typer.testing import CliRunner, Result
 from gocell_cli.commands.app import app
 from gocell_cli.errors import GocellError
 from tests import toy
+from tests.commands.fork_server import completed, environment
 
 GOCELL = str(Path(sys.executable).parent / "gocell")
 
 
-def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without what would steer gocell or the terminal."""
-    steering = ("GOCELL_", "FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE")
-    return {k: v for k, v in os.environ.items() if not k.startswith(steering)} | variables
-
-
 def run(*words: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the console script in a folder; its output as text, never a terminal."""
+    """Run `gocell` in a process of its own and a folder, forked; its output as text, never a terminal."""
+    return completed([GOCELL, *words], cwd, environment(**variables))
+
+
+def run_real(*words: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the console script itself, as a shell does: where how it starts is what is tested."""
     return subprocess.run(
         [GOCELL, *map(str, words)],
         cwd=cwd,

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.commands.runners import GOCELL, document, failure, invoke, run
+from tests.commands.fork_server import Forked, environment
+from tests.commands.runners import document, failure, invoke, run
 
 SMALL = ("--set", "min_width=2", "--set", "ratio=0.0", "--batch-size", "32", "--lr", "0.01")
 
@@ -82,13 +82,13 @@ def test_explain_scores_every_term_and_draws(trained: Path) -> None:
 
 def test_sigterm_saves_and_the_hint_goes_on(small_cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "stopped"
-    command = [GOCELL, "train", str(small_cache), "--out", str(out), "--epochs", "100000", *SMALL]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    words = ("gocell", "train", small_cache, "--out", out, "--epochs", "100000", *SMALL)
+    process = Forked(words, tmp_path, environment())
     while not (out / "last.safetensors").exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGUSR1)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate()
+    _, errors = process.communicate(600)
     assert process.returncode == 143, errors
     assert f"gocell train --resume --out {out}" in errors
     changed = run("train", "--resume", "--out", out, "--epochs", 3, cwd=tmp_path)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Built
-from tests.commands.runners import invoke, run
+from tests.commands.runners import invoke, run_real
 
 
 def test_help_names_every_command_and_exit_code(tmp_path: Path) -> None:
-    process = run("--help", cwd=tmp_path)
+    process = run_real("--help", cwd=tmp_path)
     assert (process.returncode, process.stderr) == (0, "")
     for word in (
         "fetch",
@@ -51,7 +51,7 @@ def test_every_command_has_help(command: list[str]) -> None:
 
 
 def test_version(tmp_path: Path) -> None:
-    process = run("--version", cwd=tmp_path)
+    process = run_real("--version", cwd=tmp_path)
     assert (process.returncode, process.stdout, process.stderr) == (0, f"gocell {version('gocell')}\n", "")
 
 
@@ -79,7 +79,7 @@ def test_what_the_command_line_cannot_mean_exits_2(words: list[str]) -> None:
 
 
 def test_an_error_is_told_on_stderr_with_why_and_hint(tmp_path: Path) -> None:
-    process = run("verify-levels", "--relations", "nonsense", cwd=tmp_path)
+    process = run_real("verify-levels", "--relations", "nonsense", cwd=tmp_path)
     assert (process.returncode, process.stdout) == (2, "")
     error, why, hint = process.stderr.splitlines()
     assert error == "error: unknown relation: nonsense"
@@ -100,7 +100,7 @@ def test_an_error_is_told_on_stderr_with_why_and_hint(tmp_path: Path) -> None:
     ids=lambda words: " ".join(words) if isinstance(words, list) else str(words),
 )
 def test_exit_codes_of_the_real_command(tmp_path: Path, words: list[str], code: int) -> None:
-    process = run(*words, "--json", cwd=tmp_path)
+    process = run_real(*words, "--json", cwd=tmp_path)
     assert (process.returncode, process.stdout) == (code, "")
     assert process.stderr.startswith("error: ")
     assert "Traceback" not in process.stderr
@@ -111,7 +111,7 @@ def test_with_json_a_damaged_cache_is_told_on_stdout_too(essentiality: Built, tm
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "manifest.json").write_bytes((essentiality.cache / "manifest.json").read_bytes() + b" ")
-    process = run("inspect", "sample", 0, "--cache", broken, "--json", cwd=tmp_path)
+    process = run_real("inspect", "sample", 0, "--cache", broken, "--json", cwd=tmp_path)
     told = json.loads(process.stdout)
     assert (process.returncode, told["ok"], told["exit_code"]) == (5, False, 5)
     assert told["error"] in process.stderr

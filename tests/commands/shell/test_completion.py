@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import Built
-from tests.commands.runners import run
+from tests.commands.runners import run_real
 
 
 def _offered(line: str, cwd: Path, **variables: str) -> list[str]:
     """The words that bash would offer for a command line whose last word is being typed."""
     words = line.split(" ")
-    process = run(
+    process = run_real(
         cwd=cwd,
         _GOCELL_COMPLETE="complete_bash",
         COMP_WORDS=line,

@@ -9,7 +9,7 @@ import typer
 from gocell_cli.commands.app import app
 from gocell_cli.commands.shell.settings import leaves
 from tests.commands.conftest import Built
-from tests.commands.runners import run
+from tests.commands.runners import run, run_real
 
 LEAVES = dict(leaves(typer.main.get_command(app)))
 WITHOUT_JSON: set[tuple[str, ...]] = set()
@@ -47,8 +47,8 @@ def test_json_wins_over_quiet(essentiality: Built, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [("verify-levels",), ("--help",), ("inspect", "term", "nothing like it")])
 def test_no_color_wins_over_a_terminal_that_has_colours(words: tuple[str, ...], tmp_path: Path) -> None:
-    coloured = run(*words, cwd=tmp_path, FORCE_COLOR="1", TERM="xterm-256color")
+    coloured = run_real(*words, cwd=tmp_path, FORCE_COLOR="1", TERM="xterm-256color")
     assert ESCAPE in coloured.stdout + coloured.stderr
-    plain = run(*words, cwd=tmp_path, NO_COLOR="1", FORCE_COLOR="1", TERM="xterm-256color")
+    plain = run_real(*words, cwd=tmp_path, NO_COLOR="1", FORCE_COLOR="1", TERM="xterm-256color")
     colours = [f"{ESCAPE}{n}" for n in range(30, 50)] + [f"{ESCAPE}1;3"]
     assert not [code for code in colours if code in plain.stdout + plain.stderr]

@@ -20,7 +20,7 @@ from gocell_cli.commands.shell.terminal import line, make_table, note, report_er
 from gocell_cli.errors import InvalidInput
 from gocell_cli.user_text import printable
 from tests import toy
-from tests.commands.runners import document, failure, invoke, run
+from tests.commands.runners import document, failure, invoke, run_real
 
 NASTY = ("rate [/h]", "growth rate [1/h]", "[bold]x[/bold]", "[min]", "\\[x", "a\\", ":smile:", "\x1b[31mred", "$a$ $b")
 SHOWING = (
@@ -151,12 +151,12 @@ def test_a_path_in_an_error_is_printed_as_it_is(tmp_path: Path) -> None:
     name = "no [/such] \x1b[31mfile.obo"
     error = failure("verify-levels", "--obo", tmp_path / name)
     assert isinstance(error, InvalidInput) or name in error.message
-    result = run("verify-levels", "--obo", tmp_path / name, cwd=tmp_path)
+    result = run_real("verify-levels", "--obo", tmp_path / name, cwd=tmp_path)
     assert "no [/such] \\x1b[31mfile.obo" in result.stderr, result.stderr
     assert "\x1b" not in result.stderr
 
 
 def test_a_stream_that_lacks_letters_is_no_traceback(tmp_path: Path) -> None:
-    result = run("cache", "info", tmp_path / "größe", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    result = run_real("cache", "info", tmp_path / "größe", cwd=tmp_path, PYTHONIOENCODING="ascii")
     assert result.returncode == 6
     assert "gr\\xf6\\xdfe: no such cache" in result.stderr

@@ -1,26 +1,20 @@
 """Two trainings started together, in real processes: never in one directory."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from gocell_cli.training.runs.store import RunStore
+from tests.commands.fork_server import Forked, environment
 
-GOCELL = str(Path(sys.executable).parent / "gocell")
+SECONDS = 600
 SMALL = ("--epochs", "1", "--batch-size", "32", "--set", "min_width=2", "--set", "ratio=0.0", "--device", "cpu")
 
 
-def start(*words: object) -> "subprocess.Popen[str]":
-    command = [GOCELL, "train", *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(*words: object) -> Forked:
+    return Forked(["gocell", "train", *words], Path.cwd(), environment())
 
 
-def ends(*processes: "subprocess.Popen[str]") -> list[tuple[int, str, str]]:
-    found = []
-    for process in processes:
-        out, errors = process.communicate()
-        found.append((process.returncode, out, errors))
-    return sorted(found)
+def ends(*processes: Forked) -> list[tuple[int | None, str, str]]:
+    return sorted((process.returncode, *streams) for process in processes for streams in [process.communicate(SECONDS)])
 
 
 def test_one_of_two_gets_the_directory_that_both_ask_for(small_cache: Path, tmp_path: Path) -> None:
