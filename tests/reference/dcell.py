@@ -68,10 +68,11 @@ class OracleDCell(nn.Module):
 
 def oracle_loss(heads: Tensor, target: Tensor, root: int, alpha: float) -> Tensor:
     """MSE of the root plus alpha times the sum of every other term's MSE (Ma et al. 2018)."""
-    total = ((heads[:, root] - target) ** 2).mean()
-    for term in range(heads.shape[1]):
+    columns = heads.unbind(1)  # the gradient of a column taken by itself would be a table of all terms, for every term
+    total = ((columns[root] - target) ** 2).mean()
+    for term, head in enumerate(columns):
         if term != root:
-            total = total + alpha * ((heads[:, term] - target) ** 2).mean()
+            total = total + alpha * ((head - target) ** 2).mean()
     return total
 
 

@@ -75,7 +75,7 @@ def pair(hierarchy: Hierarchy, config: DCellConfig, seed: int = 0) -> tuple[DCel
         if model.gene_direction is not None:
             model.gene_direction.copy_(torch.randn_like(model.norm_bias) * 0.3 * real)
     oracle = oracle_of(hierarchy, config)
-    oracle.load_state_dict(to_oracle(model, hierarchy), strict=True)
+    load_oracle(oracle, to_oracle(model, hierarchy))
     return model, oracle
 
 
@@ -92,6 +92,16 @@ def to_oracle(model: DCell, hierarchy: Hierarchy) -> dict[str, Tensor]:
         if part == "norm.weight":
             named[f"subsystems.{number[term]}.norm.num_batches_tracked"] = torch.tensor(0)
     return named
+
+
+def load_oracle(oracle: OracleDCell, state: dict[str, Tensor]) -> None:
+    """Load weights, all of them, name by name: load_state_dict looks through all names for every module."""
+    own = oracle.state_dict()
+    assert own.keys() == state.keys()
+    with torch.no_grad():
+        for key, tensor in own.items():
+            assert tensor.shape == state[key].shape, key
+            tensor.copy_(state[key])
 
 
 def run_fast(model: DCell, hierarchy: Hierarchy, batch: "Deletions | Tensor", y: Tensor) -> Pass:
@@ -140,7 +150,7 @@ def difference(fast: Pass, slow: Pass) -> dict[str, float]:
 def plain_pair(hierarchy: Hierarchy, config: DCellConfig) -> tuple[DCell, OracleDCell]:
     """A stacked network as it starts, and an oracle with its weights."""
     model, oracle = DCell(hierarchy, config).double(), oracle_of(hierarchy, config)
-    oracle.load_state_dict(to_oracle(model, hierarchy), strict=True)
+    load_oracle(oracle, to_oracle(model, hierarchy))
     return model, oracle
 
 
