@@ -9,11 +9,15 @@ import pytest
 from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.verify import verify_cache
+from tests import toy
 from tests.commands.runners import document, failure
 
 
-def build(tmp_path: Path, toy_table: Path, *words: object) -> Path:
-    given = ("--dataset", "kuzmin2018", "--raw", toy_table, "--phenotype", "fitness", "--min-genes", 5)
+def build(tmp_path: Path, toy_table: Path, *words: object, bundled: bool = False) -> Path:
+    """A build on the toy's hierarchy, which takes no second, or on the bundled one."""
+    toys = ("--obo", toy.write_obo(tmp_path), "--gaf", toy.write_gaf(tmp_path), "--min-genes", 3)
+    hierarchy = ("--min-genes", 100) if bundled else toys
+    given = ("--dataset", "kuzmin2018", "--raw", toy_table, "--phenotype", "fitness", *hierarchy)
     return Path(document("build-cache", *given, *words, "--root", tmp_path / "root")["cache"])
 
 
@@ -25,7 +29,9 @@ def test_the_file_beside_a_cache_builds_the_same_cache(
     tmp_path: Path, toy_table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(toy_table.parent)
-    cache = build(tmp_path, Path(toy_table.name), "--backend", "both")  # a relative path, to be read from elsewhere
+    cache = build(
+        tmp_path, Path(toy_table.name), "--backend", "both", bundled=True
+    )  # a relative path, to be read from elsewhere
     monkeypatch.chdir(tmp_path)
     text = cache.with_name(f"{cache.name}.toml").read_text("utf-8")
     assert 'dataset = ["kuzmin2018"]' in text

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.loss import DCellLoss
 from gocell_cli.training.network.population import set_population
+from tests.commands.fork_server import completed, environment
 from tests.training import networks as nets
 
 GOCELL = str(Path(sys.executable).parent / "gocell")
@@ -27,7 +28,11 @@ SETTINGS = {
 def train(launcher: list[str], cache: Path, out: Path) -> subprocess.CompletedProcess[str]:
     words = [f"--set={name}={value}" for name, value in SETTINGS.items()]
     command = [*launcher, GOCELL, "train", str(cache), "--device", "cpu", "--out", str(out), "--json", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = (
+        subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        if launcher
+        else completed(command, Path.cwd(), environment())
+    )
     assert done.returncode == 0, done.stderr
     return done
 
@@ -59,27 +64,36 @@ def one_step(model: DCell, rank: int, world: int) -> dict[str, torch.Tensor]:
     return found
 
 
-def process(rank: int, norm_order: str, folder: str) -> None:
+NORM_ORDERS = ("tanh-bn", "bn-tanh")
+
+
+def process(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    model = small_model(norm_order)
-    model.reduce = lambda tensor, kind: dist.all_reduce(tensor, getattr(dist.ReduceOp, kind.upper()))
-    found = one_step(model, rank, 2)
-    for name, _ in model.named_parameters():
-        if name in found:
-            dist.all_reduce(found[name])
-    torch.save(found, f"{folder}/{rank}.pt")
+    for norm_order in NORM_ORDERS:
+        model = small_model(norm_order)
+        model.reduce = lambda tensor, kind: dist.all_reduce(tensor, getattr(dist.ReduceOp, kind.upper()))
+        found = one_step(model, rank, 2)
+        for name, _ in model.named_parameters():
+            if name in found:
+                dist.all_reduce(found[name])
+        torch.save(found, f"{folder}/{norm_order}-{rank}.pt")
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("norm_order", ["tanh-bn", "bn-tanh"])
-def test_gradients_and_statistics_of_uneven_shares_are_those_of_the_whole_batch(
-    norm_order: str, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def shares(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes found with each order; they are started once, for each has to import torch anew."""
+    folder = tmp_path_factory.mktemp("shares")
+    torch.multiprocessing.spawn(process, (str(folder),), nprocs=2)
+    return folder
+
+
+@pytest.mark.parametrize("norm_order", NORM_ORDERS)
+def test_gradients_and_statistics_of_uneven_shares_are_those_of_the_whole_batch(norm_order: str, shares: Path) -> None:
     """Gene 5 and others are never deleted, gene 2 in one share only, gene 1 in all samples of neither."""
-    torch.multiprocessing.spawn(process, (norm_order, str(tmp_path)), nprocs=2)
     wanted = one_step(small_model(norm_order), 0, 1)
     for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt")
+        found = torch.load(shares / f"{norm_order}-{rank}.pt")
         assert found.keys() == wanted.keys()
         for name in wanted:
             assert torch.allclose(found[name], wanted[name], rtol=0, atol=1e-10), (rank, name)
