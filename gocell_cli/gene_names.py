@@ -191,6 +191,15 @@ class GeneNames:
         return tuple(names)
 
     @cached_property
+    def openings(self) -> frozenset[str]:
+        """First parts, in capitals, of the names that are more than one part: what holds none of them only splits."""
+        names = (name for _, index, _ in self._stages for name in index)
+        found = ((name, PART.search(name)) for name in names)
+        return frozenset(
+            "" if part is None else part[0].upper() for name, part in found if part is None or part[0] != name
+        )
+
+    @cached_property
     def _most_parts(self) -> int:
         """Parts of the name that has most of them: no longer run can be a name."""
         names = (name for _, index, _ in self._stages for name in index)

@@ -21,6 +21,7 @@ from gocell_cli.building.contents import (
     require_annotated,
 )
 from gocell_cli.building.tasks import SampleSource
+from gocell_cli.domain.alleles import MergedAlleles, merged_alleles
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Phenotype, merge_duplicates
@@ -118,6 +119,7 @@ def plan_build(
     unannotated = _usable(dataset, genes, hierarchy, options)
     dataset = unannotated.dataset
     genotypes = merge_duplicates(dataset, options.duplicates)
+    mixed = merged_alleles(dataset, genotypes)
     config = make_config(
         dataset.name,
         dataset.phenotype,
@@ -136,6 +138,7 @@ def plan_build(
         counts={
             **_counts(ontology, annotations, terms, dataset, len(genotypes), unannotated.rows),
             **_gene_counts(rows, options.rules),
+            **({"merged_alleles": mixed._asdict()} if mixed.rows else {}),
         },
         dataset=dataset.name,
         datasets=dataset.members,
@@ -143,7 +146,7 @@ def plan_build(
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
         notes=annotation_notes(annotations),
-        warnings=_warnings(annotations, dataset),
+        warnings=(*_warnings(annotations, dataset), *_allele_warnings(dataset, mixed)),
     )
 
 
@@ -275,6 +278,16 @@ def _warnings(annotations: Annotations, dataset: Dataset) -> tuple[str, ...]:
         f"{annotations.later_rows} of {annotations.rows_read} annotation rows (newest {annotations.newest_date}) are"
         f" newer than {dataset.name} ({dataset.published}) and may have learned from it; --until"
         f" {dataset.published} leaves them out",
+    )
+
+
+def _allele_warnings(dataset: Dataset, mixed: MergedAlleles) -> tuple[str, ...]:
+    if not mixed.rows:
+        return ()
+    return (
+        f"{mixed.rows:,} rows of {dataset.name} are of different alleles of the same genes and are merged into"
+        f" {mixed.genotypes:,} samples, as a genotype is its genes; --alleles deletion-only takes one kind,"
+        " --duplicates keep makes a sample of each",
     )
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Int32
 
 from gocell_cli.domain.alleles import KINDS, kinds_of
-from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, SourceFile
+from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype, SourceFile
+from gocell_cli.errors import UsageError
 from gocell_cli.gene_names import NameCounts
 
 
@@ -18,6 +19,8 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
     Query groups of the same genes are one group, and strains of the same id and allele one strain. Row numbers are
     counted on; what was dropped, sources and options are named `data set: what`. Data sets of one name are the files
     of one data set: they keep it, and its reasons and options are added up.
+
+    Raises UsageError where the statistic of one is a P-value, of another a standard deviation.
     """
     if len(datasets) == 1:
         return datasets[0]
@@ -32,10 +35,14 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         files += _files(dataset, names.index(dataset.name), first)
         first += _lines(dataset)
     whole = len(names) == 1
+    statistics = sorted({d.phenotype.statistic for d in datasets} - {""})
+    if len(statistics) > 1:
+        raise UsageError(f"{' and '.join(names)} cannot be joined: their statistics are {' and '.join(statistics)}")
     published = [d.published for d in datasets if d.published is not None]
     return replace(
         datasets[0],
         name="+".join(names),
+        phenotype=Phenotype(datasets[0].phenotype.kind, "".join(statistics)),
         measurements=_stacked(measurements),
         strains=strains,
         queries=queries,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from gocell_cli.sources.go.bundle import load_genes
-from gocell_cli.sources.screens import costanzo, own_table
+from gocell_cli.sources.screens import costanzo, own_table, table_columns
 from tests.benchmarks.costanzo_tables import ROWS, strains, write_tables
 from tests.benchmarks.kuzmin_table import write_full_size_table
 from tests.benchmarks.measure import GOCELL, Row, report, run_process
@@ -66,7 +66,7 @@ def parsers(folder: Path) -> list[Row]:
     rows = [
         _row("sga_stream_mb_s", sga, lambda: costanzo.read([sga], genes, phenotype="epsilon", temperature="both")),
         _row("kuzmin_mb_s", kuzmin, lambda: read_kuzmin2018(kuzmin, genes, phenotype="fitness", order="all")),
-        _row("table_mb_s", table, lambda: own_table.read(table, genes, column=None, kind=None)),
+        _row("table_mb_s", table, lambda: own_table.read(table, genes, table_columns.TableOptions())),
     ]
     if book.is_file():
         rows.append(_row("xlsx_mb_s", book, lambda: costanzo.read([book], genes, phenotype="smf", temperature="both")))

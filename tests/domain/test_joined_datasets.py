@@ -1,5 +1,7 @@
 """Several data sets as one cache's samples: indices, provenance, and rules for duplicates."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from gocell_cli.building.contents import make_samples
 from gocell_cli.domain.alleles import keep_deletions
 from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype, keep_significant, merge_duplicates
 from gocell_cli.domain.joined_datasets import join_datasets
+from gocell_cli.errors import UsageError
 
 
 def dataset(name: str, rows: list[tuple[list[int], float, float, int]], strains: list[tuple[str, str]]) -> Dataset:
@@ -82,3 +85,11 @@ def test_deletion_only_and_max_p_drop_and_count() -> None:
     assert significant.measurements.value.tolist() == [0.1, 0.4]
     assert significant.dropped["no_p_value"] == 1
     assert significant.dropped["p_above_max"] == 1
+
+
+def test_a_p_value_and_a_standard_deviation_do_not_make_one_statistic() -> None:
+    of_sd = replace(SECOND, phenotype=Phenotype("fitness", "sd"))
+    with pytest.raises(UsageError, match="their statistics are p_value and sd"):
+        join_datasets([replace(FIRST, phenotype=Phenotype("fitness", "p_value")), of_sd])
+    # a data set without a statistic takes nothing from the other's
+    assert join_datasets([replace(FIRST, phenotype=Phenotype("fitness")), of_sd]).phenotype.statistic == "sd"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gocell_cli.commands.build.dataset_readers import READERS, Selection
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.options import Alleles, DatasetName, Duplicates, Order, Temperature
-from gocell_cli.errors import UsageError
+from gocell_cli.commands.shell.terminal import note
+from gocell_cli.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
     from gocell_cli.domain.genes import GeneTable
@@ -26,13 +27,22 @@ PHENOTYPES: dict[DatasetName, tuple[str, ...]] = {
 }
 """The phenotypes of each data set, its default first; a table's has any name."""
 SIMULATION = ("samples", "deletions", "seed", "epistasis", "noise", "panel")
+TABLE_OPTIONS = (
+    "phenotype_column",
+    "allele_column",
+    "statistic_column",
+    "statistic_kind",
+    "query_column",
+    "group_column",
+    "sheet",
+)
 TAKEN_BY = {
     "raw": (*KUZMIN, *COSTANZO, *TABLE),
     "order": KUZMIN,
     "temperature": COSTANZO,
-    "alleles": (*KUZMIN, *COSTANZO),
-    "max_p": (*KUZMIN, *COSTANZO),
-    "phenotype_column": TABLE,
+    "alleles": (*KUZMIN, *COSTANZO, *TABLE),
+    "max_p": (*KUZMIN, *COSTANZO, *TABLE),
+    **dict.fromkeys(TABLE_OPTIONS, TABLE),
     **dict.fromkeys(SIMULATION, SIMULATED),
 }
 """The data sets that an option is about."""
@@ -50,6 +60,12 @@ class DatasetChoice:
     alleles: opt.AllelesOption = Alleles.ALL
     max_p: opt.MaxP = None
     phenotype_column: opt.PhenotypeColumn = None
+    allele_column: opt.AlleleColumn = None
+    statistic_column: opt.StatisticColumn = None
+    statistic_kind: opt.StatisticKindOption = None
+    query_column: opt.QueryColumn = None
+    group_column: opt.GroupColumn = None
+    sheet: opt.Sheet = None
     duplicates: opt.DuplicatesOption = Duplicates.MEAN
     samples: opt.Samples = None
     deletions: opt.Deletions = None
@@ -89,9 +105,24 @@ class DatasetChoice:
                 raise UsageError(
                     f"{name.value} has no phenotype {self.kind!r}", hint=f"--phenotype {'|'.join(PHENOTYPES[name])}"
                 )
-        if self.max_p is not None and self.kind not in ("tau", "epsilon"):
+        published = set(self.names) - set(TABLE)
+        if self.max_p is not None and published and self.kind not in ("tau", "epsilon"):
             raise UsageError(f"--max-p: {self.kind} has no P-value", hint="--phenotype tau|epsilon")
+        self._check_table()
         self._check_rows()
+
+    def _check_table(self) -> None:
+        if self.query_column is not None and self.group_column is not None:
+            raise UsageError("--query-column and --group-column both make query groups", hint="leave one of them out")
+        if self.statistic_kind is not None and self.statistic_column is None:
+            raise UsageError("--statistic-kind is of --statistic-column", hint="--statistic-column NAME")
+        # Joined with others, a table may go without: what is left out is told when it is read.
+        if self.names != TABLE:
+            return
+        if self.alleles is Alleles.DELETION_ONLY and not self.allele_column:
+            raise UsageError("--alleles: which column of the table names the alleles?", hint="--allele-column NAME")
+        if self.max_p is not None and self.statistic_column is None:
+            raise UsageError("--max-p: which column of the table holds the P-value?", hint="--statistic-column NAME")
 
     def _check_rows(self) -> None:
         if set(KUZMIN) & set(self.names):
@@ -139,21 +170,41 @@ class DatasetChoice:
             self.kind if name is not DatasetName.TABLE else self.phenotype,
             self.order.value,
             self.temperature.value,
-            self.phenotype_column,
+            {option: getattr(self, option) for option in TABLE_OPTIONS},
             place,
             root,
             offline,
         )
         dataset = READERS[name](genes, chosen)
-        if self.alleles is Alleles.DELETION_ONLY and name in TAKEN_BY["alleles"]:
+        if self.alleles is Alleles.DELETION_ONLY and self._chosen_by(dataset, "alleles", bool(dataset.strains)):
             from gocell_cli.domain.alleles import keep_deletions
 
             dataset = keep_deletions(dataset)
-        if self.max_p is not None and name in TAKEN_BY["max_p"]:
+        if self.max_p is not None and self._chosen_by(dataset, "max_p", dataset.phenotype.statistic == "p_value"):
             from gocell_cli.domain.genotype import keep_significant
 
             dataset = keep_significant(dataset, self.max_p)
-        return dataset
+        return self._require_rows(dataset)
+
+    def _chosen_by(self, dataset: "Dataset", option: str, known: bool) -> bool:
+        """Whether an option chooses among a data set's rows; where they do not say what it asks for, that is told."""
+        if dataset.name not in {taker.value for taker in TAKEN_BY[option]}:
+            return False
+        if not known:
+            what = {"alleles": "alleles (--allele-column)", "max_p": "P-value (--statistic-column)"}[option]
+            note(f"--{option.replace('_', '-')}: all rows of {dataset.name} stay: it names no {what}", "warning")
+        return known
+
+    def _require_rows(self, dataset: "Dataset") -> "Dataset":
+        """Return the data set; raises InvalidInput where --alleles or --max-p left nothing of it."""
+        if len(dataset.measurements) or not dataset.rows_read:
+            return dataset
+        found = ", ".join(f"{n:,} {reason}" for reason, n in dataset.dropped.items())
+        raise InvalidInput(
+            f"{dataset.name}: none of its {dataset.rows_read:,} rows is left",
+            why=f"rows dropped: {found}",
+            hint="--alleles all, a higher --max-p, or the columns that name alleles and P-values",
+        )
 
     def require_genes(self, release: "Release") -> None:
         """Raise InvalidInput where the release names no gene as the data sets do; simulations and tables take any."""

@@ -1,12 +1,12 @@
 """One reader for each data set that has a source: `find` its files, `read` them, and tell what was found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gocell_cli.commands.shell.options import DatasetName
 from gocell_cli.commands.shell.progress import download_progress
-from gocell_cli.commands.shell.terminal import MOST_NAMED, note, unknown_names
+from gocell_cli.commands.shell.terminal import note
 from gocell_cli.errors import SourceMissing
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Selection(NamedTuple):
-    """What is to be read, and where it lies: `own` is --raw's path, `root` the data root."""
+    """What is to be read, and where it lies: `own` is --raw's path, `root` the data root, `table` a table's options."""
 
     dataset: DatasetName
     phenotype: str | None
     order: str
     temperature: str
-    phenotype_column: str | None
+    table: Mapping[str, Any]
     own: Path | None
     root: Path
     offline: bool
@@ -35,7 +35,11 @@ def _kuzmin(genes: "GeneTable", chosen: Selection) -> "Dataset":
     with download_progress() as watcher:
         found = kuzmin.find(study, chosen.root, own=chosen.own, offline=chosen.offline, watcher=watcher)
     _tell(found)
-    return kuzmin.read(study, found.paths, genes, phenotype=str(chosen.phenotype), order=chosen.order)
+    dataset = kuzmin.read(study, found.paths, genes, phenotype=str(chosen.phenotype), order=chosen.order)
+    trigenic = dataset.dropped.get("other_order", 0)
+    if chosen.phenotype == "epsilon" and trigenic:
+        note(f"{dataset.name}: {trigenic:,} trigenic rows stay out of epsilon: {kuzmin.RAW_EPSILON}")
+    return dataset
 
 
 def _costanzo(genes: "GeneTable", chosen: Selection) -> "Dataset":
@@ -68,17 +72,24 @@ def _essentiality(genes: "GeneTable", _: Selection) -> "Dataset":
 
 
 def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
-    from gocell_cli.sources.screens import own_table
+    from gocell_cli.sources.screens import own_table, table_columns
 
     if chosen.own is None:
         raise SourceMissing("--dataset table needs its file", hint="--raw FILE.csv")
-    dataset, names = own_table.read(chosen.own, genes, column=chosen.phenotype_column, kind=chosen.phenotype)
-    found = f"{names.systematic:,} systematic names, {names.other:,} standard names or aliases"
-    note(f"{chosen.own}: {found}{unknown_names(names.unknown)}")
-    for name, candidates in names.ambiguous[:MOST_NAMED]:
-        note(f"{chosen.own}: {name} is a name of {', '.join(candidates)}; rows with it are dropped", "warning")
-    if len(names.ambiguous) > MOST_NAMED:
-        note(f"{chosen.own}: so are {len(names.ambiguous) - MOST_NAMED} names more", "warning")
+    given = chosen.table
+    options = table_columns.TableOptions(
+        phenotype=given["phenotype_column"],
+        kind=chosen.phenotype,
+        alleles=tuple(given["allele_column"] or ()),
+        statistic=given["statistic_column"],
+        statistic_kind=given["statistic_kind"].value if given["statistic_kind"] is not None else None,
+        query=given["query_column"],
+        group=given["group_column"],
+        sheet=given["sheet"],
+    )
+    dataset, notes = own_table.read(chosen.own, genes, options)
+    for text in notes:
+        note(f"{chosen.own}: {text}")
     return dataset
 
 

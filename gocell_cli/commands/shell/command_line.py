@@ -4,13 +4,16 @@ import functools
 import inspect
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from gocell_cli.commands.shell.terminal import be_quiet
+from gocell_cli.errors import UsageError
 
 Quiet = Annotated[
     bool,
@@ -20,12 +23,33 @@ Quiet = Annotated[
 ]
 
 
+def _is_flag(option: Any) -> bool:
+    return bool(option.is_flag or option.count)
+
+
+class OnceCommand(TyperCommand):
+    """A command that refuses an option of one value that is given twice, where click would take the last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of a command line; raises UsageError where one of its options is given twice."""
+        if not ctx.resilient_parsing:  # a shell that completes a line parses what is not finished
+            _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+            # flags may be repeated: each says the same
+            once = [p for p in given if p.param_type_name == "option" and not (p.multiple or _is_flag(p))]
+            for option, uses in Counter(once).items():
+                if uses > 1:
+                    raise UsageError(
+                        f"{option.opts[0]} is given {uses} times, and takes one value", hint="leave one out"
+                    )
+        return super().parse_args(ctx, args)
+
+
 class Commands(typer.Typer):
     """Registers commands, each with `--quiet` besides its own options."""
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
         """Register a command; the function itself stays as it is."""
-        register = super().command(name, **settings)
+        register = super().command(name, cls=OnceCommand, **settings)
 
         def take(function: Callable[..., None]) -> Callable[..., None]:
             register(_with_quiet(function))

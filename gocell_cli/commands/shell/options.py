@@ -82,6 +82,13 @@ class Alleles(StrEnum):
     DELETION_ONLY = "deletion-only"
 
 
+class StatisticKind(StrEnum):
+    """What a table's statistic is."""
+
+    P_VALUE = "p_value"
+    SD = "sd"
+
+
 class Duplicates(StrEnum):
     """What becomes of several rows of one genotype."""
 
@@ -228,11 +235,38 @@ AllelesOption = Annotated[
     ),
 ]
 MaxP = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Drop, and count, rows of tau or epsilon with a higher P-value.")
+    float | None,
+    typer.Option(
+        min=0, max=1, help="Drop, and count, rows of tau, epsilon or a table's phenotype with a higher P-value."
+    ),
 ]
 PhenotypeColumn = Annotated[
     str | None, typer.Option(help="table: the phenotype's column; default: the only other one.")
 ]
+AlleleColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="table: the alleles' column, or one for each of gene_1, gene_2, ..: separated by commas, or given again.",
+    ),
+]
+StatisticColumn = Annotated[
+    str | None, typer.Option(help="table: the column of the P-value or standard deviation of each phenotype.")
+]
+StatisticKindOption = Annotated[
+    StatisticKind | None,
+    typer.Option("--statistic-kind", help="What --statistic-column holds; default: what its header says."),
+]
+QueryColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="table: the column of the query gene of each row (it may be gene_1): its rows are a query group."
+    ),
+]
+GroupColumn = Annotated[
+    str | None, typer.Option(help="table: the column of any text by which rows are a query group, instead of a query.")
+]
+Sheet = Annotated[str | None, typer.Option(help="table: the sheet of a workbook; default: its first.")]
 DuplicatesOption = Annotated[
     Duplicates, typer.Option(help="Rows of one genotype: their mean, the first data set's first row, or a sample each.")
 ]

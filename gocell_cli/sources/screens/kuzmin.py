@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from gocell_cli.domain.alleles import HO
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
 from gocell_cli.domain.joined_datasets import join_datasets
@@ -36,8 +37,6 @@ from gocell_cli.sources.screens.strains import Side, StrainCodes
 from gocell_cli.sources.screens.workbook import read_sheet
 from gocell_cli.sources.text_file import sha256_of
 
-HO = "YDL227C"
-"""HO cuts DNA to switch the mating type; laboratory strains lack it anyway, so that its deletion is a mere marker."""
 MUTANT_TYPE = "Combined mutant type"
 SCORE, P_VALUE = "Adjusted genetic interaction score (epsilon or tau)", "P-value"
 QUERY_FITNESS, ARRAY_FITNESS = "Query single/double mutant fitness", "Array single mutant fitness"
@@ -57,6 +56,11 @@ COLUMNS = (
 )
 WORKBOOK_HEADER = (*COLUMNS[:-2], "Double/triple mutant fitness", "Double/triple mutant fitness standard deviation")
 WORKBOOK_HEADER_ROW = 2
+RAW_EPSILON = (
+    "the raw epsilon of a trigenic row crosses its query, a double mutant, with the array gene: it still holds the"
+    " digenic interactions of the pairs, which tau has taken off"
+)
+"""Why trigenic rows have no epsilon here, though a column is called so."""
 DELETED = {"digenic": 2, "trigenic": 3}
 """Genes that a combined mutant of each type lacks, ho not counted."""
 ORDERS = ("all", *DELETED)
@@ -117,6 +121,7 @@ def choose_rows(name: str, phenotype: str, order: str) -> tuple[str, ...]:
     if not kinds:
         raise UsageError(
             f"{phenotype} is measured in {PHENOTYPES[phenotype][3][0]} mutants only, not in {order} ones",
+            why=RAW_EPSILON if phenotype == "epsilon" else "",
             hint=f"leave out --order, or use --phenotype fitness --order {order}",
         )
     return kinds

@@ -1,197 +1,204 @@
-"""A lab's own table -> Dataset: CSV, TSV or Parquet with a genes column, or gene_1 .. gene_k, and a phenotype."""
+"""A lab's own table -> Dataset: a genes column, or gene_1 .. gene_k, a phenotype, and what else its columns say.
 
-import io
-import re
-from collections import Counter
-from dataclasses import dataclass
+table_file.read_table         columns of text, whatever the file's format
+-> table_columns            which of them hold genes, phenotype, alleles ...
+-> _look_up                 each distinct name once; each row's names as indices
+-> table_strains            strains and query groups, where their columns are named
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
+from jaxtyping import Bool, Float64, Int32
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
 from gocell_cli.errors import InvalidInput
-from gocell_cli.sources.screens.sga import first_reason, parse_numbers
-from gocell_cli.sources.text_file import decode, read_bytes, sha256_of
+from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp, NameCounts
+from gocell_cli.sources.screens.sga import first_reason
+from gocell_cli.sources.screens.table_columns import (
+    GENES,
+    Columns,
+    TableOptions,
+    choose_columns,
+    is_gene_column,
+    read_statistic,
+)
+from gocell_cli.sources.screens.table_file import TableFile, read_table
+from gocell_cli.sources.screens.table_strains import table_queries, table_strains
+from gocell_cli.sources.text_file import sha256_of
 
 NAME = "table"
-GENES = "genes"
-FIRST_LINE = 2
-"""Line of the first row, below the header; of Parquet tables too, so that a row has one number in every format."""
-GENE_COLUMN = re.compile(r"gene_?([0-9]+)", re.IGNORECASE)
-SEPARATOR = re.compile(r"[\s,;|+/]+")
-"""Between the genes of one cell; no hyphen, which is part of names like YAL044W-A."""
-DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".tab": "\t"}
+SEPARATORS = r"[\s\x0b\x1c-\x1f,;|+/]+"
+"""What RE2 splits cells of ASCII at, as gene_names.PART does."""
+NO_NAME = -1
 
 
-@dataclass(frozen=True)
-class NameReport:
-    """How the table's distinct gene names were found: systematic ones, others, those that no gene has or several have.
-
-    `ambiguous` holds each such name with the genes that share it: `("HIS", ("YAL001C (TFC3)", ...))`.
-    """
-
-    systematic: int
-    other: int
-    unknown: tuple[str, ...]
-    ambiguous: tuple[tuple[str, tuple[str, ...]], ...]
-
-
-def read(path: Path, genes: GeneTable, *, column: str | None, kind: str | None) -> tuple[Dataset, NameReport]:
-    """Read a table; `column` is the phenotype's (default: the only one beside the genes), `kind` its name.
+def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, tuple[str, ...]]:
+    """Read a table; also returns what is to be told of how it was read.
 
     Raises SourceMissing where there is no such file, InvalidInput with the line where it is damaged, lacks a column
     or holds no usable row. Rows without a gene, with an unknown, an ambiguous or a repeated one, or without a phenotype
     are dropped and counted: which of several genes a lab meant is not for us to guess.
     """
-    table = _read(path)
-    gene_columns = _gene_columns(table.column_names, path)
-    column = _phenotype_column(table.column_names, gene_columns, column, path)
-    value = parse_numbers(table.column(column), path, column, FIRST_LINE)
-    cells = zip(*(table.column(name).to_pylist() for name in gene_columns), strict=True)
-    named = [[name for cell in row for name in SEPARATOR.split(cell or "") if name] for row in cells]
-    # Each distinct name is looked up once; a dict keeps the order in which the report lists them.
-    found = {name: genes.lookup.find(name).genes for name in dict.fromkeys(name for row in named for name in row)}
-    # An unknown name adds no index here and an ambiguous one several: rows with either are dropped below.
-    indices = [[gene for name in row for gene in found[name]] for row in named]
-    # The order decides under which reason a row counts, to which several apply.
-    reasons = {
-        "no_gene": np.array([not row for row in named], dtype=bool),
-        "unknown_gene": np.array([any(not found[name] for name in row) for row in named], dtype=bool),
-        "ambiguous_gene": np.array([any(len(found[name]) > 1 for name in row) for row in named], dtype=bool),
-        "genes_not_distinct": np.array([len(set(row)) < len(row) for row in indices], dtype=bool),
-        "no_phenotype": np.isnan(value),
-    }
-    kept, counts = first_reason(reasons)
-    dropped = {reason: n for reason, n in counts.items() if n}
-    report = _report(found, genes)
+    table = read_table(path, is_key=is_gene_column, sheet=options.sheet)
+    columns = choose_columns(table, options)
+    value = table.numbers(columns.phenotype)
+    statistic_kind, statistic = read_statistic(table, columns.statistic, options.statistic_kind)
+    names, found = _look_up(table, columns.genes, genes.lookup)
+    gene = _genes(found, names)
+    genotype = _sorted(np.maximum(gene, NO_GENE))
+    kept, dropped = _usable(names, gene, genotype, value)
+    told = genes.lookup.counts(NAME, found, names)
     if not kept.any():
-        unknown = f"; unknown: {', '.join(report.unknown[:3])}" if report.unknown else ""
-        shared = (
-            f"; of several genes: {', '.join(name for name, _ in report.ambiguous[:3])}" if report.ambiguous else ""
-        )
-        why = f"dropped: {dropped}{unknown}{shared}"
-        raise InvalidInput(f"{path}: none of its {len(value)} rows can be used", why=why)
-    chosen = np.flatnonzero(kept)
+        raise _nothing_left(table, columns, told, dropped)
+    rows = np.flatnonzero(kept)
+    strains = table_strains(table, columns, gene[rows], rows, genes)
+    query, queries = table_queries(table, columns, rows, genes.lookup)
     dataset = Dataset(
         name=NAME,
-        phenotype=Phenotype(kind or column),
-        measurements=_measurements([indices[i] for i in chosen.tolist()], value[chosen], chosen + FIRST_LINE),
-        strains=(),
-        queries=(),
+        phenotype=Phenotype(options.kind or columns.phenotype, statistic_kind),
+        measurements=Measurements(
+            genes=_trimmed(genotype[rows]),
+            value=value[rows],
+            statistic=statistic[rows],
+            row=table.line[rows],
+            query_strain=strains.query,
+            array_strain=strains.array,
+            query=query,
+        ),
+        strains=strains.strains,
+        queries=queries,
         rows_read=len(value),
         dropped=dropped,
         sources={"raw": sha256_of(path)},
-        options={"phenotype_column": column},
+        options=_chosen(columns, statistic_kind),
+        names=(told,),
+        kinds=strains.kinds,
     )
-    return dataset, report
+    return dataset, table.notes
 
 
-def _measurements(genes: list[list[int]], value: np.ndarray, row: np.ndarray) -> Measurements:
-    width = max(map(len, genes))
-    # NO_GENE on the left, as in every data set: the genes of a row are its last entries.
-    padded = [[NO_GENE] * (width - len(row)) + sorted(row) for row in genes]
-    # -1: a table of genes and values names no strains and no queries.
-    none = np.full(len(genes), -1, dtype=np.int32)
-    return Measurements(
-        genes=np.array(padded, dtype=np.int32),
-        value=value,
-        statistic=np.full(len(genes), np.nan),
-        row=row.astype(np.int64),
-        query_strain=none,
-        array_strain=none,
-        query=none,
+def _usable(
+    names: Int32[np.ndarray, "rows names_max"],
+    gene: Int32[np.ndarray, "rows names_max"],
+    genotype: Int32[np.ndarray, "rows names_max"],
+    value: Float64[np.ndarray, " rows"],
+) -> tuple[Bool[np.ndarray, " rows"], dict[str, int]]:
+    """Rows kept, and how many are dropped by each reason that applies to any."""
+    # The order decides under which reason a row counts, to which several apply.
+    reasons = {
+        "no_gene": (names == NO_NAME).all(axis=1),
+        "unknown_gene": ((gene == UNKNOWN) & (names != NO_NAME)).any(axis=1),
+        "ambiguous_gene": (gene == AMBIGUOUS).any(axis=1),
+        "genes_not_distinct": ((genotype[:, 1:] == genotype[:, :-1]) & (genotype[:, 1:] != NO_GENE)).any(axis=1),
+        "no_phenotype": np.isnan(value),
+    }
+    kept, counts = first_reason(reasons)
+    return kept, {reason: n for reason, n in counts.items() if n}
+
+
+def _chosen(columns: Columns, statistic_kind: str) -> dict[str, str]:
+    """What a cache's configuration says of the columns; only those that were named, as caches had it before."""
+    others = {
+        "allele_columns": ",".join(columns.alleles),
+        "statistic_column": columns.statistic,
+        "statistic_kind": statistic_kind,
+        "query_column": columns.query,
+        "group_column": columns.group,
+    }
+    return {"phenotype_column": columns.phenotype, **{name: text for name, text in others.items() if text}}
+
+
+def _nothing_left(table: TableFile, columns: Columns, told: NameCounts, dropped: dict[str, int]) -> InvalidInput:
+    unknown = f"; unknown: {', '.join(told.unknown[:3])}" if told.unknown else ""
+    shared = f"; of several genes: {', '.join(name for name, _ in told.ambiguous[:3])}" if told.ambiguous else ""
+    reason = max(dropped, key=lambda reason: dropped[reason])
+    hint = {
+        "no_gene": f"is {columns.genes[0]!r} the column of the deleted genes? The columns are {table.named}",
+        "no_phenotype": f"choose another of the columns {table.named} with --phenotype-column",
+        "genes_not_distinct": "each row deletes a gene once; leave out what is no gene of the row's",
+    }
+    return InvalidInput(
+        f"{table.path}: none of its {len(table)} rows can be used",
+        why=f"dropped: {dropped}{unknown}{shared}",
+        hint=hint.get(reason, "choose annotations of the same organism and gene names (--gaf, --gene-id, --taxon)"),
     )
 
 
-def _report(found: dict[str, tuple[int, ...]], genes: GeneTable) -> NameReport:
-    unknown = tuple(name for name, candidates in found.items() if not candidates)
-    ambiguous = tuple(
-        (name, tuple(genes.lookup.label(gene) for gene in candidates))
-        for name, candidates in found.items()
-        if len(candidates) > 1
-    )
-    systematic = sum(name.upper() in genes.index for name in found)
-    return NameReport(systematic, len(found) - systematic - len(unknown) - len(ambiguous), unknown, ambiguous)
+def _look_up(
+    table: TableFile, columns: tuple[str, ...], lookup: GeneNames
+) -> tuple[Int32[np.ndarray, "rows names_max"], LookUp]:
+    """Each row's names, as indices of the distinct ones (NO_NAME: none), and what these stand for."""
+    index: dict[str, int] = {}
+    # names lie by columns in memory: all that follows goes through a few columns of many rows
+    if len(columns) == 1 and columns[0].casefold() == GENES:
+        coded = table.texts(columns[0])
+        names = np.take(np.ascontiguousarray(_names_of_cells(coded.texts, lookup, index).T), coded.codes, axis=1).T
+    else:
+        # a column of one gene: its cells are names as they are, whatever signs they hold
+        coded_columns = [table.texts(name) for name in columns]
+        names = np.array([_numbered(c.texts, index)[c.codes] for c in coded_columns]).T
+    return names, lookup.look_up(tuple(index))
 
 
-def _read(path: Path) -> pa.Table:
-    """Every column as text."""
-    data = read_bytes(path)
-    # The delimiter follows the name, Parquet the content: a lab's .txt may be either, a .parquet seldom lies.
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if data.startswith(b"PAR1"):
-        return _parquet(data, path)
-    # Blank lines at the end are no rows; within the table they stay, as rows without genes, so that line numbers hold.
-    text = decode(data.rstrip(b"\r\n"), path)
-    header, newline, _ = text.partition("\n")
-    if not newline:
-        raise InvalidInput.at(path, None, "the table has a header and no rows" if header else "the table is empty")
-    delimiter = DELIMITERS.get(suffix, "\t" if "\t" in header else ",")
-    names = [name.strip().strip('"') for name in header.rstrip("\r").split(delimiter)]
-    repeated = [name for name, uses in Counter(names).items() if uses > 1]
-    if repeated:
-        raise InvalidInput.at(path, 1, f"the header names {repeated[0]!r} twice")
-    try:
-        return pa_csv.read_csv(
-            io.BytesIO(text.encode()),
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1),
-            parse_options=pa_csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False),
-            # Text throughout: pyarrow would guess a type for each column, and name no line where a cell differs.
-            convert_options=pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
-        )
-    except pa.ArrowInvalid as error:
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.count(delimiter) + 1 != len(names) and '"' not in line:  # a quoted cell may hold the delimiter
-                reason = f"{line.count(delimiter) + 1} columns where the header has {len(names)}"
-                raise InvalidInput.at(path, number, reason) from error
-        raise InvalidInput.at(path, None, str(error)) from error
+def _numbered(texts: Sequence[str], index: dict[str, int]) -> Int32[np.ndarray, " texts"]:
+    """The number of each text, which is given one where it is new; NO_NAME for an empty one."""
+    return np.array([index.setdefault(t, len(index)) if t else NO_NAME for t in texts], dtype=np.int32)
 
 
-def _parquet(data: bytes, path: Path) -> pa.Table:
-    try:
-        table = pq.read_table(io.BytesIO(data))
-    except (pa.ArrowException, OSError) as error:
-        raise InvalidInput.at(path, None, f"not a readable Parquet table ({error})") from error
-    # Numbers are cast to text like all else, so that one parser decides in every format what a number is.
-    columns = {}
-    for name in table.column_names:
-        column = table.column(name)
-        if pa.types.is_list(column.type):
-            column = pc.binary_join(pc.cast(column, pa.list_(pa.string())), " ")
-        try:
-            columns[name] = pc.cast(column, pa.string())
-        except pa.ArrowException:
-            continue  # of a type that is neither genes nor a phenotype
-    return pa.table(columns)
+def _names_of_cells(cells: list[str], lookup: GeneNames, index: dict[str, int]) -> Int32[np.ndarray, "cells names_max"]:
+    """The names of each distinct cell, which may hold several.
+
+    Cells are split at once, in Arrow, where splitting is all there is to it: where no part is the first of a name of
+    several parts. The others, and those that are no ASCII, are looked at one by one.
+    """
+    array = pa.array(cells, pa.string())
+    parts = pc.split_pattern_regex(array, SEPARATORS)
+    flat = parts.flatten().dictionary_encode()
+    texts = flat.dictionary.to_pylist()
+    # an empty part stands before a separator that a cell begins with, or after one that it ends with
+    special = np.array([text.upper() in lookup.openings for text in texts], dtype=bool)
+    offsets = parts.offsets.to_numpy()
+    codes = flat.indices.to_numpy()
+    counted = np.add.reduceat(np.append(special[codes], False), offsets[:-1]) > 0
+    one_by_one = counted | ~pc.string_is_ascii(array).to_numpy(zero_copy_only=False)
+    named = {int(i): _numbered(lookup.names_in(cells[i]), index) for i in np.flatnonzero(one_by_one)}
+    # parts of the cells that are looked at one by one are no names of their own
+    wanted = np.repeat(~one_by_one, np.diff(offsets))
+    number = np.full(len(texts), NO_NAME, dtype=np.int32)
+    used = np.unique(codes[wanted])
+    number[used] = _numbered([texts[i] for i in used.tolist()], index)
+    filled = wanted & (number[codes] != NO_NAME)
+    cell = np.repeat(np.arange(len(cells)), np.diff(offsets))[filled]
+    count = np.bincount(cell, minlength=len(cells))
+    width = max(int(count.max(initial=1)), max((len(n) for n in named.values()), default=1), 1)
+    names = np.full((len(cells), width), NO_NAME, dtype=np.int32)
+    place = np.arange(len(cell)) - np.repeat(np.cumsum(count) - count, count)
+    names[cell, place] = number[codes[filled]]
+    for i, found in named.items():
+        names[i, : len(found)] = found
+    return names
 
 
-def _gene_columns(names: list[str], path: Path) -> list[str]:
-    if GENES in names:
-        return [GENES]
-    # By number, not by name: gene_10 comes after gene_2.
-    numbered = sorted((int(match[1]), name) for name in names if (match := GENE_COLUMN.fullmatch(name)))
-    if not numbered:
-        raise InvalidInput.at(
-            path,
-            1,
-            "no column holds the deleted genes",
-            hint=f"name a column {GENES!r} (names separated by spaces or commas), or columns gene_1, gene_2, ...",
-        )
-    return [name for _, name in numbered]
+def _genes(found: LookUp, names: Int32[np.ndarray, "rows names_max"]) -> Int32[np.ndarray, "rows names_max"]:
+    """Gene of each name; NO_GENE where there is no name, UNKNOWN or AMBIGUOUS where it is not one gene's."""
+    # the last entry answers for NO_NAME
+    genes: Int32[np.ndarray, "rows names_max"] = np.append(found.gene, np.int32(NO_GENE))[names]
+    return genes
 
 
-def _phenotype_column(names: list[str], genes: list[str], column: str | None, path: Path) -> str:
-    others = [name for name in names if name not in genes]
-    if column is None and len(others) == 1:
-        return others[0]
-    if column is not None and column in others:
-        return column
-    wrong = "which column is the phenotype?" if column is None else f"there is no phenotype column {column!r}"
-    raise InvalidInput.at(
-        path, 1, wrong, hint=f"--phenotype-column {others[0] if others else 'NAME'}, one of {', '.join(others)}"
-    )
+def _sorted(gene: Int32[np.ndarray, "rows genes"]) -> Int32[np.ndarray, "rows genes"]:
+    if gene.shape[1] != 2:
+        return np.sort(gene, axis=1)
+    # the usual width, at a tenth of the time
+    return np.array([gene.min(axis=1), gene.max(axis=1)]).T
+
+
+def _trimmed(genotype: Int32[np.ndarray, "rows wide"]) -> Int32[np.ndarray, "rows genes_max"]:
+    """NO_GENE stands on the left, so columns without any gene are the first ones."""
+    empty = int((genotype == NO_GENE).all(axis=0).sum())
+    return np.ascontiguousarray(genotype[:, empty:])

@@ -321,8 +321,13 @@ def _fault(block: LineBlock, path: Path, columns: int) -> InvalidInput | None:
     return None
 
 
-def parse_numbers(column: pa.ChunkedArray, path: Path, name: str, first_line: int) -> Float64[np.ndarray, " rows"]:
-    """Return a text column's numbers, NaN where it is empty; raises InvalidInput with the line of a non-number."""
+def parse_numbers(
+    column: pa.ChunkedArray, path: Path, name: str, first_line: int | Int64[np.ndarray, " rows"]
+) -> Float64[np.ndarray, " rows"]:
+    """Return a text column's numbers, NaN where it is empty; raises InvalidInput with the line of a non-number.
+
+    `first_line` is the line of the first row, or the line of each row where rows take several lines.
+    """
     text = pc.utf8_trim_whitespace(column)
     text = pc.if_else(pc.is_in(text, value_set=pa.array(NULLS)), pa.scalar(None, pa.string()), text)
     try:
@@ -334,14 +339,17 @@ def parse_numbers(column: pa.ChunkedArray, path: Path, name: str, first_line: in
     return numbers
 
 
-def _bad_number(text: pa.ChunkedArray, path: Path, name: str, first_line: int) -> InvalidInput:
+def _bad_number(
+    text: pa.ChunkedArray, path: Path, name: str, first_line: int | Int64[np.ndarray, " rows"]
+) -> InvalidInput:
     for row, value in enumerate(text.to_pylist()):
         try:  # by pyarrow's own rules, which refuse what Python's float() takes, such as 1_000
             finite = value is None or math.isfinite(pc.cast(pa.scalar(value), pa.float64()).as_py())
         except pa.ArrowInvalid:
             finite = False
         if not finite:
-            return InvalidInput.at(path, row + first_line, f"column {name!r} is no finite number: {value[:40]!r}")
+            line = row + first_line if isinstance(first_line, int) else int(first_line[row])
+            return InvalidInput.at(path, line, f"column {name!r} is no finite number: {value[:40]!r}")
     return InvalidInput.at(path, None, f"column {name!r} holds a value that is no number")
 
 

@@ -1,14 +1,19 @@
 """Excel workbooks, read by calamine; what is wrong is told with file, sheet and row."""
 
 import math
+import shlex
+import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources.screens.sga import NULLS
 
+OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+WORKBOOK_PARTS = frozenset({"xl/workbook.xml", "xl/workbook.bin", "content.xml"})
+"""What an Excel or OpenDocument workbook holds, and no other zip that a table comes in."""
 Cell = Any
 """What calamine makes of a cell: str, float, bool, a date or time; "" where it is empty."""
 
@@ -43,11 +48,22 @@ class Sheet:
         raise self.fault(row, f"column {column + 1} is no finite number: {cell!r}")
 
 
-def read_sheet(path: Path, header: Sequence[str], *, header_row: int = 1) -> Sheet:
-    """Read a workbook's first sheet, whose row `header_row` must begin with `header`.
+def is_workbook(path: Path) -> bool:
+    """Return whether a file is a workbook, by its content: an Excel or OpenDocument one in a zip, or an old .xls."""
+    with path.open("rb") as file:
+        if file.read(len(OLE_MAGIC)) == OLE_MAGIC:
+            return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not WORKBOOK_PARTS.isdisjoint(archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
 
-    Raises SourceMissing where there is no such file, InvalidInput where it is no workbook, the header
-    differs or nothing stands below it. Columns beyond the header are left out.
+
+def open_sheet(path: Path, name: str | None) -> tuple[Sheet, tuple[str, ...]]:
+    """Return a workbook's sheet, by default its first, and the names of all.
+
+    Raises SourceMissing where there is no such file, InvalidInput where it is no workbook or has no such sheet.
     """
     # Imported here: only who reads a workbook needs it.
     from python_calamine import CalamineError, CalamineWorkbook
@@ -57,11 +73,26 @@ def read_sheet(path: Path, header: Sequence[str], *, header_row: int = 1) -> She
         raise SourceMissing(f"{path}: cannot be read", why=why, hint="check the path")
     try:
         workbook = CalamineWorkbook.from_path(str(path))
-        found = workbook.get_sheet_by_index(0)
+        names = tuple(workbook.sheet_names)
+        if name is not None and name not in names:
+            hint = f"--sheet {shlex.quote(names[0])}" if names else ""
+            raise InvalidInput.at(path, None, f"no sheet {name!r}; it has {', '.join(map(repr, names))}", hint=hint)
+        found = workbook.get_sheet_by_index(0) if name is None else workbook.get_sheet_by_name(name)
         rows = found.to_python(skip_empty_area=False)  # else row numbers would count from the first filled row
     except CalamineError as error:
         raise InvalidInput.at(path, None, f"not a readable workbook ({error})", hint="fetch the file again") from error
-    sheet = Sheet(path, found.name, [row[: len(header)] for row in rows])
+    return Sheet(path, found.name, rows), names
+
+
+def read_sheet(path: Path, header: Sequence[str], *, header_row: int = 1) -> Sheet:
+    """Read a workbook's first sheet, whose row `header_row` must begin with `header`.
+
+    Raises SourceMissing where there is no such file, InvalidInput where it is no workbook, the header
+    differs or nothing stands below it. Columns beyond the header are left out.
+    """
+    whole, _ = open_sheet(path, None)
+    rows = whole.rows
+    sheet = replace(whole, rows=[row[: len(header)] for row in rows])
     titles = [str(cell).strip() for cell in sheet.rows[header_row - 1]] if len(rows) >= header_row else []
     lacking = [title for title in header if title not in titles]
     if lacking:

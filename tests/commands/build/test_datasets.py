@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gocell_cli.errors import SourceMissing, UsageError
+from gocell_cli.errors import InvalidInput, SourceMissing, UsageError
 from gocell_cli.storage.reader import Cache
 from tests.commands.runners import document, failure, invoke, run
 
@@ -21,7 +21,6 @@ def test_a_table_becomes_a_cache_and_its_names_are_reported(tmp_path: Path) -> N
     raw = table(tmp_path / "mine.csv", "TFC3,0.5\nVPS8 YAL001C,0.25\nNOGENE,1\nYAL001C VPS8,0.75\n")
     result = run("build-cache", "--dataset", "table", "--raw", raw, "--root", tmp_path, "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "1 systematic names, 2 standard names or aliases, 1 unknown: NOGENE" in result.stderr
     summary = json.loads(result.stdout)
     assert (summary["dataset"], summary["phenotype"], summary["samples"]) == ("table", "growth", 2)
     assert summary["dropped"] == {"unknown_gene": 1, "duplicate_merged": 1}
@@ -84,6 +83,21 @@ def test_the_same_data_sets_have_the_same_fingerprint(tmp_path: Path, toy_table:
         (("--dataset", "kuzmin2018", "--phenotype", "smf", "--order", "digenic"), "smf is of single mutants"),
         (("--dataset", "kuzmin2018", "--dataset", "kuzmin2020", "--raw", "x"), "of which data set?"),
         (("--dataset", "kuzmin2018", "--raw", "x", "--raw", "y"), "given twice"),
+        (("--dataset", "kuzmin2018", "--phenotype", "tau", "--phenotype", "smf"), "--phenotype is given 2 times"),
+        (("--gaf", "a", "--gaf", "b"), "--gaf is given 2 times"),
+        (("--max-p", "0.1", "--max-p", "0.2", "--dataset", "kuzmin2018"), "--max-p is given 2 times"),
+        (
+            ("--dataset", "table", "--raw", "x", "--alleles", "deletion-only"),
+            "which column of the table names the alleles",
+        ),
+        (("--dataset", "table", "--raw", "x", "--max-p", "0.1"), "which column of the table holds the P-value?"),
+        (("--dataset", "table", "--raw", "x", "--statistic-kind", "sd"), "--statistic-kind is of --statistic-column"),
+        (("--dataset", "table", "--raw", "x", "--query-column", "a", "--group-column", "b"), "both make query groups"),
+        *(
+            (("--dataset", "kuzmin2018", option, "x"), f"{option} is for table")
+            for option in ("--allele-column", "--statistic-column", "--query-column", "--group-column", "--sheet")
+        ),
+        (("--dataset", "kuzmin2018", "--phenotype", "epsilon", "--order", "trigenic"), "digenic mutants only"),
     ],
 )
 def test_what_does_not_fit_together_is_refused_before_anything_is_read(
@@ -143,3 +157,58 @@ def test_a_suppressed_strain_is_no_deletion(tmp_path: Path, test_data: Path) -> 
         assert found == [*suppressed, ("YBR126C_sn2975", "tps1", "deletion")]
         printed = " ".join(invoke("inspect", "sample", sample["sample"], "--cache", cache.directory).stdout.split())
         assert ("YBR126C_dma298 (tps1-supp1, suppressor)" in printed) == (alleles == "all")
+
+
+EMAP = (
+    "gene_1,gene_2,mutation_1,mutation_2,p,s\n"
+    "SET2,TFC3,DAMP,DELETION,0.5,1\n"
+    "TFC3,SET2,DELETION,DELETION,0.01,2\n"
+    "VPS8,TFC3,vps8Δ,tfc3,0.02,3\n"
+    "TFC3,ACT1,tfc3,act1-supp1,0.03,4\n"
+)
+
+
+def test_alleles_and_p_values_of_a_table_are_used_and_shown(tmp_path: Path) -> None:
+    raw = tmp_path / "emap.csv"
+    raw.write_text(EMAP, "utf-8")
+    words = ["build-cache", "--dataset", "table", "--raw", raw, "--phenotype-column", "s", "--root", tmp_path]
+    words += ["--allele-column", "mutation_1", "--allele-column", "mutation_2", "--statistic-column", "p"]
+    words += ["--query-column", "gene_1"]
+    result = invoke(*words, "--json")
+    assert "2 rows of table are of different alleles of the same genes and are merged into 1 samples" in result.stderr
+    cache = Cache(Path(json.loads(result.stdout)["cache"]))
+    assert dict(cache.manifest.counts["merged_alleles"]) == {"genotypes": 1, "rows": 2}
+    assert cache.provenance.query_groups == ("YAL001C;YJL168C", "YAL002W")
+    (sample,) = document("inspect", "samples", "--gene", "ACT1", "--cache", cache.directory)["samples"]
+    (source,) = document("inspect", "sample", sample["sample"], "--cache", cache.directory)["provenance"]["sources"]
+    assert (source["row"], source["query_kind"], source["array_kind"]) == (5, "deletion", "suppressor")
+    assert (source["array_strain"], source["array_allele"]) == ("YFL039C", "act1-supp1")
+
+    result = invoke(*words, "--alleles", "deletion-only", "--max-p", "0.015", "--json")
+    built = json.loads(result.stdout)
+    assert built["samples"] == 1
+    assert built["dropped"] == {"not_a_deletion": 2, "p_above_max": 1}
+    assert "different alleles" not in result.stderr
+    error = failure(*words, "--alleles", "deletion-only", "--max-p", "0.001")
+    assert isinstance(error, InvalidInput)
+    assert "none of its 4 rows is left" in error.message
+
+
+def test_a_joined_table_without_alleles_is_said_to_keep_its_rows(tmp_path: Path, toy_table: Path) -> None:
+    raw = table(tmp_path / "mine.csv", "TFC3,0.5\n")
+    words = ["build-cache", "--dataset", "kuzmin2018", "--dataset", "table", "--raw", f"kuzmin2018={toy_table}"]
+    words += ["--raw", f"table={raw}", "--root", str(tmp_path), "--phenotype", "tau", "--max-p", "0.5"]
+    result = invoke(*words)
+    assert "--max-p: all rows of table stay, which names no a P-value" not in result.stderr
+    assert "--max-p: all rows of table stay: it names no P-value (--statistic-column)" in " ".join(
+        result.stderr.split()
+    )
+
+
+def test_epsilon_says_why_trigenic_rows_stay_out(tmp_path: Path, toy_table: Path) -> None:
+    result = invoke(
+        "build-cache", "--dataset", "kuzmin2018", "--raw", toy_table, "--phenotype", "epsilon", "--root", tmp_path
+    )
+    assert result.exit_code == 0
+    said = " ".join(result.stderr.split())
+    assert "kuzmin2018: 1 trigenic rows stay out of epsilon: the raw epsilon of a trigenic row" in said
