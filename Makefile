@@ -43,8 +43,9 @@ demo: $(DEMO_STAMP) ## the main job on the bundled data, in one transcript
 	  run gocell train --epochs 6 --lr 0.01 --set min_width=6'
 
 # Two processes, one for each core of a small machine, and whole files to each: fixtures of a module are made once.
+# Files in the order of tests/conftest.py, the longest first: xdist's own order, by number of tests, leaves long ones last.
 # Threads of OpenMP sleep while they wait: two processes that spin take each other's cores.
-SUITE := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+SUITE := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: $(STAMP) ## run the tests; what tries often tries a few times
 	$(SUITE) $(TESTS)

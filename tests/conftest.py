@@ -24,6 +24,21 @@ PROJECT = Path(__file__).resolve().parent.parent
 settings.register_profile("gocell", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gocell")
 
+LONGEST = (
+    "commands/test_kept_json.py", "training/network/test_dcell_oracle.py", "training/runs/test_processes.py",
+    "attacks/test_kills.py", "training/runs/test_without_cache.py", "commands/model/test_train.py",
+    "commands/build/test_build_cache.py", "docs/test_pages.py", "training/inference/test_all_pairs.py",
+    "training/network/test_delta.py", "commands/look/test_inspect.py", "commands/build/test_hierarchy_choice.py",
+    "commands/look/test_plot.py", "attacks/test_many_readers.py", "training/pyg/test_cell_dataset.py",
+    "training/runs/test_two_at_once.py", "commands/model/test_wandb.py", "packaging/test_distributions.py",
+)  # fmt: skip
+"""Files whose tests take longest, begun first: what is left for the end are files of a second, in any process."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {PROJECT / "tests" / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
