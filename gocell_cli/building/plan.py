@@ -27,6 +27,7 @@ from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Phenotype, merge_duplicates
 from gocell_cli.domain.levels import require_acyclic
 from gocell_cli.domain.ontology import Ontology
+from gocell_cli.domain.ontology_check import check_ontology, ontology_warnings, require_whole
 from gocell_cli.domain.simulation import Simulation
 from gocell_cli.domain.term_filters import PRESETS, READY, FilterRules, filter_terms
 from gocell_cli.domain.term_hierarchy import TermHierarchy, make_term_hierarchy
@@ -82,8 +83,10 @@ def plan_hierarchy(
     """Resolve the annotations, filter the terms, and return the hierarchy in use with what was dropped.
 
     The terms' `ontology_index` counts within `ontology.within(rules.namespaces)`. Raises CycleError where the
-    relations in use are not acyclic.
+    relations in use are not acyclic, InvalidInput where the ontology is a part of one (`require_whole`).
     """
+    if not rules.as_is:
+        require_whole(ontology, rules.relations)
     # first, so that a term of another namespace counts as left out and no edge leads to it
     ontology = ontology.within(rules.namespaces)
     # before any filter: they go by children first, an order in which the terms of a cycle have no place
@@ -146,7 +149,7 @@ def plan_build(
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
         notes=annotation_notes(annotations),
-        warnings=(*_warnings(annotations, dataset), *_allele_warnings(dataset, mixed)),
+        warnings=(*_warnings(ontology, annotations, dataset, options), *_allele_warnings(dataset, mixed)),
     )
 
 
@@ -271,7 +274,15 @@ def annotation_notes(annotations: Annotations) -> tuple[str, ...]:
     )
 
 
-def _warnings(annotations: Annotations, dataset: Dataset) -> tuple[str, ...]:
+def _warnings(ontology: Ontology, annotations: Annotations, dataset: Dataset, options: BuildOptions) -> tuple[str, ...]:
+    # a ready hierarchy may have any roots, and they are told as it is read
+    if options.rules.as_is:
+        return _date_warnings(annotations, dataset)
+    found = check_ontology(ontology, options.rules.relations)
+    return (*ontology_warnings(ontology, found), *_date_warnings(annotations, dataset))
+
+
+def _date_warnings(annotations: Annotations, dataset: Dataset) -> tuple[str, ...]:
     if not annotations.later_rows:
         return ()
     return (

@@ -6,6 +6,7 @@ from typing import Any
 
 from gocell_cli.domain.levels import Grouping, check_levels, ontology_groupings
 from gocell_cli.domain.ontology import Edges, Ontology
+from gocell_cli.domain.ontology_check import OntologyFindings, check_ontology, require_whole
 from gocell_cli.domain.term_filters import FilterRules
 from gocell_cli.domain.term_hierarchy import TermHierarchy, below_super_root, edge_relations
 
@@ -14,7 +15,7 @@ from gocell_cli.domain.term_hierarchy import TermHierarchy, below_super_root, ed
 class LevelGraph:
     """Terms with names, edges with their relations, and the four groupings.
 
-    `hierarchy` is the filtered one, None for the whole ontology.
+    `hierarchy` is the filtered one, None for the whole ontology; `findings` are those of the ontology as it was read.
     """
 
     ontology: Ontology
@@ -23,13 +24,15 @@ class LevelGraph:
     edges: Edges
     relation: list[str]
     groupings: dict[str, Grouping]
+    findings: OntologyFindings
     hierarchy: TermHierarchy | None = None
     width_by: str = "direct"
 
     @classmethod
     def of_ontology(cls, ontology: Ontology, relations: tuple[str, ...]) -> "LevelGraph":
-        """Return the graph of all live terms over some relations."""
+        """Return the graph of all live terms over some relations; raises InvalidInput as `require_whole` does."""
         return cls(
+            findings=require_whole(ontology, relations),
             ontology=ontology,
             ids=ontology.ids,
             names=ontology.names,
@@ -44,6 +47,7 @@ class LevelGraph:
         inner = ontology.within(rules.namespaces)
         terms, edges, groupings = below_super_root(hierarchy)
         return cls(
+            findings=check_ontology(ontology, rules.relations),
             ontology=inner,
             ids=tuple(inner.ids[t] for t in terms),
             names=tuple(inner.names[t] for t in terms),
@@ -82,6 +86,10 @@ def level_report(graph: LevelGraph, by: str, most: int | None) -> dict[str, Any]
             "release": graph.ontology.release,
             "terms": len(graph.ids),
             "edges": dict(Counter(graph.relation)),
+            "dangling_edges": dict(graph.findings.dangling),
+            "foreign_edges": dict(graph.findings.foreign),
+            "roots": len(graph.findings.roots),
+            "unexpected_roots": list(graph.findings.unexpected),
         },
         **({"hierarchy": _counts(graph.hierarchy, graph.width_by)} if graph.hierarchy is not None else {}),
         "by": by,

@@ -36,7 +36,8 @@ class Ontology:
 
     `level_relation` is the one that GOATOOLS' level and depth follow; `left_out` are the ids of live terms
     of the namespaces that were not chosen. `obsolete` are the ids of obsolete terms, alternative ones among them,
-    and `replaced` says of some what terms replace each (`replaced_by`, which may name none that is live).
+    and `replaced` says of some what terms replace each (`replaced_by`, which may name none that is live). `lost_edges`
+    are the (child, parent) ids, by relation, of edges to no live term.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Ontology:
     left_out: frozenset[str] = frozenset()
     obsolete: frozenset[str] = frozenset()
     replaced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lost_edges: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -162,11 +164,12 @@ def make_ontology(
     ordered = sorted(terms)
     index = {term: i for i, (term, _, _) in enumerate(ordered)}
     by_relation: dict[str, dict[tuple[int, int], None]] = {}
-    dangling = repeated = 0
+    lost: dict[str, list[tuple[str, str]]] = {}
+    repeated = 0
     for child, parent, relation in edges:
         c, p = index.get(child), index.get(alt_ids.get(parent, parent))
         if c is None or p is None:
-            dangling += 1
+            lost.setdefault(relation, []).append((child, parent))
             continue
         pairs = by_relation.setdefault(relation, {})
         repeated += (c, p) in pairs
@@ -179,9 +182,10 @@ def make_ontology(
         namespaces=tuple(t[2] for t in ordered),
         alt_ids=dict(alt_ids),
         edges={r: _edge_arrays(pairs) for r, pairs in _is_a_first(by_relation).items()},
-        dropped={**dropped, "edges_to_no_live_term": dangling, "repeated_edges": repeated},
+        dropped={**dropped, "edges_to_no_live_term": sum(map(len, lost.values())), "repeated_edges": repeated},
         obsolete=obsolete,
         replaced=dict(replaced or {}),
+        lost_edges={relation: tuple(pairs) for relation, pairs in lost.items()},
     )
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from gocell_cli.domain.annotations import GeneNaming
     from gocell_cli.domain.genes import GeneList, GeneTable
     from gocell_cli.domain.level_graph import LevelGraph
+    from gocell_cli.domain.ontology import Ontology
+    from gocell_cli.domain.ontology_check import OntologyFindings
     from gocell_cli.domain.term_filters import FilterRules
     from gocell_cli.sources.go.releases import Release
 
@@ -137,7 +139,9 @@ class HierarchyChoice:
         if unused:
             note(f"{', '.join(unused)}: no effect without --scope hierarchy")
         relations = comma_list(self.relations)
-        return LevelGraph.of_ontology(load_ontology(self.obo), ("is_a",) if relations is None else relations)
+        graph = LevelGraph.of_ontology(load_ontology(self.obo), ("is_a",) if relations is None else relations)
+        _tell_ontology(graph.ontology, graph.findings)
+        return graph
 
     def filtered_graph(self) -> "LevelGraph":
         """Read and filter what was chosen."""
@@ -150,7 +154,17 @@ class HierarchyChoice:
         hierarchy, annotations = plan_hierarchy(ontology, release.annotations, release.genes, rules, until=self.until)
         for text in annotation_notes(annotations):
             note(text)
-        return LevelGraph.of_hierarchy(ontology, hierarchy, rules)
+        graph = LevelGraph.of_hierarchy(ontology, hierarchy, rules)
+        if self.hierarchy is None:  # the roots of a ready one were told as it was read
+            _tell_ontology(ontology, graph.findings)
+        return graph
+
+
+def _tell_ontology(ontology: "Ontology", found: "OntologyFindings") -> None:
+    from gocell_cli.domain.ontology_check import ontology_warnings
+
+    for text in ontology_warnings(ontology, found):
+        note(text, "warning")
 
 
 def _go_files(

@@ -50,7 +50,9 @@ def _print(graph: "LevelGraph", found: dict[str, Any]) -> None:
     ontology = found["ontology"]
     edges = ", ".join(f"{n:,} {relation}" for relation, n in ontology["edges"].items())
     show(line(styled("bold", ontology["source"]), f", release {ontology['release']}"))
-    show(f"{ontology['terms']:,} live terms, edges: {edges or 'none'}", "")
+    lost = sum(ontology["dangling_edges"].values())
+    roots = f"{ontology['roots']:,} root" + ("s" if ontology["roots"] != 1 else "")
+    show(f"{ontology['terms']:,} live terms, edges: {edges or 'none'}; {roots}, {lost:,} dangling edges", "")
     if "hierarchy" in found:
         counts = ", ".join(f"{n:,} {what}" for what, n in found["hierarchy"].items())
         show(f"a cache's hierarchy, its root counted: {counts}", "")

@@ -19,7 +19,9 @@ TOY_FINDINGS = [  # by level: 5 -> 4 is inverted, 6 -> 4 joins equals
 
 def test_the_toy_by_hand(toy_obo: Path) -> None:
     found = document("verify-levels", "--obo", toy_obo)
-    assert found["ontology"] == {"source": str(toy_obo), "release": "toy/2020-01-01", "terms": 6, "edges": {"is_a": 8}}
+    read = {"source": str(toy_obo), "release": "toy/2020-01-01", "terms": 6, "edges": {"is_a": 8}}
+    sound = {"dangling_edges": {"is_a": 0}, "foreign_edges": {"is_a": 0}, "roots": 1, "unexpected_roots": []}
+    assert found["ontology"] == read | sound
     assert (found["by"], found["ok"], found["findings"]) == ("stratum", True, [])
     assert found["groupings"] == [
         {"by": "stratum", "groups": 5, "same_level": 0, "inverted": 0, "ok": True},
@@ -34,7 +36,8 @@ def test_by_level_the_toy_does_not_hold(toy_obo: Path) -> None:
     found = json.loads(process.stdout)
     assert (process.returncode, process.stderr) == (3, "")
     assert set(found) == {"ontology", "by", "ok", "groupings", "findings"}
-    assert set(found["ontology"]) == {"source", "release", "terms", "edges"}
+    counts = {"dangling_edges", "foreign_edges", "roots", "unexpected_roots"}
+    assert set(found["ontology"]) == {"source", "release", "terms", "edges"} | counts
     assert (found["by"], found["ok"], found["findings"]) == ("level", False, TOY_FINDINGS)
 
 
@@ -145,3 +148,25 @@ def test_what_has_no_effect_is_said_on_stderr(toy_obo: Path, words: list[str]) -
     assert result.exit_code == 0
     assert result.stderr == f"note: {words[0]}: no effect without --scope hierarchy\n"
     assert json.loads(result.stdout)["ok"]
+
+
+def test_dangling_edges_are_told_and_many_of_them_are_an_error(toy_obo: Path) -> None:
+    text = toy_obo.read_text("utf-8")
+    toy_obo.write_text(text + "".join(f"is_a: GO:000009{i}\n" for i in range(3)), "utf-8")
+    error = failure("verify-levels", "--obo", toy_obo)
+    assert isinstance(error, InvalidInput)
+    assert error.message == f"{toy_obo}: 3 of 11 is_a edges lead to terms that it does not have"
+    toy_obo.write_text(text + "is_a: GO:0000099\n", "utf-8")
+    result = invoke("verify-levels", "--obo", toy_obo)
+    assert result.exit_code == 0
+    assert "6 live terms, edges: 8 is_a; 1 root, 1 dangling edges" in result.stdout
+    assert "1 edges lead to terms that it does not have, such as GO:0000006 -> GO:0000099" in result.stderr
+    found = document("verify-levels", "--obo", toy_obo)
+    assert (found["ontology"]["dangling_edges"], found["ok"]) == ({"is_a": 1}, True)
+
+
+def test_relations_that_leave_most_terms_without_a_parent_are_warned_of() -> None:
+    result = invoke("verify-levels", "--relations", "part_of", "--json")
+    found = json.loads(result.stdout)["ontology"]
+    assert found["roots"] == len(found["unexpected_roots"]) + 3 > 30_000
+    assert "terms have no parent by part_of beside molecular_function, cellular_component" in result.stderr
