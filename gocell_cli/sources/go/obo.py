@@ -9,6 +9,7 @@ The release is `data-version`, else `date`. Obsolete terms are no terms; what re
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,9 @@ from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.text_file import decode, read_bytes
 
 TERM_ID = re.compile(r"\S+:\S+")
+# One word: a line that begins with a list of references, `[GOC:x, PMID:1]`, opens nothing.
+STANZA = re.compile(r"\[\s*([\w-]+)\s*\]")
+STANZAS = ("term", "typedef", "instance", "annotation")
 # Up to the first `!` or `{` that no backslash escapes.
 UNESCAPED = re.compile(r"(?:[^\\!{]|\\.)*")
 # A text may hold braces: only what looks like modifiers, at its end, is none of it.
@@ -50,8 +54,8 @@ class _Scan:
     # None in the header and in [Typedef] and [Instance] stanzas, whose id, name and is_a lines are of no term.
     term: _Term | None = None
     stanzas: int = 0
-    unknown_tags: int = 0
-    joined: int = 0
+    # What a reader of the counts should know of: stanzas joined or of no known name, tags that are none.
+    odd: Counter[str] = field(default_factory=Counter)
 
     def fail(self, line: int, reason: str) -> InvalidInput:
         return InvalidInput.at(self.path, line, reason, hint="download the ontology again, or mend the line")
@@ -74,14 +78,13 @@ def read_obo(path: Path) -> Ontology:
     # Backwards, so that of two terms that claim an id the first in the file has it.
     alt_ids = {a: t.id for t in reversed(live) for a in t.alt_ids if a not in primary}
     replaced = _replaced(terms, primary | alt_ids.keys())
-    odd = {"joined_stanzas": scan.joined, "unknown_tags": scan.unknown_tags}
     return make_ontology(
         source=str(path),
         release=scan.header.get("data-version") or scan.header.get("date") or "unknown",
         terms=[(t.id, t.name or t.id, t.namespace or default) for t in live],
         alt_ids=alt_ids,
         edges=((t.id, parent, relation) for t in live for relation, parent in t.parents),
-        dropped={"obsolete_terms": len(terms) - len(live), **{reason: n for reason, n in odd.items() if n}},
+        dropped={"obsolete_terms": len(terms) - len(live), **scan.odd},
         obsolete=frozenset(replaced),
         replaced={old: new for old, new in replaced.items() if new},
     )
@@ -140,19 +143,22 @@ def _odd_line(scan: _Scan, number: int, line: str, colon: str) -> "_Reader | Non
     if scan.stanzas == 0:
         scan.header.setdefault(tag, value.strip())
     elif scan.term is not None and tag not in _TAGS and tag not in _UNREAD:
-        scan.unknown_tags += 1
+        scan.odd["unknown_tags"] += 1
     return _TAGS.get(tag)
 
 
 def _open_stanza(scan: _Scan, number: int, line: str) -> None:
-    name = _bare(line)
-    if not name.endswith("]"):
+    header = STANZA.fullmatch(_bare(line))
+    if header is None:
         raise scan.fail(number, f"broken stanza header: {line[:60]!r}")
     scan.stanzas += 1
     scan.term = None
-    if name[1:-1].strip().lower() == "term":
+    name = header[1].lower()
+    if name == "term":
         scan.term = _Term(number)
         scan.terms.append(scan.term)
+    elif name not in STANZAS:
+        scan.odd["unknown_stanzas"] += 1
 
 
 def _lines(text: str, scan: _Scan) -> Iterator[tuple[int, str]]:
@@ -237,12 +243,16 @@ def _read_id(term: _Term, value: str) -> str | None:
     return None if TERM_ID.fullmatch(found) else f"not a term id: {value.strip()[:60]!r}"
 
 
-def _read_name(term: _Term, value: str) -> None:
-    term.name = _text(value)
+def _read_name(term: _Term, value: str) -> str | None:
+    found, first = _text(value), term.name
+    term.name = first or found
+    return f"a second name in one [Term]: {found[:60]!r} after {first[:60]!r}" if first and first != found else None
 
 
-def _read_namespace(term: _Term, value: str) -> None:
-    term.namespace = _bare(value)
+def _read_namespace(term: _Term, value: str) -> str | None:
+    found, first = _bare(value), term.namespace
+    term.namespace = first or found
+    return f"a second namespace in one [Term]: {found[:60]!r} after {first!r}" if first and first != found else None
 
 
 def _read_alt_id(term: _Term, value: str) -> None:
@@ -304,7 +314,7 @@ def _joined(scan: _Scan) -> list[_Term]:
             raise scan.fail(term.line, "[Term] without an id")
         first = terms.setdefault(term.id, term)
         if first is not term:
-            scan.joined += 1
+            scan.odd["joined_stanzas"] += 1
             _join(first, term, scan)
     return list(terms.values())
 

@@ -1,6 +1,8 @@
 """The OBO scanner against obonet, an independent parser, on made and real ontologies; and its error messages."""
 
 import gzip
+import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -296,6 +298,11 @@ def test_odd_spellings_read_as_what_they_say(tmp_path: Path, newline: str) -> No
     assert ontology.dropped["unknown_tags"] == 1
 
 
+def test_stanzas_of_no_known_name_are_counted(tmp_path: Path) -> None:
+    ontology = read_obo(write(tmp_path, "[Term]\nid: M:1\n[Tern]\nid: M:2\n[typedef]\nid: x\n[Term]\nid: M:3\n"))
+    assert (ontology.ids, ontology.dropped["unknown_stanzas"]) == (("M:1", "M:3"), 1)
+
+
 def test_two_stanzas_of_one_id_are_one_term(tmp_path: Path) -> None:
     stanzas = (
         "M:1\nname: one",
@@ -308,6 +315,79 @@ def test_two_stanzas_of_one_id_are_one_term(tmp_path: Path) -> None:
     assert ontology.alt_ids == {"M:8": "M:2", "M:9": "M:2"}
     counts = {"obsolete_terms": 0, "joined_stanzas": 2, "edges_to_no_live_term": 0, "repeated_edges": 1}
     assert ontology.dropped == counts
+
+
+MUTANTS = (
+    """format-version: 1.2
+data-version: made/2020-01-01
+
+"""
+    + "\n".join(
+        f"""[Term]
+id: GO:00000{n:02}
+name: term number {n}
+namespace: made
+def: "What it is, number {n}." [GOC:x, PMID:{n}]
+synonym: "number {n}" EXACT [GOC:y]
+"""
+        + "".join(f"is_a: GO:00000{p:02} ! term number {p}\n" for p in {n // 2, n // 3} if n)
+        + (f"relationship: part_of GO:00000{n - 1:02} ! term number {n - 1}\n" if n % 3 == 1 else "")
+        + (f"is_obsolete: true\nreplaced_by: GO:00000{n - 1:02}\n" if n % 7 == 6 else "")
+        for n in range(20)
+    )
+    + """
+[Typedef]
+id: part_of
+name: part of
+"""
+)
+
+
+def mutated(text: str, chance: random.Random) -> str:
+    """A letter changed or put in, letters or a line taken out, or the end cut off."""
+    place = chance.randrange(text.index("[Term]"), len(text))
+    # Not `!` and a backslash, which obonet reads otherwise than OBO 1.4, nor a blank line, which ends a stanza there.
+    letter = chance.choice(':[]\t"aX0|=')
+    kind = chance.randrange(5)
+    if kind < 2:
+        return text[:place] + letter + text[place + (kind == 0) :]
+    if kind == 2:
+        return text[:place] + text[place + chance.randint(1, 30) :]
+    if kind == 3:
+        lines = text.split("\n")
+        del lines[chance.randrange(4, len(lines))]
+        return "\n".join(lines)
+    return text[:place]
+
+
+def test_a_mutated_file_is_an_error_or_what_obonet_reads_or_counted(tmp_path: Path) -> None:
+    chance = random.Random(20260101)
+    outcomes: Counter[str] = Counter()
+    whole = scanned(read_obo(write(tmp_path, MUTANTS)))[1]
+    for _ in range(attempts(150, 5000)):
+        path = write(tmp_path, mutated(MUTANTS, chance))
+        try:
+            ontology = read_obo(path)
+        except InvalidInput:
+            outcomes["error"] += 1
+            continue
+        try:
+            expected_names, expected_edges = oracle(path)
+        except ValueError:  # of obonet's, for lines that cannot matter to us
+            outcomes["obonet's error"] += 1
+            continue
+        names, edges = scanned(ontology)
+        # A term whose name is lost is nobody to obonet, and called by its id here.
+        named = {term for term, name in names.items() if name != term}
+        theirs = {term for term, name in expected_names.items() if name}
+        ours = {e for e in edges if {e[0], e[2]} <= named}
+        # What is read here and not there is what the whole file says: a tab before a colon, a comment without a blank.
+        same = named == theirs and expected_edges <= ours | {e for e in expected_edges if not {e[0], e[2]} <= named}
+        same = same and ours - expected_edges <= whole
+        counted = ontology.dropped.keys() & {"unknown_tags", "unknown_stanzas"}
+        assert same or counted, path.read_text("utf-8")
+        outcomes["same" if same else "counted"] += 1
+    assert outcomes["same"] > 2 * outcomes["error"] > 0
 
 
 @pytest.mark.parametrize("last", ["is_a: GO:00000", "id: GO:000000", 'def: "half a', "is_a: GO:0000001 !", "name: on"])
@@ -340,6 +420,9 @@ def test_gzip_is_told_by_its_content_not_its_name(tmp_path: Path) -> None:
         ("[Term]\nid: M:1\n\n[Term]\nname: last\n", 4, "without an id"),
         ("[Term]\nid: M:1\nname: a\n\n[Term]\nid: M:1\nname: b\n", 5, "M:1 stands here again with another name, 'b'"),
         ("[Term]\nid: M:1\nnamespace: a\n[Term]\nid: M:1\nnamespace: b\n", 4, "namespace, 'b'; first in line 1"),
+        ('[Term]\nid: M:1\ndef: "x"\n[GOC:x, PMID:1]\n', 4, "broken stanza header: '[GOC:x, PMID:1]'"),
+        ("[Term]\nid: M:1\nname: a\nname: b\n", 4, "a second name in one [Term]: 'b' after 'a'"),
+        ("[Term]\nid: M:1\nnamespace: a\nnamespace: b\n", 4, "a second namespace in one [Term]: 'b' after 'a'"),
         ("[Term]\nid: M:1\nid: M:2\n", 3, "a second id in one [Term]: 'M:2' after M:1"),
         ("[Term]\nid: M:1\nis_obsolete: trve\n", 3, "neither true nor false: 'trve'"),
         ('[Term]\nid: M:1\ndef: "a\\\nis_a: M:2\n', 4, "would take this one in: 'is_a: M:2'"),
