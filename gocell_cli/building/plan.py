@@ -22,6 +22,7 @@ from gocell_cli.building.contents import (
 )
 from gocell_cli.building.tasks import SampleSource
 from gocell_cli.domain.alleles import MergedAlleles, merged_alleles
+from gocell_cli.domain.annotation_check import annotation_notes, date_warnings, require_joined, term_warnings
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Phenotype, merge_duplicates
@@ -101,6 +102,7 @@ def plan_hierarchy(
         until=until,
         published=published,
     )
+    require_joined(ontology, annotations, rows.source)
     return make_term_hierarchy(ontology, filter_terms(ontology, annotations, rules)), annotations
 
 
@@ -149,7 +151,7 @@ def plan_build(
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
         notes=annotation_notes(annotations),
-        warnings=(*_warnings(ontology, annotations, dataset, options), *_allele_warnings(dataset, mixed)),
+        warnings=(*_warnings(ontology, rows, annotations, dataset, options.rules), *_allele_warnings(dataset, mixed)),
     )
 
 
@@ -186,6 +188,7 @@ def _counts(
             "pairs_asserted": len(annotations.asserted),
             "pairs_used": len(annotations.direct),
             "nd_only_genes": annotations.nd_only_genes,
+            **{f"rows_of_{how}_terms": n for how, n in annotations.renamed.items()},
         },
         "ontology": {"terms": len(ontology), "dropped": dict(ontology.dropped)},
         "terms_after": dict(terms.funnel),
@@ -264,32 +267,21 @@ def shard_bounds(samples: int, shard_size: int) -> tuple[tuple[int, int], ...]:
     return tuple((start, min(start + shard_size, samples)) for start in starts)
 
 
-def annotation_notes(annotations: Annotations) -> tuple[str, ...]:
-    """Return what became of genes that no row in use names, where the rules left them without any."""
-    if not annotations.nd_only_genes:
-        return ()
-    return (
-        f"{annotations.nd_only_genes:,} genes have no annotation but ND (no biological data): they are used as genes"
-        " without annotation",
-    )
+def _warnings(
+    ontology: Ontology, rows: AnnotationRows, annotations: Annotations, dataset: Dataset, rules: FilterRules
+) -> tuple[str, ...]:
+    dates = date_warnings(annotations, dataset.name, dataset.published)
+    if rules.as_is:  # a ready hierarchy may have any roots, and they are told as it is read
+        return dates
+    return (*hierarchy_warnings(ontology, rows, annotations, rules), *dates)
 
 
-def _warnings(ontology: Ontology, annotations: Annotations, dataset: Dataset, options: BuildOptions) -> tuple[str, ...]:
-    # a ready hierarchy may have any roots, and they are told as it is read
-    if options.rules.as_is:
-        return _date_warnings(annotations, dataset)
-    found = check_ontology(ontology, options.rules.relations)
-    return (*ontology_warnings(ontology, found), *_date_warnings(annotations, dataset))
-
-
-def _date_warnings(annotations: Annotations, dataset: Dataset) -> tuple[str, ...]:
-    if not annotations.later_rows:
-        return ()
-    return (
-        f"{annotations.later_rows} of {annotations.rows_read} annotation rows (newest {annotations.newest_date}) are"
-        f" newer than {dataset.name} ({dataset.published}) and may have learned from it; --until"
-        f" {dataset.published} leaves them out",
-    )
+def hierarchy_warnings(
+    ontology: Ontology, rows: AnnotationRows, annotations: Annotations, rules: FilterRules
+) -> tuple[str, ...]:
+    """Return what stands out in the ontology itself and in how the annotations joined it."""
+    found = check_ontology(ontology, rules.relations)
+    return (*ontology_warnings(ontology, found), *term_warnings(ontology, annotations, rows.source))
 
 
 def _allele_warnings(dataset: Dataset, mixed: MergedAlleles) -> tuple[str, ...]:

@@ -17,6 +17,9 @@ SUPER_ROOT_ID = "GO:ROOT"
 SUPER_ROOT_NAME = "GO Super Node"
 SUPER_ROOT_NAMESPACE = "super_root"
 IS_A = "is_a"
+LIVE, MERGED, REPLACED = "live", "merged", "replaced"
+LEFT_OUT, OBSOLETE, UNKNOWN = "other_namespace", "obsolete_term", "unknown_term"
+"""How an id stands for a live term, and why it stands for none (`Ontology.place`)."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,24 @@ class Ontology:
         """Return the index of a primary or alternative id, None where no live term has it."""
         # annotations may still use the id of a term that was merged into another
         return self.index.get(self.alt_ids.get(term, term))
+
+    def place(self, term: str) -> tuple[int | None, str]:
+        """Return the index of the live term that an id stands for, and how: LIVE, MERGED or REPLACED.
+
+        Where there is none the index is None, and the word says why: LEFT_OUT, OBSOLETE or UNKNOWN. An obsolete id
+        stands for the term that replaces it where that is one live term; of several, a curator has to choose.
+        """
+        found = self.find(term)
+        if found is not None:
+            return found, LIVE if term in self.index else MERGED
+        replacing = self.replaced.get(term, ())
+        heir = self.find(replacing[0]) if len(replacing) == 1 else None
+        if heir is not None:
+            return heir, REPLACED
+        # a merged term's old id belongs to its primary term's namespace, a replaced one's to its heir's
+        if any(self.alt_ids.get(t, t) in self.left_out for t in (term, *replacing)):
+            return None, LEFT_OUT
+        return None, OBSOLETE if term in self.obsolete else UNKNOWN
 
     def select(self, relations: Sequence[str]) -> Edges:
         """Return the edges of some relations, one after the other.

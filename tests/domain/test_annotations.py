@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
+from gocell_cli.domain.annotation_check import annotation_notes, date_warnings, require_joined, term_warnings
+from gocell_cli.domain.annotations import AnnotationRows, Annotations, LateRows, resolve_annotations
 from gocell_cli.domain.genes import GeneList
 from gocell_cli.domain.ontology import Ontology, make_ontology
+from gocell_cli.errors import InvalidInput
 from tests import toy
 
 Row = tuple[tuple[str, ...], str, str, str, int]
@@ -81,7 +85,84 @@ def test_a_slash_stands_for_several_genes(ontology: Ontology) -> None:
 def test_rows_newer_than_the_data_set_are_counted_and_kept(ontology: Ontology) -> None:
     rows = [(GENE, "GO:0000001", "", "IDA", date) for date in (20160101, 20190101)]
     found = _resolve(ontology, rows, published=20180420)
-    assert (found.later_rows, found.newest_date, len(found.direct)) == (1, 20190101, 1)
+    assert (found.late.learned, found.newest_date, len(found.direct)) == ({"IDA": 1}, 20190101, 1)
+    cut = _resolve(ontology, rows, published=20180420, until=20180420)
+    assert (cut.late.learned, cut.dropped_rows) == ({}, {"newer_than_20180420": 1})  # its own advice was followed
+    assert _resolve(ontology, rows, published=20180420, exclude_evidence=("IDA",)).late.learned == {}
+
+
+def test_dates_of_an_export_are_told_from_dates_of_learning(ontology: Ontology) -> None:
+    electronic = [(GENE, "GO:0000001", "", "IEA", 20190101)] * 150 + [(GENE, "GO:0000001", "", "IEA", 20150101)] * 50
+    curated = [(GENE, "GO:0000001", "", "IMP", 20190101)] * 40 + [(GENE, "GO:0000001", "", "IDA", 20180601)] * 200
+    found = _resolve(ontology, [*electronic, *curated], published=20180420)
+    # the IDA rows are many and of one day as well, but of no day of the export
+    assert found.late == LateRows({"IDA": 200, "IMP": 40}, {("IEA", 20190101): 150})
+    assert annotation_notes(found)[0].startswith(
+        "150 IEA rows of 20190101 are newer than the data by the date of their"
+    )
+    (told,) = date_warnings(found, "a screen", 20180420)
+    assert "240 of 440 annotation rows (IDA 200, IMP 40; newest 20190101) are newer than a screen (20180420)" in told
+    assert "--until 20180420 leaves them out, and with them 150 IEA rows of 20190101" in told
+    only = _resolve(ontology, electronic, published=20180420)
+    assert date_warnings(only, "a screen", 20180420) == ()
+    assert len(annotation_notes(only)) == 1
+
+
+def renamed() -> Ontology:
+    terms = [("GO:0000001", "one", "n"), ("GO:0000002", "two", "n")]
+    replaced = {
+        "GO:0000003": ("GO:0000001",),
+        "GO:0000004": ("GO:0000001", "GO:0000002"),
+        "GO:0000005": ("GO:0000099",),
+    }
+    return make_ontology(
+        source="made",
+        release="",
+        terms=terms,
+        alt_ids={"GO:0000009": "GO:0000002"},
+        edges=[],
+        dropped={},
+        obsolete=frozenset({*replaced, "GO:0000006", "GO:0000007"}),
+        replaced={**replaced, "GO:0000007": ("GO:0000009",)},
+    )
+
+
+def test_each_way_to_lose_or_find_a_term_is_counted() -> None:
+    numbers = (1, 9, 3, 7, 4, 5, 6, 8, 8)
+    found = _resolve(renamed(), [(GENE, f"GO:{i:07d}", "", "IDA", 0) for i in numbers])
+    assert found.direct == {(0, 0), (1, 0)}
+    assert found.renamed == {"merged": 1, "replaced": 2}  # 3 by 1; 7 by 9, which is 2's
+    assert found.dropped_rows == {
+        "obsolete_term": 3,
+        "unknown_term": 2,
+    }  # 4 has two heirs, 5 one that is none, 6 no one
+    assert found.lost_terms == (
+        ("GO:0000008", "unknown_term", 2),
+        ("GO:0000004", "obsolete_term", 1),
+        ("GO:0000005", "obsolete_term", 1),
+        ("GO:0000006", "obsolete_term", 1),
+    )
+    (told,) = term_warnings(renamed(), found, "rows")
+    assert "rows: 5 of 9 rows are of no live term of made: 3 of 3 obsolete terms, 2 of 1 absent terms" in told
+    assert "GO:0000008 (2, absent)" in told
+    assert "1 rows of merged terms and 2 of replaced ones were found" in told
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=40))
+def test_every_row_is_used_or_has_a_reason(numbers: list[int]) -> None:
+    found = _resolve(renamed(), [(GENE, f"GO:{i:07d}", "", "IDA", 0) for i in numbers])
+    live = sum(i in (1, 2) for i in numbers)
+    assert live + sum(found.renamed.values()) == found.rows_with_term
+    assert found.rows_with_term + sum(found.dropped_rows.values()) == found.rows_read == len(numbers)
+    assert sum(n for _, _, n in found.lost_terms) == sum(found.dropped_rows.values())
+
+
+def test_annotations_to_another_ontology_are_an_error() -> None:
+    rows = [(GENE, "GO:0000001", "", "IDA", 0), *((GENE, f"HP:{i}", "", "IDA", 0) for i in range(30))]
+    found = _resolve(renamed(), rows)
+    with pytest.raises(InvalidInput, match="rows: 30 of 31 rows are of no live term of made: 30 of 30 absent terms"):
+        require_joined(renamed(), found, "rows")
+    require_joined(renamed(), _resolve(renamed(), rows[:15]), "rows")  # a slim may leave so much out
 
 
 def test_kept_and_dropped_rows_add_up_on_the_toy(tmp_path: Path) -> None:

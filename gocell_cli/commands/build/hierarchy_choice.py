@@ -145,7 +145,8 @@ class HierarchyChoice:
 
     def filtered_graph(self) -> "LevelGraph":
         """Read and filter what was chosen."""
-        from gocell_cli.building.plan import annotation_notes, plan_hierarchy
+        from gocell_cli.building.plan import hierarchy_warnings, plan_hierarchy
+        from gocell_cli.domain.annotation_check import annotation_notes
         from gocell_cli.domain.level_graph import LevelGraph
 
         release = self.load()
@@ -156,7 +157,8 @@ class HierarchyChoice:
             note(text)
         graph = LevelGraph.of_hierarchy(ontology, hierarchy, rules)
         if self.hierarchy is None:  # the roots of a ready one were told as it was read
-            _tell_ontology(ontology, graph.findings)
+            for text in hierarchy_warnings(ontology, release.annotations, annotations, rules):
+                note(text, "warning")
         return graph
 
 
