@@ -42,4 +42,4 @@ def as_ontology(terms: int, edges: Pairs, relation: str = "is_a") -> Ontology:
 def as_annotations(direct: dict[int, set[int]]) -> Annotations:
     """Direct genes as annotations that no rule has touched."""
     pairs = frozenset((t, g) for t, genes in direct.items() for g in genes)
-    return Annotations(pairs, pairs, len(pairs), {}, 0, 0)
+    return Annotations(pairs, pairs, len(pairs), {}, 0)
