@@ -1,9 +1,9 @@
 """What there is to say of a cache: from above, by level, by gene, by sample, and of a folder of caches.
 
-Every function returns plain values that JSON can hold; commands print them. Only this module turns indices into names.
+Every function returns plain values that JSON can hold; commands print them. Only this module and `export` turn indices
+into names.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,6 @@ from gocell_cli.storage.propagation import reached_terms, terms_by_level
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST
 from gocell_cli.storage.staging import PARTIAL
-
-EXPORTED = ("sample", "genes", "standard_names", "value", "statistic", "dataset", "query_group", "source_rows")
-"""Columns of `sample_rows`."""
 
 
 def describe_cache(cache: Cache) -> dict[str, Any]:
@@ -206,31 +203,6 @@ def _short(group: str) -> str:
     """The first of the query groups that merged rows joined into one, and how many more there are."""
     first, *others = group.split(";")
     return f"{first} and {len(others)} more" if others else first
-
-
-def sample_rows(cache: Cache) -> Iterator[tuple[object, ...]]:
-    """Yield every sample as a row of EXPORTED, one shard in memory at a time.
-
-    A query group is its number, its place in provenance/query_groups.parquet, "" where there is none: its name may
-    join all queries of a screen (129 in Kuzmin 2018), and in every row it was 94 % of the file.
-    """
-    names, standard, datasets = cache.hierarchy.gene_names, cache.hierarchy.gene_standard, cache.manifest.datasets
-    number = 0
-    for shard in cache.shards():
-        for i in range(len(shard)):
-            genes = shard.genes[shard.gene_ptr[i] : shard.gene_ptr[i + 1]].tolist()
-            group, statistic = int(shard.query_group[i]), float(shard.statistic[i])
-            yield (
-                number,
-                " ".join(names[g] for g in genes),
-                " ".join(standard[g] or names[g] for g in genes),
-                repr(float(shard.value[i])),  # every digit that float64 has
-                "" if np.isnan(statistic) else repr(statistic),
-                datasets[int(shard.dataset[i])],
-                group if group >= 0 else "",
-                " ".join(map(str, shard.source_row[shard.source_ptr[i] : shard.source_ptr[i + 1]].tolist())),
-            )
-            number += 1
 
 
 def caches_in(folder: Path) -> list[dict[str, Any]]:

@@ -18,18 +18,20 @@ SEPARATORS = {".tsv": "\t", ".csv": ","}
 def export(out: Out, cache: CacheDir = None, root: Root = None, overwrite: Force = False, json: Json = False) -> None:
     """Write every sample as a row: genes, names, phenotype, statistic, and where it comes from.
 
-    Genes are separated by blanks, so `--dataset table` reads the file back. A query group is its number, the row of
-    the cache's provenance/query_groups.parquet that names its queries.
+    `--dataset table --phenotype-column value` reads the file back: genes are separated by blanks, or stand in columns
+    gene_1, gene_2 .. where names hold blanks or commas. A query group is its number, the row of the cache's
+    provenance/query_groups.parquet that names its queries.
     """
-    from gocell_cli.storage.overview import EXPORTED, sample_rows
+    from gocell_cli.storage.export import exported_columns, sample_rows
     from gocell_cli.storage.reader import Cache
 
     require_place(out, tuple(SEPARATORS), overwrite=overwrite)
     opened = Cache(find_cache(cache, data_root(root)))
+    columns = exported_columns(opened)
     with whole_file(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=SEPARATORS[out.suffix], lineterminator="\n")
-        writer.writerow(EXPORTED)
-        writer.writerows(sample_rows(opened))
-    document = {"out": str(out), "samples": len(opened), "columns": list(EXPORTED)}
+        writer.writerow(columns)
+        writer.writerows(sample_rows(opened, columns))
+    document = {"out": str(out), "samples": len(opened), "columns": list(columns)}
     said = f"{len(opened):,} samples in {out}"
     show_result(document, lambda: show(said), json=json, essence=str(out))
