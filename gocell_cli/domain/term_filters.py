@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from gocell_cli.domain.annotations import NO_DATA, Annotations
 from gocell_cli.domain.genes import GeneList
-from gocell_cli.domain.ontology import IS_A, SUPER_ROOT_ID, Ontology
+from gocell_cli.domain.ontology import IS_A, LEFT_OUT, OBSOLETE, SUPER_ROOT_ID, UNKNOWN, Ontology
 from gocell_cli.domain.term_graph import SUPER_ROOT, TermGraph, gene_masks
 from gocell_cli.errors import InvalidInput
 
@@ -133,9 +133,28 @@ def filter_terms(ontology: Ontology, annotations: Annotations, rules: FilterRule
             f"no annotated term with {rules.min_genes} genes or more is left of {ontology.source}",
             why=f"of {annotations.rows_read} annotation rows {len(annotations.direct)} (term, gene) pairs were usable;"
             f" rows dropped: {dict(annotations.dropped_rows)}",
-            hint="check that ontology and annotations belong together, or lower --min-genes",
+            hint=_what_to_change(annotations),
         )
     return filtered
+
+
+def _what_to_change(annotations: Annotations) -> str:
+    """Return the hint for annotations of which nothing is left: about the rule that took most of their rows."""
+    dropped = annotations.dropped_rows
+    worst = max(dropped, key=lambda reason: dropped[reason], default="")
+    if not dropped or len(annotations.direct) > dropped[worst]:
+        return "lower --min-genes"
+    hints = {
+        "unknown_gene": "choose annotations of the genes at hand, or what names them (--gaf, --gene-id, --taxon)",
+        "gene_not_listed": "list more genes, or leave out --genes",
+        UNKNOWN: "choose the ontology that the annotations were made with (--obo, --gaf, --release)",
+        OBSOLETE: "choose the ontology that the annotations were made with (--obo, --gaf, --release)",
+        LEFT_OUT: "choose other namespaces, or leave out --namespace",
+        "negated": "choose annotations that say what genes do: these say what they do not",
+    }
+    if worst.startswith("evidence_"):
+        return "leave out less evidence: --exclude-evidence '' takes all codes"
+    return hints.get(worst, "choose a later --until" if worst.startswith("newer_than_") else "lower --min-genes")
 
 
 def _refuse_own_super_root(ontology: Ontology, rules: FilterRules) -> None:

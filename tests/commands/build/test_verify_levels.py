@@ -140,6 +140,14 @@ def test_a_hierarchy_without_terms_is_invalid_input(tmp_path: Path, toy_obo: Pat
     error = failure("verify-levels", "--scope", "hierarchy", "--obo", toy_obo, "--gaf", gaf)
     assert isinstance(error, InvalidInput)
     assert "no annotated term with 4 genes or more is left" in error.message
+    assert error.hint.startswith("leave out less evidence: --exclude-evidence ''")
+    gaf = toy.write_gaf(tmp_path)  # of the root all five genes, of every other term fewer
+    words = ("verify-levels", "--scope", "hierarchy", "--obo", toy_obo, "--gaf", gaf)
+    assert failure(*words, "--min-genes", "6").hint == "lower --min-genes"
+    assert failure(*words, "--until", "19990101").hint == "choose a later --until"
+    listed = tmp_path / "genes.txt"
+    listed.write_text("YAL062W\n", "utf-8")
+    assert failure(*words, "--genes", listed).hint == "list more genes, or leave out --genes"
 
 
 @pytest.mark.parametrize("words", [["--gaf", "any.gaf"], ["--preset", "ma2018"]], ids=" ".join)
