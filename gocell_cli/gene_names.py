@@ -6,7 +6,7 @@ answer to there is none of them. A table in capitals or in lower case says nothi
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,17 +14,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int8, Int32
 
-from gocell_cli.errors import UsageError, did_you_mean
+from gocell_cli.errors import InvalidInput, UsageError, did_you_mean
 
 WAYS = ("systematic", "standard", "id", "other_case", "alias", "alias_other_case")
 """The ways in which a name is a gene's, in the order they are tried. Official names (the first three) come before
 aliases, whatever their case: 98 standard names of SGD are another gene's alias too, and 95 symbols of fly, written in
 capitals, another gene's; who writes one means the gene that is called so today."""
+OFFICIAL = WAYS[:4]
 OTHER_CASE = ("other_case", "alias_other_case")
 PART = re.compile(r"[^\s,;|+/]+")
 """What a cell of several genes is split into; at no hyphen, which is part of names like YAL044W-A."""
 UNKNOWN, AMBIGUOUS = -1, -2
 NO_WAY = -1
+FEW, MANY = 0.2, 0.5
+"""Shares of a join's names, or of the genes where those are fewer, below which it is refused, and warned of. Symbols of
+seven other organisms are names of SGD's genes in at most 6 %; what is of the same genes is found by more than 90 %."""
 NAMED = 8
 """Candidates, or names without a gene, that an error or a manifest names."""
 
@@ -56,7 +60,7 @@ class NameCounts:
 
     `rows` counts the rows by the way that served them, a row of several names by the last of their ways;
     `rows_unknown` those with a name of no gene, `rows_ambiguous` the other rows with a name of several. `unknown` are
-    the distinct names of no gene, `ambiguous` those of several with the labels of the candidates.
+    the distinct names of no gene, `ambiguous` those of several with the labels of the candidates; `names` counts all.
     """
 
     join: str
@@ -65,6 +69,12 @@ class NameCounts:
     rows_ambiguous: int = 0
     unknown: tuple[str, ...] = ()
     ambiguous: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    names: int = 0
+
+    @property
+    def names_found(self) -> int:
+        """Distinct names that are one gene's."""
+        return self.names - len(self.unknown) - len(self.ambiguous)
 
     @property
     def rows_found(self) -> int:
@@ -86,6 +96,8 @@ class NameCounts:
             self.rows_ambiguous + other.rows_ambiguous,
             tuple(dict.fromkeys((*self.unknown, *other.unknown))),
             tuple(dict((*self.ambiguous, *other.ambiguous)).items()),
+            # a name of both is counted twice where it is one gene's: what those are called is not kept
+            self.names + other.names,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -95,11 +107,35 @@ class NameCounts:
             "rows": {way: self.rows[way] for way in WAYS if self.rows.get(way)},
             "rows_unknown": self.rows_unknown,
             "rows_ambiguous": self.rows_ambiguous,
+            "names": self.names,
             "names_unknown": len(self.unknown),
             "names_ambiguous": len(self.ambiguous),
             "unknown": list(self.unknown[:NAMED]),
             "ambiguous": {name: list(candidates[:NAMED]) for name, candidates in self.ambiguous[:NAMED]},
         }
+
+
+def few_found(counts: NameCounts, genes: int, where: str = "") -> str:
+    """Return a warning of a join to a table of so many genes that found few of its names; "" where all is well.
+
+    `where` is the file that the names are from, if they are from one.
+
+    Raises InvalidInput where it found so few that the names cannot be of the same genes.
+    """
+    if not counts.names:
+        return ""
+    found, share = counts.names_found, counts.names_found / max(min(counts.names, genes), 1)
+    message = f"{where or counts.join}: {found:,} of {counts.names:,} names are among the {genes:,} genes here"
+    examples = ", ".join((*counts.unknown[:3], *(name for name, _ in counts.ambiguous[:3]))[:3])
+    if share < FEW:
+        raise InvalidInput(
+            message,
+            why=f"{counts.rows_found:,} of {counts.rows_all:,} rows have a gene; not found: {examples}",
+            hint="use names of these genes, or the gene table of the organism: --gene-table FILE",
+        )
+    if found >= MANY * counts.names and counts.rows_found >= MANY * counts.rows_all:
+        return ""
+    return f"{message}, and {counts.rows_found:,} of {counts.rows_all:,} rows; not found: {examples}"
 
 
 class GeneNames:
@@ -131,11 +167,12 @@ class GeneNames:
             ("alias_other_case", _index([self.aliases], str.upper), str.upper),
         )
 
-    def find(self, name: str) -> Found:
-        """Return the genes called so: none, one, or, where the name is ambiguous, all that share it."""
-        return self._first(name.strip(), WAYS)
+    def find(self, name: str, ways: Collection[str] = WAYS) -> Found:
+        """Return the genes called so: none, one, or, where the name is ambiguous, all that share it.
 
-    def _first(self, name: str, ways: Sequence[str]) -> Found:
+        Only the ways named are tried, in the order of WAYS.
+        """
+        name = name.strip()
         for way, index, spelt in self._stages:
             if way in ways and (genes := index.get(spelt(name))):
                 return Found(genes, way)
@@ -152,7 +189,7 @@ class GeneNames:
         genes = [name for name, one in zip(names, found, strict=True) if one.genes]
         one_case = all(map(_is_upper, genes)) or all(map(_is_lower, genes))
         if one_case and any(one.way in OTHER_CASE for one in found):
-            found = [self._without_case(name.strip(), one) for name, one in zip(names, found, strict=True)]
+            found = [self._without_case(name, one) for name, one in zip(names, found, strict=True)]
         one_gene = [len(one.genes) == 1 for one in found]
         gene = [
             one.genes[0] if single else (AMBIGUOUS if one.genes else UNKNOWN)
@@ -168,7 +205,7 @@ class GeneNames:
 
     def _without_case(self, name: str, exact: Found) -> Found:
         """Find a name without regard to case; told as found the exact way where that is the same gene."""
-        found = self._first(name, OTHER_CASE)
+        found = self.find(name, OTHER_CASE)
         return exact if exact.genes == found.genes else found
 
     def names_in(self, cell: str) -> tuple[str, ...]:
@@ -254,6 +291,7 @@ class GeneNames:
             rows_ambiguous=int(ambiguous.sum()),
             unknown=tuple(n for n, g in zip(found.names, found.gene.tolist(), strict=True) if g == UNKNOWN),
             ambiguous=tuple((name, tuple(map(self.label, genes))) for name, genes in found.candidates.items()),
+            names=len(found.names),
         )
 
 

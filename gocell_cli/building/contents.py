@@ -41,6 +41,7 @@ def make_hierarchy(terms: TermHierarchy, genes: GeneTable, level_by: str) -> Hie
         gene_names=genes.systematic,
         gene_standard=genes.standard,
         gene_aliases=genes.aliases,
+        gene_ids=genes.ids or ((),) * len(genes),
         edge_child=terms.edges.child,
         edge_parent=terms.edges.parent,
         row_term=terms.row_term,

@@ -33,6 +33,7 @@ from gocell_cli.domain.simulation import Simulation
 from gocell_cli.domain.term_filters import PRESETS, READY, FilterRules, filter_terms
 from gocell_cli.domain.term_hierarchy import TermHierarchy, make_term_hierarchy
 from gocell_cli.errors import InvalidInput
+from gocell_cli.gene_names import NameCounts, few_found
 from gocell_cli.storage.manifest import canonical_json
 from gocell_cli.storage.schema import FORMAT_VERSION, Hierarchy, Provenance
 
@@ -114,13 +115,15 @@ def plan_build(
     options: BuildOptions,
     sha256: Mapping[str, str],
 ) -> BuildPlan:
-    """Plan a cache; raises LevelsError, InvalidInput or, for a simulation, UsageError where it cannot be built."""
+    """Plan a cache; raises LevelsError, InvalidInput (`few_found`, too) or, for a simulation, UsageError."""
     published = None if isinstance(dataset, Simulation) else dataset.published
     terms, annotations = plan_hierarchy(ontology, rows, genes, options.rules, until=options.until, published=published)
     hierarchy = make_hierarchy(terms, genes, options.level_by)
     if isinstance(dataset, Simulation):
         # the teacher is wired as the hierarchy is, so a simulation can be drawn only now
         dataset = dataset.draw(terms)
+    names = _joins(rows, dataset, options.rules)
+    few = tuple(filter(None, [few_found(found, len(genes)) for found in names]))
     unannotated = _usable(dataset, genes, hierarchy, options)
     dataset = unannotated.dataset
     genotypes = merge_duplicates(dataset, options.duplicates)
@@ -142,7 +145,7 @@ def plan_build(
         provenance=make_provenance(dataset, genotypes),
         counts={
             **_counts(ontology, annotations, terms, dataset, len(genotypes), unannotated.rows),
-            **_gene_counts(rows, options.rules),
+            **_gene_counts(rows, options.rules, names),
             **({"merged_alleles": mixed._asdict()} if mixed.rows else {}),
         },
         dataset=dataset.name,
@@ -151,8 +154,18 @@ def plan_build(
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
         notes=annotation_notes(annotations),
-        warnings=(*_warnings(ontology, rows, annotations, dataset, options.rules), *_allele_warnings(dataset, mixed)),
+        warnings=(
+            *_warnings(ontology, rows, annotations, dataset, options.rules),
+            *_allele_warnings(dataset, mixed),
+            *few,
+        ),
     )
+
+
+def _joins(rows: AnnotationRows, dataset: Dataset, rules: FilterRules) -> tuple[NameCounts, ...]:
+    """How the names of everything that was joined to the gene table were found."""
+    listed = (rules.genes.counts,) if rules.genes is not None else ()
+    return (*((rows.found,) if rows.found is not None else ()), *listed, *dataset.names)
 
 
 def _usable(dataset: Dataset, genes: GeneTable, hierarchy: Hierarchy, options: BuildOptions) -> UnannotatedRows:
@@ -197,9 +210,11 @@ def _counts(
     }
 
 
-def _gene_counts(rows: AnnotationRows, rules: FilterRules) -> dict[str, Any]:
-    """Return how genes were named and chosen, where there was a choice."""
-    naming = {"gene_naming": asdict(rows.naming)} if rows.naming is not None else {}
+def _gene_counts(rows: AnnotationRows, rules: FilterRules, names: Sequence[NameCounts]) -> dict[str, Any]:
+    """Return how names were found in each join; and how genes were named and chosen, where there was a choice."""
+    naming: dict[str, Any] = {"names": [found.as_json() for found in names]}
+    if rows.naming is not None:
+        naming["gene_naming"] = asdict(rows.naming)
     if rules.genes is None:
         return naming
     return {**naming, "gene_list": {"listed": len(rules.genes.names), "unknown": len(rules.genes.unknown)}}

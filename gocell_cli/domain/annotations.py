@@ -19,6 +19,7 @@ from jaxtyping import Int32
 from gocell_cli.domain.genes import GeneList, GeneTable
 from gocell_cli.domain.ontology import LEFT_OUT, MERGED, REPLACED, Ontology
 from gocell_cli.domain.qualifiers import is_negated
+from gocell_cli.gene_names import NameCounts
 
 EVIDENCE_CODES = (
     *("EXP", "IDA", "IPI", "IMP", "IGI", "IEP"),  # experiment
@@ -39,10 +40,14 @@ The days are a difference of YYYYMMDD, so that a week across months is no week: 
 class GeneNaming:
     """How the genes of a GAF, or of a ready hierarchy, were named.
 
-    `gene_id` is the column that named them (systematic, symbol, id, synonym; file: a ready hierarchy's own
-    names), `taxon` the only one whose rows are used ("" for all), `taxa` the rows of each, `objects` the DB
-    objects of the rows in use, `named` those that stand for a gene, `systematic` those with a systematic name
-    of the gene table at hand, `genes` the distinct genes they stand for.
+    `gene_id` is the column that named them (systematic: as in the known gene table; symbol, id, synonym; file: a
+    ready hierarchy's own names), `taxon` the only one whose rows are used ("" for all), `taxa` the rows of each,
+    `objects` the DB objects of the rows in use, `named` those that the column names, `systematic` those that are
+    genes of the known table, `genes` the distinct genes that they stand for.
+
+    `table` says which known table the genes are of ("" where they are the file's own), `unannotated` how many of its
+    genes the file does not name. `called_by_id` genes share `shared_names` names of the column, and are called by
+    their ids.
     """
 
     gene_id: str
@@ -53,6 +58,10 @@ class GeneNaming:
     systematic: int
     genes: int
     taxon_given: bool = False
+    table: str = ""
+    unannotated: int = 0
+    shared_names: int = 0
+    called_by_id: int = 0
 
     @property
     def options(self) -> dict[str, str]:
@@ -67,7 +76,8 @@ class AnnotationRows:
     """The rows of a GAF as columns; `names[object_of_row[i]]` are the gene names row i may mean.
 
     `date` is YYYYMMDD as an integer, 0 where the file has none. `dropped` counts rows of the file that are
-    not among these, by reason; `naming` says how the genes were named, None where nothing was to be chosen.
+    not among these, by reason; `naming` says how the genes were named, None where nothing was to be chosen, `found`
+    how those of the rows were found, None where they are named as the gene table has them.
     """
 
     source: str
@@ -79,6 +89,7 @@ class AnnotationRows:
     date: Int32[np.ndarray, " rows"]
     dropped: Mapping[str, int] = field(default_factory=dict)
     naming: GeneNaming | None = None
+    found: NameCounts | None = None
 
     def __len__(self) -> int:
         return len(self.term)

@@ -55,6 +55,15 @@ class GeneTable:
 
 
 @dataclass(frozen=True)
+class KnownGenes:
+    """A table of all genes that there are, whether annotated or not; `given` where the user named its file."""
+
+    genes: GeneTable
+    source: str = "SGD"
+    given: bool = False
+
+
+@dataclass(frozen=True)
 class GeneList:
     """The genes that are used: systematic names, sorted; and the names that stand for no gene, or for several.
 

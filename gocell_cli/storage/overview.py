@@ -47,6 +47,7 @@ def describe_cache(cache: Cache) -> dict[str, Any]:
         "level_by": hierarchy.level_by,
         "levels": levels,
         "terms_after": dict(cache.manifest.counts.get("terms_after", {})),
+        "names": list(cache.manifest.counts.get("names", ())),
     }
 
 
@@ -89,6 +90,7 @@ def describe_gene(cache: Cache, name: str) -> dict[str, Any]:
         "gene": hierarchy.gene_names[gene],
         "standard": hierarchy.gene_standard[gene],
         "aliases": list(hierarchy.gene_aliases[gene]),
+        "ids": list(hierarchy.gene_ids[gene]) if hierarchy.gene_ids else [],
         "terms": [_term(cache, t) for t in direct[np.argsort(hierarchy.level[direct], kind="stable")].tolist()],
         "touched_terms": len(reached),
         "touched_by_level": _by_level(cache, [gene]),

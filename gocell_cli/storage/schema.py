@@ -46,7 +46,7 @@ class Hierarchy:
 
     Terms are sorted by id, genes by systematic name, edges by (child, parent), rows by (term, gene).
     `gene_ptr`/`gene_rows` is the CSR index gene -> rows: gene g's rows are
-    `gene_rows[gene_ptr[g]:gene_ptr[g + 1]]`, ascending.
+    `gene_rows[gene_ptr[g]:gene_ptr[g + 1]]`, ascending. `gene_ids` are () as a whole in caches of before they came.
     """
 
     term_ids: tuple[str, ...]
@@ -70,6 +70,7 @@ class Hierarchy:
     gene_rows: Int32[np.ndarray, " rows"]
     level_by: str
     level_direction: str
+    gene_ids: tuple[tuple[str, ...], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -79,7 +80,7 @@ class Hierarchy:
     @cached_property
     def lookup(self) -> GeneNames:
         """Finds a gene's index by any of its names."""
-        return GeneNames(self.gene_names, self.gene_standard, self.gene_aliases)
+        return GeneNames(self.gene_names, self.gene_standard, self.gene_aliases, self.gene_ids)
 
     @cached_property
     def closure(self) -> GeneTerms:

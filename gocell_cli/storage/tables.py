@@ -14,6 +14,8 @@ from gocell_cli.storage.schema import Hierarchy, Provenance
 HIERARCHY_DIR, PROVENANCE_DIR, SAMPLES_DIR = "hierarchy", "provenance", "samples"
 TERM_ARRAYS = ("go_level", "go_depth", "stratum", "height", "level", "direct_genes", "contained_genes")
 STRINGS = pa.list_(pa.string())
+LATER_COLUMNS = {"hierarchy/genes": 1}
+"""How many of a table's last columns came after the first caches, which lack them."""
 SCHEMAS: Mapping[str, pa.Schema] = {
     "hierarchy/terms": pa.schema(
         [("id", pa.string()), ("name", pa.string()), ("namespace", pa.string())]
@@ -27,6 +29,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             # the CSR pointers as a column: there is one more of them than genes, so where a gene begins and its count
             ("first_row", pa.int64()),
             ("row_count", pa.int64()),
+            ("ids", STRINGS),
         ]
     ),
     "hierarchy/edges": pa.schema([("child", pa.int32()), ("parent", pa.int32())]),
@@ -52,6 +55,7 @@ def hierarchy_tables(h: Hierarchy) -> dict[str, pa.Table]:
             [list(a) for a in h.gene_aliases],
             h.gene_ptr[:-1],
             np.diff(h.gene_ptr),
+            [list(i) for i in h.gene_ids or ((),) * len(h.gene_names)],
         ],
         "hierarchy/edges": [h.edge_child, h.edge_parent],
         "hierarchy/term_genes": [h.row_term, h.row_gene],
@@ -86,6 +90,7 @@ def read_hierarchy(directory: Path, level_by: str, level_direction: str) -> Hier
         gene_rows=_array(gene_rows, "row"),
         level_by=level_by,
         level_direction=level_direction,
+        gene_ids=tuple(map(tuple, genes.column("ids").to_pylist())) if "ids" in genes.column_names else (),
     )
 
 
@@ -124,7 +129,9 @@ def _read(directory: Path, path: str) -> pa.Table:
         table = pq.read_table(file, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise DamagedCache(f"{file}: not a readable Parquet table ({error})") from error
-    if not table.schema.equals(SCHEMAS[path]):
+    whole = SCHEMAS[path]
+    first = pa.schema(list(whole)[: len(whole) - LATER_COLUMNS.get(path, 0)])
+    if not any(table.schema.equals(schema) for schema in (whole, first)):
         raise DamagedCache(f"{file}: its columns are not those of the format", why=str(table.schema))
     return table
 

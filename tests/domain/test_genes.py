@@ -33,6 +33,7 @@ def test_a_list_names_each_gene_once_and_keeps_what_is_unknown() -> None:
         "rows": {"systematic": 1, "standard": 2, "id": 1},
         "rows_unknown": 1,
         "rows_ambiguous": 1,
+        "names": 6,
         "names_unknown": 1,
         "names_ambiguous": 1,
         "unknown": ["nobody"],

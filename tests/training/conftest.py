@@ -27,7 +27,7 @@ FORK_OF_THREADS = "ignore:This process .* is multi-threaded, use of fork:Depreca
 def essentiality_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled data, 5,887 samples in shards of 1,000, both backends."""
     genes = bundle.load_genes()
-    dataset = essentiality.read(genes, bundle.load_essential(), {})
+    dataset = essentiality.read(genes, genes, bundle.load_essential(), {})
     options = BuildOptions(PRESETS["true-path"], backends=BACKENDS, shard_size=1000)
     plan = plan_build(bundle.load_ontology(), bundle.load_annotations(), genes, dataset, options, {})
     return build(plan, tmp_path_factory.mktemp("essentiality") / "cache", BuildMode()).directory

@@ -12,7 +12,7 @@ from gocell_cli.commands.shell.command_line import as_typed, expand
 from gocell_cli.commands.shell.options import Backend, Executor, LevelBy, Unannotated
 from gocell_cli.commands.shell.places import data_root, default_out, remember_latest
 from gocell_cli.commands.shell.progress import shard_progress
-from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_result, styled
+from gocell_cli.commands.shell.terminal import joined_names, line, make_table, note, show, show_result, styled
 from gocell_cli.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def _plan(
     )
     for text in plan.notes:
         note(text)
+    for counts in plan.counts["names"]:
+        note(joined_names(counts), "names")
     for warning in plan.warnings:
         note(warning, "warning")
     return plan

@@ -64,11 +64,11 @@ def _tell(found: "Found") -> None:
 
 
 def _essentiality(genes: "GeneTable", _: Selection) -> "Dataset":
-    from gocell_cli.sources.go.bundle import load_essential
+    from gocell_cli.sources.go.bundle import load_essential, load_genes
     from gocell_cli.sources.go.releases import bundled_hash
     from gocell_cli.sources.screens import essentiality
 
-    return essentiality.read(genes, load_essential(), {"essential": bundled_hash("essential")})
+    return essentiality.read(genes, load_genes(), load_essential(), {"essential": bundled_hash("essential")})
 
 
 def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":

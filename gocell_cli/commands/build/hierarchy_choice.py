@@ -34,6 +34,7 @@ class HierarchyChoice:
     release: opt.Release = None
     gene_id: opt.GeneIdOption = GeneId.AUTO
     taxon: opt.Taxon = None
+    gene_table: opt.GeneTableFile = None
     hierarchy: opt.HierarchyFile = None
     preset: opt.PresetOption = Preset.TRUE_PATH
     relations: opt.Relations = None
@@ -67,6 +68,8 @@ class HierarchyChoice:
                 )
         if self.gaf is None and self.release is None and (self.gene_id is not GeneId.AUTO or self.taxon is not None):
             raise UsageError("--gene-id and --taxon are about a GAF", hint="--gaf FILE")
+        if self.gene_table is not None and (self.gaf, self.release, self.hierarchy) == (None, None, None):
+            raise UsageError("--gene-table is about a GAF or a hierarchy", hint="--gaf FILE, or --hierarchy FILE")
         if self.exclude_evidence is not None and self.include_evidence is not None:
             raise UsageError("--exclude-evidence and --include-evidence exclude each other", hint="choose one")
         self._check_codes()
@@ -94,14 +97,27 @@ class HierarchyChoice:
         from gocell_cli.sources.go.releases import load_hierarchy, load_release
 
         if self.hierarchy is None:
-            release = load_release(self.obo, self.gaf, gene_id=self.gene_id.value, taxon=self.taxon)
+            table = self.gene_table
+            release = load_release(self.obo, self.gaf, gene_id=self.gene_id.value, taxon=self.taxon, gene_table=table)
         else:
-            release = load_hierarchy(self.hierarchy)
+            release = load_hierarchy(self.hierarchy, self.gene_table)
             roots = f"{release.roots} root" + ("s, joined under GO:ROOT" if release.roots > 1 else "")
             note(f"{self.hierarchy}: {release.ready}, {len(release.ontology):,} terms, {roots}")
         if release.annotations.naming is not None:
             _tell_naming(release.annotations.source, release.annotations.naming)
-        return release
+        return self._with_listed(release)
+
+    def _with_listed(self, release: "Release") -> "Release":
+        """Add the genes that --genes names and the annotations do not, where no table says which genes there are."""
+        from gocell_cli.sources.go.releases import with_listed
+
+        if self.genes is None or release.all_genes:
+            return release
+        listed = with_listed(release, self.genes)
+        added = len(listed.genes) - len(release.genes)
+        if added:
+            note(f"{self.genes}: {added:,} genes without annotation; they are genes because the list names them")
+        return listed
 
     def rules(self, genes: "GeneTable") -> "FilterRules":
         """Return the rules in use; says on stderr which names of --genes are unknown, and what leaks."""
@@ -219,11 +235,16 @@ def _tell_naming(source: str, naming: "GeneNaming") -> None:
         counts = ", ".join(f"{taxon} {rows:,} rows" for taxon, rows in taxa[:MAX_NAMED])
         note(f"{source}: {len(taxa)} taxa ({counts}); {used} used, --taxon chooses one")
     what = {
-        "systematic": "SGD's systematic names",
+        "systematic": f"the gene table of {naming.table}",
         "file": "the file's own names",
         "id": "DB object id",
         "symbol": "DB object symbol",
         "synonym": "first synonym",
     }[naming.gene_id]
-    others = f"; {naming.systematic:,} have one of SGD's systematic names" if naming.gene_id != "systematic" else ""
-    note(f"{source}: {naming.named:,} of {naming.objects:,} genes named by {what}, {naming.genes:,} distinct{others}")
+    known = f"; {naming.systematic:,} are genes of {naming.table or 'SGD'}" if naming.gene_id != "systematic" else ""
+    without = f", {naming.unannotated:,} of the table without annotation" if naming.unannotated else ""
+    counted = f"{naming.named:,} of {naming.objects:,} genes named by {what}, {naming.genes:,} distinct"
+    note(f"{source}: {counted}{known}{without}")
+    if naming.shared_names:
+        shared = f"{naming.called_by_id:,} genes share {naming.shared_names:,} names"
+        note(f"{source}: {shared}; they are kept apart and called by their ids", "warning")

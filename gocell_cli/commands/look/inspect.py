@@ -13,7 +13,7 @@ from gocell_cli.commands.shell.command_line import Commands, expand
 from gocell_cli.commands.shell.completion import complete_gene, complete_term
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
 from gocell_cli.commands.shell.places import data_root, find_cache
-from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, styled
+from gocell_cli.commands.shell.terminal import joined_names, line, make_table, note, show, show_json, styled
 from gocell_cli.errors import LevelsError, SourceMissing
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def inspect_cache(cache: CacheDir = None, root: Root = None, json: Json = False)
     show(make_table(title, ["level", "terms", "mutant_state rows", "genes"], rows, right=(0, 1, 2, 3)), "")
     rows = [[name, f"{n:,}"] for name, n in sorted(found["terms_after"].items(), key=lambda x: -x[1])]
     show(make_table("Terms after each filter", ["filter", "terms"], rows, right=(1,)))
+    if found["names"]:
+        show("", "How names were found, in rows", *(f"  {joined_names(counts)}" for counts in found["names"]))
 
 
 @inspect_app.command("level")
@@ -101,7 +103,7 @@ def inspect_gene(gene: NamedGene, cache: CacheDir = None, root: Root = None, jso
     if json:
         show_json(found)
         return
-    names = [n for n in (found["standard"], *found["aliases"]) if n]
+    names = [n for n in (found["standard"], *found["aliases"], *found["ids"]) if n]
     show(line(styled("bold", found["gene"]), f"  {', '.join(names)}"))
     rows = [[str(t[c]) for c in ("level", "term", "name", "contained_genes")] for t in found["terms"]]
     show(make_table("Terms that hold it", ["level", "term", "name", "contained genes"], rows, right=(0, 3)), "")

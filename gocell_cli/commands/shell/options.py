@@ -164,8 +164,16 @@ HierarchyFile = Annotated[
 GeneIdOption = Annotated[
     GeneId,
     typer.Option(
-        help="What names the genes of --gaf: SGD's systematic names, or its symbol, DB object id or first synonym;"
-        " auto: systematic where at least half have one, else symbol, or id where symbols are not distinct."
+        help="What the genes of --gaf are called: as in the gene table (systematic), or by its symbol, DB object id or"
+        " first synonym; auto: systematic where half are genes of --gene-table or SGD's, else symbol, or id."
+    ),
+]
+GeneTableFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--gene-table",
+        help="All genes of the organism of --gaf or --hierarchy, GPI or TSV of id, symbol, synonyms: those without"
+        " annotation are measured, not unknown. Default: SGD's, if the annotations are of them.",
     ),
 ]
 Taxon = Annotated[

@@ -7,7 +7,7 @@ control characters are spelled out. What is to stand out is said so: `show(line(
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -18,6 +18,15 @@ from gocell_cli.user_text import printable
 
 WIDTH_OFF_TERMINAL = 120
 MOST_NAMED = 5
+WAY_WORDS = {
+    "systematic": "systematic name",
+    "standard": "standard name",
+    "id": "database id",
+    "other_case": "such a name in another case",
+    "alias": "alias",
+    "alias_other_case": "alias in another case",
+}
+"""What the ways of matching a gene's name are called here; their keys are `gene_names.WAYS`."""
 HEARD_WHEN_QUIET = ("error", "why", "hint", "warning", "resume with")
 RAW_IN_JSON = re.compile("[\x7f-\x9f]")
 """Control characters that JSON may hold as they are, and a terminal obeys."""
@@ -99,6 +108,18 @@ def unknown_names(names: Sequence[str]) -> str:
     """Return how many names are unknown, and the first of them; "" where none is."""
     shown = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
     return f", {len(names):,} unknown: {shown}" if names else ""
+
+
+def joined_names(counts: Mapping[str, Any]) -> str:
+    """Return how a join's names were found, as a manifest has it (`NameCounts.as_json`), in one line."""
+    rows = counts["rows"]  # a manifest has them sorted by name
+    ways = [f"{rows[way]:,} by {words}" for way, words in WAY_WORDS.items() if way in rows]
+    lost = [
+        f"{counts[f'rows_{what}']:,} {what} ({counts[f'names_{what}']:,} names: {', '.join(counts[what])})"
+        for what in ("unknown", "ambiguous")
+        if counts[f"rows_{what}"] or counts[f"names_{what}"]
+    ]
+    return f"{counts['join']}: rows {', '.join((*ways, *lost)) or 'none'}"
 
 
 def report_error(message: str, why: str, hint: str) -> None:

@@ -18,6 +18,7 @@ from gocell_cli.domain.annotations import AnnotationRows
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.ontology import Edges, Ontology
 from gocell_cli.errors import SourceMissing
+from gocell_cli.gene_names import NameCounts
 
 # gocell_cli/data: sources/go is two folders below the package.
 BUNDLE_DIR = Path(__file__).resolve().parents[2] / "data"
@@ -118,7 +119,7 @@ def load_term_names() -> list[tuple[str, str]]:
 
 
 def annotation_tables(rows: AnnotationRows) -> dict[str, pa.Table]:
-    """Encode annotation rows as the tables `annotations` and `objects` (what a row's gene may be called)."""
+    """Encode annotation rows as the tables `annotations` and `objects` (systematic names of a row's genes)."""
     annotations = pa.table(
         {
             "object": rows.object_of_row,
@@ -135,6 +136,7 @@ def load_annotations() -> AnnotationRows:
     """Decode the bundled annotations."""
     table = _read("annotations")
     names = _read("objects").column("names").to_pylist()
+    found = bundle_record()["annotations"]["found"]
     return AnnotationRows(
         source=f"bundled GOA yeast ({bundle_record()['annotations']['release']})",
         names=tuple(tuple(n) for n in names),
@@ -143,6 +145,7 @@ def load_annotations() -> AnnotationRows:
         qualifier=tuple(table.column("qualifier").to_pylist()),
         evidence=tuple(table.column("evidence").to_pylist()),
         date=table.column("date").to_numpy(),
+        found=NameCounts(**{**found, "unknown": tuple(found["unknown"]), "ambiguous": ()}),
     )
 
 
@@ -154,6 +157,7 @@ def gene_tables(genes: GeneTable, essential: tuple[str, ...]) -> dict[str, pa.Ta
             "standard": list(genes.standard),
             "aliases": pa.array([list(a) for a in genes.aliases], pa.list_(pa.string())),
             "qualifier": list(genes.qualifier),
+            "ids": pa.array([list(i) for i in genes.ids or ((),) * len(genes)], pa.list_(pa.string())),
         }
     )
     return {"genes": table, "essential": pa.table({"systematic": list(essential)})}
@@ -167,6 +171,7 @@ def load_genes() -> GeneTable:
         standard=tuple(table.column("standard").to_pylist()),
         aliases=tuple(tuple(a) for a in table.column("aliases").to_pylist()),
         qualifier=tuple(table.column("qualifier").to_pylist()),
+        ids=tuple(tuple(i) for i in table.column("ids").to_pylist()),
     )
 
 

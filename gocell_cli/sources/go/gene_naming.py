@@ -1,59 +1,114 @@
-"""Which column of a GAF names the genes: SGD's systematic names for yeast, else symbol, DB object id or synonym."""
+"""The genes of a GAF: those of a known table that its objects are (`gene_linking`), or its own; and how to call them.
 
-from collections.abc import Mapping
+`--gene-id` only chooses what a gene is called: the genes of a known table, SGD's or `--gene-table`'s, stay that
+table's, those without annotation among them, and have all their names.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from gocell_cli.domain.annotations import AnnotationRows, GeneNaming
-from gocell_cli.domain.genes import GeneTable, make_gene_table
+from gocell_cli.domain.genes import Gene, GeneTable, KnownGenes, make_gene_table
 from gocell_cli.errors import InvalidInput, UsageError
+from gocell_cli.gene_names import FEW, MANY, WAYS, Found, NameCounts
 from gocell_cli.sources.go.gaf import DbObject, Gaf, own_taxon
+from gocell_cli.sources.go.gene_linking import link_objects
 
 AUTO, SYSTEMATIC, SYMBOL, ID, SYNONYM = GENE_IDS = ("auto", "systematic", "symbol", "id", "synonym")
+ANNOTATIONS = "annotations"
 OTHER_TAXON = "other_taxon"
 DISTINCT_SYMBOLS = 0.95
 """Symbols name the genes by default where there are at least this many distinct ones for each DB object."""
 
 
-def name_genes(gaf: Gaf, table: GeneTable, gene_id: str, taxon: str | None) -> tuple[AnnotationRows, GeneTable]:
-    """Name the genes of a GAF; `naming` of the rows returned says how.
+def name_genes(gaf: Gaf, known: KnownGenes, gene_id: str, taxon: str | None) -> tuple[AnnotationRows, GeneTable]:
+    """Return the rows, with the genes that each means by their names in the gene table, and that table.
 
-    With `auto`, systematic names of `table` (SGD's) are used where at least half of the DB objects have one;
-    such rows may be of any taxon. Otherwise the genes are those of the GAF's biggest taxon, or of `taxon`,
-    named by symbol, id or first synonym, and the gene table is made of them. Raises UsageError for a taxon
-    that the GAF does not have, InvalidInput where `systematic` is asked for and no object has such a name.
+    The genes are those of `known` where the user gave it or at least MANY of the DB objects are genes of it. With
+    `auto` they keep the names they have there; other objects are then no genes, and rows may be of any taxon.
+    Otherwise they are called by symbol, id or first synonym, and the objects of the GAF's biggest taxon, or of
+    `taxon`, that the table does not have are genes as well. `naming` and `found` of the rows say how that went.
+
+    Raises UsageError for a taxon that the GAF does not have, InvalidInput where the genes of `known` are asked for
+    and too few objects are any of them.
     """
     chosen = _taxon(gaf, taxon)
-    if chosen is not None:
-        gaf = _of_taxon(gaf, chosen)
-    systematic = sum(bool(_parts(names) & table.index.keys()) for names in gaf.rows.names)
-    if gene_id == SYSTEMATIC or (gene_id == AUTO and 2 * systematic >= len(gaf.objects)):
-        if not systematic:
-            raise InvalidInput(
-                f"{gaf.rows.source}: none of its {len(gaf.objects)} DB objects has a systematic name of SGD's",
-                why=f"their symbols look like {', '.join(o.symbol for o in gaf.objects[:3])}",
-                hint="leave out --gene-id, or choose symbol, id or synonym",
-            )
-        genes = len(set().union(*map(_parts, gaf.rows.names)) & table.index.keys())
-        naming = _naming(SYSTEMATIC, chosen or "", gaf, systematic, (systematic, genes), given=taxon is not None)
-        return replace(gaf.rows, naming=naming), table
     # `taxa` is sorted by rows, the most frequent first.
     biggest = chosen if chosen is not None else next(iter(gaf.taxa))
-    gaf = _of_taxon(gaf, biggest)
+    if chosen is not None or gene_id not in (AUTO, SYSTEMATIC):
+        gaf = _of_taxon(gaf, biggest)
+    links = link_objects(gaf.objects, known.genes, biggest)
+    linked = sum(bool(link.genes) for link in links)
+    if known.given or gene_id == SYSTEMATIC:
+        _require_linked(gaf, known, linked)
+    are_known = known.given or gene_id == SYSTEMATIC or linked >= MANY * len(links)
+    told = GeneNaming(SYSTEMATIC, chosen or "", gaf.taxa, len(links), linked, linked, 0, taxon is not None)
+    if are_known and gene_id in (AUTO, SYSTEMATIC):
+        genes = _with_names_of(known.genes, gaf.objects, links)
+        return _named(gaf, [link.genes for link in links], links, genes, replace(told, table=known.source))
+    if gene_id == AUTO:
+        gaf = _of_taxon(gaf, biggest)
+    if not are_known:
+        links = [Found()] * len(gaf.objects)
     column = _default_column(gaf.objects) if gene_id == AUTO else gene_id
-    names = tuple(_name(o, column) for o in gaf.objects)
-    own = _gene_table(gaf.objects, names)
-    named = (sum(map(bool, names)), len(own))
-    naming = _naming(column, biggest, gaf, systematic, named, given=taxon is not None)
-    return replace(gaf.rows, names=tuple((n,) if n else () for n in names), naming=naming), own
+    table = known.genes if are_known else make_gene_table(())
+    genes, place, shared = _call(table, gaf.objects, links, column)
+    told = replace(
+        told,
+        gene_id=column,
+        taxon=biggest,
+        objects=len(gaf.objects),
+        named=sum(bool(_names_of(o, column)) for o in gaf.objects),
+        table=known.source if are_known else "",
+        shared_names=len(shared),
+        called_by_id=sum(shared.values()),
+    )
+    return _named(gaf, place, links, genes, told)
 
 
-def _naming(
-    gene_id: str, taxon: str, gaf: Gaf, systematic: int, named_and_genes: tuple[int, int], *, given: bool
-) -> GeneNaming:
-    named, genes = named_and_genes
-    return GeneNaming(gene_id, taxon, gaf.taxa, len(gaf.objects), named, systematic, genes, given)
+def _named(
+    gaf: Gaf, place: Sequence[tuple[int, ...]], links: Sequence[Found], genes: GeneTable, told: GeneNaming
+) -> tuple[AnnotationRows, GeneTable]:
+    """Put the genes' names into the rows; `place` are the genes of each object in the table."""
+    names = tuple(tuple(genes.systematic[g] for g in found) for found in place)
+    annotated = len({gene for found in place for gene in found})
+    told = replace(told, genes=annotated, unannotated=len(genes) - annotated)
+    rows = replace(gaf.rows, names=names, naming=told, found=count_links(gaf, place, links))
+    return rows, genes
+
+
+def count_links(gaf: Gaf, place: Sequence[tuple[int, ...]], links: Sequence[Found]) -> NameCounts:
+    """Count the rows of a GAF by the way in which their object's genes were found."""
+    rows = np.bincount(gaf.rows.object_of_row, minlength=len(gaf.objects)).tolist()
+    served: Counter[str] = Counter()
+    for count, genes, link in zip(rows, place, links, strict=True):
+        # an object that is a gene by itself is called as it is
+        served[link.way or (WAYS[0] if genes else "")] += count
+    unknown = [o.symbol or o.id for o, genes in zip(gaf.objects, place, strict=True) if not genes]
+    return NameCounts(
+        ANNOTATIONS,
+        {way: served[way] for way in WAYS if served[way]},
+        rows_unknown=served[""],
+        unknown=tuple(dict.fromkeys(unknown)),
+        names=len(gaf.objects),
+    )
+
+
+def _require_linked(gaf: Gaf, known: KnownGenes, linked: int) -> None:
+    if linked >= FEW * len(gaf.objects):
+        return
+    few = "none" if not linked else f"only {linked:,}"
+    raise InvalidInput(
+        f"{gaf.rows.source}: {few} of its {len(gaf.objects):,} DB objects {'is' if linked < 2 else 'are'}"
+        f" among the {len(known.genes):,} genes of {known.source}",
+        why=f"their symbols look like {', '.join(o.symbol for o in gaf.objects[:3])}",
+        hint="a gene table of the same organism"
+        if known.given
+        else "leave out --gene-id, or choose symbol, id or synonym",
+    )
 
 
 def _taxon(gaf: Gaf, taxon: str | None) -> str | None:
@@ -102,32 +157,109 @@ def _of_taxon(gaf: Gaf, taxon: str) -> Gaf:
     )
 
 
-def _parts(names: tuple[str, ...]) -> set[str]:
-    """Return the names, and those that `A/B` joins: 80 accessions of GOA's yeast file stand for several ORFs."""
-    return {part for name in names for part in (name, *name.split("/"))}
-
-
-def _default_column(objects: tuple[DbObject, ...]) -> str:
+def _default_column(objects: Sequence[DbObject]) -> str:
     """Symbol, unless so many objects share one or lack one that the ids are the better names."""
     symbols = {o.symbol for o in objects if o.symbol}
     return SYMBOL if len(symbols) >= DISTINCT_SYMBOLS * len(objects) else ID
 
 
-def _name(found: DbObject, column: str) -> str:
+def _names_of(found: DbObject, column: str) -> str:
+    """Return what the column calls an object; "" where it holds nothing."""
     if column == SYNONYM:
         return next((s for s in found.synonyms if s), "")
     return found.symbol if column == SYMBOL else found.id
 
 
-def _gene_table(objects: tuple[DbObject, ...], names: tuple[str, ...]) -> GeneTable:
-    """One gene a name: standard name the (first) symbol, aliases all else its objects are called."""
-    # Several objects of one name are one gene; a dict keeps its names in order, each once.
-    called: dict[str, dict[str, None]] = {}
-    standard: dict[str, str] = {}
-    for found, name in zip(objects, names, strict=True):
-        if name:
-            standard.setdefault(name, found.symbol)
-            called.setdefault(name, {}).update(dict.fromkeys((found.symbol, found.id, *found.synonyms)))
-    return make_gene_table(
-        [(n, standard[n], tuple(a for a in c if a and a not in (n, standard[n])), "") for n, c in called.items()]
+def database_ids(db: str, identifier: str) -> tuple[str, ...]:
+    """Return an id as people write it: with and without its database."""
+    return (identifier, f"{db}:{identifier}") if db and identifier else tuple(filter(None, (identifier,)))
+
+
+def _with_names_of(table: GeneTable, objects: Sequence[DbObject], links: Sequence[Found]) -> GeneTable:
+    """Return the table with the ids of each gene's objects, and those of their names that no gene has yet."""
+    held: list[list[DbObject]] = [[] for _ in range(len(table))]
+    for found, link in zip(objects, links, strict=True):
+        for gene in link.genes:
+            held[gene].append(found)
+    return make_gene_table([_known_gene(g, own, table) for g, own in zip(table.genes(), held, strict=True)])
+
+
+def _known_gene(gene: Gene, objects: Iterable[DbObject], table: GeneTable) -> Gene:
+    names = dict.fromkeys(name for o in objects for name in (o.symbol, *o.synonyms))
+    # what another gene is called already, or this one, is no new name: `YLR154W-A` of TAR1's object
+    new = tuple(name for name in names if name and not table.lookup.find(name).genes)
+    ids = dict.fromkeys((*gene.ids, *(i for o in objects for i in database_ids(o.db, o.id) if i != gene.systematic)))
+    standard = gene.standard or next((o.symbol for o in objects if o.symbol in new), "")
+    return gene._replace(standard=standard, aliases=(*gene.aliases, *(n for n in new if n != standard)), ids=tuple(ids))
+
+
+def own_gene(found: DbObject) -> Gene:
+    """Return a database's object as a gene called by its id."""
+    aliases = dict.fromkeys(name for name in found.synonyms if name and name not in (found.symbol, found.id))
+    return Gene(found.id, found.symbol, tuple(aliases), "", database_ids(found.db, found.id))
+
+
+def _call(
+    table: GeneTable, objects: Sequence[DbObject], links: Sequence[Found], column: str
+) -> tuple[GeneTable, list[tuple[int, ...]], Counter[str]]:
+    """Call the genes of a table, and the objects that are none of them, by a column.
+
+    Returns the table they make, each object's genes in it, and how many genes each name stands for that is not one
+    gene's: those are called by their ids, or as they were in the table.
+    """
+    others = [i for i, link in enumerate(links) if not link.genes]
+    genes = [*_with_names_of(table, objects, links).genes(), *(own_gene(objects[i]) for i in others)]
+    alone: list[list[DbObject]] = [[] for _ in range(len(table))]
+    for found, link in zip(objects, links, strict=True):
+        if len(link.genes) == 1:  # what two genes share, as a protein's id, is the name of neither
+            alone[link.genes[0]].append(found)
+    calls = [_calls(gene, own, column) for gene, own in zip(genes, alone, strict=False)]
+    calls += [_own_calls(objects[i], column) for i in others]
+    shared = Counter({name: n for name, n in Counter(call[0] for call in calls).items() if n > 1})
+    names = _distinct(calls)
+    made = make_gene_table([_renamed(gene, name) for gene, name in zip(genes, names, strict=True)])
+    place = [made.index[name] for name in names]
+    own = dict(zip(others, place[len(table) :], strict=True))
+    found_of = [
+        tuple(sorted(place[g] for g in link.genes)) if link.genes else (own[i],) for i, link in enumerate(links)
+    ]
+    return made, found_of, shared
+
+
+def _calls(gene: Gene, objects: Sequence[DbObject], column: str) -> tuple[str, ...]:
+    """What a known gene may be called, the best first."""
+    names = [name for o in objects if (name := _names_of(o, column))]
+    if column == SYMBOL:
+        # of several symbols the one that the table has, too
+        names = [gene.standard] if gene.standard in names or not names else names
+    return tuple(filter(None, (*names[:1], gene.systematic)))
+
+
+def _own_calls(found: DbObject, column: str) -> tuple[str, ...]:
+    return tuple(filter(None, (_names_of(found, column), found.id, f"{found.db}:{found.id}")))
+
+
+def _distinct(calls: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return a name of each, the first that no other has; of what several would be called each takes its next."""
+    level = [0] * len(calls)
+    while True:
+        names = [call[i] for call, i in zip(calls, level, strict=True)]
+        uses = Counter(names)
+        again = [i for i, name in enumerate(names) if uses[name] > 1]
+        if not again:
+            return names
+        more = [i for i in again if level[i] + 1 < len(calls[i])]
+        if not more:
+            raise InvalidInput(f"two genes are both called {names[again[0]]}", hint="--gene-id id")
+        for i in more:
+            level[i] += 1
+
+
+def _renamed(gene: Gene, name: str) -> Gene:
+    ids = dict.fromkeys((gene.systematic, *gene.ids))
+    return gene._replace(
+        systematic=name,
+        aliases=tuple(a for a in gene.aliases if a not in (name, gene.standard)),
+        # what a known gene was called finds it as its id does: no alias of another gene comes before it
+        ids=tuple(i for i in ids if i != name),
     )

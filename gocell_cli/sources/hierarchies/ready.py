@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from gocell_cli.domain.annotations import AnnotationRows, GeneNaming
-from gocell_cli.domain.genes import GeneTable, make_gene_table
+from gocell_cli.domain.genes import Gene, GeneTable, KnownGenes, make_gene_table
 from gocell_cli.domain.levels import generations
 from gocell_cli.domain.ontology import IS_A, Ontology, make_ontology
 from gocell_cli.domain.term_filters import READY_RELATION
 from gocell_cli.errors import CycleError, InvalidInput
+from gocell_cli.gene_names import MANY, few_found
 from gocell_cli.sources.text_file import decode, read_bytes
 
 COMMENT = "#"
+HIERARCHY = "hierarchy"
 
 
 @dataclass
@@ -69,28 +71,56 @@ def told_lines(path: Path) -> list[tuple[int, str]]:
     return [(n, line.rstrip("\r")) for n, line in lines if line.strip() and not line.startswith(COMMENT)]
 
 
-def make_ready(parsed: ParsedHierarchy, table: GeneTable) -> ReadyHierarchy:
+def make_ready(parsed: ParsedHierarchy, known: KnownGenes) -> ReadyHierarchy:
     """Make a hierarchy of what a file says.
 
-    Its genes are those of `table` (SGD's) where at least half of them have a systematic name in it; the
-    others are then counted as unknown. Elsewhere the gene table is made of the file's own genes. Raises
-    InvalidInput, with the line, for a cycle, and for a file without genes.
+    Its genes are those of `known` where the user gave that table or at least MANY of them are in it, by any name;
+    the others are then counted as unknown. Elsewhere the gene table is made of the file's own genes. Raises
+    InvalidInput, with the line, for a cycle, and for a file without genes, or with too few of a given table.
     """
     if not parsed.genes:
         raise InvalidInput.at(parsed.path, None, "no gene in it: not a hierarchy file, or an empty one")
     ontology = _ontology(parsed)
     _refuse_cycle(parsed, ontology)
     rows = _rows(parsed)
-    # The file's names stand in for systematic ones; it gives no standard names, aliases or qualifiers.
-    own = make_gene_table([(names[0], "", (), "") for names in rows.names])
-    known = len(own.index.keys() & table.index.keys())
-    genes = table if 2 * known >= len(own) else own
-    named = known if genes is table else len(own)
-    kind = "systematic" if genes is table else "file"
-    naming = GeneNaming(kind, "", {}, len(own), named, known, named)
     # Roots are terms that are nobody's child.
     roots = len(ontology) - len(set(ontology.edges[READY_RELATION].child.tolist()))
-    return ReadyHierarchy(parsed.format, ontology, replace(rows, naming=naming), genes, roots)
+    rows, genes = _named(rows, known)
+    return ReadyHierarchy(parsed.format, ontology, rows, genes, roots)
+
+
+def _named(rows: AnnotationRows, known: KnownGenes) -> tuple[AnnotationRows, GeneTable]:
+    """Return the rows with their genes as the gene table names them, and that table: the known one, or the file's."""
+    names = tuple(name for (name,) in rows.names)
+    lookup = known.genes.lookup
+    found = lookup.look_up(names)
+    counts = lookup.counts(HIERARCHY, found, rows.object_of_row[:, None])
+    if known.given:
+        few_found(counts, len(known.genes), rows.source)
+    linked = counts.names_found
+    genes = known.genes
+    if not known.given and linked < MANY * len(names):
+        # The file's names stand in for systematic ones; it gives no standard names, aliases or qualifiers.
+        genes = make_gene_table([Gene(name) for name in names])
+        naming = GeneNaming("file", "", {}, len(names), len(names), linked, len(names))
+        own = genes.lookup.look_up(names)
+        return replace(
+            rows, naming=naming, found=genes.lookup.counts(HIERARCHY, own, rows.object_of_row[:, None])
+        ), genes
+    called = tuple((genes.systematic[gene],) if gene >= 0 else () for gene in found.gene.tolist())
+    distinct = len(set(called) - {()})
+    naming = GeneNaming(
+        "systematic",
+        "",
+        {},
+        len(names),
+        linked,
+        linked,
+        distinct,
+        table=known.source,
+        unannotated=len(genes) - distinct,
+    )
+    return replace(rows, names=called, naming=naming, found=counts), genes
 
 
 def _ontology(parsed: ParsedHierarchy) -> Ontology:

@@ -18,12 +18,14 @@ from jaxtyping import Bool
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype, SourceFile
 from gocell_cli.errors import InvalidInput
+from gocell_cli.gene_names import UNKNOWN as NO_GENE_HAS_IT
+from gocell_cli.gene_names import few_found
 from gocell_cli.sources.download.catalog import COSTANZO2016
 from gocell_cli.sources.download.find import Found
 from gocell_cli.sources.download.find import find as find_files
 from gocell_cli.sources.download.transfer import Watcher
 from gocell_cli.sources.screens.sga import KeptRows, LineBlocks, RowBlock, Wanted, stream_table
-from gocell_cli.sources.screens.strains import Side, StrainCodes, strain_genes
+from gocell_cli.sources.screens.strains import AMBIGUOUS, UNKNOWN, Side, StrainCodes, strain_genes
 from gocell_cli.sources.screens.workbook import Sheet, read_sheet
 from gocell_cli.sources.text_file import sha256_of
 
@@ -114,7 +116,7 @@ def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, 
     for path in paths:
         lines, before = LineBlocks(path), kept.rows_read
         for block in stream_table(lines, Wanted(tuple(SPELLINGS), TEXTS, (value, statistic)), _header_fault):
-            _keep(block, kept, strains, len(genes), temperature, first_row)
+            _keep(block, kept, strains, temperature, first_row)
         name = path.name.removesuffix(".gz")
         # A user's own table may have any name; a cache knows it as `raw`.
         name = name if name in TABLES else "raw"
@@ -123,7 +125,9 @@ def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, 
         # 1 for the table's header line.
         first_row += 1 + files[-1].rows_read
     columns = kept.finish()
+    names = strains.name_counts(NAME)
     if not len(columns["value"]):
+        few_found(names, len(genes), NAME)  # first: no other phenotype helps where the genes are not those of the study
         raise _nothing_left(phenotype, files, kept)
     # First, as `sort` overwrites the strain codes that this reads.
     query, queries = strains.queries(columns["query_strain"])
@@ -140,14 +144,14 @@ def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, 
         options={"temperature": temperature},
         published=PUBLISHED,
         files=tuple(files),
+        names=(names,),
     )
 
 
-def _keep(
-    block: RowBlock, kept: KeptRows, strains: StrainCodes, unknown: int, temperature: str, first_row: int
-) -> None:
+def _keep(block: RowBlock, kept: KeptRows, strains: StrainCodes, temperature: str, first_row: int) -> None:
     """Add a block's rows; its numbers are those of the one phenotype and its statistic."""
     query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
+    served = strains.serve(query, array)
     gene = strains.genes()[:, 0]
     # Rows that cross two alleles of one gene are dropped below: they delete one gene, not two.
     pair = np.column_stack([gene[query], gene[array]])
@@ -157,8 +161,8 @@ def _keep(
             # Order matters: a row to which several reasons apply counts under the first, so that the counts add up.
             "other_temperature": _elsewhere(block, temperature),
             "no_phenotype": np.isnan(value),
-            # `unknown` is the gene table's length, above every index in it.
-            "unknown_gene": pair.max(axis=1) == unknown,
+            "unknown_gene": served == UNKNOWN,
+            "ambiguous_gene": served == AMBIGUOUS,
             "same_gene": pair[:, 0] == pair[:, 1],
         },
         genes=np.sort(pair, axis=1),
@@ -221,18 +225,25 @@ def _read_strain_table(path: Path, genes: GeneTable, temperature: str) -> Datase
     dropped: Counter[str] = Counter()
     kept: list[tuple[int, int, float, float]] = []
     # From 2: row 1 is the header, and a sheet counts its rows from 1.
-    for row in range(2, len(sheet.rows) + 1):
-        gene = genes.index.get(_gene(sheet, row))
+    rows = range(2, len(sheet.rows) + 1)
+    named = [_gene(sheet, row) for row in rows]
+    names = {name: i for i, name in enumerate(dict.fromkeys(named))}
+    found = genes.lookup.look_up(tuple(names))
+    for row, gene in zip(rows, (int(found.gene[names[name]]) for name in named), strict=True):
         for column in chosen:
             value, sd = sheet.number(row, column), sheet.number(row, column + 1)
             if math.isnan(value):
                 dropped["no_phenotype"] += 1
-            elif gene is None:
-                dropped["unknown_gene"] += 1
+            elif gene < 0:
+                dropped["unknown_gene" if gene == NO_GENE_HAS_IT else "ambiguous_gene"] += 1
             else:
                 kept.append((row, gene, value, sd))
+    # A reading for each temperature, as in rows_read below.
+    readings = np.array([names[name] for name in named for _ in chosen], dtype=np.int32)[:, None]
+    counts = genes.lookup.counts(NAME, found, readings)
     strains = _strains(sheet)
     if not kept:
+        few_found(counts, len(genes), str(path))
         raise InvalidInput.at(path, None, f"no strain has a fitness: {dict(dropped)}")
     used = sorted({strains[row] for row, *_ in kept})
     position = {strain: i for i, strain in enumerate(used)}
@@ -248,6 +259,7 @@ def _read_strain_table(path: Path, genes: GeneTable, temperature: str) -> Datase
         sources={STRAIN_TABLE: sha256_of(path)},
         options={"temperature": temperature},
         published=PUBLISHED,
+        names=(counts,),
     )
 
 

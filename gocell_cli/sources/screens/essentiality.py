@@ -8,24 +8,33 @@ import numpy as np
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype
+from gocell_cli.gene_names import NameCounts
 
+NAME, ESSENTIAL = "essentiality", "essential genes"
 PHENOTYPE = Phenotype("viability")
 
 
-def read(genes: GeneTable, essential: tuple[str, ...], sources: dict[str, str]) -> Dataset:
-    """Return one measurement for each ORF that is not dubious; `row` is its 1-based place in the gene table."""
+def read(genes: GeneTable, orfs: GeneTable, essential: tuple[str, ...], sources: dict[str, str]) -> Dataset:
+    """Return one measurement for each ORF that is not dubious; `row` is its 1-based place in the table `orfs`.
+
+    `genes` are those of the cache, whatever they are called there. An ORF, and a name on the list of essential genes,
+    is the gene that has that name; ORFs that are none are dropped and counted.
+    """
     # startswith: SGD joins qualifiers by `|` (`Verified|silenced_gene`).
-    dubious = np.array([q.startswith("Dubious") for q in genes.qualifier])
-    listed = np.isin(np.array(genes.systematic), np.array(essential))
-    kept = np.flatnonzero(~dubious)
+    dubious = np.array([q.startswith("Dubious") for q in orfs.qualifier])
+    here, listed = genes.lookup.look_up(orfs.systematic), orfs.lookup.look_up(essential)
+    lethal = np.zeros(len(orfs), dtype=bool)
+    lethal[listed.gene[listed.gene >= 0]] = True
+    kept = np.flatnonzero(~dubious & (here.gene >= 0))
     # -1: a list of genes names no strains and no queries.
     none = np.full(len(kept), -1, dtype=np.int32)
+    dropped = {"dubious_orf": int(dubious.sum()), "unknown_gene": len(orfs) - int(dubious.sum()) - len(kept)}
     return Dataset(
-        name="essentiality",
+        name=NAME,
         phenotype=PHENOTYPE,
         measurements=Measurements(
-            genes=kept.astype(np.int32)[:, None],
-            value=np.where(listed[kept], 0.0, 1.0),
+            genes=here.gene[kept][:, None],
+            value=np.where(lethal[kept], 0.0, 1.0),
             statistic=np.full(len(kept), np.nan),
             row=kept.astype(np.int64) + 1,
             query_strain=none,
@@ -34,8 +43,17 @@ def read(genes: GeneTable, essential: tuple[str, ...], sources: dict[str, str]) 
         ),
         strains=(),
         queries=(),
-        rows_read=len(genes),
-        dropped={"dubious_orf": int(dubious.sum())},
+        rows_read=len(orfs),
+        dropped={reason: n for reason, n in dropped.items() if n},
         sources=sources,
         options={},
+        names=(
+            genes.lookup.counts(NAME, here, np.arange(len(orfs), dtype=np.int32)[:, None]),
+            _count_essential(genes, essential),
+        ),
     )
+
+
+def _count_essential(genes: GeneTable, essential: tuple[str, ...]) -> NameCounts:
+    found = genes.lookup.look_up(essential)
+    return genes.lookup.counts(ESSENTIAL, found, np.arange(len(essential), dtype=np.int32)[:, None])

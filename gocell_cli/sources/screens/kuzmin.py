@@ -20,6 +20,7 @@ from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
 from gocell_cli.domain.joined_datasets import join_datasets
 from gocell_cli.errors import InvalidInput, UsageError
+from gocell_cli.gene_names import few_found
 from gocell_cli.sources.download.catalog import KUZMIN2018, KUZMIN2020, RemoteSource
 from gocell_cli.sources.download.find import Found
 from gocell_cli.sources.download.find import find as find_files
@@ -33,7 +34,7 @@ from gocell_cli.sources.screens.sga import (
     header_differs,
     stream_table,
 )
-from gocell_cli.sources.screens.strains import Side, StrainCodes
+from gocell_cli.sources.screens.strains import AMBIGUOUS, UNKNOWN, Side, StrainCodes
 from gocell_cli.sources.screens.workbook import read_sheet
 from gocell_cli.sources.text_file import sha256_of
 
@@ -137,6 +138,8 @@ def read(study: Study, paths: Sequence[Path], genes: GeneTable, *, phenotype: st
     dataset = join_datasets(parts)  # checked as a whole: one of the tables may hold other rows only
     if len(dataset.measurements):
         return dataset
+    for counts in dataset.names:  # first: no other phenotype helps where the genes are not those of the study
+        few_found(counts, len(genes), " and ".join(map(str, paths)))
     found = ", ".join(f"{n} {reason}" for reason, n in dataset.dropped.items())
     raise InvalidInput(
         f"{' and '.join(map(str, paths))}: none of its {dataset.rows_read} rows holds a {dataset.phenotype.kind}",
@@ -152,10 +155,10 @@ def _read_table(study: Study, path: Path, genes: GeneTable, phenotype: str, orde
     wanted = Wanted(COLUMNS, TEXTS, (value, statistic))
     blocks = stream_table(lines, wanted, _header_fault) if lines is not None else _workbook(path, wanted)
     if phenotype == SMF:
-        measurements, rows_read, dropped = _single_mutants(blocks, strains, genes)
+        measurements, rows_read, dropped = _single_mutants(blocks, strains)
         queries: tuple[str, ...] = ()
     else:
-        kept = _combined_mutants(blocks, strains, genes, phenotype, choose_rows(study.name, phenotype, order))
+        kept = _combined_mutants(blocks, strains, phenotype, choose_rows(study.name, phenotype, order))
         rows_read, dropped = kept.rows_read, kept.dropped
         columns = kept.finish()
         query, queries = strains.queries(columns["query_strain"])
@@ -173,6 +176,7 @@ def _read_table(study: Study, path: Path, genes: GeneTable, phenotype: str, orde
         sources={_file_name(study, path): lines.sha256 if lines is not None else sha256_of(path)},
         options={} if phenotype == SMF else {"order": order},
         published=study.published,
+        names=(strains.name_counts(study.name),),
     )
 
 
@@ -198,7 +202,7 @@ def _workbook(path: Path, wanted: Wanted) -> Iterator[RowBlock]:
 
 
 def _combined_mutants(
-    blocks: Iterator[RowBlock], strains: StrainCodes, genes: GeneTable, phenotype: str, kinds: tuple[str, ...]
+    blocks: Iterator[RowBlock], strains: StrainCodes, phenotype: str, kinds: tuple[str, ...]
 ) -> KeptRows:
     """The rows of the mutant types `kinds` that hold tau, epsilon or fitness."""
     _, value, statistic, _ = PHENOTYPES[phenotype]
@@ -206,6 +210,7 @@ def _combined_mutants(
     for block in blocks:
         codes, types = _mutant_types(block)
         query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
+        served = strains.serve(query, array)
         genotype = _genotypes(strains.genes(), query, array)
         # `types` holds each distinct text once; `codes` spreads what is known of it over the rows.
         deleted = np.array([DELETED[t] for t in types])[codes]
@@ -213,8 +218,8 @@ def _combined_mutants(
             {
                 "other_order": ~np.array([t in kinds for t in types])[codes],
                 "no_phenotype": np.isnan(block.numbers[value]),
-                # len(genes) is the index by which StrainCodes says "not in the gene table".
-                "unknown_gene": (genotype == len(genes)).any(axis=1),
+                "unknown_gene": served == UNKNOWN,
+                "ambiguous_gene": served == AMBIGUOUS,
                 # A gene crossed with itself, or ho where it is no control: not the mutant that the row says it is.
                 "genes_not_distinct": (genotype != NO_GENE).sum(axis=1) != deleted,
             },
@@ -244,9 +249,7 @@ def _genotypes(
     return np.sort(genotype, axis=1)
 
 
-def _single_mutants(
-    blocks: Iterator[RowBlock], strains: StrainCodes, genes: GeneTable
-) -> tuple[Measurements, int, dict[str, int]]:
+def _single_mutants(blocks: Iterator[RowBlock], strains: StrainCodes) -> tuple[Measurements, int, dict[str, int]]:
     """Fitness of the array strains, and of the query strains of one gene and ho; readings, and those dropped.
 
     The table repeats a strain's fitness in every row that crosses it. A reading is one side of a row, so there are two
@@ -264,12 +267,14 @@ def _single_mutants(
         double = np.array([t == "trigenic" for t in types])[codes]
         # All query readings of the block, then all array readings; `row` below is laid out alike.
         strain = np.concatenate([query, array])
+        served = strains.serve(strain)
         value = np.concatenate([block.numbers[QUERY_FITNESS], block.numbers[ARRAY_FITNESS]])
         kept.add(
             {
                 "double_mutant": np.concatenate([double, np.zeros(len(block), dtype=bool)]),
                 "no_phenotype": np.isnan(value),
-                "unknown_gene": only[strain] == len(genes),
+                "unknown_gene": served == UNKNOWN,
+                "ambiguous_gene": served == AMBIGUOUS,
                 "neutral_gene": only[strain] == NO_GENE,
             },
             gene=only[strain],

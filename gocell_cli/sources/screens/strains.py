@@ -5,16 +5,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool, Int32, Int64
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import BLOCK, NO_GENE
+from gocell_cli.gene_names import WAYS, Found, NameCounts
 from gocell_cli.sources.screens.sga import RowBlock
 
 STRAIN_ID = re.compile(r"([^+_\s]+)(?:\+([^+_\s]+))?_\S+")
 """`ORF_dma123`, `ORF_tsa12`, `ORF_sn7`: a gene, then kind and number of its allele. `ORF1+ORF2_tm123`: two genes, in
 the query strains of Kuzmin et al. Genes come from here: the allele names beside them are free text (`tps1-supp1`)."""
 GENES_MAX = 2
+AMBIGUOUS, UNKNOWN = len(WAYS), len(WAYS) + 1
 
 
 class Side(NamedTuple):
@@ -44,6 +46,9 @@ class StrainCodes:
         self._codes: dict[tuple[str, str], int] = {}
         self._names: list[tuple[str, ...]] = []
         self._indices: list[list[int]] = []
+        self._found: dict[str, Found] = {}
+        self._served: list[int] = []
+        self._rows = np.zeros(len(WAYS) + 3, dtype=np.int64)
 
     def encode(self, block: RowBlock, side: Side) -> Int32[np.ndarray, " rows"]:
         """Return the code of each row's strain on one side; raises InvalidInput with the line of what is no id."""
@@ -67,14 +72,53 @@ class StrainCodes:
         code = self._codes[strain, allele] = len(self._names)
         self._names.append(names)
         # One more than the table's last index stands for an unknown gene; NO_GENE fills up strains of one gene.
-        indices = [NO_GENE if n == self._neutral else self._genes.index.get(n, len(self._genes)) for n in names]
+        indices = [NO_GENE if n == self._neutral else self._index(n) for n in names]
         self._indices.append(indices + [NO_GENE] * (GENES_MAX - len(names)))
+        self._served.append(max((self._serves(n) for n in names if n != self._neutral), default=-1))
         return code
+
+    def _index(self, name: str) -> int:
+        found = self._found.setdefault(name, self._genes.lookup.find(name))
+        return found.genes[0] if len(found.genes) == 1 else len(self._genes)
+
+    def _serves(self, name: str) -> int:
+        """Place in WAYS of the way in which a name was found; beyond them, of several genes and of none."""
+        found = self._found[name]
+        if len(found.genes) == 1:
+            return WAYS.index(found.way)
+        return AMBIGUOUS if found.genes else UNKNOWN
+
+    def serve(self, *strains: Int32[np.ndarray, " rows"]) -> Int64[np.ndarray, " rows"]:
+        """Return, and count, how the genes of each row's strains were found.
+
+        That is the last of their ways, an index in WAYS; AMBIGUOUS, beyond those, where several genes have a name, and
+        UNKNOWN where none has; -1 for strains of the neutral gene alone.
+        """
+        served = np.array(self._served, dtype=np.int64)
+        of_row: Int64[np.ndarray, " rows"] = np.maximum.reduce([served[codes] for codes in strains])
+        self._rows += np.bincount(of_row + 1, minlength=len(self._rows))
+        return of_row
+
+    def name_counts(self, join: str) -> NameCounts:
+        """Return what `count` has counted."""
+        _, *by_way, ambiguous, unknown = self._rows.tolist()
+        label = self._genes.lookup.label
+        return NameCounts(
+            join,
+            {way: n for way, n in zip(WAYS, by_way, strict=True) if n},
+            rows_unknown=unknown,
+            rows_ambiguous=ambiguous,
+            unknown=tuple(name for name, found in self._found.items() if not found.genes),
+            ambiguous=tuple(
+                (name, tuple(map(label, found.genes))) for name, found in self._found.items() if len(found.genes) > 1
+            ),
+            names=len(self._found),
+        )
 
     def genes(self) -> Int32[np.ndarray, "strains 2"]:
         """Gene indices of every strain so far; NO_GENE for the neutral gene and for no second one.
 
-        The index `len(genes)` of the gene table stands for a gene that it does not hold.
+        The index `len(genes)` of the gene table stands for a name that no gene has there, or several.
         """
         return np.array(self._indices, dtype=np.int32).reshape(-1, GENES_MAX)
 

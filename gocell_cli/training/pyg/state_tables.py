@@ -1,6 +1,6 @@
 """Deleted genes -> state tables of whole batches, in memory that is written once and then lent again and again.
 
-A batch's table differs from the wild type's in a few rows a sample (about 10 a deleted gene, of 45,215), so
+A batch's table differs from the wild type's in a few rows a sample (about 10 a deleted gene, of 45,212), so
 a table that nobody holds any more is turned into the next one by putting those rows back to 1 and the new
 ones to 0: kilobytes written, where a new table costs its megabytes and a page fault for each 4 kB of them.
 """

