@@ -123,7 +123,7 @@ def plan_build(
         # the teacher is wired as the hierarchy is, so a simulation can be drawn only now
         dataset = dataset.draw(terms)
     names = _joins(rows, dataset, options.rules)
-    few = tuple(filter(None, [few_found(found, len(genes)) for found in names]))
+    warnings = (*_few(names, genes), *_warnings(ontology, rows, annotations, dataset, options.rules))
     unannotated = _usable(dataset, genes, hierarchy, options)
     dataset = unannotated.dataset
     genotypes = merge_duplicates(dataset, options.duplicates)
@@ -154,11 +154,7 @@ def plan_build(
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
         notes=annotation_notes(annotations),
-        warnings=(
-            *_warnings(ontology, rows, annotations, dataset, options.rules),
-            *_allele_warnings(dataset, mixed),
-            *few,
-        ),
+        warnings=(*warnings, *_allele_warnings(dataset, mixed)),
     )
 
 
@@ -166,6 +162,10 @@ def _joins(rows: AnnotationRows, dataset: Dataset, rules: FilterRules) -> tuple[
     """How the names of everything that was joined to the gene table were found."""
     listed = (rules.genes.counts,) if rules.genes is not None else ()
     return (*((rows.found,) if rows.found is not None else ()), *listed, *dataset.names)
+
+
+def _few(names: Sequence[NameCounts], genes: GeneTable) -> list[str]:
+    return [warning for found in names if (warning := few_found(found, len(genes)))]
 
 
 def _usable(dataset: Dataset, genes: GeneTable, hierarchy: Hierarchy, options: BuildOptions) -> UnannotatedRows:

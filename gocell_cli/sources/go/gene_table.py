@@ -1,10 +1,13 @@
-"""`--gene-table FILE`: all genes of an organism, as a table of id, symbol and synonyms."""
+"""`--gene-table FILE`: all genes of an organism, as GPI or as a table of id, symbol and synonyms."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from gocell_cli.domain.genes import Gene, GeneTable, make_gene_table
 from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.go.gene_naming import own_gene
+from gocell_cli.sources.go.gpi import is_gpi, read_gpi
+from gocell_cli.sources.go.tab_columns import header_of
 from gocell_cli.sources.text_file import decode, read_bytes
 
 COLUMNS = ("id", "symbol", "synonyms")
@@ -19,11 +22,13 @@ HEADERS = {
 def read_gene_table(path: Path) -> GeneTable:
     """Read a gene table.
 
-    Its columns are tab-separated: id, which becomes the systematic
-    name, symbol and synonyms joined by `|`, in this order or as a header says; the last ones may be left out. Lines
-    that begin with `#` or `!` are comments. Raises InvalidInput, with the line, for a row without an id, an id that
-    stands there twice, and a table without a row.
+    A GPI (`!gpi-version`) has one gene an object, called by its id. Else the columns are tab-separated: id, which
+    becomes the systematic name, symbol and synonyms joined by `|`, in this order or as a header says; the last ones
+    may be left out. Lines that begin with `#` or `!` are comments. Raises InvalidInput, with the line, for a row
+    without an id, an id that stands there twice, and a table without a row.
     """
+    if is_gpi(header_of(read_bytes(path))[0]):
+        return _table(path, map(own_gene, read_gpi(path)))
     lines = [line.rstrip("\r") for line in decode(read_bytes(path), path).split("\n")]
     rows = [(n, line.split("\t")) for n, line in enumerate(lines, 1) if line.strip() and line[0] not in "#!"]
     place = _header(rows[0][1]) if rows else {}
@@ -45,7 +50,7 @@ def read_gene_table(path: Path) -> GeneTable:
 def _table(path: Path, genes: Iterable[Gene]) -> GeneTable:
     table = make_gene_table(genes)
     if not len(table):
-        raise InvalidInput.at(path, None, "no gene in it", hint="columns id, symbol, synonyms")
+        raise InvalidInput.at(path, None, "no gene in it", hint="a GPI, or columns id, symbol, synonyms")
     return table
 
 

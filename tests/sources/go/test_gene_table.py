@@ -49,6 +49,15 @@ def test_what_is_no_gene_table(tmp_path: Path, text: str, message: str) -> None:
         read_gene_table(write(tmp_path / "genes.tsv", text))
 
 
+def test_a_gpi_is_a_gene_table(tmp_path: Path) -> None:
+    rows = [f"WB\t{i}\t{s}\t\t{a}\tgene\ttaxon:6239\t\t\t" for i, s, _, a in WORM.genes]
+    table = read_gene_table(write(tmp_path / "worm.gpi", "\n".join(["!gpi-version: 1.2", *rows]) + "\n"))
+    assert table.systematic == tuple(g[0] for g in WORM.genes)
+    assert table.standard == tuple(g[1] for g in WORM.genes)
+    assert table.ids[0] == ("WBGene00000001", "WB:WBGene00000001")
+    assert table.lookup.find("Y110A7A.10").genes == (0,)
+
+
 def worms(tmp_path: Path, rows: int = 5) -> Path:
     return write_gaf(tmp_path / "worm.gaf", [gaf_row(WORM, i, "GO:0000002") for i in range(rows)])
 
