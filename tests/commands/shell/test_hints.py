@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,13 @@ ENDS = re.compile(r"[;,()`'\"]| or | and |: |\n|\.$|\. ")
 OPTIONS = {words: {o for p in leaf.params for o in p.opts} | GLOBAL for words, leaf in leaves(TREE)}
 
 
-def strings() -> Iterator[tuple[str, str, bool]]:
+@cache
+def strings() -> list[tuple[str, str, bool]]:
     """(place, text, whether it is a hint) of every string of the code; what is filled in reads X."""
+    return list(_strings())
+
+
+def _strings() -> Iterator[tuple[str, str, bool]]:
     for path in sorted(CODE.rglob("*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         hints = {id(k.value) for n in ast.walk(tree) if isinstance(n, ast.Call) for k in n.keywords if k.arg == "hint"}

@@ -81,14 +81,12 @@ def test_paths_in_a_file_are_relative_to_it(folders: tuple[Path, dict[str, str]]
     assert len(run("inspect", "samples", cwd=work, **home).stdout.splitlines()) == 2 + 3
 
 
-def test_a_runs_own_config_wins_over_standing_settings(
-    folders: tuple[Path, dict[str, str]], essentiality: Built
-) -> None:
+def test_a_runs_own_config_wins_over_standing_settings(folders: tuple[Path, dict[str, str]], small_cache: Path) -> None:
     work, home = folders
     (work.parent / "gocell.toml").write_text("[train]\nepochs = 7\nseed = 3\nbatch-size = 512\n")
     (work / "run.toml").write_text("epochs = 1\nmin_width = 2\npopulation_samples = 512\n")
     process = run(
-        "train", essentiality.cache, "--out", "run", "--config", "run.toml", "--seed", 5, "--quiet", cwd=work, **home
+        "train", small_cache, "--out", "run", "--config", "run.toml", "--seed", 5, "--quiet", cwd=work, **home
     )
     assert (process.returncode, process.stdout, process.stderr) == (0, "run\n", "")
     config = (work / "run" / "config.toml").read_text().splitlines()
