@@ -10,7 +10,7 @@ from gocell_cli.errors import CycleError, InvalidInput, SourceMissing, UsageErro
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.verify import verify_cache
 from tests import toy
-from tests.commands.runners import document, failure, invoke, run
+from tests.commands.runners import document, document_apart, failure, invoke, run
 from tests.sources.gaf_files import WORM, Organism, gaf_row, write_gaf
 from tests.sources.hierarchies.test_ready import DDOT, TOPOLOGY
 
@@ -19,7 +19,7 @@ SIMULATED = ("--dataset", "simulated", "--samples", 40, "--deletions", 2, "--pan
 
 
 def counts(*words: object) -> dict[str, int]:
-    found: dict[str, int] = document(*HIERARCHY, *words)["hierarchy"]
+    found: dict[str, int] = document_apart(*HIERARCHY, *words)["hierarchy"]
     return found
 
 

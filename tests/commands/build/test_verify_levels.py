@@ -8,7 +8,7 @@ import pytest
 
 from gocell_cli.errors import CycleError, InvalidInput, SourceMissing, UsageError
 from tests import toy
-from tests.commands.runners import document, failure, invoke, run
+from tests.commands.runners import document, document_apart, failure, invoke, run
 
 FINDING_KEYS = {"kind", "child", "parent", "relation", "child_level", "parent_level"}
 TOY_FINDINGS = [  # by level: 5 -> 4 is inverted, 6 -> 4 joins equals
@@ -81,7 +81,7 @@ def test_max_findings_limits_the_list_and_not_the_verdict(toy_obo: Path, wanted:
 
 
 def test_relations_widen_the_graph() -> None:
-    found = document("verify-levels", "--relations", "is_a, part_of")
+    found = document_apart("verify-levels", "--relations", "is_a, part_of")
     assert set(found["ontology"]["edges"]) == {"is_a", "part_of"}
     assert found["ok"]
 
@@ -128,7 +128,7 @@ def test_a_missing_file_is_a_missing_source(tmp_path: Path) -> None:
     [("true-path", 3792, 7061, 885, 466), ("torchcell", 2612, 3012, 218, 176), ("ma2018", 3201, 6625, 1008, 596)],
 )
 def test_the_hierarchy_of_each_preset(preset: str, terms: int, edges: int, same_level: int, inverted: int) -> None:
-    found = document("verify-levels", "--scope", "hierarchy", "--preset", preset)
+    found = document_apart("verify-levels", "--scope", "hierarchy", "--preset", preset)
     assert (found["ontology"]["terms"], sum(found["ontology"]["edges"].values())) == (terms, edges)
     by = {g["by"]: g for g in found["groupings"]}
     assert (by["level"]["same_level"], by["level"]["inverted"]) == (same_level, inverted)

@@ -14,7 +14,7 @@ from gocell_cli.sources.go.releases import load_ontology
 from gocell_cli.storage.reader import Cache
 from tests import toy
 from tests.commands.conftest import Built
-from tests.commands.runners import document, failure, invoke, run
+from tests.commands.runners import document, document_apart, failure, invoke, run
 
 KEYS = {"index", "genes", "phenotype", "rows", "rows_zero", "terms", "checks"}
 
@@ -240,12 +240,12 @@ def test_the_toys_terms_are_as_found_by_hand(number: int, toy_words: list[object
 def test_a_built_cache_agrees_on_every_kept_term(essentiality: Built) -> None:
     hierarchy = Cache(essentiality.cache).hierarchy
     index = hierarchy.term_ids.index("GO:0000932")
-    found = document("inspect", "term", "cytoplasmic mRNA processing body", "--root", essentiality.root)
+    found = document_apart("inspect", "term", "cytoplasmic mRNA processing body", "--root", essentiality.root)
     fate = found["in_cache"]
     assert (fate["cache"], fate["fate"]) == (str(essentiality.cache), "kept")
     held = (hierarchy.level[index], hierarchy.direct_genes[index], hierarchy.contained_genes[index])
     assert (fate["level"], fate["direct_genes"], fate["contained_genes"]) == held
-    merged = document("inspect", "term", "GO:0098745", "--root", essentiality.root)["in_cache"]
+    merged = document_apart("inspect", "term", "GO:0098745", "--root", essentiality.root)["in_cache"]
     assert (merged["fate"], merged["rule"]) == ("filtered", "at least 4 contained genes")
     assert "GO:0098745" not in hierarchy.term_ids
     assert all(t["term"] in hierarchy.term_ids for t in merged["into"])
@@ -253,9 +253,9 @@ def test_a_built_cache_agrees_on_every_kept_term(essentiality: Built) -> None:
 
 def test_the_cache_decides_the_filters_and_options_win(essentiality: Built, toy_words: list[object]) -> None:
     words = ["inspect", "term", "GO:0000932", "--root", essentiality.root]
-    other = document(*words, "--min-genes", 60)["in_cache"]
+    other = document_apart(*words, "--min-genes", 60)["in_cache"]
     assert (other["cache"], other["fate"], other["rule"]) == (None, "filtered", "at least 60 contained genes")
-    outside = document(*words, "--namespace", "molecular_function")["in_cache"]
+    outside = document_apart(*words, "--namespace", "molecular_function")["in_cache"]
     assert (outside["fate"], outside["rule"]) == ("filtered", "namespace chosen")
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from gocell_cli.storage.reader import Cache
 from tests.commands.conftest import Built
-from tests.commands.runners import document, failure, run
+from tests.commands.runners import document, document_apart, failure, run
 
 
 def test_levels_of_the_bundled_ontology(tmp_path: Path) -> None:
     out = tmp_path / "levels.svg"
-    whole, used = document("plot", "levels", "--out", out)["panels"]
+    whole, used = document_apart("plot", "levels", "--out", out)["panels"]
     assert out.read_bytes().startswith(b"<?xml")
     assert sum(whole["level"]["terms"]) == 43_906
     assert (sum(whole["level"]["same_level"]), sum(whole["level"]["inverted"])) == (10_120, 5_855)
@@ -22,10 +22,10 @@ def test_levels_of_the_bundled_ontology(tmp_path: Path) -> None:
 
 
 def test_batches_and_comparison(tmp_path: Path) -> None:
-    batches = document("plot", "batches", "--out", tmp_path / "batches.png", "--preset", "ma2018")["batches"]
+    batches = document_apart("plot", "batches", "--out", tmp_path / "batches.png", "--preset", "ma2018")["batches"]
     assert (sum(batches["stratum"]), len(batches["stratum"])) == (3_202, 17)
     assert sum(batches["height"]) == 3_202
-    graph = document("plot", "comparison", "--out", tmp_path / "comparison.png", "--preset", "ma2018")["graph"]
+    graph = document_apart("plot", "comparison", "--out", tmp_path / "comparison.png", "--preset", "ma2018")["graph"]
     assert "43,906 terms" in graph
     assert {p.name for p in tmp_path.iterdir()} == {"batches.png", "comparison.png"}
 

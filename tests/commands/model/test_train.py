@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.commands.fork_server import Forked, environment
-from tests.commands.runners import document, failure, invoke, run
+from tests.commands.runners import document, document_apart, failure, invoke, run
 
 SMALL = ("--set", "min_width=2", "--set", "ratio=0.0", "--batch-size", "32", "--lr", "0.01")
 
@@ -22,7 +22,7 @@ def printed(run: Path) -> dict[str, Any]:
 
 
 def test_train_prints_what_evaluate_prints(trained: Path) -> None:
-    evaluated = document("evaluate", trained)
+    evaluated = document_apart("evaluate", trained)
     assert set(evaluated) == {"split", "n", "metrics", "baselines", "ceiling"}
     assert evaluated == {key: printed(trained)[key] for key in evaluated}
     assert evaluated["ceiling"] is None
@@ -72,7 +72,7 @@ def test_a_run_leaves_its_figures(trained: Path) -> None:
 
 
 def test_explain_scores_every_term_and_draws(trained: Path) -> None:
-    found = document("explain", trained, "--genes", "YFL039C", "--rlipp-samples", 60)
+    found = document_apart("explain", trained, "--genes", "YFL039C", "--rlipp-samples", 60)
     assert len(found["rlipp"]) == 3793
     assert 0 < len(found["effects"]) < 400
     assert found["effects"][0]["activation"] >= found["effects"][-1]["activation"]
