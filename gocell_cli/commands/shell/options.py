@@ -144,8 +144,10 @@ class Unannotated(StrEnum):
     DROP = "drop"
 
 
-Obo = Annotated[Path | None, typer.Option(help="OBO file, plain or .gz; default: the bundled GO.")]
-Gaf = Annotated[Path | None, typer.Option(help="GAF 2.x, plain or .gz; default: the bundled annotations.")]
+Obo = Annotated[Path | None, typer.Option(help="OBO file, packed or not; default: the bundled GO.")]
+Gaf = Annotated[
+    Path | None, typer.Option(help="GAF 1.0-2.2 or GPAD 1.x-2.0; default: the bundled annotations.")
+]
 Release = Annotated[
     str | None,
     typer.Option(metavar="DATE", help="GO release YYYY-MM-DD, fetched where it is missing; default: --obo, --gaf."),
@@ -158,7 +160,7 @@ HierarchyFile = Annotated[
     typer.Option(
         "--hierarchy",
         help="Ready hierarchy instead of --obo and --gaf, used as it is: DDOT/DrugCell table (parent, child,"
-        " default|gene) or DCell topology (ROOT:/GENES:/TERMS:), plain or .gz.",
+        " default|gene) or DCell topology (ROOT:/GENES:/TERMS:), packed or not.",
     ),
 ]
 GeneIdOption = Annotated[

