@@ -145,9 +145,7 @@ class Unannotated(StrEnum):
 
 
 Obo = Annotated[Path | None, typer.Option(help="OBO file, packed or not; default: the bundled GO.")]
-Gaf = Annotated[
-    Path | None, typer.Option(help="GAF 1.0-2.2 or GPAD 1.x-2.0; default: the bundled annotations.")
-]
+Gaf = Annotated[Path | None, typer.Option(help="GAF 1.0-2.2 or GPAD 1.x-2.0; default: the bundled annotations.")]
 Release = Annotated[
     str | None,
     typer.Option(metavar="DATE", help="GO release YYYY-MM-DD, fetched where it is missing; default: --obo, --gaf."),
