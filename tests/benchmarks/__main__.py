@@ -12,6 +12,7 @@ GROUPS = {
     "build": ("bench_build",),
     "ontologies": ("bench_ontologies", "bench_hierarchies"),
     "datasets": ("bench_datasets",),
+    "names": ("bench_names",),
     "cache": ("bench_load", "bench_cache"),
     "model": ("bench_model",),
     "delta": ("bench_delta",),
