@@ -13,7 +13,7 @@ from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, BuildPlan, plan_build
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset
-from gocell_cli.sources.screens import kuzmin, own_table
+from gocell_cli.sources.screens import kuzmin, own_table, table_columns
 from gocell_cli.storage.schema import BACKENDS
 from tests import toy
 from tests.sources.http_server import LocalSite, serving
@@ -125,7 +125,7 @@ def small_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for genes in sets * 12
     ]
     (folder / "screen.csv").write_text("\n".join(["genes,fitness", *lines]) + "\n", "utf-8")
-    dataset, _ = own_table.read(folder / "screen.csv", toy.gene_table(), column=None, kind=None)
+    dataset, _ = own_table.read(folder / "screen.csv", toy.gene_table(), table_columns.TableOptions())
     options = BuildOptions(toy.RULES, backends=BACKENDS, shard_size=50, duplicates="keep")
     plan = plan_build(toy.ontology(folder), toy.annotations(folder), toy.gene_table(), dataset, options, {})
     return build(plan, folder / "cache", BuildMode()).directory
