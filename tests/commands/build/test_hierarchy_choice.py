@@ -118,7 +118,8 @@ def test_a_gaf_of_another_organism_makes_a_cache(tmp_path: Path, toy_obo: Path, 
     summary = json.loads(result.stdout)
     cache = Cache(Path(summary["cache"]))
     assert cache.hierarchy.gene_names == tuple(sorted(f"SYM{i}" for i in range(20)))
-    assert cache.hierarchy.gene_aliases[0] == ("P00000", "ALIAS0")
+    assert cache.hierarchy.gene_aliases[0] == ("ALIAS0",)
+    assert cache.hierarchy.gene_ids[0] == ("P00000", "UniProtKB:P00000")
     assert verify_cache(Path(summary["cache"])).findings == ()
     told = manifest(summary)
     assert told["config"]["annotation_options"] == {"gene_id": "symbol", "taxon": "9606"}
