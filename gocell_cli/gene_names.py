@@ -22,6 +22,7 @@ aliases, whatever their case: 98 standard names of SGD are another gene's alias 
 capitals, another gene's; who writes one means the gene that is called so today."""
 OFFICIAL = WAYS[:4]
 OTHER_CASE = ("other_case", "alias_other_case")
+ALIAS_WAYS = ("alias", "alias_other_case")
 PART = re.compile(r"[^\s,;|+/]+")
 """What a cell of several genes is split into; at no hyphen, which is part of names like YAL044W-A."""
 UNKNOWN, AMBIGUOUS = -1, -2

@@ -13,7 +13,7 @@ import numpy as np
 from gocell_cli.domain.annotations import AnnotationRows, GeneNaming
 from gocell_cli.domain.genes import Gene, GeneTable, KnownGenes, make_gene_table
 from gocell_cli.errors import InvalidInput, UsageError
-from gocell_cli.gene_names import FEW, MANY, WAYS, Found, NameCounts
+from gocell_cli.gene_names import ALIAS_WAYS, FEW, MANY, WAYS, Found, NameCounts
 from gocell_cli.sources.go.gaf import DbObject, Gaf, own_taxon
 from gocell_cli.sources.go.gene_linking import link_objects
 
@@ -188,9 +188,18 @@ def _known_gene(gene: Gene, objects: Iterable[DbObject], table: GeneTable) -> Ge
     names = dict.fromkeys(name for o in objects for name in (o.symbol, *o.synonyms))
     # what another gene is called already, or this one, is no new name: `YLR154W-A` of TAR1's object
     new = tuple(name for name in names if name and not table.lookup.find(name).genes)
+    # but a symbol of this one that is another's alias is a name of both, which neither source may decide: GOA calls
+    # YLR154W-A ART2, SGD has ART2 among the aliases of ECM21
+    both = dict.fromkeys(o.symbol for o in objects if _is_alias_of_others(o.symbol, gene, table))
     ids = dict.fromkeys((*gene.ids, *(i for o in objects for i in database_ids(o.db, o.id) if i != gene.systematic)))
     standard = gene.standard or next((o.symbol for o in objects if o.symbol in new), "")
-    return gene._replace(standard=standard, aliases=(*gene.aliases, *(n for n in new if n != standard)), ids=tuple(ids))
+    aliases = (*gene.aliases, *(n for n in new if n != standard), *both)
+    return gene._replace(standard=standard, aliases=aliases, ids=tuple(ids))
+
+
+def _is_alias_of_others(symbol: str, gene: Gene, table: GeneTable) -> bool:
+    genes, way = table.lookup.find(symbol)
+    return way in ALIAS_WAYS and table.index[gene.systematic] not in genes
 
 
 def own_gene(found: DbObject) -> Gene:

@@ -157,6 +157,11 @@ def test_the_real_yeast_file_keeps_sgds_names(test_data: Path, orfs: GeneTable) 
     alone = {"TAR1": "YLR154W-C", "ART2": "YLR154W-A", "YNL067W-A": "YNL067W-A", "YNL067W-B": "YNL067W-B"}
     alone |= {"YML099W-A": "YML099W-A", "YOL013W-A": "YOL013W-A", "YOL013W-B": "YOL013W-B"}
     assert {symbol: of[symbol] for symbol in alone} == {symbol: (orf,) for symbol, orf in alone.items()}
+    # what GOA calls one gene and SGD lists as another's alias is neither's
+    assert {s: tuple(map(genes.lookup.label, genes.lookup.find(s).genes)) for s in ("ART2", "ART3")} == {
+        "ART2": ("YBL101C (ECM21)", "YLR154W-A"),
+        "ART3": ("YJL084C (ALY2)", "YLR154W-E"),
+    }
     # one protein of two genes
     pairs = {"HHF1": {"HHF1", "HHF2"}, "HHT1": {"HHT1", "HHT2"}, "TEF1": {"TEF1", "TEF2"}, "TIF1": {"TIF1", "TIF2"}}
     pairs["EFT1"] = {"EFT1", "EFT2"}
