@@ -8,7 +8,8 @@ import numpy as np
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype
-from gocell_cli.gene_names import NameCounts
+from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, NameCounts
+from gocell_cli.sources.screens.sga import first_reason
 
 NAME, ESSENTIAL = "essentiality", "essential genes"
 PHENOTYPE = Phenotype("viability")
@@ -18,17 +19,18 @@ def read(genes: GeneTable, orfs: GeneTable, essential: tuple[str, ...], sources:
     """Return one measurement for each ORF that is not dubious; `row` is its 1-based place in the table `orfs`.
 
     `genes` are those of the cache, whatever they are called there. An ORF, and a name on the list of essential genes,
-    is the gene that has that name; ORFs that are none are dropped and counted.
+    is the gene that has that name; ORFs that are none, or may be several, are dropped and counted.
     """
     # startswith: SGD joins qualifiers by `|` (`Verified|silenced_gene`).
     dubious = np.array([q.startswith("Dubious") for q in orfs.qualifier])
     here, listed = genes.lookup.look_up(orfs.systematic), orfs.lookup.look_up(essential)
     lethal = np.zeros(len(orfs), dtype=bool)
     lethal[listed.gene[listed.gene >= 0]] = True
-    kept = np.flatnonzero(~dubious & (here.gene >= 0))
+    reasons = {"dubious_orf": dubious, "unknown_gene": here.gene == UNKNOWN, "ambiguous_gene": here.gene == AMBIGUOUS}
+    usable, dropped = first_reason(reasons)
+    kept = np.flatnonzero(usable)
     # -1: a list of genes names no strains and no queries.
     none = np.full(len(kept), -1, dtype=np.int32)
-    dropped = {"dubious_orf": int(dubious.sum()), "unknown_gene": len(orfs) - int(dubious.sum()) - len(kept)}
     return Dataset(
         name=NAME,
         phenotype=PHENOTYPE,

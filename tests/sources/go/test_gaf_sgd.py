@@ -296,6 +296,15 @@ def test_dubious_orfs_are_left_out_even_if_listed_as_essential() -> None:
     assert dataset.sources == {"genes": "x"}
 
 
+def test_orfs_that_no_gene_or_several_are_called_by_are_told_apart() -> None:
+    orfs = bundle.GeneTable(toy.GENES, toy.STANDARD, ((),) * 5, ("Verified",) * 5)
+    aliases = ((toy.GENES[0],), (toy.GENES[0],), (toy.GENES[2],))
+    genes = bundle.GeneTable(("a", "b", "c"), ("", "", ""), aliases, ("", "", ""))
+    dataset = essentiality.read(genes, orfs, (toy.GENES[2],), {})
+    assert (dataset.measurements.genes.tolist(), dataset.measurements.value.tolist()) == ([[2]], [0.0])
+    assert dataset.dropped == {"unknown_gene": 3, "ambiguous_gene": 1}
+
+
 @pytest.mark.parametrize("gene_id", ["symbol", "id", "synonym"])
 def test_essential_genes_are_the_same_whatever_genes_are_called(test_data: Path, gene_id: str) -> None:
     gaf, orfs = read_gaf_objects(test_data / "go" / "goa_yeast-2016-10-03.gaf.gz"), bundle.load_genes()
