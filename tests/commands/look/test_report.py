@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gocell_cli.errors import DamagedCache
-from gocell_cli.figures.run_page import run_page
+from gocell_cli.figures.run_page import CAPTIONS, run_page
 from tests.browser import needs_browser, opened
 from tests.commands.conftest import Built
 from tests.commands.runners import document, failure
@@ -42,7 +42,10 @@ def test_a_runs_report_in_a_browser(trained: Path, tmp_path: Path) -> None:
         assert f"{record['parameters']:,}" in text
         assert "min_width" in text
         assert "5,887" in text  # its cache's report follows
-        assert seen.page.locator("figure img").count() == 9
+        # evaluate and explain, of other tests, may have drawn theirs into the run beside training's five
+        drawn = CAPTIONS.keys() & {path.stem for path in (trained / "figures").glob("*.png")}
+        assert len(drawn) >= 5
+        assert seen.page.locator("figure img").count() == len(drawn) + 4
         assert not seen.broken_images()
         assert not seen.errors
 
