@@ -3,6 +3,7 @@
 import gzip
 import os
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -157,7 +158,8 @@ def test_real_release_reads_as_obonet_reads_it(test_data: Path, tmp_path: Path, 
     names, edges = scanned(ontology)
     expected_names, expected_edges = oracle(path)
     assert names.keys() == expected_names.keys()
-    assert {t for t in names if names[t] != expected_names[t]} == set()
+    # obonet leaves OBO's escapes in names (`4-alpha-D-\\{(1->4)`), of which GO has three
+    assert {t for t in names if names[t] != re.sub(r"\\(.)", r"\1", expected_names[t])} == set()
     for relation in ontology.edges.keys() | {r for _, r, _ in expected_edges}:
         assert {e for e in edges if e[1] == relation} == {e for e in expected_edges if e[1] == relation}, relation
     assert sum(map(len, ontology.edges.values())) == len(edges)
