@@ -19,10 +19,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from gocell_cli.domain.genes import GeneTable
-from gocell_cli.gene_names import OFFICIAL, WAYS, Found
+from gocell_cli.gene_names import ALIAS_WAYS, OFFICIAL, WAYS, Found
 from gocell_cli.sources.go.gaf import DbObject
-
-ALIASES = ("alias", "alias_other_case")
 
 
 def link_objects(objects: Sequence[DbObject], table: GeneTable, taxon: str) -> list[Found]:
@@ -88,7 +86,7 @@ def _by_symbol(found: DbObject, table: GeneTable) -> Found:
 
 
 def _by_any_name(found: DbObject, table: GeneTable, taken: set[int]) -> Found:
-    for names, ways in (((found.symbol,), ALIASES), (found.synonyms, OFFICIAL), (found.synonyms, ALIASES)):
+    for names, ways in (((found.symbol,), ALIAS_WAYS), (found.synonyms, OFFICIAL), (found.synonyms, ALIAS_WAYS)):
         links = [link for name in names if (link := table.lookup.find(name, ways)).genes]
         genes = {gene for link in links for gene in link.genes}
         if genes:

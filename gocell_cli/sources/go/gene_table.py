@@ -27,9 +27,10 @@ def read_gene_table(path: Path) -> GeneTable:
     may be left out. Lines that begin with `#` or `!` are comments. Raises InvalidInput, with the line, for a row
     without an id, an id that stands there twice, and a table without a row.
     """
-    if is_gpi(header_of(read_bytes(path))[0]):
+    data = read_bytes(path)
+    if is_gpi(header_of(data)[0]):
         return _table(path, map(own_gene, read_gpi(path)))
-    lines = [line.rstrip("\r") for line in decode(read_bytes(path), path).split("\n")]
+    lines = [line.rstrip("\r") for line in decode(data, path).split("\n")]
     rows = [(n, line.split("\t")) for n, line in enumerate(lines, 1) if line.strip() and line[0] not in "#!"]
     place = _header(rows[0][1]) if rows else {}
     if place:

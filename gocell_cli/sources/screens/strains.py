@@ -100,7 +100,7 @@ class StrainCodes:
         return of_row
 
     def name_counts(self, join: str) -> NameCounts:
-        """Return what `count` has counted."""
+        """Return what `serve` has counted."""
         _, *by_way, ambiguous, unknown = self._rows.tolist()
         label = self._genes.lookup.label
         return NameCounts(

@@ -19,10 +19,10 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from jaxtyping import Float64, Int64
 
-from gocell_cli.errors import InvalidInput, SourceMissing
+from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.screens.sga import CodedTexts, parse_numbers
 from gocell_cli.sources.screens.workbook import Cell, is_workbook, open_sheet
-from gocell_cli.sources.text_file import decode, read_bytes
+from gocell_cli.sources.text_file import decode, read_bytes, require_file
 
 FIRST_LINE = 2
 """Line of the first row, below the header; of Parquet tables too, so that a row has one number in every format."""
@@ -105,9 +105,7 @@ def read_table(path: Path, *, is_key: Callable[[str], bool], sheet: str | None =
     `sheet` names the sheet of a workbook, by default its first. Raises SourceMissing where there is no such file,
     InvalidInput with the line where it is no table, has no rows, or a row has another number of cells.
     """
-    if not path.is_file():
-        why = "it is a directory" if path.is_dir() else "no such file"
-        raise SourceMissing(f"{path}: cannot be read", why=why, hint="check the path")
+    require_file(path)
     with path.open("rb") as file:
         magic = file.read(len(PARQUET_MAGIC))
     if magic == PARQUET_MAGIC:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.errors import InvalidInput, SourceMissing
+from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.screens.sga import NULLS
+from gocell_cli.sources.text_file import require_file
 
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 WORKBOOK_PARTS = frozenset({"xl/workbook.xml", "xl/workbook.bin", "content.xml"})
@@ -68,9 +69,7 @@ def open_sheet(path: Path, name: str | None) -> tuple[Sheet, tuple[str, ...]]:
     # Imported here: only who reads a workbook needs it.
     from python_calamine import CalamineError, CalamineWorkbook
 
-    if not path.is_file():
-        why = "it is a directory" if path.is_dir() else "no such file"
-        raise SourceMissing(f"{path}: cannot be read", why=why, hint="check the path")
+    require_file(path)
     try:
         workbook = CalamineWorkbook.from_path(str(path))
         names = tuple(workbook.sheet_names)
