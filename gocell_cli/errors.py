@@ -2,11 +2,13 @@
 
     GocellError (1, a fault of ours unless a child says otherwise)
     |-- UsageError (2)       a flag or value that cannot mean anything
-    |   `-- Diverged (2)     settings with which a training leaves what numbers can hold
+    |   |-- Diverged (2)     settings with which a training leaves what numbers can hold
+    |   `-- CannotWrite (2)  a place that cannot be written, however often it is tried
     |-- LevelsError (3)      an edge connects terms of the same level, or of inverted levels
     |-- InvalidInput (4)     a file says something it may not: file, line, reason
     |   `-- CycleError (4)   the ontology is not acyclic
-    |-- DamagedCache (5)     a cache that is damaged, incomplete or of another version
+    |-- DamagedCache (5)     a cache or a run that is damaged, incomplete or of another version
+    |   `-- Unfinished (5)   writing that failed in the middle, and may go on once the cause is mended
     |-- SourceMissing (6)    no file, no network
     `-- ExtraMissing (7)     an optional dependency is not installed
 
@@ -45,6 +47,10 @@ class UsageError(GocellError):
 
 class Diverged(UsageError):
     """A training whose loss, gradient or predictions are no finite numbers any more: a setting must change."""
+
+
+class CannotWrite(UsageError):
+    """A place that cannot be written: not allowed, read-only, no such folder; another try ends the same."""
 
 
 class LevelsError(GocellError):
@@ -88,6 +94,10 @@ class DamagedCache(GocellError):
     """A cache that may not be read."""
 
     exit_code = 5
+
+
+class Unfinished(DamagedCache):
+    """Writing failed in the middle: what is finished stays, and the same command, or a resume, goes on from there."""
 
 
 class SourceMissing(GocellError):

@@ -4,9 +4,11 @@ import ctypes
 import errno
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from gocell_cli.errors import CannotWrite, Unfinished
 
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 """From Linux's fcntl.h and fs.h: paths are relative to the working directory; swap the two names."""
@@ -14,19 +16,62 @@ CANNOT = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 """What renameat2 says where the kernel or the file system (NFS, for one) knows no exchange."""
 
 
+NOT_THERE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),  # not allowed
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL),  # no such place
+    *(errno.EXDEV, errno.EBUSY, errno.ENOTEMPTY),  # a place that a rename cannot replace
+)
+"""Errors of the place asked for, which trying again will not mend."""
+ADVICE: Mapping[int, str] = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or ask for more of it: your quota is used up",
+    errno.EIO: "look at the disk: dmesg tells more",
+    errno.ESTALE: "look at the network file system",
+    errno.EMFILE: "allow more open files: ulimit -n 4096",
+    errno.ENAMETOOLONG: "choose a shorter --out",
+    errno.EXDEV: "choose an --out whose folder is on one file system",
+    errno.EBUSY: "choose an --out that no other program uses, and where nothing is mounted",
+}
+
+
+@contextmanager
+def writing(path: Path, resume: str = "") -> Iterator[None]:
+    """Turn an OSError while writing `path` into one clear error with advice that fits its number.
+
+    Raises CannotWrite for a place that cannot be written, Unfinished for anything that may be mended; its hint ends in
+    the command that goes on from there, where there is one (`resume`).
+    """
+    try:
+        yield
+    except OSError as error:
+        # an OSError that a library raises may have no number: taken for a fault that another try may get over
+        code = error.errno or errno.EIO
+        if code in NOT_THERE:
+            hint = ADVICE.get(code, "choose another --out or --root")
+            raise CannotWrite(f"{path}: cannot be written", why=str(error), hint=hint) from error
+        then = f"resume with: {resume}" if resume else ""
+        hint = "; then ".join(text for text in (ADVICE.get(code, ""), then) if text)
+        raise Unfinished(f"{path}: writing failed, and it is not finished", why=str(error), hint=hint) from error
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield where to write, beside `path` and with its suffix; it gets the name if the block is left without error."""
+    """Yield where to write, beside `path` and with its suffix; it gets the name if the block is left without error.
+
+    Raises what `writing` raises where the disk or the place fails.
+    """
     temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        settle(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        try:
+            yield temporary
+            settle(temporary, path)
+        finally:
+            with suppress(OSError):  # what is left must not hide what went wrong
+                temporary.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write text (UTF-8) or bytes, whole or not at all."""
+    """Write text (UTF-8) or bytes, whole or not at all; raises as `writing` does."""
     with whole_file(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 

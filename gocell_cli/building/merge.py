@@ -10,8 +10,8 @@ from pathlib import Path
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
-from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, recover, writing
-from gocell_cli.whole_file import sync
+from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, recover
+from gocell_cli.whole_file import sync, writing
 
 
 def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) -> Manifest:

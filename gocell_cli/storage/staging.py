@@ -16,7 +16,6 @@ then is the old one removed. Where the file system knows no exchange, two rename
 (the same command, or `cache prune`) gives the place back the cache that a kill between them left without one.
 """
 
-import errno
 import fcntl
 import json
 import os
@@ -30,7 +29,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gocell_cli.errors import DamagedCache, UsageError
+from gocell_cli.errors import DamagedCache, Unfinished, UsageError
 from gocell_cli.storage.manifest import (
     canonical_json,
     check_file,
@@ -43,7 +42,7 @@ from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, FileRecord, Manifest, Samples, ShardRecord
 from gocell_cli.storage.shards import SHARD_BACKENDS
 from gocell_cli.storage.tables import SAMPLES_DIR
-from gocell_cli.whole_file import exchange, settle, sync, write_whole
+from gocell_cli.whole_file import exchange, settle, sync, write_whole, writing
 
 PARTIAL = ".partial"
 
@@ -54,10 +53,6 @@ class StagedPlan:
 
     fingerprint: str
     command: str
-
-
-class Unfinished(DamagedCache):
-    """Writing failed in the middle: what is finished stays, and a resume goes on from there."""
 
 
 class Staging:
@@ -320,40 +315,3 @@ def _held(directory: Path) -> Iterator[bool]:
             yield True
     finally:
         os.close(lock)
-
-
-NOT_THERE = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS),  # not allowed
-    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL),  # no such place
-    *(errno.EXDEV, errno.EBUSY, errno.ENOTEMPTY),  # a place that a rename cannot replace
-)
-"""Errors of the place asked for, which trying again will not mend."""
-ADVICE: Mapping[int, str] = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space, or ask for more of it: your quota is used up",
-    errno.EIO: "look at the disk: dmesg tells more",
-    errno.ESTALE: "look at the network file system",
-    errno.EMFILE: "allow more open files: ulimit -n 4096",
-    errno.ENAMETOOLONG: "choose a shorter --out",
-    errno.EXDEV: "choose an --out whose folder is on one file system",
-    errno.EBUSY: "choose an --out that no other program uses, and where nothing is mounted",
-}
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError while writing `path` into one clear error with advice that fits its number.
-
-    Raises UsageError for a place that cannot be written, Unfinished for anything that may be mended and resumed.
-    """
-    try:
-        yield
-    except OSError as error:
-        # an OSError that a library raises may have no number: taken for a fault that a resume may get over
-        code = error.errno or errno.EIO
-        if code in NOT_THERE:
-            hint = ADVICE.get(code, "choose another --out or --root")
-            raise UsageError(f"{path}: cannot be written", why=str(error), hint=hint) from error
-        raise Unfinished(
-            f"{path}: writing failed, the cache is not finished", why=str(error), hint=ADVICE.get(code, "")
-        ) from error

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gocell_cli.errors import SourceMissing
+from gocell_cli.errors import CannotWrite, SourceMissing, Unfinished
 from gocell_cli.sources.download.catalog import CURRENT, GO, RemoteFile, RemoteSource
 from gocell_cli.sources.download.checks import ArchiveError, ContentError, check_content, unpack, version_date
 from gocell_cli.sources.download.lock import LockEntry, exclusive, new_entry, read_entries, record
@@ -131,8 +131,8 @@ def _check(task: _Task, file: RemoteFile) -> FetchedFile:
         try:
             record(task.root, task.key(file), found)
         # A data root may be read-only: its files can be used all the same.
-        except OSError as error:
-            task.watcher.say(f"{path} is not recorded: {error}")
+        except (CannotWrite, Unfinished) as error:
+            task.watcher.say(f"{path} is not recorded: {error.why}")
     if entry is None or entry.sha256 == found.sha256:
         version = entry.version if entry is not None else found.version
         return FetchedFile(path, found.bytes, found.sha256, version, "already there")
