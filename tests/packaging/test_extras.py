@@ -21,8 +21,8 @@ PLUGINS = {
     "train": {"tensorboard"},  # imported by torch.utils.tensorboard
     "docs": {"sphinx", "myst-parser", "furo"},  # named in docs/conf.py
     "dev": {
-        "beartype", "build", "hypothesis", "import-linter", "mypy", "openpyxl", "pip-audit", "pytest-xdist", "ruff",
-        "setuptools",
+        "beartype", "build", "hypothesis", "import-linter", "mypy", "openpyxl", "pip-audit", "pytest-timeout",
+        "pytest-xdist", "ruff", "setuptools",
         "types-jsonschema",
     },
 }  # fmt: skip
