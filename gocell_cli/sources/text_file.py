@@ -13,6 +13,7 @@ import hashlib
 import io
 import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -36,8 +37,15 @@ MOST_TIMES, LEAST_BOMB = 400, 256 << 20
 """A file that unpacks to more than 256 MiB and 400 times its size is no text: OBO and GAF shrink 6 to 20 times."""
 FIRST_LINE_BYTES = 1 << 20
 """Bytes within which a file's first line feed stands, where it has one."""
-# NotImplementedError is zipfile's for a method of compression that it does not know.
-DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError)
+DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError)
+"""What unpacking a damaged stream raises."""
+# Of encrypted archives RuntimeError, of methods it does not know NotImplementedError, of sizes and offsets that lie
+# struct.error, ValueError and OverflowError.
+ZIP_DAMAGE = (
+    *(*DAMAGE, zipfile.BadZipFile),
+    *(RuntimeError, NotImplementedError, struct.error, ValueError, OverflowError),
+)
+"""What zipfile raises of archives that are damaged, encrypted or oddly packed."""
 AGAIN = "download the file again"
 
 
@@ -106,7 +114,7 @@ def _only_member(path: Path) -> io.BufferedIOBase:
             members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
             if len(members) == 1 and not members[0].flag_bits & ENCRYPTED:
                 return cast("io.BufferedIOBase", archive.open(members[0]))
-    except DAMAGE as error:
+    except ZIP_DAMAGE as error:
         raise InvalidInput.at(path, None, f"damaged zip stream ({error})", hint=AGAIN) from error
     names = ", ".join(m.filename for m in members[:5]) or "none at all"
     several = f"a zip of {len(members)} files where one is read: {names}"
@@ -116,6 +124,7 @@ def _only_member(path: Path) -> io.BufferedIOBase:
 
 def _unpacked(stream: io.BufferedIOBase, kind: str, path: Path, size: int) -> Iterator[bytes]:
     most = max(MOST_TIMES * path.stat().st_size, LEAST_BOMB)
+    damage = ZIP_DAMAGE if kind == "zip" else DAMAGE
     length = 0
     try:
         while chunk := stream.read(size):
@@ -126,7 +135,7 @@ def _unpacked(stream: io.BufferedIOBase, kind: str, path: Path, size: int) -> It
                 reason = f"it unpacks to more than {most:,} bytes, which no text of its size does"
                 raise InvalidInput.at(path, None, reason, hint=AGAIN)
             yield chunk
-    except DAMAGE as error:
+    except damage as error:
         # What is not packed only the disk can fail at, which is no fault of the file.
         if not kind:
             raise

@@ -14,8 +14,9 @@ class Answer:
     """One answer: a body under a status, and how the server misbehaves with it.
 
     `cut` bytes of the body are sent and then the connection is closed; with `stall` it stays open, silent.
-    `claim` is the Content-Length stated; `ranges` says whether Range is understood, `obey_if_range` whether
-    a changed file is then sent whole.
+    With `trickle`, it comes byte by byte with so many seconds between; with `endless`, again and again.
+    `claim` is the Content-Length stated, -1 for none; `ranges` says whether Range is understood, `obey_if_range`
+    whether a changed file is then sent whole.
     """
 
     body: bytes = b""
@@ -27,6 +28,8 @@ class Answer:
     ranges: bool = True
     obey_if_range: bool = True
     chunked: bool = False
+    trickle: float = 0
+    endless: bool = False
 
     def header(self, name: str) -> str | None:
         return dict(self.headers).get(name)
@@ -79,11 +82,20 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.chunked:
             end = b"0\r\n\r\n" if answer.cut is None else b""
             sent = b"%x\r\n%s\r\n" % (len(sent), sent) + end
-        self.wfile.write(sent)
-        self.wfile.flush()
+        self._send(sent, answer)
         if answer.stall:
             self.site.over.wait(60)
         self.close_connection = True
+
+    def _send(self, sent: bytes, answer: Answer) -> None:
+        while True:
+            for part in (sent[i : i + 1] for i in range(len(sent))) if answer.trickle else (sent,):
+                self.wfile.write(part)
+                self.wfile.flush()
+                if answer.trickle and self.site.over.wait(answer.trickle):
+                    return
+            if not answer.endless or self.site.over.is_set():
+                return
 
     def _ranged(self, answer: Answer) -> tuple[int, bytes, list[tuple[str, str]]]:
         asked = self.headers.get("Range")

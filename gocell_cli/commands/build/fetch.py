@@ -28,9 +28,10 @@ def fetch(
 
     What is there is checked, not fetched again: against its published sha256, else against the one that
     ROOT/sources.lock.json recorded at first use. A cut download is resumed, by the next call if need be.
-    GOCELL_TIMEOUT (seconds, default 60) is the longest silence of a server; GOCELL_MIRROR names a base URL;
-    HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.
-    Exit code 6: a file is not to be had, or not the known one.
+    Ontologies and annotations are read to their end before they get their names.
+    GOCELL_TIMEOUT (seconds, default 60) is the longest silence of a server, and the time within which 1,000 bytes a
+    second have to come; GOCELL_MIRROR names a base URL; HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.
+    Exit code 6: a file is not to be had, or not the known one; 2 and 5: the data root cannot be written, or not now.
     """
     chosen_root = data_root(root)
     if not sources:

@@ -92,11 +92,12 @@ def download_progress() -> Iterator["Download"]:
 
 
 class Download:
-    """A bar for each file that is fetched, or one line where there is no bar."""
+    """A bar for each file that is fetched, or where there is none a line at its beginning and each 10 s."""
 
     def __init__(self, bars: "Bars | None") -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID | None] = {}
+        self._last = time.monotonic()
 
     def progress(self, name: str, done: int, total: int | None) -> None:
         """Show `done` bytes of `total`."""
@@ -105,6 +106,10 @@ class Download:
             if self._bars is None:
                 size = "" if total is None else f", {total:,} bytes"
                 note(f"fetching {name}{size}")
+                self._last = time.monotonic()
+        if self._bars is None and time.monotonic() - self._last >= INTERVAL_SECONDS:
+            self._last = time.monotonic()
+            note(f"{name}: {done:,} bytes{'' if total is None else f' of {total:,}'}")
         task = self._tasks[name]
         if self._bars is not None and task is not None:
             self._bars.update(task, completed=done, total=total)

@@ -4,21 +4,27 @@ A source without a published sha256 is trusted on first use and held to it ever 
 """
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 from gocell_cli.errors import UsageError
 
 CURRENT = "current"
+FIRST_RELEASE = date(1999, 1, 1)
+"""The year before the paper on GO (doi:10.1038/75556); the archive begins in 2004."""
 NO_FILE_NEEDED = "gocell build-cache --dataset essentiality"
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file as it lies in the data root; `optional` where the archive may lack it."""
+    """One file as it lies in the data root; `optional` where the archive may lack it.
+
+    `most` is how many bytes it may have: several times what it had when this was written, for releases grow.
+    """
 
     name: str
     sha256: str | None = None
     optional: bool = False
+    most: int = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class RemoteSource:
     """What one URL holds: a file, or a zip archive of `files`.
 
     `flag` is the option that takes a local copy, `mirror_path` the URL's part below a mirror's base URL,
-    `release` the date of a GO release (`current` where the server chooses), None for data sets.
+    `release` the date of a GO release (`current` where the server chooses), None for data sets. `most` is how many
+    bytes the URL may hold.
     """
 
     name: str
@@ -37,6 +44,7 @@ class RemoteSource:
     flag: str
     works_without: str = NO_FILE_NEEDED
     release: str | None = None
+    most: int = 256 << 20
 
     @property
     def file(self) -> str:
@@ -47,6 +55,11 @@ class RemoteSource:
     def zipped(self) -> bool:
         """Whether the URL is an archive of the files, not the file itself."""
         return self.mirror_path.endswith(".zip")
+
+    @property
+    def published(self) -> bool:
+        """Whether the sha256 of each file that cannot be done without is published."""
+        return all(file.sha256 is not None or file.optional for file in self.files)
 
     @property
     def folder(self) -> str:
@@ -65,13 +78,22 @@ class RemoteSource:
 
 def release_date(text: str) -> str:
     """Return a GO release's date YYYY-MM-DD; raises UsageError where it is none."""
+    if is_release(text):
+        return text
+    raise UsageError(
+        f"--release {text}: not a date YYYY-MM-DD on which a release can have been", hint="--release 2025-03-16"
+    )
+
+
+def is_release(text: str) -> bool:
+    """Return whether a text is a date YYYY-MM-DD on which GO can have been released."""
     try:
-        # fromisoformat also takes 20250316 and 2025-W11-7, which would be other folders for the same day.
-        if date.fromisoformat(text).isoformat() == text:
-            return text
+        day = date.fromisoformat(text)
     except ValueError:
-        pass
-    raise UsageError(f"--release {text}: not a date YYYY-MM-DD", hint="--release 2025-03-16")
+        return False
+    # fromisoformat also takes 20250316 and 2025-W11-7, which would be other folders for the same day. Tomorrow it may
+    # be already where the release was made.
+    return day.isoformat() == text and FIRST_RELEASE <= day <= date.today() + timedelta(days=1)
 
 
 def of_release(source: RemoteSource, text: str | None) -> RemoteSource:
@@ -132,12 +154,14 @@ COSTANZO2016 = RemoteSource(
     "Raw%20genetic%20interaction%20datasets:%20Pair-wise%20interaction%20format.zip",
     mirror_path="Raw%20genetic%20interaction%20datasets:%20Pair-wise%20interaction%20format.zip",
     files=(
-        RemoteFile("SGA_NxN.txt", "c413d1bfab7e79a2db142ba3e43572411216f24c23df71bb1e180163da1304ae"),
-        RemoteFile("SGA_ExN_NxE.txt", "d8b183a80da1d52bbf66c134d4707c1c243c2cf1689859aee72c28e4d4adffca"),
-        RemoteFile("SGA_ExE.txt", "84dfe41a09192479842dc0055373c35afcb5246c8e11bb9724326615f5162f7d"),
-        RemoteFile("SGA_DAmP.txt", "581eafbc7a30155f5af7777101e6f94cfd03fcf0242ee76ecce47aa88d75ebc8"),
-        RemoteFile("strain_ids_and_single_mutant_fitness.xlsx", optional=True),
+        # 3.5 GB in all.
+        RemoteFile("SGA_NxN.txt", "c413d1bfab7e79a2db142ba3e43572411216f24c23df71bb1e180163da1304ae", most=4 << 30),
+        RemoteFile("SGA_ExN_NxE.txt", "d8b183a80da1d52bbf66c134d4707c1c243c2cf1689859aee72c28e4d4adffca", most=4 << 30),
+        RemoteFile("SGA_ExE.txt", "84dfe41a09192479842dc0055373c35afcb5246c8e11bb9724326615f5162f7d", most=4 << 30),
+        RemoteFile("SGA_DAmP.txt", "581eafbc7a30155f5af7777101e6f94cfd03fcf0242ee76ecce47aa88d75ebc8", most=4 << 30),
+        RemoteFile("strain_ids_and_single_mutant_fitness.xlsx", optional=True, most=16 << 20),
     ),
     flag="--raw DIR",
+    most=4 << 30,
 )
 SOURCES = {source.name: source for source in (GO, ANNOTATIONS, KUZMIN2018, KUZMIN2020, COSTANZO2016)}

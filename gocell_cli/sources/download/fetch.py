@@ -6,18 +6,28 @@ resumes. `GOCELL_MIRROR` names another base URL.
 """
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gocell_cli.errors import CannotWrite, SourceMissing, Unfinished
-from gocell_cli.sources.download.catalog import CURRENT, GO, RemoteFile, RemoteSource
-from gocell_cli.sources.download.checks import ArchiveError, ContentError, check_content, unpack, version_date
+from gocell_cli.sources.download.catalog import CURRENT, GO, RemoteFile, RemoteSource, is_release
+from gocell_cli.sources.download.checks import (
+    ArchiveError,
+    ContentError,
+    check_content,
+    gunzip,
+    is_gzipped,
+    unpack,
+    version_date,
+)
+from gocell_cli.sources.download.exchange import TransferError
 from gocell_cli.sources.download.lock import LockEntry, exclusive, new_entry, read_entries, record
-from gocell_cli.sources.download.transfer import PartialFile, Silent, TransferError, Watcher, transfer
+from gocell_cli.sources.download.transfer import PartialFile, Silent, Watcher, transfer
 from gocell_cli.sources.text_file import sha256_of
-from gocell_cli.whole_file import settle
+from gocell_cli.whole_file import settle, writing
 
 MIRROR_VARIABLE = "GOCELL_MIRROR"
 
@@ -51,7 +61,9 @@ class _Task:
     def part(self) -> PartialFile:
         # Beside the releases' folders, not in one: the current release's date is known only once the file has come.
         name = self.source.release or self.source.name
-        return PartialFile(self.root / "raw" / self.source.name / f".{name}.part", self.url)
+        return PartialFile(
+            self.root / "raw" / self.source.name / f".{name}.part", self.url, dated=self.source.published
+        )
 
 
 def source_url(source: RemoteSource, mirror: str | None = None) -> str:
@@ -74,7 +86,8 @@ def fetch(
 
     Where all of `names` are there, only these are checked and nothing is downloaded. GO's current release is always
     asked for, and kept under the date it states. Raises SourceMissing (exit 6) where a file is not to be had or not
-    the known one, InvalidInput (4) where the lock file is damaged.
+    the known one, InvalidInput (4) where the lock file is damaged,
+    CannotWrite (2) and Unfinished (5) where the data root can't be written, or not now.
     """
     task = _Task(source, root, source_url(source, mirror), accept_changed, watcher or Silent())
     if offline and source.release == CURRENT:
@@ -84,18 +97,27 @@ def fetch(
     if offline:
         raise _missing(task, "--offline was given and the file is not in the data root")
     waiting = f"another process is fetching {source.name}; waiting for it"
+    again = f"{source.command} --root {shlex.quote(str(root))}"
     try:
-        with exclusive(root / "raw" / f".{source.name}.lock", lambda: task.watcher.say(waiting)):
+        with (
+            writing(root / "raw", resume=again),
+            exclusive(root / "raw" / f".{source.name}.lock", lambda: task.watcher.say(waiting)),
+        ):
             # Asked again: the process that was waited for may have brought them.
             return _check_present(task, names) if _is_complete(task, names) else _bring(task)
-    except (TransferError, ArchiveError, ContentError, OSError) as error:
+    except (TransferError, ArchiveError, ContentError) as error:
         raise _missing(task, str(error)) from error
+
+
+def releases_in(root: Path, source: RemoteSource) -> list[str]:
+    """Return the dates of a source's releases in the data root, the newest last."""
+    found = (path.parent.name for path in (root / "raw" / source.name).glob(f"*/{source.file}"))
+    return sorted(name for name in found if is_release(name))  # ISO dates sort as text
 
 
 def _newest(task: _Task) -> RemoteSource:
     """The newest release in the data root, where there is one."""
-    # ISO dates sort as text.
-    found = sorted(p.parent.name for p in (task.root / "raw" / task.source.name).glob(f"*/{task.source.file}"))
+    found = releases_in(task.root, task.source)
     return replace(task.source, release=found[-1]) if found else task.source
 
 
@@ -144,14 +166,10 @@ def _bring(task: _Task) -> list[FetchedFile]:
     read_entries(task.root)  # a damaged lock file is told before anything is downloaded
     present = {f.path.name: f for f in _check_present(task)}
     part = task.part()
-    transfer(task.url, part, task.source.about, task.watcher)
+    transfer(task.url, part, task.source.about, task.watcher, task.source.most)
     new: dict[str, Path] = {}
     try:
-        version = check_content(part.path, task.source.mirror_path)
-        task = replace(task, source=_of_version(task, version))
-        task.folder.mkdir(parents=True, exist_ok=True)
-        wanted = [file for file in task.source.files if file.name not in present]
-        new = _unpacked(task, part, wanted)
+        task, new, version = _unpacked(task, part, [file for file in task.source.files if file.name not in present])
         placed = _place(task, new, version)
     # What came is not what was asked for: kept, the next call would resume it.
     except (ArchiveError, ContentError, SourceMissing):
@@ -178,15 +196,41 @@ def _of_version(task: _Task, version: str | None) -> RemoteSource:
     return task.source
 
 
-def _unpacked(task: _Task, part: PartialFile, wanted: list[RemoteFile]) -> dict[str, Path]:
+def _unpacked(task: _Task, part: PartialFile, wanted: list[RemoteFile]) -> tuple[_Task, dict[str, Path], str | None]:
+    """Return the task of the release that came, where each wanted file of it lies, and the version it states."""
     if not task.source.zipped:
-        return {wanted[0].name: part.path}
+        return _single(task, part, wanted[0] if wanted else task.source.files[0])
+    version = check_content(part.path, task.source.mirror_path)
+    task.folder.mkdir(parents=True, exist_ok=True)
     optional = [file.name for file in wanted if file.optional]
-    new = unpack(part.path, [file.name for file in wanted], optional, task.folder)
+    new = unpack(part.path, {file.name: file.most for file in wanted}, optional, task.folder)
     for name in optional:
         if name not in new:
             task.watcher.say(f"{task.source.name}: the archive holds no {name}; it is optional")
-    return new
+    return task, new, version
+
+
+def _single(task: _Task, part: PartialFile, file: RemoteFile) -> tuple[_Task, dict[str, Path], str | None]:
+    """Of a URL that is the file itself."""
+    if not part.ended:
+        raise ContentError(
+            "the server did not say how long the file is, so that nobody can tell whether all of it came"
+        )
+    path = part.path
+    if is_gzipped(path) and not file.name.endswith(".gz"):
+        # Some servers pack what they send and do not say so. Kept as it is, its sha256 would be no other copy's.
+        path = part.path.with_name(f".{file.name}.tmp")
+        gunzip(part.path, path, file.most)
+        task.watcher.say(f"{task.source.name}: {file.name} came gzipped, and is kept unpacked")
+    try:
+        version = check_content(path, file.name)
+        task = replace(task, source=_of_version(task, version))
+        task.folder.mkdir(parents=True, exist_ok=True)
+    except BaseException:
+        if path != part.path:
+            path.unlink(missing_ok=True)
+        raise
+    return task, {file.name: path}, version
 
 
 def _place(task: _Task, new: Mapping[str, Path], version: str | None) -> dict[str, FetchedFile]:

@@ -6,32 +6,45 @@ file says of itself; `history` holds replaced entries, oldest first. Processes t
 (`exclusive`).
 """
 
-import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from gocell_cli.errors import InvalidInput
-from gocell_cli.whole_file import write_whole
+from gocell_cli.typed_file import Malformed, json_text, parse_json, read_small
+from gocell_cli.whole_file import write_whole, writing
 
 # This version's reader knows one format; another one is refused below, not guessed at.
 LOCK_FILE, FORMAT = "sources.lock.json", 1
-SHA256_DIGITS = 64
+LARGEST, MOST_TOLD = 64 << 20, 100
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class LockEntry:
-    """One file: where it came from and what it was; `date` is ISO 8601, UTC."""
+class FormerEntry:
+    """What a file was: where it came from and what it held; `date` is ISO 8601, UTC."""
 
     url: str | None
     sha256: str
     bytes: int
     date: str
     version: str | None
-    history: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class LockEntry(FormerEntry):
+    """One file, and what it was before."""
+
+    history: tuple[FormerEntry, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Lock:
+    format: int
+    files: dict[str, LockEntry]
 
 
 def lock_path(root: Path) -> Path:
@@ -48,34 +61,38 @@ def read_entries(root: Path) -> dict[str, LockEntry]:
     """Return the entries by key; none where there is no lock file. Raises InvalidInput where it is damaged."""
     path = lock_path(root)
     try:
-        document = json.loads(path.read_text("utf-8"))
+        data = read_small(path, LARGEST)
+        document = parse_json(data, object)
+        found = document.get("format") if isinstance(document, dict) else None
+        if isinstance(found, int) and found != FORMAT:  # first: another format may differ in all else
+            raise Malformed(f"format {found}, where this gocell reads format {FORMAT}")
+        entries = parse_json(data, _Lock).files
     except FileNotFoundError:
         return {}
-    except json.JSONDecodeError as error:
-        raise _damaged(path, error.lineno, error.msg) from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise _damaged(path, None, str(error)) from error
-    if not isinstance(document, dict) or not isinstance(document.get("files"), dict):
-        raise _damaged(path, None, "no list of files")
-    if document.get("format") != FORMAT:
-        raise _damaged(path, None, f"format {document.get('format')!r}, where this gocell reads format {FORMAT}")
-    return {key: _entry(path, key, value) for key, value in document["files"].items()}
+    except (Malformed, OSError) as error:
+        raise _damaged(path, str(error)) from error
+    for key, entry in entries.items():
+        if any(not SHA256.fullmatch(e.sha256) or e.bytes < 0 for e in (entry, *entry.history)):
+            raise _damaged(path, f"the entry of {key[:MOST_TOLD]} holds what is no sha256, or no size")
+    return entries
 
 
 def record(root: Path, key: str, entry: LockEntry) -> None:
-    """Write an entry, in one rename; an entry of another content that was there moves to its history."""
-    root.mkdir(parents=True, exist_ok=True)
-    with exclusive(root / ".sources.lock"):  # read, change and write are one step: two fetches must not lose an entry
+    """Write an entry, in one rename; an entry of another content that was there moves to its history.
+
+    Raises CannotWrite or Unfinished where the data root cannot be written.
+    """
+    # exclusive: read, change and write are one step, so that two fetches do not lose an entry
+    with writing(lock_path(root)), exclusive(root / ".sources.lock"):
         entries = read_entries(root)
         old = entries.get(key)
         if old is not None:
             # The history is one flat list: the new entry takes over the old one's, and adds it without.
-            former = {k: v for k, v in asdict(old).items() if k != "history"}
+            former = FormerEntry(**{f.name: getattr(old, f.name) for f in fields(FormerEntry)})
             entry = replace(entry, history=(*old.history, *([former] if old.sha256 != entry.sha256 else [])))
         # Sorted, so that the file's text does not depend on the order of fetches.
         files = {k: asdict(v) for k, v in sorted({**entries, key: entry}.items())}
-        text = json.dumps({"format": FORMAT, "files": files}, indent=2, ensure_ascii=False)
-        write_whole(lock_path(root), text + "\n")
+        write_whole(lock_path(root), json_text({"format": FORMAT, "files": files}, indent=2) + "\n")
 
 
 @contextmanager
@@ -101,18 +118,6 @@ def exclusive(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator
         lock.release()
 
 
-def _entry(path: Path, key: str, value: Any) -> LockEntry:
-    try:
-        # `history` is a list in JSON, a tuple here; unknown or missing keys end as TypeError or KeyError below.
-        entry = LockEntry(**{**value, "history": tuple(value["history"])})
-        whole = len(entry.sha256) == SHA256_DIGITS and set(entry.sha256) <= set("0123456789abcdef") and entry.bytes >= 0
-    except (TypeError, KeyError):
-        whole = False
-    if not whole:
-        raise _damaged(path, None, f"the entry of {key} is incomplete")
-    return entry
-
-
-def _damaged(path: Path, line: int | None, reason: str) -> InvalidInput:
+def _damaged(path: Path, reason: str) -> InvalidInput:
     hint = f"restore {path} from a backup, or remove it: files are then trusted as they are now"
-    return InvalidInput.at(path, line, f"damaged lock file ({reason})", hint=hint)
+    return InvalidInput.at(path, None, f"damaged lock file ({reason})", hint=hint)

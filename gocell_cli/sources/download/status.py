@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.sources.download.catalog import CURRENT, SOURCES, RemoteFile, RemoteSource
-from gocell_cli.sources.download.fetch import source_url
+from gocell_cli.sources.download.fetch import releases_in, source_url
 from gocell_cli.sources.download.lock import LockEntry, read_entries
 from gocell_cli.sources.text_file import sha256_of
 
@@ -48,8 +48,7 @@ def _releases(source: RemoteSource, root: Path) -> list[RemoteSource]:
     """The source itself, or GO's releases that are there; the current one where none is."""
     if source.release != CURRENT:
         return [source]
-    folders = sorted(p.parent.name for p in (root / "raw" / source.name).glob(f"*/{source.file}"))
-    return [replace(source, release=name) for name in folders] or [source]
+    return [replace(source, release=name) for name in releases_in(root, source)] or [source]
 
 
 def _status(source: RemoteSource, file: RemoteFile, root: Path, entries: dict[str, LockEntry], url: str) -> FileStatus:

@@ -1,46 +1,44 @@
 """One URL -> one file: resumed after a cut, retried where that can help, given up with a reason where not.
 
-`GOCELL_TIMEOUT` (default 60) is the longest silence in seconds. Ten seconds of it are for connecting. A silent
-server is asked once more if bytes had come before; a cut connection or a 5xx up to RETRIES times in a row,
-with waits that start at a sixtieth of the timeout and double; every byte gained starts that count anew.
-A 4xx, a redirect loop, a refused connection or an unknown host is not asked again.
-HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured, as requests does.
+`GOCELL_TIMEOUT` (default 60) is the longest silence in seconds, and the time in which LEAST_SPEED is measured. Ten
+seconds of it are for connecting. A silent server is asked once more if bytes had come before; a cut connection or a 5xx
+up to RETRIES times in a row, with waits that start at a sixtieth of the timeout and double; every byte gained starts
+that count anew. A 4xx, a redirect loop, a refused connection, an unknown host, a server that trickles and a file larger
+than it may be are not asked again. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured, as requests does.
 """
 
-import json
 import os
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import sleep
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from queue import Empty
+from time import monotonic, sleep
+from typing import Protocol, runtime_checkable
 
 from gocell_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    import requests
+from gocell_cli.sources.download.exchange import (
+    LONGEST_CONNECT,
+    Answer,
+    CutError,
+    Exchange,
+    SilenceError,
+    TransferError,
+)
+from gocell_cli.typed_file import Malformed, json_text, parse_json, read_small
 
 TIMEOUT_VARIABLE = "GOCELL_TIMEOUT"
-# Seconds: silence allowed by default, the most for connecting, the longest wait between attempts.
-DEFAULT_TIMEOUT, LONGEST_CONNECT, LONGEST_WAIT = 60.0, 10.0, 60.0
+# Seconds: silence allowed by default, the longest wait between attempts, how often it is told how far a file has come.
+DEFAULT_TIMEOUT, LONGEST_WAIT, TELL_AFTER = 60.0, 60.0, 1.0
 RETRIES = 4
-MOST_REDIRECTS = 10
-CHUNK = 1 << 16
+LEAST_SPEED = 1000
+"""Bytes a second, measured over the timeout: curl's usual --speed-limit. The largest file would take weeks at it."""
+LARGEST, LARGEST_RECORD = 4 << 30, 1 << 20
 # `bytes 5-9/10` of a 206, `bytes */10` of a 416; the total may be `*`, unknown.
-CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
-
-
-class TransferError(Exception):
-    """The file is not to be had; the text says why."""
-
-
-class _CutError(Exception):
-    """The transfer broke off in a way that asking again may mend."""
-
-
-class _SilenceError(_CutError):
-    """Nothing came for as long as the timeout allows."""
+CONTENT_RANGE = re.compile(r"bytes (?:(\d{1,18})-\d{1,18}|\*)/(\d{1,18}|\*)", re.ASCII)
+LENGTH = re.compile(r"\d{1,18}", re.ASCII)
+STRONG_TAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+"""A strong ETag (RFC 9110, section 8.8.3); `W/"..."` is a weak one, of files alike but not to the byte."""
 
 
 @runtime_checkable
@@ -64,30 +62,42 @@ class Silent:
         """Tell nobody."""
 
 
+@dataclass(frozen=True)
+class _PartRecord:
+    url: str
+    validator: str
+    total: int | None
+
+
 class PartialFile:
     """The bytes of `url` that have come so far, and what is needed to ask for the rest of the same file.
 
-    `NAME.part` holds the bytes, `NAME.part.json` the URL and the validator (a strong ETag, else Last-Modified:
-    RFC 9110, section 13.1.5) under which they came. Without a validator the rest could be another file's, so
-    such a part is never resumed.
+    `NAME.part` holds the bytes, `NAME.part.json` the URL and the validator under which they came: a strong ETag
+    (RFC 9110, section 13.1.5), or where `dated`, Last-Modified. A date is of the second, and two releases may have one:
+    it will do where a published sha256 tells the whole in the end. Without a validator the rest could be another
+    file's, so such a part is never resumed.
+
+    `ended` says that the server told where the file ends, by its length or its last chunk: without, a connection that
+    was cut looks like one that was closed at the end.
     """
 
-    def __init__(self, path: Path, url: str) -> None:
+    def __init__(self, path: Path, url: str, *, dated: bool = False) -> None:
         self.path = path
         self.url = url
+        self.dated = dated
         self.total: int | None = None
         self.validator: str | None = None
+        self.ended = False
         self._record = path.with_name(path.name + ".json")
         self._load()
 
     def _load(self) -> None:
         try:
-            record = json.loads(self._record.read_text("utf-8"))
-            url, validator, total = (record[key] for key in ("url", "validator", "total"))
-        except (OSError, ValueError, TypeError, KeyError):
-            url, validator, total = None, None, None
-        if url == self.url and isinstance(validator, str) and isinstance(total, int | None):
-            self.validator, self.total = validator, total
+            record = parse_json(read_small(self._record, LARGEST_RECORD), _PartRecord)
+        except (OSError, Malformed):
+            record = _PartRecord("", "", None)
+        if record.url == self.url and (self.dated or STRONG_TAG.fullmatch(record.validator)):
+            self.validator, self.total = record.validator, record.total
         else:
             # No record, a damaged one, or of another URL: the bytes could be another file's.
             self.discard()
@@ -104,16 +114,21 @@ class PartialFile:
         # If-Range: the server answers 206 with the rest if the validator still holds, else 200 with the whole file.
         return {"Range": f"bytes={self.size}-", "If-Range": self.validator}
 
+    def validator_of(self, headers: Mapping[str, str]) -> str | None:
+        """Return what tells whether a later answer is of the same file, None where nothing does."""
+        tag = headers.get("ETag", "")
+        return tag if STRONG_TAG.fullmatch(tag) else headers.get("Last-Modified") if self.dated else None
+
     def begin(self, headers: Mapping[str, str], total: int | None) -> None:
         """Start from nothing, with the validator of the response at hand."""
         self.discard()
         # discard() clears both, so they are set after it.
-        self.validator, self.total = validator_of(headers), total
+        self.validator, self.total = self.validator_of(headers), total
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.touch()
         if self.validator is not None:
-            record = {"url": self.url, "validator": self.validator, "total": total}
-            self._record.write_text(json.dumps(record), "utf-8")
+            record = _PartRecord(self.url, self.validator, total)
+            self._record.write_text(json_text(asdict(record)), "utf-8")
 
     def settle(self) -> None:
         """Keep the part only where it can be resumed."""
@@ -122,15 +137,9 @@ class PartialFile:
 
     def discard(self) -> None:
         """Remove what has come."""
-        self.validator, self.total = None, None
+        self.validator, self.total, self.ended = None, None, False
         self.path.unlink(missing_ok=True)
         self._record.unlink(missing_ok=True)
-
-
-def validator_of(headers: Mapping[str, str]) -> str | None:
-    """Return the strong ETag, else Last-Modified, else None."""
-    tag = headers.get("ETag", "")
-    return tag if tag.startswith('"') else headers.get("Last-Modified")  # W/"...": weak, alike but not to the byte
 
 
 def timeout_seconds() -> float:
@@ -146,33 +155,28 @@ def timeout_seconds() -> float:
     return seconds
 
 
-def transfer(url: str, part: PartialFile, name: str, watcher: Watcher) -> None:
-    """Bring the whole of `url` into `part`; raises TransferError, and keeps a part that can be resumed."""
-    import requests
+def transfer(url: str, part: PartialFile, name: str, watcher: Watcher, most: int = LARGEST) -> None:
+    """Bring the whole of `url`, `most` bytes at most, into `part`.
 
+    Raises TransferError, or OSError where the disk fails, and keeps a part that can be resumed.
+    """
     patience = _Patience(part, timeout_seconds())
     try:
-        with requests.Session() as session:
-            session.max_redirects = MOST_REDIRECTS
-            session.headers["User-Agent"] = f"gocell/{version('gocell')}"
-            while True:
-                try:
-                    return _attempt(session, url, part, name, watcher, patience.timeout)
-                except _CutError as cut:
-                    wait = patience.wait_after(cut)
-                    watcher.say(f"{name}: {cut}; asking again in {wait:.3g} s")
-                    sleep(wait)
-    # OSError here is the disk's: what the network raises has become a _CutError or TransferError by then.
-    except OSError as error:
-        part.settle()
-        raise TransferError(f"cannot be written: {error}") from error
-    except BaseException:  # also SystemExit, by a signal: what has come is kept for the next call
+        while True:
+            try:
+                return _attempt(url, part, name, watcher, patience, most)
+            except CutError as cut:
+                wait = patience.wait_after(cut)
+                watcher.say(f"{name}: {cut}; asking again in {wait:.3g} s")
+                sleep(wait)
+    # Also SystemExit, by a signal, and OSError, of the disk: what has come is kept for the next call.
+    except BaseException:
         part.settle()
         raise
 
 
 class _Patience:
-    """How often a URL has been asked in vain, and for how much longer it will be."""
+    """How often a URL has been asked in vain, how fast it answers, and for how much longer it will be asked."""
 
     def __init__(self, part: PartialFile, timeout: float) -> None:
         self.timeout = timeout
@@ -180,111 +184,141 @@ class _Patience:
         # The most bytes that ever lay in the part: a fresh start from nothing is no gain until it has passed them.
         self._most = part.size
         self._attempts = self._failures = 0
+        self.start()
 
-    def wait_after(self, cut: _CutError) -> float:
+    def start(self) -> None:
+        """Measure the speed from now on."""
+        self._since, self._came = monotonic(), 0
+
+    @property
+    def left(self) -> float:
+        """Seconds until the speed is measured."""
+        return max(self._since + self.timeout - monotonic(), 0.0)
+
+    def measure(self, came: int) -> None:
+        """Count bytes that came; raises TransferError where too few did within the timeout, SilenceError where none."""
+        self._came += came
+        if self.left:
+            return
+        if not self._came:
+            raise SilenceError(f"the server sent nothing for {self.timeout:g} s")
+        if self._came < LEAST_SPEED * self.timeout:
+            told = f"the server sent {self._came:,} bytes in {self.timeout:g} s"
+            raise TransferError(f"{told}, less than {LEAST_SPEED:,} a second")
+        self.start()
+
+    def wait_after(self, cut: CutError) -> float:
         """Return the seconds to wait; raises TransferError where asking again cannot help."""
-        gained = self._part.size > self._most
-        self._most = max(self._most, self._part.size)
+        # A server that cuts after every byte would else be followed to the end of days.
+        gained = self._part.size >= self._most + LEAST_SPEED
+        self._most = self._part.size if gained else self._most
         self._attempts += 1
         self._failures = 1 if gained else self._failures + 1
-        if self._failures > RETRIES or (isinstance(cut, _SilenceError) and not gained):
+        if self._failures > RETRIES or (isinstance(cut, SilenceError) and not gained):
             times = "once" if self._attempts == 1 else f"{self._attempts} times"
             raise TransferError(f"{cut} (asked {times})") from cut
         return float(min(self.timeout / 60 * 2 ** (self._failures - 1), LONGEST_WAIT))
 
 
-def _attempt(
-    session: "requests.Session", url: str, part: PartialFile, name: str, watcher: Watcher, timeout: float
-) -> None:
-    with _opened(session, url, part, timeout) as response:
+def _attempt(url: str, part: PartialFile, name: str, watcher: Watcher, patience: _Patience, most: int) -> None:
+    exchange = Exchange(url, part.request_headers(), patience.timeout)
+    try:
+        answer = _answer(exchange, patience.timeout)
         # 416 for a range that begins at the file's end: everything had come, only its end was not seen.
-        if response.status_code == 416 and _is_whole(response, part):
+        if answer.status == 416 and _is_whole(answer, part):
+            part.ended = True
             return
-        _check_status(response)
-        if not (response.status_code == 206 and _continues(response, part)):
-            if response.status_code != 200:
+        _check_status(answer)
+        if not (answer.status == 206 and _continues(answer, part)):
+            if answer.status != 200:
                 part.discard()
-                raise _CutError(f"the server answered {response.status_code} with another range than asked for")
+                raise CutError(f"the server answered {answer.status} with another range than asked for")
             # 200 answers a request for the rest where the file has changed, or the server knows no ranges: begin anew.
-            part.begin(response.headers, _length(response))
-        _receive(response, part, name, watcher, timeout)
+            part.begin(answer.headers, _length(answer))
+        _refuse_larger(part, part.total or 0, most)
+        _receive(exchange, part, name, watcher, patience, most)
+    finally:
+        exchange.leave()
+    part.ended = part.total is not None or _is_chunked(answer)
     if part.total is not None and part.size != part.total:
         found, total = part.size, part.total
         part.discard()
-        raise _CutError(f"{found} bytes came of a file of {total}")
+        raise CutError(f"{found} bytes came of a file of {total}")
 
 
-def _opened(session: "requests.Session", url: str, part: PartialFile, timeout: float) -> "requests.Response":
-    """Return the response with its body unread; what was refused is a TransferError, what was cut a _CutError."""
-    import requests
-    from urllib3.exceptions import ProtocolError
-
+def _answer(exchange: Exchange, timeout: float) -> Answer:
+    seconds = timeout + min(timeout, LONGEST_CONNECT)
     try:
-        return session.get(
-            url,
-            # identity: an encoded body could be neither resumed by its bytes nor checked against the published sha256
-            headers={"Accept-Encoding": "identity", **part.request_headers()},
-            stream=True,
-            # (connecting, silence between bytes); requests sets no limit to the whole transfer.
-            timeout=(min(timeout, LONGEST_CONNECT), timeout),
-        )
-    except requests.ReadTimeout as error:
-        raise _SilenceError(f"the server sent nothing for {timeout:g} s") from error
-    except requests.ConnectionError as error:
-        # ProtocolError: there was a connection and it broke. Others never came about (refused, unknown host).
-        if error.args and isinstance(error.args[0], ProtocolError):
-            raise _CutError(f"the connection was cut ({error.args[0].args[-1]})") from error
-        reason = getattr(error.args[0], "reason", None) if error.args else None
-        raise TransferError(f"no connection: {reason or error}") from error
-    except requests.RequestException as error:
-        raise TransferError(str(error)) from error
+        return exchange.answer(seconds)
+    except Empty:
+        raise SilenceError(f"the server has not answered within {seconds:g} s") from None
 
 
-def _check_status(response: "requests.Response") -> None:
-    answer = f"the server answered {response.status_code} {response.reason or ''}".rstrip()
-    if response.status_code >= 500:
-        raise _CutError(answer)
-    if response.status_code not in (200, 206, 416):
-        raise TransferError(answer)
+def _check_status(answer: Answer) -> None:
+    told = f"the server answered {answer.status} {answer.reason}".rstrip()
+    if answer.status >= 500:
+        raise CutError(told)
+    if answer.status not in (200, 206, 416):
+        raise TransferError(told)
 
 
-def _receive(response: "requests.Response", part: PartialFile, name: str, watcher: Watcher, timeout: float) -> None:
+def _refuse_larger(part: PartialFile, found: int, most: int) -> None:
+    if found > most:
+        part.discard()
+        raise TransferError(f"the server sends {found:,} bytes or more, where {most:,} is the most that it may be")
+
+
+def _receive(
+    exchange: Exchange, part: PartialFile, name: str, watcher: Watcher, patience: _Patience, most: int
+) -> None:
     """Append the body, as it was sent, to the part."""
-    from urllib3.exceptions import HTTPError, ReadTimeoutError
-
     done = part.size
     watcher.progress(name, done, part.total)
+    patience.start()
     with part.path.open("ab") as stream:
         try:
-            # read1 returns what has come; read would wait for a whole chunk, and lose it where the server falls silent
-            while chunk := response.raw.read1(CHUNK, decode_content=False):
-                stream.write(chunk)
-                done += len(chunk)
+            while (chunk := _chunk(exchange, min(patience.left, TELL_AFTER))) != b"":
+                done += stream.write(chunk or b"")
                 watcher.progress(name, done, part.total)
-        except ReadTimeoutError as error:
-            raise _SilenceError(f"the server sent nothing for {timeout:g} s after {done} bytes") from error
-        except HTTPError as error:
-            raise _CutError(f"the connection was cut after {done} bytes ({error.args[-1]})") from error
+                _refuse_larger(part, done, most)
+                patience.measure(len(chunk or b""))
+        except CutError as cut:
+            raise type(cut)(f"{cut} after {done} bytes") from cut
 
 
-def _continues(response: "requests.Response", part: PartialFile) -> bool:
+def _chunk(exchange: Exchange, seconds: float) -> bytes | None:
+    """Return what came, b"" at the end, None where nothing came for so long."""
+    try:
+        return exchange.chunk(seconds)
+    except Empty:
+        return None
+
+
+def _continues(answer: Answer, part: PartialFile) -> bool:
     """Whether a 206 holds the rest of the very file whose beginning is at hand."""
-    match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    match = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if match is None or match[1] is None or int(match[1]) != part.size:
         return False
-    return validator_of(response.headers) in (
-        None,
-        part.validator,
-    )  # Last-Modified need not be repeated (RFC 9110, 15.3.7)
+    # An answer to If-Range has to state the ETag (RFC 9110, section 15.3.7): without, it may be of any file.
+    if part.validator is None or part.validator_of(answer.headers) != part.validator:
+        return False
+    if match[2] == "*":
+        return True
+    part.total = int(match[2]) if part.total is None else part.total
+    return part.total == int(match[2])
 
 
-def _is_whole(response: "requests.Response", part: PartialFile) -> bool:
+def _is_whole(answer: Answer, part: PartialFile) -> bool:
     """Whether a 416 says that nothing is missing."""
-    match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    match = CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     return match is not None and match[2] == str(part.size)
 
 
-def _length(response: "requests.Response") -> int | None:
+def _is_chunked(answer: Answer) -> bool:
+    return "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+
+
+def _length(answer: Answer) -> int | None:
     # With Transfer-Encoding a Content-Length does not count (RFC 9112, section 6.3).
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() and "Transfer-Encoding" not in response.headers else None
+    text = answer.headers.get("Content-Length", "")
+    return int(text) if LENGTH.fullmatch(text) and "Transfer-Encoding" not in answer.headers else None

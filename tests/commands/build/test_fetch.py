@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gocell_cli.commands.shell import progress
 from gocell_cli.errors import SourceMissing, UsageError
 from gocell_cli.sources.download.lock import LOCK_FILE, read_entries
 from tests import toy
@@ -170,9 +171,8 @@ def test_a_changed_file_is_named_and_can_be_accepted(site: LocalSite, tmp_path: 
 def test_a_root_that_cannot_be_written_is_one_clear_error(site: LocalSite, tmp_path: Path) -> None:
     (tmp_path / "raw").write_text("a file where a folder should be")
     process = run("fetch", "go", "--root", ".", cwd=tmp_path, GOCELL_MIRROR=site.url)
-    assert process.returncode == 6
-    assert "Traceback" not in process.stderr
-    assert str(Path("raw")) in process.stderr
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[0] == "error: raw: cannot be written"
 
 
 def test_processes_that_fetch_at_once_do_not_disturb_each_other(site: LocalSite, tmp_path: Path) -> None:
@@ -294,3 +294,19 @@ def test_a_table_that_is_fetched_by_a_build_is_the_one_that_fetch_lists(site: Lo
     assert (built.returncode, built.stderr) == (6, fetched.stderr)
     assert "sha256" in built.stderr
     assert site.requests == [ARCHIVE, ARCHIVE]
+
+
+def test_off_a_terminal_it_is_told_from_time_to_time_how_far_a_file_has_come(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.0)
+    watcher = progress.Download(None)
+    watcher.progress("GO", 0, 31_000_000)
+    watcher.progress("GO", 1_500_000, 31_000_000)
+    watcher.progress("GO", 1_600_000, None)
+    assert capsys.readouterr().err.splitlines() == [
+        "note: fetching GO, 31,000,000 bytes",
+        "note: GO: 0 bytes of 31,000,000",
+        "note: GO: 1,500,000 bytes of 31,000,000",
+        "note: GO: 1,600,000 bytes",
+    ]

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gocell_cli.sources.download.catalog import ANNOTATIONS, CURRENT, GO, Remote
 from gocell_cli.sources.download.fetch import fetch, source_url
 from gocell_cli.sources.download.find import find
 from gocell_cli.sources.download.lock import LOCK_FILE, read_entries
+from gocell_cli.sources.download.status import fetch_status
 from tests.sources.conftest import files_under
 from tests.sources.http_server import Answer, LocalSite
 
@@ -82,8 +84,14 @@ BAD_OBO = [
     (obo()[:-2], "its end is missing"),
     (obo("releases/2024-01-17"), "states data-version releases/2024-01-17"),
     (obo().replace(b"data-version", b"date"), "states data-version None"),
-    (b"format-version: 1.2\n\xff\xfe\n", "not text"),
+    (b"format-version: 1.2\n\xff\xfe\n", "its end is missing"),
+    (obo().replace(b"root", b"r\xff"), "go-basic.obo:6: not utf-8 text"),
     (gzip.compress(obo())[:-5], "damaged gzip"),
+    (gzip.compress(gzip.compress(obo())), "something that is no OBO file"),
+    (b"format-version: 1.2\n[Typedef]\nid: part_of\n" + b"x: y\n" * 280, "no \\[Term\\] stanza"),
+    (obo().replace(b"GO:", b"HP:"), "an ontology without a term of GO"),
+    (obo().replace(b"name: root", b"name: root\n\nid: GO:0008151"), "a second id in one"),
+    (obo().replace(b"[Term]\n", b""), "no \\[Term\\] stanza"),
 ]
 BAD_GAF = [
     (b"<html></html>", "HTML page"),
@@ -92,6 +100,8 @@ BAD_GAF = [
     (gzip.decompress(gaf()), "not gzipped"),
     (gzip.compress(b"hello\n"), "no GAF"),
     (gzip.compress(b"!gaf-version: 2.2\n"), "no GAF"),
+    (gzip.compress(gzip.decompress(gaf()) + b"SGD\tS2\tB"), "sgd.gaf.gz:6: 3 tab-separated columns"),
+    (gzip.compress(gaf()), "packed twice"),
 ]
 
 
@@ -119,9 +129,78 @@ def test_a_server_that_states_too_small_a_size_is_noticed(mirror: LocalSite, tmp
     assert files_under(tmp_path) == []
 
 
-def test_a_gzipped_ontology_is_taken(mirror: LocalSite, tmp_path: Path) -> None:
+def test_a_gzipped_ontology_is_kept_unpacked_as_its_name_says(mirror: LocalSite, tmp_path: Path) -> None:
     mirror.files[OBO_URL] = gzip.compress(obo())
-    assert fetch(DATED_GO, tmp_path)[0].version == f"releases/{DATE}"
+    (file,) = fetch(DATED_GO, tmp_path)
+    assert (file.version, file.sha256) == (f"releases/{DATE}", sha256(obo()))
+    assert file.path.read_bytes() == obo()
+    mirror.files["/go-basic.obo"] = obo()
+    assert fetch(GO, tmp_path)[0].status == "already there"  # as it is elsewhere
+    assert files_under(tmp_path) == [f"raw/go/{DATE}/go-basic.obo", LOCK_FILE]
+
+
+@pytest.mark.parametrize(("source", "url", "body"), [(DATED_GO, OBO_URL, obo()), (DATED_ANNOTATIONS, GAF_URL, gaf())])
+@pytest.mark.parametrize("lost", [0, 1, 40])
+def test_a_body_whose_end_nothing_tells_is_refused(
+    mirror: LocalSite, tmp_path: Path, source: RemoteSource, url: str, body: bytes, lost: int
+) -> None:
+    mirror.script[url] = [Answer(body[: len(body) - lost], claim=-1, ranges=False)]
+    with pytest.raises(SourceMissing, match="did not say how long the file is"):
+        fetch(source, tmp_path)
+    assert files_under(tmp_path) == []
+    mirror.script[url] = [Answer(body, chunked=True)]
+    assert fetch(source, tmp_path)[0].sha256 == sha256(body)
+
+
+def test_halves_of_two_releases_are_never_joined(mirror: LocalSite, tmp_path: Path) -> None:
+    """Two files of one length and one Last-Modified: no server that sends the second's rest is believed."""
+    one, other = (obo(name=name) + b"! end\n" for name in ("first", "other"))
+    for tag in ((), (("ETag", 'W/"x"'),)):
+        headers = (("Last-Modified", "Mon, 17 Mar 2025 00:00:00 GMT"), *tag)
+        careless = Answer(other, headers=headers, obey_if_range=False)
+        mirror.script[OBO_URL] = [Answer(one, headers=headers, cut=100), careless]
+        assert fetch(DATED_GO, tmp_path, accept_changed=True)[0].path.read_bytes() == other
+        (tmp_path / "raw" / "go" / DATE / "go-basic.obo").unlink()
+    mirror.script[OBO_URL] = [Answer(one, headers=(("ETag", '"1"'),), cut=100), replace(careless, headers=())]
+    assert fetch(DATED_GO, tmp_path)[0].path.read_bytes() == other  # a 206 without an ETag may be of any file
+    assert mirror.ranges_asked() == [None, None, None, None, None, "bytes=100-", None]
+
+
+def test_a_file_larger_than_it_may_be_is_refused_before_it_comes(mirror: LocalSite, tmp_path: Path) -> None:
+    source = replace(DATED_GO, most=1_000_000)
+    mirror.script[OBO_URL] = [Answer(obo(), claim=1_000_001)]
+    with pytest.raises(SourceMissing, match="1,000,001 bytes or more, where 1,000,000 is the most"):
+        fetch(source, tmp_path)
+    mirror.script[OBO_URL] = [Answer(b"x" * 300_000, claim=-1, endless=True)]
+    with pytest.raises(SourceMissing, match="where 1,000,000 is the most"):
+        fetch(source, tmp_path)
+    assert files_under(tmp_path) == []
+
+
+def test_a_gzip_bomb_is_given_up(mirror: LocalSite, tmp_path: Path) -> None:
+    source = replace(DATED_GO, files=(replace(DATED_GO.files[0], most=1_000_000),))
+    mirror.files[OBO_URL] = gzip.compress(obo() + b"! \n" * 1_000_000)
+    with pytest.raises(SourceMissing, match="unpacks to more than 1,000,000 bytes"):
+        fetch(source, tmp_path)
+    assert files_under(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "version", ["9999-99-99", "9999-12-31", "1970-01-01", "0000-00-00", "\u0662\u0660\u0662\u0665-03-16", "120250316"]
+)
+def test_a_date_on_which_no_release_can_have_been_is_no_folder(mirror: LocalSite, tmp_path: Path, version: str) -> None:
+    mirror.files["/go-basic.obo"] = obo(f"releases/{version}")
+    with pytest.raises(SourceMissing, match="--release DATE"):
+        fetch(GO, tmp_path)
+    assert files_under(tmp_path) == []
+    odd = tmp_path / "raw" / "go" / version / "go-basic.obo"
+    odd.parent.mkdir(parents=True)
+    odd.write_bytes(obo())
+    with pytest.raises(SourceMissing, match="--offline"):
+        fetch(GO, tmp_path, offline=True)  # nor is such a folder taken for the newest release
+    assert [f.status for f in fetch_status(tmp_path) if f.source == "go"] == ["absent"]
+    with pytest.raises(UsageError, match="not a date"):
+        of_release(GO, version)
 
 
 def test_a_release_that_states_another_date_can_be_accepted(mirror: LocalSite, tmp_path: Path) -> None:
@@ -161,7 +240,7 @@ def test_a_changed_file_is_an_error_until_it_is_accepted(
     assert file.status == ("accepted" if change is edit else "fetched")
     entry = read_entries(tmp_path)[f"go/{DATE}/go-basic.obo"]
     assert entry.sha256 == sha256(obo(name="changed"))
-    assert [old["sha256"] for old in entry.history] == [sha256(obo())]
+    assert [old.sha256 for old in entry.history] == [sha256(obo())]
     assert find(DATED_GO, tmp_path, offline=True).paths[0] == file.path
 
 
@@ -249,15 +328,20 @@ ENTRY = '{"url": null, "sha256": "%s", "bytes": 1, "date": "", "version": null, 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", ":1: damaged"),
-        ("{\n  oops", ":2: damaged"),
-        ("[]", "no list of files"),
-        ('{"format": 1}', "no list of files"),
+        ("", "damaged lock file .Expecting value"),
+        ("{\n  oops", "line 2 column 3"),
+        ("[]", "Input should be an object"),
+        ('{"format": 1}', "files: Field required"),
         ('{"format": 2, "files": {}}', "format 2, where this gocell reads format 1"),
-        ('{"format": 1, "files": {"go/x": {}}}', "the entry of go/x is incomplete"),
-        ('{"format": 1, "files": {"go/x": 3}}', "the entry of go/x is incomplete"),
-        (f'{{"format": 1, "files": {{"go/x": {ENTRY.replace("00", "0", 1)}}}}}', "the entry of go/x is incomplete"),
-        (f'{{"format": 1, "files": {{"go/x": {ENTRY.replace("bytes", "size")}}}}}', "the entry of go/x is incomplete"),
+        ('{"format": true, "files": {}}', "format: Input should be a valid integer"),
+        ('{"format": 1, "files": {"go/x": {}}}', "files.go/x.url: Field required"),
+        ('{"format": 1, "files": {"go/x": 3}}', "files.go/x: Input should be an object"),
+        (f'{{"format": 1, "files": {{"go/x": {ENTRY.replace("00", "0", 1)}}}}}', "the entry of go/x holds what is no"),
+        (f'{{"format": 1, "files": {{"go/x": {ENTRY.replace(": 1", ": -1")}}}}}', "the entry of go/x holds what is no"),
+        (f'{{"format": 1, "files": {{"go/x": {ENTRY.replace("bytes", "size")}}}}}', "files.go/x.bytes: Field required"),
+        (f'{{"format": 1, "files": {{"go/x": {ENTRY}, "go/x": {ENTRY}}}}}', "stands twice"),
+        (f'{{"format": 1, "files": {{"go/x": {ENTRY.replace("[]", "[3]")}}}}}', "history.0"),
+        ('{"format": 1, "files": ' + "[" * 50_000, "nested too deeply"),
         ("\udcff", "damaged lock file"),
     ],
 )

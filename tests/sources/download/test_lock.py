@@ -3,10 +3,9 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from gocell_cli.sources.download.lock import LOCK_FILE, new_entry, read_entries, record
+from gocell_cli.sources.download.lock import LOCK_FILE, FormerEntry, new_entry, read_entries, record
 from tests.sources.conftest import files_under
 
 WRITER = """
@@ -29,7 +28,7 @@ def test_what_is_recorded_is_read_back_and_replaced_entries_are_kept_in_order(tm
         record(tmp_path / "root", "go/x", entry)
     (kept,) = read_entries(tmp_path / "root").values()
     assert (kept.url, kept.sha256, kept.bytes, kept.version) == (third.url, third.sha256, 3, "v3")
-    assert kept.history == tuple({k: v for k, v in asdict(e).items() if k != "history"} for e in (first, second))
+    assert kept.history == tuple(FormerEntry(e.url, e.sha256, e.bytes, e.date, e.version) for e in (first, second))
     document = json.loads((tmp_path / "root" / LOCK_FILE).read_text("utf-8"))
     assert document["format"] == 1
     assert files_under(tmp_path) == [f"root/{LOCK_FILE}"]

@@ -1,5 +1,6 @@
 """transfer against a server that cuts, stalls, redirects, lies and changes its mind."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gocell_cli.errors import UsageError
-from gocell_cli.sources.download.transfer import MOST_REDIRECTS, RETRIES, PartialFile, TransferError, transfer
+from gocell_cli.sources.download.exchange import MOST_REDIRECTS, TransferError
+from gocell_cli.sources.download.transfer import RETRIES, PartialFile, transfer
 from tests.sources.http_server import Answer, LocalSite
 
 BODY = bytes(i * 7 % 251 for i in range(300_000))
@@ -40,9 +42,9 @@ class Told:
 def get(mirror: LocalSite, tmp_path: Path) -> Callable[..., bytes]:
     """Fetch /f as these answers serve it; the file's bytes."""
 
-    def got(*answers: Answer, told: Told | None = None) -> bytes:
+    def got(*answers: Answer, told: Told | None = None, dated: bool = False) -> bytes:
         mirror.script["/f"] = list(answers)
-        part = PartialFile(tmp_path / "f.part", mirror.url + "/f")
+        part = PartialFile(tmp_path / "f.part", mirror.url + "/f", dated=dated)
         transfer(part.url, part, "f", told or Told())
         return part.path.read_bytes()
 
@@ -70,7 +72,7 @@ def test_a_file_of_unknown_size_is_fetched(get: Get, answer: Answer) -> None:
 def test_a_cut_file_is_resumed_where_it_was_cut(get: Get, mirror: LocalSite, header: tuple[tuple[str, str]]) -> None:
     told = Told()
     first = replace(CUT, headers=header)
-    assert get(first, first, replace(WHOLE, headers=header), told=told) == BODY
+    assert get(first, first, replace(WHOLE, headers=header), told=told, dated=header != TAG) == BODY
     assert mirror.ranges_asked() == [None, "bytes=100000-", "bytes=200000-"]
     assert [h.get("If-Range") for h in mirror.headers] == [None, header[0][1], header[0][1]]
     assert all("cut" in line and "asking again" in line for line in told.lines)
@@ -84,8 +86,14 @@ def test_a_server_that_cuts_every_time_is_followed_as_long_as_it_gives_something
 
 @pytest.mark.parametrize(
     "first",
-    [replace(CUT, headers=()), replace(CUT, headers=(("ETag", 'W/"weak"'),)), replace(CUT, ranges=False)],
-    ids=["no-validator", "weak-tag", "ignores-range"],
+    [
+        replace(CUT, headers=()),
+        replace(CUT, headers=(("ETag", 'W/"weak"'),)),
+        replace(CUT, headers=(("ETag", '"two\tparts"'),)),
+        replace(CUT, headers=(("Last-Modified", "Mon, 17 Mar 2025 00:00:00 GMT"),)),
+        replace(CUT, ranges=False),
+    ],
+    ids=["no-validator", "weak-tag", "no-tag", "date", "ignores-range"],
 )
 def test_what_cannot_be_resumed_is_started_again(get: Get, first: Answer) -> None:
     assert get(first, replace(first, cut=None)) == BODY
@@ -214,6 +222,81 @@ def test_a_redirect_in_a_loop_ends(get: Get, mirror: LocalSite, tmp_path: Path) 
         get(Answer(status=302, headers=(("Location", "/f"),)))
     assert len(mirror.requests) == MOST_REDIRECTS + 1
     assert list(tmp_path.iterdir()) == []
+
+
+LEADS_NOWHERE = {
+    "file": ("file:///etc/passwd", "No connection adapters"),
+    "bracket": ("http://[", "the answer cannot be followed"),
+    "port": ("http://127.0.0.1:99999999/", "the answer cannot be followed|Failed to parse|no connection"),
+    "ftp": ("ftp://127.0.0.1/f", "No connection adapters"),
+    "nothing": ("http://", "redirects"),
+    "control": ("http://a\x01b/", "cannot be followed|Failed to parse|no connection"),
+    "long": ("http://" + "a" * 300 + ".invalid/", "cannot be followed|Failed to parse|no connection"),
+}
+
+
+@pytest.mark.parametrize("case", LEADS_NOWHERE)
+def test_a_redirect_that_leads_nowhere_is_an_error(get: Get, mirror: LocalSite, tmp_path: Path, case: str) -> None:
+    place, why = LEADS_NOWHERE[case]
+    with pytest.raises(TransferError, match=why):
+        get(Answer(status=302, headers=(("Location", place),)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_body_of_a_redirect_is_not_read(get: Get, mirror: LocalSite) -> None:
+    mirror.files["/elsewhere"] = BODY
+    endless = Answer(b"x" * 65536, status=302, headers=(("Location", "/elsewhere"),), claim=-1, endless=True)
+    assert get(endless) == BODY
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_server_that_trickles_is_given_up(get: Get, mirror: LocalSite, chunked: bool) -> None:
+    with pytest.raises(TransferError, match=r"sent (\d+ bytes|nothing) in|for 0\.5 s"):
+        get(replace(WHOLE, trickle=0.02, chunked=chunked))
+    assert len(mirror.requests) <= 2
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "line", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;"]
+)
+def test_a_server_that_trickles_a_line_is_given_up(mirror: LocalSite, tmp_path: Path, line: bytes) -> None:
+    """Each byte of a header, or of a chunk's size, starts the patience of a socket anew."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+
+        def trickle() -> None:
+            connection, _ = slow.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(line)
+                while not over.wait(0.02):
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        part = PartialFile(tmp_path / "f.part", f"http://127.0.0.1:{slow.getsockname()[1]}/f")
+        try:
+            with pytest.raises(TransferError, match=r"within 1 s|sent nothing for 0\.5 s"):
+                transfer(part.url, part, "f", Told())
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_a_server_that_cuts_after_each_byte_is_given_up(get: Get, mirror: LocalSite) -> None:
+    with pytest.raises(TransferError, match="asked 5 times"):
+        get(replace(WHOLE, cut=1))
+    assert len(mirror.requests) == RETRIES + 1
+
+
+@pytest.mark.parametrize("size", ["9" * 5000, "-1", "1_000", "\u0663", "12, 13"])
+def test_a_size_that_is_no_number_is_none(get: Get, size: str) -> None:
+    told = Told()
+    lying = Answer(BODY, headers=(("Content-Length", size.encode().decode("latin-1")),), claim=-1)
+    with contextlib.suppress(TransferError):
+        get(lying, told=told)
+    assert told.totals <= {None}
 
 
 def test_a_cut_download_is_resumed_by_the_next_call(get: Get, mirror: LocalSite, tmp_path: Path) -> None:
