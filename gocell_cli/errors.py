@@ -3,6 +3,7 @@
     GocellError (1, a fault of ours unless a child says otherwise)
     |-- UsageError (2)       a flag or value that cannot mean anything
     |   |-- Diverged (2)     settings with which a training leaves what numbers can hold
+    |   |-- TooLarge (2)     what would take more memory than there is
     |   `-- CannotWrite (2)  a place that cannot be written, however often it is tried
     |-- LevelsError (3)      an edge connects terms of the same level, or of inverted levels
     |-- InvalidInput (4)     a file says something it may not: file, line, reason
@@ -47,6 +48,10 @@ class UsageError(GocellError):
 
 class Diverged(UsageError):
     """A training whose loss, gradient or predictions are no finite numbers any more: a setting must change."""
+
+
+class TooLarge(UsageError):
+    """Something that would take more memory than there is; told before it is taken."""
 
 
 class CannotWrite(UsageError):
