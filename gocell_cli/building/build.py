@@ -9,8 +9,17 @@ from gocell_cli.building.plan import BuildPlan, level_counts
 from gocell_cli.building.tasks import ExecutorChoice, ShardTask, run_tasks
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
+from gocell_cli.storage.own_files import require_cache
 from gocell_cli.storage.schema import FORMAT_VERSION, MANIFEST, PART_MANIFEST, FileRecord, Manifest, ShardRecord
-from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, partial_directory, recover, remove_partial
+from gocell_cli.storage.staging import (
+    StagedPlan,
+    Staging,
+    is_taken,
+    partial_directory,
+    place_of,
+    recover,
+    remove_partial,
+)
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
 
 Progress = Callable[[int, int], None]
@@ -61,19 +70,28 @@ def build(plan: BuildPlan, out: Path, mode: BuildMode, progress: Progress | None
         return BuildResult(out, there, built=False)
     staging = Staging(out)
     with staging.open(StagedPlan(plan.fingerprint, mode.command), resume=mode.resume):
-        files = staging.write_tables({**hierarchy_tables(plan.hierarchy), **provenance_tables(plan.provenance)})
-        wanted = _wanted(plan, mode)
-        found = {i: staging.done(i, plan.options.backends) for i in wanted} if mode.resume else {}
-        records = {i: record for i, record in found.items() if record is not None}  # their files hashed anew
-        reused = len(records)
-        for record in run_tasks(_tasks(plan, staging, [i for i in wanted if i not in records]), mode.executor):
-            records[record.index] = record
-            if progress is not None:
-                progress(len(records), len(wanted))
-        # shards finish in any order, and the manifest lists them by index
-        manifest = make_manifest(plan, files, tuple(records[i] for i in wanted))
-        staging.finish(manifest, name=mode.manifest_name)
-    return BuildResult(out, manifest, built=True, reused=reused)
+        # again: until the lock was held, another process may have finished this very cache
+        there = standing(plan, out, mode)
+        if there is not None:
+            staging.discard()
+            return BuildResult(out, there, built=False)
+        return _fill(plan, staging, mode, progress)
+
+
+def _fill(plan: BuildPlan, staging: Staging, mode: BuildMode, progress: Progress | None) -> BuildResult:
+    files = staging.write_tables({**hierarchy_tables(plan.hierarchy), **provenance_tables(plan.provenance)})
+    wanted = _wanted(plan, mode)
+    found = {i: staging.done(i, plan.options.backends) for i in wanted} if mode.resume else {}
+    records = {i: record for i, record in found.items() if record is not None}  # their files hashed anew
+    reused = len(records)
+    for record in run_tasks(_tasks(plan, staging, [i for i in wanted if i not in records]), mode.executor):
+        records[record.index] = record
+        if progress is not None:
+            progress(len(records), len(wanted))
+    # shards finish in any order, and the manifest lists them by index
+    manifest = make_manifest(plan, files, tuple(records[i] for i in wanted))
+    staging.finish(manifest, name=mode.manifest_name)
+    return BuildResult(staging.out, manifest, built=True, reused=reused)
 
 
 def _wanted(plan: BuildPlan, mode: BuildMode) -> list[int]:
@@ -98,7 +116,7 @@ def standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
     if not is_taken(out):
         return None
     if mode.overwrite and not mode.resume:
-        _refuse_strangers(out)
+        require_cache(place_of(out))
         return None
     try:
         manifest = read_manifest(out, mode.manifest_name)
@@ -109,19 +127,11 @@ def standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
     except DamagedCache as error:
         other, why = True, error.message
     if other and mode.overwrite:
-        _refuse_strangers(out)
+        require_cache(place_of(out))
         return None
     if other:
         raise UsageError(f"{out} holds something else", why=why, hint="choose another --out, or pass --overwrite")
     return manifest
-
-
-def _refuse_strangers(out: Path) -> None:
-    """Raise UsageError unless `out` is a cache or a part of one: --overwrite replaces nothing else."""
-    if not any((out / name).is_file() for name in (MANIFEST, PART_MANIFEST)):
-        raise UsageError(
-            f"{out} is no cache, so it is not replaced", hint="choose another --out, or remove it yourself"
-        )
 
 
 def make_manifest(plan: BuildPlan, files: tuple[FileRecord, ...], shards: tuple[ShardRecord, ...]) -> Manifest:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
+from gocell_cli.storage.own_files import require_cache
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
-from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, recover
+from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, place_of, recover
 from gocell_cli.whole_file import sync, writing
 
 
@@ -21,6 +22,7 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
     damaged or shards are missing or given twice.
     """
     recover(out)
+    _refuse_parts(parts, out)
     manifests = [read_manifest(part, PART_MANIFEST) for part in parts]
     if not manifests or len({m.fingerprint for m in manifests}) != 1:
         found = ", ".join(sorted({m.fingerprint[:8] for m in manifests})) or "no part"
@@ -28,13 +30,15 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
     # parts of one plan differ in their shards only: tables and counts may be those of any part
     shards = _all_shards(parts, manifests)
     merged = replace(manifests[0], shards=tuple(shard for _, shard in shards))
-    if is_taken(out) and not overwrite:
-        if _holds(out, merged):  # a merge that was killed after the last rename
-            return merged
-        raise UsageError(f"{out} is there already", hint="choose another --out, or pass --overwrite")
+    if _stands(merged, out, overwrite=overwrite):
+        return merged
     staging = Staging(out)
     # resume=False: files are linked, not encoded, so to begin anew costs little
     with staging.open(StagedPlan(merged.fingerprint, _command(parts, out, overwrite=overwrite)), resume=False):
+        # again: until the lock was held, another process may have finished this very cache
+        if _stands(merged, out, overwrite=overwrite):
+            staging.discard()
+            return merged
         for record in merged.files:
             _bring(check_file(parts[0], record), staging.cache / record.path)
         for part, shard in shards:
@@ -45,11 +49,28 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
     return merged
 
 
-def _holds(out: Path, merged: Manifest) -> bool:
-    try:
-        return read_manifest(out) == merged
-    except DamagedCache:
+def _stands(merged: Manifest, out: Path, *, overwrite: bool) -> bool:
+    """Whether the merged cache stands at its place; raises UsageError where anything does that may not be replaced."""
+    if not is_taken(out):
         return False
+    if overwrite:
+        require_cache(place_of(out))
+        return False
+    try:
+        found = read_manifest(out)
+    except DamagedCache:
+        found = None
+    if found != merged:  # else a merge that was killed after the last rename
+        raise UsageError(f"{out} is there already", hint="choose another --out, or pass --overwrite")
+    return True
+
+
+def _refuse_parts(parts: Sequence[Path], out: Path) -> None:
+    """Raise UsageError where the cache would replace one of its parts: the same command could not run again."""
+    place = place_of(out)
+    for part in parts:
+        if place_of(part) == place:
+            raise UsageError(f"{out} is one of the parts", hint="choose another --out")
 
 
 def _command(parts: Sequence[Path], out: Path, *, overwrite: bool) -> str:

@@ -2,22 +2,36 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN
 from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.schema import (
+    BACKENDS,
     FORMAT_VERSION,
+    LEVEL_KINDS,
     MANIFEST,
     PART_MANIFEST,
+    STATISTICS,
+    WIDTH_KINDS,
+    Config,
+    Counts,
     FileRecord,
     Manifest,
-    ShardRecord,
 )
+from gocell_cli.typed_file import Malformed, json_text, parse_json, read_small, typed
 from gocell_cli.whole_file import write_whole
 
-Record = TypeVar("Record", FileRecord, ShardRecord)
+MOST_MANIFEST = 64_000_000
+"""Bytes of a manifest: a shard takes some 600, so this is for 100,000 of them."""
+MOST_HASH = 1000
+MOST_SHOWN = 80
+FILE_PATH = re.compile(r"(hierarchy|provenance|samples)/[a-z0-9_-]+\.(parquet|lmdb)")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 REBUILD_HINT = "build the cache again: gocell build-cache ... --overwrite"
 
 
@@ -26,8 +40,7 @@ def canonical_json(value: Any) -> bytes:
 
     One value, one sequence of bytes: fingerprints are hashes of it, and equal builds give equal manifests.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
+    return json_text(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -36,37 +49,106 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(data: bytes, path: Path) -> Manifest:
-    """Read manifest.json's bytes; raises DamagedCache for a wrong version or a missing field."""
+    """Read manifest.json's bytes; raises DamagedCache for another version, or for what is no manifest of it.
+
+    Held to its type, to its own sums and to its canonical form: readers take what `verify` finds nothing in, no more.
+    """
     try:
-        raw = json.loads(data)
-        version = raw["format_version"]  # first: of another version nothing else may be taken for granted
+        version = _version(data)  # first: of another version nothing else may be taken for granted
         if version != FORMAT_VERSION:
             raise DamagedCache(
                 f"{path}: cache format version {version}, this gocell reads version {FORMAT_VERSION}",
                 hint="install the gocell that wrote it, or build the cache again",
             )
-        files = tuple(_typed(FileRecord, f) for f in raw.pop("files"))
-        shards = tuple(decode_shard(s) for s in raw.pop("shards"))
-        raw["datasets"], raw["level_counts"] = tuple(raw["datasets"]), tuple(raw["level_counts"])
-        return Manifest(**raw, files=files, shards=shards)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return parse_json(data, Manifest)
+    except Malformed as error:
         raise DamagedCache(f"{path}: not a manifest ({error})", hint=REBUILD_HINT) from error
 
 
-def decode_shard(raw: dict[str, Any]) -> ShardRecord:
-    """Return the record of one shard from its JSON."""
-    files = {backend: _typed(FileRecord, f) for backend, f in raw.pop("files").items()}
-    return _typed(ShardRecord, {**raw, "files": files})
+def _version(data: bytes) -> object:
+    try:
+        return json.loads(data.decode())["format_version"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return FORMAT_VERSION  # no manifest of any version: the whole of it is told by its type
 
 
-def _typed(kind: type[Record], raw: dict[str, Any]) -> Record:
-    """Make a record whose numbers are numbers and whose texts are texts; raises TypeError where they are not."""
-    record = kind(**raw)
-    for field in fields(kind):
-        # not isinstance: true is an int to Python, and JSON's true must not pass for 1
-        if field.type in (int, str) and type(getattr(record, field.name)) is not field.type:
-            raise TypeError(f"{field.name} is {getattr(record, field.name)!r}")
-    return record
+def manifest_faults(manifest: Manifest, data: bytes) -> list[str]:
+    """Return what is wrong with a manifest in itself, one sentence a fault; `data` is its bytes.
+
+    All that is read of `counts` and `config` is held to its type; what other gocells write beside it is not read.
+    """
+    faults = [*_words(manifest), *_records(manifest), *_kinds("config", manifest.config, Config)]
+    filters = manifest.config.get("filters")
+    if isinstance(filters, dict) and any(type(filters.get(name, "")) is not str for name in ("preset", "width_by")):
+        faults.append("config.filters.preset and width_by are not text")
+    faults += _kinds("counts", manifest.counts, Counts)
+    # equal builds must give equal bytes: a manifest in other spacing holds the same, but compares as different
+    if data != encode_manifest(manifest):
+        faults.append("not canonical JSON")
+    if hashlib.sha256(canonical_json(manifest.config)).hexdigest() != manifest.fingerprint:
+        faults.append("the fingerprint is not that of the configuration")
+    return faults or _sums(manifest.counts)
+
+
+def _words(m: Manifest) -> list[str]:
+    known = (
+        ("level_by", m.level_by, LEVEL_KINDS),
+        ("level_direction", m.level_direction, (ROOT_DOWN, LEAF_UP)),
+        ("width_by", m.width_by, WIDTH_KINDS),
+        ("phenotype.statistic", m.phenotype.get("statistic"), STATISTICS),
+    )
+    faults = [
+        f"{name} is {found!r}, none of {', '.join(map(repr, words))}"
+        for name, found, words in known
+        if found not in words
+    ]
+    if m.phenotype.keys() != {"kind", "statistic"}:
+        faults.append("phenotype has not kind and statistic")
+    return faults if m.datasets else [*faults, "datasets is empty"]
+
+
+def _records(m: Manifest) -> list[str]:
+    """What is wrong with the records of files and shards: paths, hashes, backends, numbers."""
+    faults = [
+        f"the file {file.path[:MOST_SHOWN]!r} is not one of a cache's, or has no sha256"
+        for file in m.all_files
+        if not (FILE_PATH.fullmatch(file.path) and SHA256.fullmatch(file.sha256))
+    ]
+    paths = [file.path for file in m.all_files]
+    if len(set(paths)) < len(paths):
+        faults.append("a file is listed twice")
+    if any(not s.files or s.files.keys() - set(BACKENDS) or not SHA256.fullmatch(s.logical_sha256) for s in m.shards):
+        faults.append("a shard has no files, files of an unknown backend, or no hash")
+    if not _natural([m.level_counts, [(s.index, s.start, s.rows) for s in m.shards], [f.bytes for f in m.all_files]]):
+        faults.append("a number is below 0, or has more than 63 bits")
+    return faults
+
+
+def _kinds(name: str, found: Mapping[str, Any], kind: Any) -> list[str]:
+    """What is wrong with the entries of a mapping that are fields of `kind`."""
+    try:
+        typed({field.name: found[field.name] for field in fields(kind) if field.name in found}, kind)
+    except Malformed as error:
+        return [f"{name}.{error}"]
+    return []
+
+
+def _sums(counts: Mapping[str, Any]) -> list[str]:
+    """What of the counts is below 0 or does not add up; their types are known."""
+    if not _natural([counts[field.name] for field in fields(Counts) if field.name in counts]):
+        return ["counts: a number is below 0, or has more than 63 bits"]
+    if counts["rows_read"] != counts["samples"] + sum(counts["dropped"].values()):
+        return ["rows read, samples and dropped rows do not add up"]
+    return []
+
+
+def _natural(value: Any) -> bool:
+    """Whether all whole numbers in a document are from 0 to 2**63 - 1, which an int64 holds."""
+    if isinstance(value, Mapping):
+        return all(map(_natural, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_natural, value))
+    return not isinstance(value, int) or 0 <= value < 2**63
 
 
 def write_manifest(directory: Path, manifest: Manifest, name: str = MANIFEST) -> None:
@@ -83,11 +165,14 @@ def write_manifest(directory: Path, manifest: Manifest, name: str = MANIFEST) ->
 def read_manifest(directory: Path, name: str = MANIFEST) -> Manifest:
     """Read and check a manifest; raises DamagedCache where it is missing, changed or of another version."""
     path = directory / name
-    if not path.is_file():
-        raise _no_manifest(directory, name)
-    data = path.read_bytes()
+    try:
+        data = read_small(path, MOST_MANIFEST)
+    except (FileNotFoundError, NotADirectoryError):
+        raise _no_manifest(directory, name) from None
+    except (OSError, Malformed) as error:
+        raise DamagedCache(f"{path}: cannot be read ({error})", hint=REBUILD_HINT) from error
     hash_path = _hash_path(path)
-    expected = hash_path.read_bytes().strip().decode("ascii", "replace") if hash_path.is_file() else "(missing)"
+    expected = _told_hash(hash_path)
     # of the bytes as they lie there, before any of them is believed
     actual = hashlib.sha256(data).hexdigest()
     if actual != expected:
@@ -96,7 +181,20 @@ def read_manifest(directory: Path, name: str = MANIFEST) -> Manifest:
             why=f"found {actual}, expected {expected}",
             hint=REBUILD_HINT,
         )
-    return decode_manifest(data, path)
+    manifest = decode_manifest(data, path)
+    faults = manifest_faults(manifest, data)
+    if faults:
+        raise DamagedCache(f"{path}: {'; '.join(faults)}", hint=REBUILD_HINT)
+    return manifest
+
+
+def _told_hash(path: Path) -> str:
+    try:
+        return read_small(path, MOST_HASH).strip().decode("ascii", "replace")
+    except FileNotFoundError:
+        return "(missing)"
+    except (OSError, Malformed) as error:
+        return f"({error})"
 
 
 def _hash_path(manifest: Path) -> Path:
@@ -118,8 +216,8 @@ def shard_faults(manifest: Manifest) -> list[str]:
         if (shard.index, shard.start) != (expected, position):
             faults.append(f"shard {shard.index} starts at {shard.start}, expected {expected} at {position}")
         position = shard.start + shard.rows
-    if manifest.counts.get("samples") != position:
-        faults.append(f"the shards hold {position} samples, the counts say {manifest.counts.get('samples')}")
+    if manifest.counts["samples"] != position:
+        faults.append(f"the shards hold {position} samples, the counts say {manifest.counts['samples']}")
     return faults
 
 

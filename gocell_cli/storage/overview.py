@@ -4,6 +4,8 @@ Every function returns plain values that JSON can hold; commands print them. Onl
 into names.
 """
 
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -212,9 +214,15 @@ def caches_in(folder: Path) -> list[dict[str, Any]]:
     return [_describe(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
 
 
+def what_stands(place: Path) -> str:
+    """Say in a few words what cache is at a place: for whoever is about to replace it."""
+    found = _describe(place)
+    holds = f" of {found['dataset']}, {found['phenotype']}, {found['samples']:,} samples" if found["dataset"] else ""
+    return f"a {found['state']} cache{holds}, {found['bytes']:,} bytes"
+
+
 def _describe(path: Path) -> dict[str, Any]:
-    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-    entry: dict[str, Any] = {"name": path.name, "path": str(path), "bytes": size}
+    entry: dict[str, Any] = {"name": path.name, "path": str(path), "bytes": size_of(path)}
     unknown = {"dataset": None, "phenotype": None, "samples": None}
     if path.name.endswith(PARTIAL):
         return {**entry, "state": "unfinished", **unknown}
@@ -230,3 +238,13 @@ def _describe(path: Path) -> dict[str, Any]:
         "phenotype": manifest.phenotype["kind"],
         "samples": manifest.samples,
     }
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of all files in a folder; of those that vanish meanwhile none."""
+    total = 0
+    for file in path.rglob("*"):
+        with suppress(FileNotFoundError):
+            found = file.lstat()
+            total += found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return total

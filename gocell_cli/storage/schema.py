@@ -9,7 +9,7 @@ A cache is a directory:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -27,6 +27,7 @@ MANIFEST = "manifest.json"
 PART_MANIFEST = "part.json"
 BACKENDS = ("parquet", "lmdb")
 LEVEL_KINDS = ("stratum", "level", "depth", "height")
+STATISTICS = ("", "p_value", "sd")
 WIDTH_KINDS = ("direct", "contained")
 NONE_INDEX = -1
 BLOCK = 2048
@@ -186,6 +187,70 @@ class Provenance:
     strains: tuple[tuple[str, str], ...]
     kinds: tuple[str, ...]
     query_groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class JoinCounts:
+    """How the names of one join were found (`NameCounts.as_json`)."""
+
+    join: str
+    rows: Mapping[str, int]
+    rows_unknown: int
+    rows_ambiguous: int
+    names: int
+    names_unknown: int
+    names_ambiguous: int
+    unknown: tuple[str, ...]
+    ambiguous: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class FileCounts:
+    """One of a data set's files: its rows begin at `first_row`, and are of the data set of this index."""
+
+    name: str
+    first_row: int
+    rows_read: int
+    dataset: int = 0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The types of what is read of `Manifest.counts`; what has a default may be absent, and there may be more."""
+
+    rows_read: int
+    samples: int
+    dropped: Mapping[str, int]
+    rows_with_unannotated_gene: int = 0
+    annotations: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
+    ontology: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
+    terms_after: Mapping[str, int] = field(default_factory=dict)
+    simulated: Mapping[str, float] = field(default_factory=dict)
+    files: tuple[FileCounts, ...] = ()
+    names: tuple[JoinCounts, ...] = ()
+    merged_alleles: Mapping[str, int] = field(default_factory=dict)
+    gene_naming: Mapping[str, str | bool | int | Mapping[str, int]] = field(default_factory=dict)
+    gene_list: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Config:
+    """The types of what is read of `Manifest.config`; there may be more, which only its hash is taken of."""
+
+    format_version: int
+    package_version: str
+    dataset: str
+    phenotype: str
+    dataset_options: Mapping[str, Any]
+    sources: Mapping[str, str]
+    go_release: str
+    filters: Mapping[str, Any]
+    keep_unannotated: bool
+    level_by: str
+    backends: tuple[str, ...]
+    shard_size: int
+    seed: int | None
+    duplicates: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,7 @@ then is the old one removed. Where the file system knows no exchange, two rename
 """
 
 import fcntl
-import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -31,17 +29,28 @@ import pyarrow.parquet as pq
 
 from gocell_cli.errors import DamagedCache, Unfinished, UsageError
 from gocell_cli.storage.manifest import (
+    MOST_MANIFEST,
     canonical_json,
     check_file,
-    decode_shard,
     read_manifest,
     record_file,
     write_manifest,
+)
+from gocell_cli.storage.own_files import (
+    LOCK,
+    PLAN,
+    remove_cache,
+    remove_partial_folder,
+    remove_records,
+    remove_strays,
+    require_cache,
+    require_partial,
 )
 from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, FileRecord, Manifest, Samples, ShardRecord
 from gocell_cli.storage.shards import SHARD_BACKENDS
 from gocell_cli.storage.tables import SAMPLES_DIR
+from gocell_cli.typed_file import Malformed, parse_json, read_small
 from gocell_cli.whole_file import exchange, settle, sync, write_whole, writing
 
 PARTIAL = ".partial"
@@ -70,16 +79,21 @@ class Staging:
     def open(self, plan: StagedPlan, *, resume: bool) -> Iterator["Staging"]:
         """Hold the directory; what another plan left, or this one unless `resume`, is removed first.
 
-        It stays there however the block is left, until `finish` has made a cache of it. Raises
-        DamagedCache where another process is building the same cache, UsageError where no rename will do.
+        It stays there however the block is left, until `finish` has made a cache of it, or `discard` removed it. Raises
+        DamagedCache where another process is building the same cache, UsageError where no rename will do or something
+        that no build made lies in the directory.
         """
         # first: hours of work would end in a rename that cannot be done
         refuse_mount(self.place)
         with writing(self.out):
-            self.directory.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT)
+            lock = _create(self.directory)
+        if lock is None:
+            raise DamagedCache(
+                f"{self.out}: another process is building this cache",
+                why="it holds the lock of the unfinished cache",
+                hint="wait for it, or choose another --out",
+            )
         try:
-            _hold(lock, self.out)
             with writing(self.out):
                 # before anything is cleared: what lies here may be the only whole copy of a cache
                 self.give_back()
@@ -91,7 +105,7 @@ class Staging:
                 (self.cache / SAMPLES_DIR).mkdir(parents=True, exist_ok=True)
                 self.records.mkdir(exist_ok=True)
                 # last: shards of another plan are gone by now, so this plan never stands beside them
-                write_whole(self.directory / "plan.json", canonical_json(asdict(plan)))
+                write_whole(self.directory / PLAN, canonical_json(asdict(plan)))
             yield self
         except Unfinished as error:
             if plan.command:
@@ -118,18 +132,25 @@ class Staging:
         return whole is not None
 
     def _clear(self) -> None:
-        for name in ("cache", "records"):
-            shutil.rmtree(self.directory / name, ignore_errors=True)
+        if self.cache.is_dir():
+            remove_cache(self.cache)
+        if self.records.is_dir():
+            remove_records(self.records)
+
+    def discard(self) -> None:
+        """Remove the directory: there is nothing to build. Only for the holder of the lock."""
+        with writing(self.out):
+            remove_partial_folder(self.directory)
 
     def done(self, index: int, backends: Sequence[str]) -> ShardRecord | None:
         """Return the record of a shard that is finished and undamaged, else None."""
         path = self.records / f"part-{index:05d}.json"
         try:
-            record = decode_shard(json.loads(path.read_bytes()))
+            record = parse_json(read_small(path, MOST_MANIFEST), ShardRecord)
             for file in record.files.values():
                 check_file(self.cache, file)
         # a record that cannot be read costs one shard made again; believing a bad one would cost the cache
-        except (OSError, ValueError, TypeError, KeyError, DamagedCache):
+        except (OSError, Malformed, DamagedCache):
             return None
         return record if set(record.files) == set(backends) else None
 
@@ -148,17 +169,18 @@ class Staging:
             return record_file(self.cache, final)
 
     def finish(self, manifest: Manifest, *, name: str) -> None:
-        """Write the manifest as `name`, then give the directory the cache's name, replacing what stands there."""
+        """Write the manifest as `name`, then give the directory the cache's name, replacing the one that stands there.
+
+        Raises UsageError where what stands there is no cache of ours: it stays, and so does this one, unnamed.
+        """
         listed = {file.path for file in manifest.all_files}
         with writing(self.out):
-            # what killed workers left under temporary names: verify calls every unlisted file a finding
-            for path in self.cache.rglob("*"):
-                if path.is_file() and path.relative_to(self.cache).as_posix() not in listed:
-                    path.unlink()
+            # under temporary names: verify calls every unlisted file a finding
+            remove_strays(self.cache, listed)
             write_manifest(self.cache, manifest, name)
             self._take_place()
         try:  # the cache is there, whatever becomes of the rest
-            shutil.rmtree(self.directory)
+            remove_partial_folder(self.directory)
         except OSError as error:
             why, hint = str(error), f"remove {self.directory} yourself"
             raise UsageError(f"{self.out} is finished; what it replaced is not removed", why=why, hint=hint) from error
@@ -167,8 +189,12 @@ class Staging:
         # a rename may replace an empty folder, so only something in it needs an exchange
         if not is_taken(self.place):
             os.replace(self.cache, self.place)
-        elif not exchange(self.cache, self.place):
-            shutil.rmtree(self.replaced, ignore_errors=True)
+            sync(self.place.parent)
+            return
+        require_cache(self.place)  # asked before the work, too; hours may lie between
+        if not exchange(self.cache, self.place):
+            if self.replaced.exists():
+                remove_cache(self.replaced)
             os.replace(self.place, self.replaced)
             os.replace(self.cache, self.place)  # a kill just before this line is what `give_back` is for
         sync(self.place.parent)
@@ -239,10 +265,10 @@ def partial_directory(out: Path) -> Path:
 
 def staged_plan(out: Path) -> StagedPlan | None:
     """Return what an unfinished build of `out` left, None where there is none."""
-    path = partial_directory(out) / "plan.json"
+    path = partial_directory(out) / PLAN
     try:
-        return StagedPlan(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        return parse_json(read_small(path, MOST_MANIFEST), StagedPlan)
+    except (OSError, Malformed):
         return None
 
 
@@ -252,18 +278,6 @@ def temporary_name(final: Path) -> Path:
     temporary = final.with_name(f"{final.name}.tmp-{os.getpid()}")
     temporary.unlink(missing_ok=True)
     return temporary
-
-
-def _hold(lock: int, out: Path) -> None:
-    try:
-        # LOCK_NB: a second build is told so at once, where waiting would look like a hang
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise DamagedCache(
-            f"{out}: another process is building this cache",
-            why="it holds the lock of the unfinished cache",
-            hint="wait for it, or choose another --out",
-        ) from error
 
 
 class Leftover(StrEnum):
@@ -285,15 +299,16 @@ def recover(out: Path) -> None:
 def remove_partial(directory: Path) -> Leftover:
     """Remove a partial directory unless a process holds it; a cache of which it has the only copy gets its place.
 
-    Raises UsageError where it cannot be removed.
+    Raises UsageError where it cannot be removed, or is not what a build left.
     """
+    require_partial(directory)
     staging = Staging(directory.with_name(directory.name.removesuffix(PARTIAL)))
     try:
         with _held(directory) as held:
             if not held:
                 return Leftover.IN_USE
             found = Leftover.GIVEN_BACK if staging.give_back() else Leftover.REMOVED
-            shutil.rmtree(directory)
+            remove_partial_folder(directory)
     except OSError as error:
         raise UsageError(f"{directory} cannot be removed", why=str(error), hint="remove it yourself") from error
     return found
@@ -301,17 +316,47 @@ def remove_partial(directory: Path) -> Leftover:
 
 @contextmanager
 def _held(directory: Path) -> Iterator[bool]:
-    """Hold a partial directory's lock; False where another process does. One without a lock was being removed."""
-    if not directory.is_dir() or not (directory / "lock").exists():
+    """Hold a partial directory's lock; False where another process does. One without a lock is held by nobody."""
+    if not (directory / LOCK).exists():
         yield directory.is_dir()
         return
-    lock = os.open(directory / "lock", os.O_RDWR)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
+        lock = _lock(directory, os.O_RDWR)
+    except FileNotFoundError:  # whoever held it has removed the directory
+        yield False
+        return
+    try:
+        yield lock is not None
     finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _create(directory: Path) -> int | None:
+    """Make a partial directory where there is none, and hold its lock; None where another process does."""
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        require_partial(directory)
+        try:
+            return _lock(directory, os.O_RDWR | os.O_CREAT)
+        except FileNotFoundError:  # removed since, by whoever held it
+            continue
+
+
+def _lock(directory: Path, flags: int) -> int | None:
+    """Return the held lock of a directory, None where another process holds it; raises OSError as `open` does."""
+    while True:
+        lock = os.open(directory / LOCK, flags | os.O_NOFOLLOW)
+        try:
+            # LOCK_NB: a second build is told so at once, where waiting would look like a hang
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # its holder may have removed the directory before this process got the lock, and another made it anew: then
+            # this is the lock of nothing
+            if os.path.samestat(os.fstat(lock), (directory / LOCK).stat()):
+                return lock
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        except FileNotFoundError:
+            pass
         os.close(lock)

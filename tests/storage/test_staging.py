@@ -1,6 +1,7 @@
 """A cache in the making: whole or absent, replaced as a whole, resumed where it stopped."""
 
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -13,7 +14,9 @@ import pytest
 
 from gocell_cli.building.build import BuildMode, build, make_manifest
 from gocell_cli.building.plan import BuildPlan
-from gocell_cli.errors import DamagedCache, UsageError
+from gocell_cli.errors import DamagedCache, Unfinished, UsageError
+from gocell_cli.storage import staging as staging_module
+from gocell_cli.storage.own_files import LOCK
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import BACKENDS, ShardRecord
@@ -21,14 +24,13 @@ from gocell_cli.storage.staging import (
     Leftover,
     StagedPlan,
     Staging,
-    Unfinished,
     refuse_mount,
     remove_partial,
     staged_plan,
     write_shard,
-    writing,
 )
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
+from gocell_cli.whole_file import writing
 
 PLAN = StagedPlan("a" * 64, "gocell build-cache --resume")
 
@@ -39,8 +41,8 @@ class Stopped(Exception):
 
 @contextmanager
 def staged(out: Path, plan: StagedPlan = PLAN, *, resume: bool = False) -> Iterator[Staging]:
-    with Staging(out).open(plan, resume=resume) as staging:
-        yield staging
+    with Staging(out).open(plan, resume=resume) as held:
+        yield held
 
 
 def write(plan: BuildPlan, staging: Staging, index: int) -> ShardRecord:
@@ -79,10 +81,10 @@ def test_a_failure_leaves_the_standing_cache_as_it_was(toy_cache: Path, toy_plan
 
 def test_finishing_replaces_what_stood_there_as_a_whole(toy_cache: Path, toy_plan: BuildPlan, tmp_path: Path) -> None:
     expected = contents(toy_cache)
-    (toy_cache / "alien").write_text("x")
+    (toy_cache / "samples" / "part-00007.lmdb").write_text("of a cache of before")
     siblings = {p.name for p in tmp_path.iterdir()}
     with staged(toy_cache) as staging:
-        (staging.cache / "stray.tmp-1").write_text("left by a killed process")
+        (staging.cache / "samples" / "part-00009.lmdb.tmp-1").write_text("left by a killed process")
         finish(toy_plan, staging)
     assert contents(toy_cache) == expected
     assert {p.name for p in tmp_path.iterdir()} == siblings
@@ -154,6 +156,44 @@ def test_a_finished_cache_says_what_was_planned(toy_cache: Path, toy_plan: Build
     assert manifest.level_counts == (1, 1, 2, 1)
 
 
+def test_who_gets_the_lock_of_a_directory_that_was_made_anew_does_not_hold_it(tmp_path: Path) -> None:
+    """The race of `prune` and a build: opened before its holder removed it, locked after another made it anew."""
+    directory = tmp_path / "new.partial"
+    directory.mkdir()
+    (directory / LOCK).touch()
+    opened: list[int] = []
+    real = os.open
+
+    def made_anew_meanwhile(path: Path, flags: int) -> int:
+        descriptor = real(path, flags)
+        if not opened:
+            (directory / LOCK).unlink()
+            opened.append(real(directory / LOCK, os.O_RDWR | os.O_CREAT))
+            fcntl.flock(opened[0], fcntl.LOCK_EX)
+        return descriptor
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staging_module.os, "open", made_anew_meanwhile)
+        assert remove_partial(directory) is Leftover.IN_USE
+    os.close(opened[0])
+    assert remove_partial(directory) is Leftover.REMOVED
+
+
+def test_a_directory_removed_before_its_lock_is_made_is_made_again(tmp_path: Path) -> None:
+    directory, real, removed = tmp_path / "new.partial", os.open, []
+
+    def removed_meanwhile(path: Path, flags: int) -> int:
+        if not removed:
+            removed.append(directory.rmdir())
+        return real(path, flags)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staging_module.os, "open", removed_meanwhile)
+        with staged(tmp_path / "new"):
+            patch.undo()
+            assert staged_plan(tmp_path / "new") == PLAN
+
+
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Path]:
     """A folder on another file system."""
@@ -173,7 +213,7 @@ def test_a_link_to_another_file_system_is_followed_before_the_work(
     link.symlink_to(target)
     if standing:
         shutil.copytree(toy_cache, target)
-        (target / "alien").write_text("x")
+        (target / "samples" / "part-00007.lmdb").write_text("of a cache of before")
     assert Staging(link).directory == elsewhere / "cache.partial"
     assert build(toy_plan, link, BuildMode(overwrite=standing)).built
     assert (link.readlink(), contents(target)) == (target, contents(toy_cache))

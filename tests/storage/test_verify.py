@@ -74,10 +74,10 @@ def test_an_unlisted_file_is_reported(cache: Path, name: str) -> None:
         (("level_direction",), "leaf_up", "inverted edges"),
         (("datasets",), [], "datasets"),
         (("width_by",), "other", "width_by"),
-        (("counts",), {}, "'samples' is a required property"),
-        (("counts", "dropped"), {"other": "many"}, "counts/dropped/other"),
+        (("counts",), {}, "counts.rows_read: Field required"),
+        (("counts", "dropped"), {"other": "many"}, "counts.dropped.other: Input should be a valid integer"),
         (("files",), [], "not listed in the manifest"),
-        (("shards", 0, "rows"), 3, "do not add up"),
+        (("shards", 0, "rows"), 3, "shard 1 starts at 2, expected 1 at 3"),
     ],
 )
 def test_a_manifest_that_lies_is_found(cache: Path, keys: tuple[Any, ...], value: Any, finding: str) -> None:

@@ -54,6 +54,8 @@ def build_cache(
     plan = _plan(data, terms, chosen_root, offline, level_by, unannotated, backend, shard_size)
     _expect(plan, fingerprint)
     target = out if out is not None else default_out(chosen_root, data.label, plan.phenotype.kind, plan.fingerprint)
+    if overwrite:
+        tell_replaced(target)
     if dry_run:
         _dry_run(plan, target, mode, time.perf_counter() - started, json=json)
         return
@@ -63,6 +65,15 @@ def build_cache(
         write_build_file(result.directory, chosen_options(data, terms, **others), plan.fingerprint)
     summary = _summary(result, plan, time.perf_counter() - started)
     show_result(summary, lambda: _print(summary, result, plan), json=json, essence=summary["cache"])
+
+
+def tell_replaced(target: Path) -> None:
+    """Say on stderr which cache `--overwrite` is going to replace, where one stands there."""
+    from gocell_cli.storage.overview import what_stands
+    from gocell_cli.storage.staging import is_taken
+
+    if is_taken(target):
+        note(f"{target}: {what_stands(target)}", "to be replaced")
 
 
 def _expect(plan: "BuildPlan", fingerprint: str | None) -> None:

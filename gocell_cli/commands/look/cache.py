@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gocell_cli.commands.build.build_cache import build_cache
+from gocell_cli.commands.build.build_cache import build_cache, tell_replaced
 from gocell_cli.commands.shell.build_file import build_file
 from gocell_cli.commands.shell.command_line import Commands
 from gocell_cli.commands.shell.completion import complete_cache
@@ -108,6 +108,8 @@ def merge(
     """Merge the parts of one plan into one cache, the same as a single process would have made."""
     from gocell_cli.building.merge import merge_parts
 
+    if overwrite:
+        tell_replaced(out)
     manifest = merge_parts(parts, out, overwrite=overwrite)
     shards = len(manifest.shards)
     document = {"cache": str(out), "parts": len(parts), "samples": manifest.samples, "shards": shards}
@@ -121,16 +123,21 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     json: Json = False,
 ) -> None:
-    """Remove what unfinished builds left under the data root; one that is being built is left alone."""
+    """Remove what unfinished builds left under the data root; one that is being built is left alone.
+
+    So is a folder that holds anything that no build made: it is named, and nothing in it is touched.
+    """
+    from gocell_cli.storage.overview import size_of
     from gocell_cli.storage.staging import Leftover, remove_partial
 
     found = leftovers(data_root(root))
-    if found and not yes:
-        show(*(str(path) for path in found))
+    ours = [path for path in found if _is_left_by_build(path)]
+    if ours and not yes:
+        show(*(f"{path}  {size_of(path):,} bytes" for path in ours))
         # err: the question goes to stderr, for stdout is data.
-        if not typer.confirm(f"Remove {len(found)} unfinished builds?", err=True):
+        if not typer.confirm(f"Remove {len(ours)} unfinished builds?", err=True):
             raise UsageError("nothing was removed", hint="gocell cache prune --yes")
-    became = {path: remove_partial(path) for path in found}
+    became = {path: remove_partial(path) for path in ours}
     removed = [path for path, what in became.items() if what is not Leftover.IN_USE]
     for path, what in became.items():
         if what is Leftover.IN_USE:
@@ -139,6 +146,17 @@ def prune(
             note(f"{path} held a whole cache, which has its place now: {path.with_suffix('')}")
     document = {"removed": [str(p) for p in removed], "kept": [str(p) for p in found if p not in removed]}
     show_result(document, lambda: show(f"removed {len(removed)} unfinished builds"), json=json)
+
+
+def _is_left_by_build(path: Path) -> bool:
+    from gocell_cli.storage.own_files import require_partial
+
+    try:
+        require_partial(path)
+    except UsageError as error:
+        note(f"{error.message}: {error.why}", "warning")
+        return False
+    return True
 
 
 @cache_app.command("rebuild")

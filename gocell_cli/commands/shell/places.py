@@ -4,6 +4,7 @@ The data root is `--root`, else `GOCELL_ROOT`, else `./gocell_data`.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from gocell_cli.whole_file import write_whole
 ROOT_VARIABLE = "GOCELL_ROOT"
 DEFAULT_ROOT = "gocell_data"
 Force = Annotated[bool, typer.Option("--overwrite", help="Replace the file where it is there.")]
+MOST_PATH = 5000
+"""Bytes of `latest`: Linux takes paths of up to 4,096."""
 BUILD_HINT = "gocell build-cache --dataset essentiality"
 
 
@@ -50,12 +53,34 @@ def find_cache(cache: Path | None, root: Path) -> Path:
     latest = root / "latest"
     if cache is None and not latest.is_file():
         raise SourceMissing(f"{latest}: no cache has been built under {root} yet", hint=BUILD_HINT)
-    found = cache if cache is not None else Path(os.fsdecode(latest.read_bytes().rstrip(b"\r\n")))
+    found = cache if cache is not None else _named_by(latest)
+    if not found.is_dir():
+        _give_back(found)
     if not found.is_dir():
         _refuse_unfinished(found)
         source = "" if cache is not None else f" (named by {latest})"
         raise SourceMissing(f"{found}: no such cache{source}", hint=BUILD_HINT)
     return found
+
+
+def _named_by(latest: Path) -> Path:
+    from gocell_cli.typed_file import Malformed, read_small
+
+    try:
+        told = read_small(latest, MOST_PATH).rstrip(b"\r\n")
+    except Malformed as error:
+        raise SourceMissing(f"{latest}: {error}", hint=BUILD_HINT) from error
+    if not told or b"\0" in told or b"\n" in told:  # no path holds the first; what we write holds no line break within
+        raise SourceMissing(f"{latest}: names no cache", hint=BUILD_HINT)
+    return Path(os.fsdecode(told))
+
+
+def _give_back(cache: Path) -> None:
+    """Give the place the cache that an overwrite left without one, killed between two renames (storage/staging.py)."""
+    from gocell_cli.storage.staging import recover
+
+    with suppress(UsageError, DamagedCache):  # where nothing may be written the cache is not there, and that is told
+        recover(cache)
 
 
 def _refuse_unfinished(cache: Path) -> None:

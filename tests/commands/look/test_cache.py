@@ -95,6 +95,49 @@ def test_prune_removes_what_is_unfinished_and_nothing_else(tmp_path: Path, toy_p
     assert sorted(p.name for p in caches.iterdir()) == ["finished", "held.partial"]
 
 
+def test_prune_leaves_what_no_build_made(tmp_path: Path) -> None:
+    caches = tmp_path / "caches"
+    (caches / "left.partial" / "records").mkdir(parents=True)
+    (caches / "mine.partial").mkdir()
+    (caches / "mine.partial" / "thesis.txt").write_text("years of work")
+    result = invoke("cache", "prune", "--root", tmp_path, "--yes", "--json")
+    assert "mine.partial is not what a build left" in result.stderr
+    assert "it holds thesis.txt" in result.stderr
+    assert json.loads(result.stdout) == {
+        "removed": [str(caches / "left.partial")],
+        "kept": [str(caches / "mine.partial")],
+    }
+    assert (caches / "mine.partial" / "thesis.txt").read_text() == "years of work"
+
+
+def test_what_overwrite_replaces_is_told_first(tmp_path: Path) -> None:
+    words = ("build-cache", *toy_build(tmp_path), "--root", tmp_path, "--out", tmp_path / "c", "--overwrite")
+    assert "to be replaced" not in invoke(*words).stderr
+    again = invoke(*words)
+    assert "to be replaced: " in again.stderr
+    assert "c: a finished cache of table, growth, 10 samples, " in again.stderr
+
+
+def test_a_cache_that_an_overwrite_left_nameless_is_given_its_place_by_whoever_asks_for_it(tmp_path: Path) -> None:
+    """As a kill between two renames leaves it, where the file system knows no exchange."""
+    place = tmp_path / "c"
+    document("build-cache", *toy_build(tmp_path), "--root", tmp_path, "--out", place)
+    before = (place / "manifest.json").read_bytes()
+    for words in (("cache", "rebuild", place), ("cache", "info", "--root", tmp_path)):
+        (tmp_path / "c.partial").mkdir()
+        (tmp_path / "c.partial" / "lock").touch()
+        place.rename(tmp_path / "c.partial" / "replaced")
+        assert invoke(*words).exit_code == 0
+        assert (place / "manifest.json").read_bytes() == before
+    (tmp_path / "c.partial").rename(tmp_path / "moved")
+
+
+@pytest.mark.parametrize("told", [b"", b"\n", b"a\0b\n", b"a\nb\n", b"x" * 6000])
+def test_a_latest_that_names_nothing(tmp_path: Path, told: bytes) -> None:
+    (tmp_path / "latest").write_bytes(told)
+    assert isinstance(failure("cache", "info", "--root", tmp_path), SourceMissing)
+
+
 def test_prune_asks_first(tmp_path: Path) -> None:
     (tmp_path / "caches" / "left.partial").mkdir(parents=True)
     process = run("cache", "prune", "--root", tmp_path, cwd=tmp_path)

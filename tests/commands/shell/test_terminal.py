@@ -90,7 +90,11 @@ def renamed(plan: BuildPlan, text: str) -> BuildPlan:
     names = replace(plan.hierarchy, term_names=(text,) * terms, gene_standard=(text,) * genes)
     strains = tuple((text, *rest) for _, *rest in plan.provenance.strains)
     groups = (text,) * len(plan.provenance.query_groups)
-    counts = {**plan.counts, "dropped": {text: 1}, "terms_after": {text: 4}}
+    counts = {
+        **plan.counts,
+        "dropped": {text: plan.counts["rows_read"] - plan.counts["samples"]},
+        "terms_after": {text: 4},
+    }
     return replace(
         plan,
         hierarchy=names,
