@@ -6,19 +6,21 @@ those of 256 single deletions, each computed once, which is what makes 22 millio
 
 import hashlib
 import json
-import shutil
+import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 from jaxtyping import Float64, Int64
 
-from gocell_cli.errors import UsageError
+from gocell_cli.errors import DamagedCache, Diverged, UsageError
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import FITNESS, Predictor, head_of
@@ -29,6 +31,7 @@ with train_extra():
 
 TILE = 128
 METADATA = b"gocell"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,9 @@ def predict_all_pairs(task: PairTask, out: Path, report: Callable[[int, int], No
     """Write gene_1, gene_2, the phenotype (float32), of a fitness model epsilon, and how many genes are untrained.
 
     Parts lie in OUT.parts until all are there; a later call goes on from those that an interrupted one left. `report`
-    gets pairs done and pairs in all. Raises UsageError where fewer than two genes are given, `out` exists or the parts
-    are another model's.
+    gets pairs done and pairs in all. Raises UsageError where fewer than two genes are given, `out` exists, another
+    process writes it now or the parts are another model's; DamagedCache where a part can't be read; Diverged where a
+    prediction is no number of float32.
     """
     started = time.perf_counter()
     kept = _write_pairs(task, out, report)
@@ -110,22 +114,83 @@ def _write_pairs(task: PairTask, out: Path, report: Callable[[int, int], None]) 
         raise UsageError(f"{len(task.genes)} genes make no pair", hint="leave out --genes for all of them")
     if out.exists():
         raise UsageError(f"{out}: is there already", hint="another --out, or remove it")
+    with _held(out) as folder:
+        return _write_parts(task, out, folder, report)
+
+
+@contextmanager
+def _held(out: Path) -> Iterator[Path]:
+    """Hold OUT.parts against other processes, and yield it; it goes with what is ours in it once `out` is there whole.
+
+    The kernel lets go of the lock when a process dies, however it dies. Raises UsageError where another process holds
+    it, or has finished `out` meanwhile.
+    """
     folder = out.with_name(out.name + ".parts")
-    folder.mkdir(parents=True, exist_ok=True)
+    lock = _locked(folder, out)
+    try:
+        # once more: the lock of one that finished may be one that it has removed since, but then its file is there
+        if out.exists():
+            raise UsageError(f"{out}: is there already", hint="another --out, or remove it")
+        _remove_unfinished(out, folder)
+        yield folder
+    finally:
+        if out.exists():  # until then the parts are what a later call goes on from
+            _clear(folder)
+        lock.release()
+
+
+def _locked(folder: Path, out: Path) -> FileLock:
+    lock = FileLock(folder / LOCK)
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        # gone: another process finished, and removed the folder, between the two lines
+        with suppress(FileNotFoundError):
+            try:
+                # 0: refused at once, for the other may be long
+                lock.acquire(timeout=0)
+            except Timeout as error:
+                hint = "wait for its end; or another --out"
+                raise UsageError(f"{out}: another process is writing it", hint=hint) from error
+            return lock
+
+
+def _remove_unfinished(out: Path, folder: Path) -> None:
+    """Remove what a process that was killed was writing: under the lock nobody else is."""
+    for place, stem in ((folder, r"\d+"), (out.parent, re.escape(out.stem))):
+        temporary = re.compile(rf"\.{stem}\.tmp-\d+{re.escape(out.suffix if place == out.parent else '.parquet')}")
+        for path in place.iterdir():
+            if temporary.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
+def _clear(folder: Path) -> None:
+    """Remove parts and lock; a folder that holds anything else stays, with that in it."""
+    for path in folder.iterdir():
+        if path.name == LOCK or re.fullmatch(r"\d{5,}\.parquet", path.name):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _write_parts(task: PairTask, out: Path, folder: Path, report: Callable[[int, int], None]) -> int:
     schema = _schema(task)
     tiles = [task.genes[i : i + TILE] for i in range(0, len(task.genes), TILE)]
     parts = [folder / f"{number:05d}.parquet" for number in range(len(tiles))]
-    kept = sum(_rows_of(part, schema) for part in parts if part.is_file())
+    there = [part.is_file() for part in parts]
+    kept = sum(_rows_of(parts[n], schema, _pairs_of(tiles[n:])) for n in range(len(parts)) if there[n])
     single = np.zeros(len(task.predictor.trained))
     single[task.genes] = _predict(task, task.genes[:, None])
     done = kept
     for number, part in enumerate(parts):
-        if not part.is_file():
+        if not there[number]:
             done += _write_part(task, part, schema, tiles[number:], single, partial(_moved, report, done, task.pairs))
     _join(parts, schema, out)
-    # only when OUT is there whole: until then the parts are what a later call goes on from
-    shutil.rmtree(folder)
     return kept
+
+
+def _pairs_of(tiles: Sequence[np.ndarray]) -> int:
+    """Pairs of the first tile with itself and all later ones."""
+    return _pairs(len(tiles[0])) + len(tiles[0]) * sum(map(len, tiles[1:]))
 
 
 def _moved(report: Callable[[int, int], None], before: int, total: int, rows: int) -> None:
@@ -133,12 +198,14 @@ def _moved(report: Callable[[int, int], None], before: int, total: int, rows: in
 
 
 def _schema(task: PairTask) -> pa.Schema:
-    """The columns, and as metadata what makes predictions the same: weights with their statistics, and genes."""
+    """The columns, and as metadata what makes rows the same: weights with their statistics, their scale, genes."""
     weights = hashlib.sha256()
     for name, tensor in sorted(task.predictor.model.state_dict().items()):
         weights.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
-    names, kind = task.predictor.hierarchy.gene_names, task.predictor.kind
-    genes = hashlib.sha256("\n".join(names[g] for g in task.genes.tolist()).encode())
+    predictor, kind = task.predictor, task.predictor.kind
+    names = predictor.hierarchy.gene_names
+    weights.update(json.dumps(asdict(predictor.scale), sort_keys=True).encode())
+    genes = hashlib.sha256("\n".join(names[g] for g in task.genes.tolist()).encode() + predictor.trained.tobytes())
     identity = {"phenotype": kind, "weights": weights.hexdigest(), "genes": genes.hexdigest()}
     gene = pa.dictionary(pa.int32(), pa.string())
     fields = [("gene_1", gene), ("gene_2", gene), (kind, pa.float32())]
@@ -147,11 +214,28 @@ def _schema(task: PairTask) -> pa.Schema:
     return pa.schema([*fields, ("untrained_genes", pa.int8())], metadata={METADATA: json.dumps(identity)})
 
 
-def _rows_of(part: Path, schema: pa.Schema) -> int:
+def _rows_of(part: Path, schema: pa.Schema, pairs: int) -> int:
     """Pairs in a finished part; raises UsageError where it is another model's or other genes'."""
-    if (pq.read_schema(part).metadata or {}).get(METADATA) != schema.metadata[METADATA]:
+    with _readable(part):
+        found = pq.read_metadata(part)
+    if (found.metadata or {}).get(METADATA) != schema.metadata[METADATA]:
         raise UsageError(f"{part}: of another model or other genes", hint=f"remove {part.parent}, or another --out")
-    return int(pq.read_metadata(part).num_rows)
+    if found.num_rows != pairs:
+        raise _damaged(part, f"it holds {found.num_rows:,} pairs, not {pairs:,}")
+    return pairs
+
+
+@contextmanager
+def _readable(part: Path) -> Iterator[None]:
+    """Turn what pyarrow says of a file that is none of its own into an error that names the part."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(part, str(error)) from error
+
+
+def _damaged(part: Path, why: str) -> DamagedCache:
+    return DamagedCache(f"{part}: a damaged part of the pairs", why=why, hint=f"rm {part}; then the same command again")
 
 
 def _write_part(
@@ -164,7 +248,7 @@ def _write_part(
 ) -> int:
     """Write the pairs of the first tile with itself and all later ones; returns how many they are."""
     rows = 0
-    with whole_file(part) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with whole_file(part) as temporary, _writer(temporary, schema) as writer:
         for other in tiles:
             first, second = (x.ravel() for x in np.meshgrid(tiles[0], other, indexing="ij"))
             # a tile with itself holds each pair twice, and each gene with itself
@@ -182,11 +266,14 @@ def _table(
     """Predict a tile; epsilon = f_ij - f_i f_j (Mani et al. 2008, 10.1073/pnas.0712255105)."""
     value = _predict(task, pairs)
     predictor = task.predictor
+    product = single[pairs[:, 0]] * single[pairs[:, 1]]
+    if max(np.abs(value).max(), np.abs(product).max()) > np.finfo(np.float32).max:
+        raise Diverged("predictions are beyond what float32 holds", hint="train on a phenotype in another unit")
     names = pa.array(predictor.hierarchy.gene_names)
     columns = [pa.DictionaryArray.from_arrays(pa.array(pairs[:, i].astype(np.int32)), names) for i in (0, 1)]
     columns.append(pa.array(value.astype(np.float32)))
     if predictor.kind == FITNESS:
-        columns.append(pa.array((value - single[pairs[:, 0]] * single[pairs[:, 1]]).astype(np.float32)))
+        columns.append(pa.array((value - product).astype(np.float32)))
     columns.append(pa.array((~predictor.trained[pairs]).sum(axis=1).astype(np.int8)))
     return pa.Table.from_arrays(columns, schema=schema)
 
@@ -201,10 +288,18 @@ def _predict(task: PairTask, genotypes: Int64[np.ndarray, "n k"]) -> Float64[np.
     return task.predictor.scale.backward(head_of(model.heads(batch), model.root).double().cpu().numpy())
 
 
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    # a part may lie there for weeks: checksums, so that what it has become since is not taken for predictions
+    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
+
+
 def _join(parts: Sequence[Path], schema: pa.Schema, out: Path) -> None:
     """Copy the parts, row group by row group, into one file that appears whole."""
-    with whole_file(out) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with whole_file(out) as temporary, _writer(temporary, schema) as writer:
         for part in parts:
-            source = pq.ParquetFile(part)
+            with _readable(part):
+                source = pq.ParquetFile(part, page_checksum_verification=True)
             for group in range(source.num_row_groups):
-                writer.write_table(source.read_row_group(group).cast(schema))
+                with _readable(part):
+                    rows = source.read_row_group(group).cast(schema)
+                writer.write_table(rows)

@@ -1,5 +1,6 @@
 """All double deletions: equal to predictions one by one, resumed where they stopped, refused where they would mix."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from gocell_cli.errors import UsageError
+from gocell_cli.errors import DamagedCache, Diverged, UsageError
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.inference import all_pairs
 from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
@@ -88,6 +89,83 @@ def test_parts_of_another_model_are_not_mixed_in(tmp_path: Path) -> None:
         task.predictor.model.bias.add_(1)
     with pytest.raises(UsageError, match="of another model or other genes"):
         predict_all_pairs(task, out, lambda *_: None)
+
+
+def stopped(task: PairTask, out: Path) -> Path:
+    """A prediction stopped half way; returns its parts."""
+
+    def stop(done: int, total: int) -> None:
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_all_pairs(task, out, stop)
+    return out.with_name(f"{out.name}.parts")
+
+
+def test_of_another_scale_or_training_they_are_another_models(tmp_path: Path) -> None:
+    task, out = make_task(), tmp_path / "pairs.parquet"
+    stopped(task, out)
+    scaled = replace(task.predictor, scale=replace(SCALE, mean=0.5))
+    trained = replace(task.predictor, trained=~task.predictor.trained)
+    for other in (scaled, trained):
+        with pytest.raises(UsageError, match="of another model or other genes"):
+            predict_all_pairs(PairTask(other, task.genes), out, lambda *_: None)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "of fewer pairs", "no Parquet"])
+def test_a_damaged_part_is_named(tmp_path: Path, damage: str) -> None:
+    task, out = make_task(), tmp_path / "pairs.parquet"
+    part = stopped(task, out) / "00000.parquet"
+    good = part.read_bytes()
+    if damage == "of fewer pairs":
+        pq.write_table(pq.read_table(part).slice(1), part)
+    else:
+        flipped = good[:40] + bytes([good[40] ^ 4]) + good[41:]  # in the first page
+        part.write_bytes({"cut": good[:-9], "flipped": flipped, "no Parquet": b"PAR1 not PAR1"}[damage])
+    with pytest.raises(DamagedCache, match=r"00000.parquet: a damaged part") as raised:
+        predict_all_pairs(task, out, lambda *_: None)
+    assert raised.value.hint.startswith(f"rm {part}")
+    part.unlink()
+    predict_all_pairs(task, out, lambda *_: None)
+    predict_all_pairs(task, tmp_path / "whole.parquet", lambda *_: None)
+    assert out.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+def test_one_output_is_written_by_one_process(tmp_path: Path) -> None:
+    """While one predicts, of the same model or another, a second one is refused, and disturbs nothing."""
+    task, out = make_task(), tmp_path / "pairs.parquet"
+    refused: list[str] = []
+
+    def second(_done: int, _total: int) -> None:
+        for other in (task, make_task(seed=4)):
+            with pytest.raises(UsageError) as raised:
+                predict_all_pairs(other, out, lambda *_: None)
+            refused.append(raised.value.message)
+
+    predict_all_pairs(task, out, second)
+    assert set(refused) == {f"{out}: another process is writing it"}
+    predict_all_pairs(task, tmp_path / "alone.parquet", lambda *_: None)
+    assert out.read_bytes() == (tmp_path / "alone.parquet").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.parquet", "pairs.parquet"]
+
+
+def test_what_a_killed_process_was_writing_goes_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+    task, out = make_task(), tmp_path / "pairs.parquet"
+    folder = stopped(task, out)
+    for path in (tmp_path / ".pairs.tmp-123.parquet", folder / ".00001.tmp-77.parquet"):
+        path.write_text("half")
+    (folder / "thesis.tex").write_text("years")
+    predict_all_pairs(task, out, lambda *_: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pairs.parquet", "pairs.parquet.parts"]
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"thesis.tex": "years"}
+
+
+def test_predictions_beyond_float32_are_no_infinity(tmp_path: Path) -> None:
+    task = make_task()
+    huge = PairTask(replace(task.predictor, scale=LabelScale(0.0, 1e60, logits=False)), task.genes)
+    with pytest.raises(Diverged, match="beyond what float32 holds"):
+        predict_all_pairs(huge, tmp_path / "pairs.parquet", lambda *_: None)
 
 
 def test_what_can_not_be_is_refused(tmp_path: Path) -> None:
