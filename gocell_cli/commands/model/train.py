@@ -75,10 +75,10 @@ def train(
         _fit(trainer)
         evaluation = _finish(trainer)
         if log:
-            log.results(trainer.store.record()["results"])
+            log.results(trainer.store.record().as_json()["results"])
     if not trainer.processes.first:
         return
-    summary = {"run": str(trainer.store.directory), **evaluation.as_json(), "record": trainer.store.record()}
+    summary = {"run": str(trainer.store.directory), **evaluation.as_json(), "record": trainer.store.record().as_json()}
     show_result(summary, lambda: _tell(trainer, evaluation), json=json, essence=summary["run"])
 
 

@@ -1,15 +1,24 @@
 """A run: begun, gone on with, opened again; what it is worth, and what it predicts, with its cache or without."""
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from gocell_cli.errors import DamagedCache, GocellError, SourceMissing, UsageError
+from gocell_cli.errors import DamagedCache, GocellError, InvalidInput, SourceMissing, UsageError
+from gocell_cli.run_record import (
+    CopyRecord,
+    HierarchyRecord,
+    LabelRecord,
+    LayoutRecord,
+    ResultRecord,
+    RunRecord,
+    SplitRecord,
+)
 from gocell_cli.storage.reader import Cache, read_copy
 from gocell_cli.storage.schema import FileRecord, Hierarchy
 from gocell_cli.training.data.labels import LabelScale
@@ -20,10 +29,11 @@ from gocell_cli.training.inference.explain import TermEffect, activations, effec
 from gocell_cli.training.inference.predict import Predictor
 from gocell_cli.training.runs.config import RunConfig, read_config
 from gocell_cli.training.runs.processes import Processes
+from gocell_cli.training.runs.states import BestState, read_state, require_meaning, require_settings
 from gocell_cli.training.runs.store import CONFIG, RunStore
 from gocell_cli.training.runs.trackers import require_wandb, write_events
-from gocell_cli.training.runs.trainer import TRAINED_GENES, Trainer
-from gocell_cli.training.runs.weights import BEFORE, Layout, load_weights
+from gocell_cli.training.runs.trainer import Trainer
+from gocell_cli.training.runs.weights import BEFORE, Layout, known_genes, load_weights
 
 RLIPP_BATCH = 512
 
@@ -64,30 +74,31 @@ def _reserve(processes: Processes, reserve: Callable[[], RunStore]) -> RunStore:
     return store or RunStore(outcome, writable=False)
 
 
-def _first_record(trainer: Trainer, cache: Cache) -> dict[str, Any]:
+def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
     """Copy the hierarchy; return all that is known of a run before its first step."""
-    files = cache.copy_hierarchy(trainer.store.directory) if trainer.store.writable else ()
+    with trainer.store.writes(trainer.store.directory):
+        files = cache.copy_hierarchy(trainer.store.directory) if trainer.store.writable else ()
     hierarchy = cache.hierarchy
-    kept = {"level_by": hierarchy.level_by, "level_direction": hierarchy.level_direction, "files": files}
-    return {
-        "cache": os.path.abspath(cache.directory),  # noqa: PTH100 resolve() would follow links
-        "fingerprint": cache.manifest.fingerprint,
-        "phenotype": dict(cache.manifest.phenotype),
-        "datasets": list(cache.manifest.datasets),
-        "split": trainer.split.report(),
-        "nan_labels": trainer.nan_labels,
-        "label": asdict(trainer.scale),
-        "parameters": trainer.model.parameter_count(),
-        "layout": asdict(trainer.layout),
-        "hierarchy": {**kept, "files": [asdict(record) for record in files]},
-    }
+    copies = tuple(CopyRecord(**asdict(record)) for record in files)
+    return RunRecord(
+        cache=os.path.abspath(cache.directory),  # noqa: PTH100 resolve() would follow links
+        fingerprint=cache.manifest.fingerprint,
+        phenotype=dict(cache.manifest.phenotype),
+        datasets=tuple(cache.manifest.datasets),
+        split=SplitRecord(**trainer.split.report()),
+        nan_labels=trainer.nan_labels,
+        label=LabelRecord(**asdict(trainer.scale)),
+        parameters=trainer.model.parameter_count(),
+        layout=LayoutRecord(**asdict(trainer.layout)),
+        hierarchy=HierarchyRecord(hierarchy.level_by, hierarchy.level_direction, copies),
+    )
 
 
 def resume_run(directory: Path) -> Trainer:
     """Go on with a run from its `last`; raises UsageError where another process trains it."""
     store = RunStore(directory)
     store.require()
-    config = read_config(directory / CONFIG)
+    config = _config(directory)
     processes = Processes(config.device, config.precision)
     store.writable = processes.first
     store.lock()
@@ -98,20 +109,28 @@ def resume_run(directory: Path) -> Trainer:
 
 def reopen(store: RunStore, cache: Path | None = None) -> Trainer:
     """Open a run's cache and network as they were, to measure; raises SourceMissing where the cache is gone."""
-    record_cache, config = open_cache(store, cache), read_config(store.directory / CONFIG)
+    record_cache, config = open_cache(store, cache), _config(store.directory)
     processes = Processes(config.device, config.precision)
     store.writable = store.writable and processes.first
     return _reopened(store, record_cache, config, processes)
+
+
+def _config(directory: Path) -> RunConfig:
+    """Return a run's settings; raises DamagedCache where they are none, for nobody asked for them just now."""
+    try:
+        return read_config(directory / CONFIG)
+    except (UsageError, InvalidInput) as error:
+        raise DamagedCache(error.message, why=error.why, hint=error.hint or "train the run again") from error
 
 
 def _reopened(store: RunStore, cache: Cache, config: RunConfig, processes: Processes) -> Trainer:
     return Trainer(cache, config, store, processes, recorded_layout(store.record(), cache))
 
 
-def recorded_layout(record: Mapping[str, Any], cache: Cache | None = None) -> Layout:
+def recorded_layout(record: RunRecord, cache: Cache | None = None) -> Layout:
     """Return the layout of a run; one of before it was recorded ran by height, whatever its cache's level."""
-    if "layout" in record:
-        return Layout(**record["layout"])
+    if record.layout is not None:
+        return Layout(record.layout.level_by, record.layout.width_by)
     if cache is None:
         raise SourceMissing("this run keeps no copy of its hierarchy", hint="--cache DIR, the one it was trained on")
     return Layout(BEFORE, Layout.of_cache(cache).width_by)
@@ -123,7 +142,7 @@ def open_cache(store: RunStore, cache: Path | None = None) -> Cache:
     Raises SourceMissing where it is gone, DamagedCache where it is another one.
     """
     record = store.record()
-    directory = cache or Path(record["cache"])
+    directory = cache or Path(record.cache)
     if not directory.is_dir():
         raise SourceMissing(
             f"{directory}: the cache of this run is not there",
@@ -131,7 +150,7 @@ def open_cache(store: RunStore, cache: Path | None = None) -> Cache:
             hint="--cache DIR, where it is now",
         )
     opened = Cache(directory)
-    if opened.manifest.fingerprint != record["fingerprint"]:
+    if opened.manifest.fingerprint != record.fingerprint:
         raise DamagedCache(
             f"{opened.directory}: not the cache this run was trained on",
             why=f"its fingerprint is {opened.manifest.fingerprint[:8]}, the run's {record['fingerprint'][:8]}",
@@ -143,7 +162,9 @@ def open_cache(store: RunStore, cache: Path | None = None) -> Cache:
 def load_best(trainer: Trainer) -> dict[str, Any]:
     """Put the best weights into a trainer's network, in evaluation mode; returns the checkpoint's state."""
     tensors, state = trainer.store.load("best")
-    load_weights(trainer.model, tensors, state)
+    with trainer.store.naming("best"):
+        require_settings(read_state(state, BestState).settings, trainer.config)
+        load_weights(trainer.model, tensors, state)
     trainer.model.eval()
     return state
 
@@ -155,29 +176,33 @@ def open_predictor(directory: Path, cache: Path | None = None) -> Predictor:
     """
     store = RunStore(directory)
     record = store.record()
-    if cache is not None or "hierarchy" not in record:
+    if cache is not None or record.hierarchy is None:
         trainer = reopen(store, cache)
         load_best(trainer)
         return _predictor_of(trainer)
-    kind = str(record["phenotype"]["kind"])
-    config, hierarchy = read_config(directory / CONFIG), _kept_hierarchy(directory, record["hierarchy"])
+    config, hierarchy = _config(directory), _kept_hierarchy(directory, record.hierarchy)
+    scale = LabelScale(**asdict(record.label))
     processes = Processes(config.device, config.precision)
     model = recorded_layout(record).network(hierarchy, config).to(processes.device, processes.dtype).eval()
-    tensors, state = store.load("best")
-    load_weights(model, tensors, state)
-    return Predictor(model, hierarchy, LabelScale(**record["label"]), kind, tensors[TRAINED_GENES].numpy())
+    tensors, found = store.load("best")
+    with store.naming("best"):
+        state = read_state(found, BestState)
+        require_settings(state.settings, config)
+        require_meaning(state, scale, record.kind)
+        load_weights(model, tensors, found)
+        trained = known_genes(tensors, len(hierarchy.gene_names))
+    return Predictor(model, hierarchy, scale, record.kind, trained)
 
 
 def _predictor_of(trainer: Trainer) -> Predictor:
     """A trainer's network, the best weights loaded, without its samples."""
-    kind = str(trainer.store.record()["phenotype"]["kind"])
-    return Predictor(trainer.model, trainer.hierarchy, trainer.scale, kind, trainer.trained_genes())
+    return Predictor(trainer.model, trainer.hierarchy, trainer.scale, trainer.kind, trainer.trained_genes())
 
 
-def _kept_hierarchy(directory: Path, kept: Mapping[str, Any]) -> Hierarchy:
+def _kept_hierarchy(directory: Path, kept: HierarchyRecord) -> Hierarchy:
     try:
-        records = [FileRecord(**record) for record in kept["files"]]
-        return read_copy(directory, records, kept["level_by"], kept["level_direction"])
+        records = [FileRecord(**asdict(record)) for record in kept.files]
+        return read_copy(directory, records, kept.level_by, kept.level_direction)
     except DamagedCache as error:
         hint = "--cache DIR reads the hierarchy of the cache that the run was trained on"
         raise DamagedCache(error.message, why=error.why, hint=hint) from error
@@ -231,8 +256,8 @@ def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
     store = trainer.store
     if store.writable:
         write_events(store, trainer.history)
-        results = {part: e.as_json() for part, e in evaluations.items()}
-        store.write_record({**store.record(), "results": results, "epochs": len(trainer.history)})
+        results = {part: ResultRecord(**e.as_json()) for part, e in evaluations.items()}
+        store.write_record(replace(store.record(), results=results, epochs=len(trainer.history)))
     return evaluations
 
 

@@ -7,25 +7,34 @@ tensorboard/        the same as events             figures/*.png
 .lock               held by the process that trains
 """
 
-import json
-from collections.abc import Mapping
-from contextlib import suppress
+import errno
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
+from gocell_cli.errors import CannotWrite, DamagedCache, SourceMissing, Unfinished, UsageError
+from gocell_cli.run_record import CONFIG, METRICS, RECORD, RunRecord, metrics_text, read_record, record_text
 from gocell_cli.training.extra import train_extra
-from gocell_cli.whole_file import whole_file, write_whole
+from gocell_cli.typed_file import json_text, parse_json
+from gocell_cli.whole_file import whole_file, write_whole, writing
 
 with train_extra():
+    import torch
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import save_file
     from torch import Tensor
 
-CONFIG, RECORD, METRICS, LOCK = "config.toml", "run.json", "metrics.jsonl", ".lock"
+__all__ = ["CONFIG", "METRICS", "RECORD", "RunStore"]
+LOCK = ".lock"
+OS_ERROR = re.compile(r"os error (\d+)")
+"""How Rust spells the number of an error of the operating system."""
 
 
 class RunStore:
@@ -75,8 +84,9 @@ class RunStore:
             return
         lock = FileLock(self.directory / LOCK)
         try:
-            # 0: refused at once, for a training may be long
-            lock.acquire(timeout=0)
+            with writing(self.directory / LOCK):
+                # 0: refused at once, for a training may be long
+                lock.acquire(timeout=0)
         except Timeout as error:
             raise UsageError(
                 f"{self.directory}: another process is training here", hint="wait for its end; or another --out"
@@ -117,57 +127,116 @@ class RunStore:
         """Write a file, whole or not at all."""
         if not self.writable:
             return
-        self.directory.mkdir(parents=True, exist_ok=True)
-        write_whole(self.directory / name, text)
+        with self.writes(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            write_whole(self.directory / name, text)
 
-    def write_record(self, record: Mapping[str, Any]) -> None:
-        """Write run.json."""
-        self.write_text(RECORD, json.dumps(record, indent=1, allow_nan=False) + "\n")
-
-    def record(self) -> dict[str, Any]:
-        """Read run.json; raises DamagedCache where it is no JSON."""
-        self.require()
+    @contextmanager
+    def writes(self, path: Path) -> Iterator[None]:
+        """Say of writing that fails how training goes on from the last checkpoint, once what failed is mended."""
         try:
-            found: dict[str, Any] = json.loads((self.directory / RECORD).read_text("utf-8"))
-        except ValueError as error:
-            raise DamagedCache(f"{self.directory / RECORD}: not JSON: {error}", hint="train the run again") from error
-        return found
+            with writing(path):
+                yield
+        except Unfinished as error:
+            if not (self.directory / "last.safetensors").is_file():
+                raise
+            resume = f"resume with: gocell train --resume --out {self.directory}"
+            raise Unfinished(
+                error.message, why=error.why, hint="; then ".join(filter(None, (error.hint, resume)))
+            ) from error
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write run.json."""
+        self.write_text(RECORD, record_text(record))
+
+    def record(self) -> RunRecord:
+        """Read run.json; raises SourceMissing where there is none, DamagedCache where it is not what a run writes."""
+        self.require()
+        return read_record(self.directory)
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Write metrics.jsonl: whole, so that a resumed epoch never stands there twice."""
-        self.write_text(METRICS, "".join(json.dumps(line, allow_nan=False) + "\n" for line in history))
+        self.write_text(METRICS, metrics_text(history))
 
     def save(self, name: str, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
-        """Write a checkpoint: tensors, and everything else as JSON in the same file's header."""
+        """Write a checkpoint: tensors, and everything else as JSON in the same file's header, with a hash of both.
+
+        Raises Malformed for a state that JSON can't hold.
+        """
         if not self.writable:
             return
-        self.directory.mkdir(parents=True, exist_ok=True)
         # safetensors takes contiguous tensors only, and strings only as metadata: hence the JSON
         plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        with whole_file(self.directory / f"{name}.safetensors") as temporary:
-            save_file(plain, temporary, metadata={"state": json.dumps(state)})
+        text = json_text(dict(state))
+        metadata = {"state": text, "sha256": _sha256(plain, text)}
+        with self.writes(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with whole_file(self.directory / f"{name}.safetensors") as temporary, _rust_errors():
+                save_file(plain, temporary, metadata=metadata)
+
+    @contextmanager
+    def naming(self, name: str) -> Iterator[None]:
+        """Say of which checkpoint it is that something is wrong."""
+        try:
+            yield
+        except DamagedCache as error:
+            path = self.directory / f"{name}.safetensors"
+            raise DamagedCache(f"{path}: {error.message}", why=error.why, hint=error.hint) from error
 
     def load(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Read a checkpoint; raises SourceMissing where there is none, DamagedCache where it can't be read."""
+        """Read a checkpoint; raises SourceMissing where there is none, DamagedCache where it can't be read.
+
+        Checkpoints of before there was a hash have none, and are taken as they are.
+        """
         path = self.directory / f"{name}.safetensors"
         if not path.is_file():
             raise SourceMissing(f"{path}: no such checkpoint", hint="train for at least one epoch: gocell train")
         try:
             with safe_open(path, framework="pt") as file:
-                state: dict[str, Any] = json.loads(file.metadata()["state"])
-                return {key: file.get_tensor(key) for key in file.keys()}, state  # noqa: SIM118 not a dict
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+                metadata = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 not a dict
+            text = metadata["state"]
+            if "sha256" in metadata and metadata["sha256"] != _sha256(tensors, text):
+                raise ValueError("its content is not what its sha256 says")
+            # of before 1.2: the plateau scheduler's state held an Infinity, which is no JSON
+            text = text.replace('"mode_worse": Infinity', '"mode_worse": null')
+            state: dict[str, Any] = parse_json(text.encode(), dict[str, Any])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise DamagedCache(
                 f"{path}: a damaged checkpoint: {error}", hint="train again, or --resume an older one"
             ) from error
+        return tensors, state
+
+
+def _sha256(tensors: Mapping[str, Tensor], state: str) -> str:
+    """Hash everything in a checkpoint: a bit that has turned is another prediction, and no reader would see it."""
+    found = hashlib.sha256(state.encode())
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        found.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        # as bytes, whatever the dtype; flat, for what has no dimension has no bytes to view
+        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
+
+
+@contextmanager
+def _rust_errors() -> Iterator[None]:
+    """Turn what safetensors says of a disk, in words only, into the OSError that it was."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = OS_ERROR.search(str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code)) from error
 
 
 def _make(directory: Path, *, exist_ok: bool) -> bool:
-    """Make a directory; returns whether it was made, or may be there. Raises UsageError where none can be."""
+    """Make a directory; returns whether it was made, or may be there. Raises as `writing` does where none can be."""
     try:
-        directory.mkdir(parents=True, exist_ok=exist_ok)
-    except OSError as error:
-        if isinstance(error, FileExistsError) and not exist_ok:
+        with writing(directory):
+            directory.mkdir(parents=True, exist_ok=exist_ok)
+    except CannotWrite as error:
+        if isinstance(error.__cause__, FileExistsError) and not exist_ok:
             return False
-        raise UsageError(f"{directory}: cannot be made: {error.strerror}", hint="another --out") from error
+        raise
     return True

@@ -4,15 +4,16 @@ Order of rows, split and first weights are functions of the seed alone, so a run
 the same numbers: `last` holds weights, optimiser, scheduler, and the step within the epoch.
 """
 
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from gocell_cli.errors import Diverged, UsageError
+from gocell_cli.errors import DamagedCache, Diverged, UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.batch import CacheRows
 from gocell_cli.training.data.labels import LabelScale, label_scale
@@ -24,15 +25,14 @@ from gocell_cli.training.network.loss import DCellLoss
 from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.measuring import LOSSES, Measuring
 from gocell_cli.training.runs.processes import Processes
+from gocell_cli.training.runs.states import SCHEDULED, LastState, read_state, require_settings, shaping
 from gocell_cli.training.runs.store import RunStore
-from gocell_cli.training.runs.weights import Layout, layout_of, load_weights
+from gocell_cli.training.runs.weights import TRAINED_GENES, Layout, layout_of, load_weights
 
 with train_extra():
     import torch
     from torch import Tensor
 
-TRAINED_GENES = "trained_genes"
-"""Beside the weights of `best`: a bit a gene, whether a training sample deletes it. Others it does not know."""
 SAFE_RATE, SAFE_CLIP, SAFE_RANGE = 3e-3, 1.0, 0.001
 
 
@@ -93,7 +93,8 @@ class Trainer:
         self.train_rows = self.split.train[np.isfinite(self.values[self.split.train])]
         if len(self.train_rows) < 2:
             raise UsageError(f"{len(self.train_rows)} training samples have a label", hint="choose another phenotype")
-        binary = cache.manifest.phenotype["kind"] == "viability"
+        self.kind = cache.manifest.phenotype["kind"]
+        binary = self.kind == "viability"
         logits = config.loss == "bce" or (config.loss == "auto" and binary)
         self.scale: LabelScale = label_scale(self.values[self.train_rows], logits=logits)
         # right before the network is made, whose first weights are then the seed's alone
@@ -277,7 +278,8 @@ class Trainer:
     def _save_best(self, state: dict[str, Any]) -> None:
         """Save the weights as they predict, and which genes they know."""
         genes = {TRAINED_GENES: torch.from_numpy(self.trained_genes())}
-        self.store.save("best", {**self._weights(), **genes}, {**state, "layout": layout_of(self.model)})
+        meaning = {"label": asdict(self.scale), "phenotype": self.kind, "settings": shaping(self.config)}
+        self.store.save("best", {**self._weights(), **genes}, {**state, "layout": layout_of(self.model), **meaning})
 
     def _weights(self) -> dict[str, Tensor]:
         return dict(self.model.state_dict())
@@ -294,28 +296,74 @@ class Trainer:
             # JSON has no infinity: None stands for a best loss that is not there yet
             "epoch": self.epoch, "step": self.step, "best": self.best if np.isfinite(self.best) else None,
             "waited": self.waited, "sums": self.sums.tolist(), "history": self.history,
-            "scheduler": self.scheduler.state_dict(), "learning_rate": self.optimiser.param_groups[0]["lr"],
-            "layout": layout_of(self.model),
+            "scheduler": self._schedule(), "learning_rate": self.optimiser.param_groups[0]["lr"],
+            "layout": layout_of(self.model), "settings": shaping(self.config),
         }  # fmt: skip
         seen = {"seen": torch.from_numpy(self.processes.summed(self.seen))}
         self.store.save("last", {**self._weights(), **optimiser, **seen}, state)
 
+    def _schedule(self) -> dict[str, Any]:
+        """Where the scheduler stands; plateau's best loss only once there is one, for JSON has no infinity."""
+        values = {name: value for name, value in self.scheduler.state_dict().items() if name in SCHEDULED}
+        return {name: x for name, x in values.items() if not isinstance(x, float) or math.isfinite(x)}
+
     def resume(self) -> None:
-        """Go on from `last`; raises SourceMissing where there is none."""
-        tensors, state = self.store.load("last")
-        load_weights(self.model, tensors, state)
-        saved = self.optimiser.state_dict()
+        """Go on from `last`; raises SourceMissing where there is none, DamagedCache where it is not this run's."""
+        tensors, found = self.store.load("last")
+        with self.store.naming("last"):
+            state = read_state(found, LastState)
+            require_settings(state.settings, self.config)
+            load_weights(self.model, tensors, found)
+            self._take_optimiser(tensors)
+            self._take_place(state)
+            seen = tensors.get("seen")
+            if seen is None or seen.shape != self.seen.shape or not bool(torch.isfinite(seen).all()):
+                raise _damaged("its predictions are not those of this epoch")
+        if self.processes.first:  # the epoch's predictions are summed over processes
+            self.seen = seen.double().numpy().copy()
+
+    def _take_optimiser(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take AdamW's moments; raises DamagedCache where they are not those of this network's parameters."""
+        parameters, moments = list(self.model.parameters()), dict[int, dict[str, Tensor]]()
         for key, tensor in tensors.items():
             if key.startswith("optimiser."):
-                _, index, name = key.split(".")
-                saved["state"].setdefault(int(index), {})[name] = tensor
+                _, index, name = key.split(".", 2)
+                # parameters that never had a gradient have no moments
+                if not index.isdecimal() or int(index) >= len(parameters):
+                    raise _damaged(f"{key} is of no parameter")
+                moments.setdefault(int(index), {})[name] = tensor
+        for number, state in moments.items():
+            shape = parameters[number].shape
+            shapes = {name: tensor.shape for name, tensor in state.items()}
+            if shapes != {"step": (), "exp_avg": shape, "exp_avg_sq": shape}:
+                raise _damaged(f"the optimiser's moments of parameter {number} are not AdamW's")
+            if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
+                raise _damaged(f"the optimiser's moments of parameter {number} are not finite")
+        saved = self.optimiser.state_dict()
+        saved["state"].update(moments)
         self.optimiser.load_state_dict(saved)
-        self.scheduler.load_state_dict(state["scheduler"])
+
+    def _take_place(self, state: LastState) -> None:
+        """Take epoch, step and schedule; raises DamagedCache where there is no such place in this run."""
+        if len(state.sums) != len(LOSSES):
+            raise _damaged(f"it sums {len(state.sums)} losses, not {len(LOSSES)}")
+        fresh = self.scheduler.state_dict()
+        schedule = {name: state.scheduler[name] for name in SCHEDULED if name in state.scheduler}
+        if "last_epoch" not in schedule or any(_shape(schedule[name]) != _shape(fresh.get(name)) for name in schedule):
+            raise _damaged(f"its schedule is not that of scheduler = {self.config.scheduler}")
+        self.scheduler.load_state_dict({**fresh, **schedule})
         # a run stopped after an epoch's last step steps its scheduler first, of which torch would warn
         self.optimiser._opt_called = True  # type: ignore[attr-defined]
-        self.optimiser.param_groups[0]["lr"] = state["learning_rate"]
-        self.epoch, self.step, self.waited = state["epoch"], state["step"], state["waited"]
-        self.best = state["best"] if state["best"] is not None else float("inf")
-        self.sums, self.history = np.array(state["sums"]), state["history"]
-        if self.processes.first:  # the epoch's predictions are summed over processes
-            self.seen = tensors["seen"].numpy().copy()
+        self.optimiser.param_groups[0]["lr"] = state.learning_rate
+        self.epoch, self.step, self.waited = state.epoch, state.step, state.waited
+        self.best = state.best if state.best is not None else float("inf")
+        self.sums, self.history = np.array(state.sums), [asdict(line) for line in state.history]
+
+
+def _damaged(reason: str) -> DamagedCache:
+    return DamagedCache(f"a damaged checkpoint: {reason}", hint="train again")
+
+
+def _shape(value: Any) -> Any:
+    """A number, or so many numbers: what a part of a schedule is, whatever it says."""
+    return [_shape(x) for x in value] if isinstance(value, list) else isinstance(value, int | float)

@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from gocell_cli.dcell_rules import LEAF_UP
 from gocell_cli.errors import DamagedCache
@@ -16,7 +17,12 @@ from gocell_cli.training.network.dcell import DCell
 from gocell_cli.training.runs.config import RunConfig
 
 with train_extra():
+    import torch
     from torch import Tensor
+
+TRAINED_GENES = "trained_genes"
+"""Beside the weights of `best`: a bit a gene, whether a training sample deletes it. Others it does not know."""
+VARIANCE = "running_var"
 
 BEFORE = "height"
 """By what every network ran when no run recorded its `level_by`, whatever the level of its cache."""
@@ -59,6 +65,15 @@ def layout_of(model: DCell) -> str:
     return found.hexdigest()[:DIGITS]
 
 
+def known_genes(tensors: Mapping[str, Tensor], genes: int) -> Bool[np.ndarray, " genes"]:
+    """Return which genes a checkpoint knows; raises DamagedCache where it says so of other genes, or not at all."""
+    found = tensors.get(TRAINED_GENES)
+    if found is None or found.dtype != torch.bool or found.shape != (genes,):
+        raise DamagedCache(f"the checkpoint does not say which of {genes:,} genes it knows", hint="train again")
+    known: np.ndarray = found.numpy()
+    return known
+
+
 def load_weights(model: DCell, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Put a checkpoint's weights and statistics into a network; what else it holds is left alone.
 
@@ -73,6 +88,10 @@ def load_weights(model: DCell, tensors: Mapping[str, Tensor], state: Mapping[str
             hint="train again, or open it with the gocell that trained it",
         )
     own = model.state_dict()
+    for name in own.keys() & tensors.keys():
+        # an infinite variance is ours: a term that no sample touches
+        if not tensors[name].is_floating_point() or (name != VARIANCE and not bool(torch.isfinite(tensors[name]).all())):
+            raise DamagedCache(f"the checkpoint's {name} holds what is no number", hint="train again")
     try:
         model.load_state_dict({name: tensor for name, tensor in tensors.items() if name in own})
     except RuntimeError as error:

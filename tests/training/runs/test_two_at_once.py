@@ -22,7 +22,7 @@ def test_one_of_two_gets_the_directory_that_both_ask_for(small_cache: Path, tmp_
     (first, _, errors), (second, _, refusal) = ends(start(*words), start(*words))
     assert (first, second) == (0, 2), (errors, refusal)
     assert "another process is training here" in refusal or "a run is here already" in refusal
-    assert RunStore(tmp_path / "run").record()["results"]
+    assert RunStore(tmp_path / "run").record().results
 
 
 def test_numbered_directories_are_each_ones_own(small_cache: Path, tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_numbered_directories_are_each_ones_own(small_cache: Path, tmp_path: Pat
     assert [code for code, _, _ in found] == [0, 0], found
     runs = [tmp_path / "runs" / f"cache-{number}" for number in (1, 2)]
     assert sorted(Path(out.strip()) for _, out, _ in found) == runs
-    assert all(RunStore(run).record()["results"] for run in runs)
+    assert all(RunStore(run).record().results for run in runs)
     store = RunStore(runs[0])
     store.lock()
     ((code, _, errors),) = ends(start("--resume", "--out", runs[0]))

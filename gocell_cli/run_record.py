@@ -1,0 +1,185 @@
+"""What a run says of itself, as types: run.json and metrics.jsonl, which the trainer writes and the report reads.
+
+Both are held to these types when they are opened (`typed_file.py`); what does not fit is a damaged run, whatever was
+done to it. Runs of before an entry was there lack it: it is None.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN
+from gocell_cli.errors import DamagedCache
+from gocell_cli.typed_file import Malformed, json_text, parse_json, read_small
+
+CONFIG, RECORD, METRICS = "config.toml", "run.json", "metrics.jsonl"
+MOST_RECORD, MOST_METRICS = 1 << 24, 1 << 29
+"""Bytes: a record is some kilobytes, and a line of metrics 1.5, of which 100,000 epochs have 150 MB."""
+AGAIN = "train it again: gocell train --out DIR"
+
+Numbers = dict[str, int | float | None]
+"""Metrics by name; None where the samples do not define one."""
+
+
+@dataclass(frozen=True)
+class SplitRecord:
+    """`Split.report()` of training/data/splits.py, which says what each entry means."""
+
+    kind: str
+    seed: int
+    train: int
+    validation: int
+    test: int
+    dropped: int
+    test_groups_in_train: float | None
+    test_with_new_gene: int
+
+    def __post_init__(self) -> None:
+        if min(self.train, self.validation, self.test, self.dropped, self.test_with_new_gene) < 0:
+            raise ValueError("a number of samples is below 0")
+
+
+@dataclass(frozen=True)
+class LabelRecord:
+    """How labels were standardised: training/data/labels.py."""
+
+    mean: float
+    sd: float
+    logits: bool
+
+    def __post_init__(self) -> None:
+        if self.sd <= 0:
+            raise ValueError("sd is not above 0")
+
+
+@dataclass(frozen=True)
+class LayoutRecord:
+    """By what levels the network ran, and which genes its widths count."""
+
+    level_by: str
+    width_by: str
+
+    def __post_init__(self) -> None:
+        if self.width_by not in ("direct", "contained"):
+            raise ValueError("width_by is neither direct nor contained")
+
+
+@dataclass(frozen=True)
+class CopyRecord:
+    """A copied file of the cache's hierarchy: its path in the run, size and sha256."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class HierarchyRecord:
+    """The hierarchy that the run keeps, so that it predicts without its cache."""
+
+    level_by: str
+    level_direction: str
+    files: tuple[CopyRecord, ...]
+
+    def __post_init__(self) -> None:
+        if self.level_direction not in (ROOT_DOWN, LEAF_UP):
+            raise ValueError(f"level_direction is neither {ROOT_DOWN} nor {LEAF_UP}")
+
+
+@dataclass(frozen=True)
+class ResultRecord:
+    """Metrics of one part of the split, those of the baselines, and the ceiling that noise sets (simulated only)."""
+
+    split: str
+    n: int
+    metrics: Numbers
+    baselines: dict[str, Numbers]
+    ceiling: float | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """run.json; `results` and `epochs` are there once the run is finished."""
+
+    cache: str
+    fingerprint: str
+    phenotype: dict[str, str]
+    datasets: tuple[str, ...]
+    split: SplitRecord
+    nan_labels: int
+    label: LabelRecord
+    parameters: int
+    layout: LayoutRecord | None = None
+    hierarchy: HierarchyRecord | None = None
+    results: dict[str, ResultRecord] | None = None
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.cache or "\0" in self.cache:
+            raise ValueError("cache is no path")
+        if "kind" not in self.phenotype:
+            raise ValueError("the phenotype has no kind")
+        if self.results is not None and set(self.results) != {"train", "validation", "test"}:
+            raise ValueError("results are not those of train, validation and test")
+
+    @property
+    def kind(self) -> str:
+        """The phenotype's name."""
+        return self.phenotype["kind"]
+
+    def as_json(self) -> dict[str, Any]:
+        """The entries that are there."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """A line of metrics.jsonl: epochs count from 0, losses and metrics of both parts, seconds by kind of work."""
+
+    epoch: int
+    learning_rate: float
+    train: Numbers
+    validation: Numbers
+    seconds: dict[str, float]
+
+
+def read_record(directory: Path) -> RunRecord:
+    """Return run.json of a run; raises DamagedCache where it is not what a run writes."""
+    path = directory / RECORD
+    with damaged_run(path):
+        return parse_json(read_small(path, MOST_RECORD), RunRecord)
+
+
+def record_text(record: RunRecord) -> str:
+    """Return what run.json holds; raises Malformed for a number that is not finite."""
+    return json_text(record.as_json(), indent=1) + "\n"
+
+
+def read_metrics(directory: Path) -> list[EpochRecord]:
+    """Return the lines of metrics.jsonl, none where it is not there yet; raises DamagedCache as `read_record` does."""
+    path = directory / METRICS
+    if not path.exists():
+        return []
+    with damaged_run(path):
+        lines = [parse_json(line, EpochRecord) for line in read_small(path, MOST_METRICS).splitlines()]
+        if [line.epoch for line in lines] != list(range(len(lines))):
+            raise Malformed("its epochs do not count from 0 on")
+    return lines
+
+
+def metrics_text(history: list[dict[str, Any]]) -> str:
+    """Return what metrics.jsonl holds; raises Malformed for a number that is not finite."""
+    return "".join(json_text(line) + "\n" for line in history)
+
+
+@contextmanager
+def damaged_run(path: Path, hint: str = AGAIN) -> Iterator[None]:
+    """Turn what is wrong with a file of a run, whatever it is, into DamagedCache that names the file."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DamagedCache(f"{path}: missing from this run", hint=hint) from error
+    except (OSError, Malformed) as error:
+        raise DamagedCache(f"{path}: this run cannot be read: {error}", hint=hint) from error

@@ -1,0 +1,91 @@
+"""What a checkpoint says beside its tensors, as types: what a network needs to predict, and a training to go on."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gocell_cli.errors import DamagedCache
+from gocell_cli.run_record import EpochRecord
+from gocell_cli.training.data.labels import LabelScale
+from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.typed_file import Malformed, T, typed
+
+SHAPING = ("split", "fractions", "seed", "loss", "norm_order", "gene_weights", "min_width", "ratio")
+"""Settings that say what weights mean and which samples they have seen: with another one they predict nonsense."""
+SCHEDULED = ("last_epoch", "_step_count", "_last_lr", "best", "num_bad_epochs", "cooldown_counter")
+"""What changes in torch's schedulers from epoch to epoch; all else is of the settings, or of torch's version."""
+
+
+@dataclass(frozen=True)
+class BestState:
+    """`epoch` whose weights they are, and what their statistics were taken over.
+
+    layout: `layout_of` of the network. label, phenotype, settings: what the heads mean, so that a run.json or
+    config.toml that says otherwise is noticed. Checkpoints of before these have none.
+    """
+
+    epoch: int
+    statistics: str
+    layout: str | None = None
+    label: LabelScale | None = None
+    phenotype: str | None = None
+    settings: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class LastState:
+    """Where a training stands: `step` of `epoch`, the best loss (None: none yet), epochs waited, sums of the epoch."""
+
+    epoch: int
+    step: int
+    best: float | None
+    waited: int
+    sums: list[float]
+    history: list[EpochRecord]
+    scheduler: dict[str, int | float | bool | str | list[float] | None]
+    learning_rate: float
+    layout: str | None = None
+    settings: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.epoch, self.step, self.waited, self.learning_rate) < 0:
+            raise ValueError("an epoch, step, wait or learning rate is below 0")
+        if [line.epoch for line in self.history] != list(range(self.epoch)):
+            raise ValueError(f"its history is not that of {self.epoch} epochs")
+
+
+def shaping(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that a checkpoint keeps."""
+    values = asdict(config)
+    return {name: values[name] for name in SHAPING}
+
+
+def read_state(state: Mapping[str, Any], kind: type[T]) -> T:
+    """Return a checkpoint's state as BestState or LastState; raises DamagedCache where it is none."""
+    try:
+        return typed(dict(state), kind)
+    except Malformed as error:
+        raise DamagedCache(f"a damaged checkpoint: {error}", hint="train again") from error
+
+
+def require_settings(kept: Mapping[str, Any] | None, config: RunConfig) -> None:
+    """Raise DamagedCache where a run's settings are not those that its checkpoint was made with."""
+    now = shaping(config)
+    for name, value in (kept or {}).items():
+        found = list(now[name]) if isinstance(now.get(name), tuple) else now.get(name)
+        if found != value:
+            raise DamagedCache(
+                f"config.toml: {name} is {found!r}, and the checkpoint was trained with {value!r}",
+                why="its weights would mean something else",
+                hint=f"put it back; or train anew: gocell train --set {name}=... --out ANOTHER",
+            )
+
+
+def require_meaning(state: BestState, scale: LabelScale, kind: str) -> None:
+    """Raise DamagedCache where run.json says another phenotype or scale than the checkpoint was trained on."""
+    for what, kept, found in (("label", state.label, scale), ("phenotype", state.phenotype, kind)):
+        if kept is not None and kept != found:
+            raise DamagedCache(
+                f"run.json: {what} is {found}, and the checkpoint was trained on {kept}",
+                hint="put it back; or train the run again",
+            )
