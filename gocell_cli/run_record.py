@@ -86,6 +86,8 @@ class HierarchyRecord:
     def __post_init__(self) -> None:
         if self.level_direction not in (ROOT_DOWN, LEAF_UP):
             raise ValueError(f"level_direction is neither {ROOT_DOWN} nor {LEAF_UP}")
+        if not self.files:
+            raise ValueError("no file of its hierarchy is recorded")
 
 
 @dataclass(frozen=True)

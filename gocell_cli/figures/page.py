@@ -2,6 +2,8 @@
 
 import base64
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from gocell_cli.figures.canvas import draw_svg
+from gocell_cli.typed_file import Malformed, read_small
 from gocell_cli.user_text import printable
 
 TEMPLATE = "page.html"
+MOST_PNG = 1 << 25
+"""Bytes of a figure; ours have a thousandth of it."""
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,11 @@ class Picture:
 
     @classmethod
     def of_png(cls, caption: str, path: Path) -> "Picture":
-        """Embed a PNG file."""
-        return cls(caption, _data_uri("image/png", path.read_bytes()))
+        """Embed a PNG file; raises Malformed where it is none, OSError where it cannot be read."""
+        content = read_small(path, MOST_PNG)
+        if not _is_png(content):
+            raise Malformed("not a whole PNG file")
+        return cls(caption, _data_uri("image/png", content))
 
 
 @dataclass(frozen=True)
@@ -81,3 +90,17 @@ def _printable(value: object) -> object:
 
 def _data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _is_png(content: bytes) -> bool:
+    """Whether every chunk is whole and the last is the end: w3.org/TR/png-3, sections 5.2 and 5.3."""
+    at, kind = len(PNG), b""
+    if not content.startswith(PNG):
+        return False
+    while at + 12 <= len(content):
+        (length,), kind = struct.unpack_from(">I", content, at), content[at + 4 : at + 8]
+        body = content[at + 4 : at + 8 + length]
+        at += 12 + length
+        if at > len(content) or struct.unpack_from(">I", content, at - 4)[0] != zlib.crc32(body):
+            return False
+    return kind == b"IEND" and at == len(content)

@@ -1,17 +1,26 @@
 """A run's report: what it was asked, how it learned, what it is worth beside its baselines."""
 
-import json
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.errors import DamagedCache
 from gocell_cli.figures.cache_page import cache_sections
 from gocell_cli.figures.page import Page, PageTable, Picture, Section
+from gocell_cli.run_record import (
+    CONFIG,
+    RECORD,
+    EpochRecord,
+    RunRecord,
+    damaged_run,
+    read_metrics,
+    read_record,
+)
 from gocell_cli.storage.reader import Cache
+from gocell_cli.typed_file import parse_toml, read_small
 
-RECORD, CONFIG, METRICS = "run.json", "config.toml", "metrics.jsonl"
+MOST_CONFIG = 1 << 20
+"""Bytes of config.toml, which has a line a setting."""
 CAPTIONS = {
     "loss": "Loss of the root term by epoch",
     "predicted_against_true": "Predicted against true phenotypes of the test part",
@@ -21,6 +30,7 @@ CAPTIONS = {
     "rlipp": "RLIPP: how much better a term's neurons predict than its children's",
     "effect": "Terms that the explained deletion changes most",
 }
+MANY_DIGITS = 1e9
 SHOWN = ("n", "pearson", "spearman", "r2", "rmse", "mae", "auroc", "average_precision", "wasserstein")
 
 
@@ -35,49 +45,41 @@ def run_page(directory: Path) -> Page:
     Needs no torch: it reads run.json, config.toml, metrics.jsonl and figures/*.png. Raises DamagedCache where one
     of them cannot be read.
     """
-    try:
-        record: dict[str, Any] = json.loads((directory / RECORD).read_text("utf-8"))
-        config = tomllib.loads((directory / CONFIG).read_text("utf-8"))
-        lines = _text(directory / METRICS).splitlines()
-        history: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        return Page(
-            title=directory.resolve().name,
-            made=f"A DCell trained by gocell on {record['cache']}, fingerprint {record['fingerprint']}",
-            facts=_facts(record, history),
-            sections=(_results(record), _learning(directory, history), _settings(record, config), *_cache(record)),
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise DamagedCache(f"{directory}: this run cannot be read: {error!r}", hint="train it again") from error
+    record, history = read_record(directory), read_metrics(directory)
+    with damaged_run(directory / CONFIG):
+        config = parse_toml(read_small(directory / CONFIG, MOST_CONFIG))
+    return Page(
+        title=directory.resolve().name,
+        made=f"A DCell trained by gocell on {record.cache}, fingerprint {record.fingerprint}",
+        facts=_facts(record, history),
+        sections=(_results(record), _learning(directory, history), _settings(record, config), *_cache(record)),
+    )
 
 
-def _text(path: Path) -> str:
-    return path.read_text("utf-8") if path.is_file() else ""
-
-
-def _facts(record: Mapping[str, Any], history: list[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
+def _facts(record: RunRecord, history: Sequence[EpochRecord]) -> tuple[tuple[str, str], ...]:
     facts = [
         ("epochs", str(len(history))),
-        ("parameters", f"{record['parameters']:,}"),
-        ("phenotype", str(record["phenotype"]["kind"])),
-        ("split", str(record["split"]["kind"])),
+        ("parameters", f"{record.parameters:,}"),
+        ("phenotype", record.kind),
+        ("split", record.split.kind),
     ]
-    test = record.get("results", {}).get("test", {}).get("metrics", {})
+    test = record.results["test"].metrics if record.results is not None else {}
     facts += [(f"test {name}", _number(test[name])) for name in ("pearson", "auroc") if test.get(name) is not None]
     return tuple(facts)
 
 
-def _results(record: Mapping[str, Any]) -> Section:
-    if "results" not in record:
+def _results(record: RunRecord) -> Section:
+    if record.results is None:
         text = "This run is not finished: gocell train --resume --out RUN goes on with it."
         return Section("Results", text)
     tables = []
     # The test part first.
-    for part, result in sorted(record["results"].items(), key=lambda item: item[0] != "test"):
-        predictors = {"DCell": result["metrics"], **result["baselines"]}
-        shown = [name for name in SHOWN if name in result["metrics"]]
+    for part, result in sorted(record.results.items(), key=lambda item: item[0] != "test"):
+        predictors = {"DCell": result.metrics, **result.baselines}
+        shown = [name for name in SHOWN if name in result.metrics]
         rows = tuple((who, *(_number(values.get(name)) for name in shown)) for who, values in predictors.items())
         tables.append(PageTable(part, ("", *shown), rows, right=tuple(range(1, len(shown) + 1))))
-    ceiling = record["results"]["test"].get("ceiling")
+    ceiling = record.results["test"].ceiling
     text = "Baselines are fitted on the same training part." + (
         f" No model correlates better than {ceiling:.4f} with these simulated phenotypes: the rest is noise."
         if ceiling is not None
@@ -89,29 +91,33 @@ def _results(record: Mapping[str, Any]) -> Section:
 def _number(value: int | float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    # a large error of a phenotype in large units would be a line of digits
+    return f"{value:.4f}" if abs(value) < MANY_DIGITS else f"{value:.4g}"
 
 
-def _learning(directory: Path, history: list[dict[str, Any]]) -> Section:
+def _learning(directory: Path, history: Sequence[EpochRecord]) -> Section:
     rows = tuple(
         (
-            str(line["epoch"] + 1),
-            f"{line['learning_rate']:.2e}",
-            *(_number(line[part].get(name)) for part in ("train", "validation") for name in ("loss_root", "pearson")),
+            str(line.epoch + 1),
+            f"{line.learning_rate:.2e}",
+            *(_number(part.get(name)) for part in (line.train, line.validation) for name in ("loss_root", "pearson")),
         )
         for line in history
     )
     columns = ("epoch", "learning rate", "loss", "r", "validation loss", "validation r")
-    pictures = [
-        Picture.of_png(caption, directory / "figures" / f"{name}.png")
-        for name, caption in CAPTIONS.items()
-        if (directory / "figures" / f"{name}.png").is_file()
-    ]
+    pictures = []
+    for name, caption in CAPTIONS.items():
+        path = directory / "figures" / f"{name}.png"
+        if path.exists():
+            with damaged_run(path, hint=f"rm {path}; a report does without it"):
+                pictures.append(Picture.of_png(caption, path))
     return Section("Learning", "", (PageTable("", columns, rows, right=tuple(range(6))),), tuple(pictures))
 
 
-def _settings(record: Mapping[str, Any], config: Mapping[str, Any]) -> Section:
-    split = tuple((name.replace("_", " "), _plain(value)) for name, value in record["split"].items())
+def _settings(record: RunRecord, config: Mapping[str, Any]) -> Section:
+    split = tuple((name.replace("_", " "), _plain(value)) for name, value in asdict(record.split).items())
     settings = tuple((name, _plain(value)) for name, value in config.items())
     return Section("Settings", "", (PageTable("Split", (), split), PageTable("Run", (), settings)))
 
@@ -120,13 +126,13 @@ def _plain(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _cache(record: Mapping[str, Any]) -> tuple[Section, ...]:
+def _cache(record: RunRecord) -> tuple[Section, ...]:
     """The report of the run's cache; a section that says so where it is gone or another one now."""
-    directory = Path(record["cache"])
+    directory = Path(record.cache)
     if not directory.is_dir():
         return (Section("Cache", f"{directory} is not here any more."),)
     cache = Cache(directory)
     # The directory may have been built anew since: the figures of another cache would say nothing of this run.
-    if cache.manifest.fingerprint != record["fingerprint"]:
+    if cache.manifest.fingerprint != record.fingerprint:
         return (Section("Cache", f"{directory} is another cache now, fingerprint {cache.manifest.fingerprint}."),)
     return cache_sections(cache)

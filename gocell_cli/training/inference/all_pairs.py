@@ -24,7 +24,7 @@ from gocell_cli.errors import DamagedCache, Diverged, UsageError
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import FITNESS, Predictor, head_of
-from gocell_cli.whole_file import whole_file
+from gocell_cli.whole_file import whole_file, writing
 
 with train_extra():
     import torch
@@ -126,12 +126,14 @@ def _held(out: Path) -> Iterator[Path]:
     it, or has finished `out` meanwhile.
     """
     folder = out.with_name(out.name + ".parts")
-    lock = _locked(folder, out)
+    with writing(out):
+        lock = _locked(folder, out)
     try:
         # once more: the lock of one that finished may be one that it has removed since, but then its file is there
         if out.exists():
             raise UsageError(f"{out}: is there already", hint="another --out, or remove it")
-        _remove_unfinished(out, folder)
+        with writing(out):
+            _remove_unfinished(out, folder)
         yield folder
     finally:
         if out.exists():  # until then the parts are what a later call goes on from

@@ -1,8 +1,6 @@
 """Everything that decides a run: defaults, then a TOML file, then flags; saved with the run as it was resolved."""
 
-import json
 import math
-import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 from gocell_cli.errors import InvalidInput, UsageError
 from gocell_cli.training.data.splits import SPLITS
 from gocell_cli.training.network.dcell import DCellConfig
+from gocell_cli.typed_file import Malformed, parse_toml, read_small, toml_value
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "split": SPLITS,
@@ -27,8 +26,14 @@ LEAST = {
     "weight_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0,
 }  # fmt: skip
 ABOVE_ZERO = ("lr", "init_range")
-MOST_SEED = 2**63 - 1
-"""What torch's generators take as a seed, and NumPy's as well."""
+MOST_COUNT = 2**63 - 1
+"""What torch's generators take as a seed, NumPy's as well, and what either can count."""
+MOST_NUMBER = 1e30
+"""A setting that is larger, times a gradient or a loss, is no number of float32's (up to 3e38) any more."""
+MOST_BYTES = 1 << 20
+"""Of a file of settings, which has a line for each."""
+SHOWN = 80
+"""Letters of a value that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
+                shown = repr(getattr(self, name))[:SHOWN]
+                raise UsageError(f"{name} is {shown}", hint=f"one of: {', '.join(allowed)}")
         for f in fields(self):
             self._check_number(f.name)
         if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-9:
@@ -94,8 +100,10 @@ class RunConfig:
             raise UsageError(f"{name} is {value} and must be above 0", hint=f"its default is {_DEFAULTS[name]}")
         if name in LEAST and value < LEAST[name]:
             raise UsageError(f"{name} is {value}", hint=f"at least {LEAST[name]}")
-        if name == "seed" and value > MOST_SEED:
-            raise UsageError(f"seed is {value}", hint=f"at most {MOST_SEED}")
+        if isinstance(value, int) and value > MOST_COUNT:
+            raise UsageError(f"{name} is {str(value)[:40]}", hint=f"at most {MOST_COUNT}")
+        if isinstance(value, float) and value > MOST_NUMBER:
+            raise UsageError(f"{name} is {value:g}", hint=f"at most {MOST_NUMBER:g}; its default is {_DEFAULTS[name]}")
 
     def network(self, width_by: str) -> DCellConfig:
         """The network's settings; widths count what the cache's preset says."""
@@ -110,24 +118,35 @@ class RunConfig:
         found: dict[str, Any] = {}
         for name, value in changes.items():
             if name not in known:
-                raise UsageError(f"{where}no setting {name!r}", hint=f"there are: {', '.join(known)}")
+                raise UsageError(f"{where}no setting {name[:SHOWN]!r}", hint=f"there are: {', '.join(known)}")
             default = getattr(self, name)
-            if isinstance(default, float) and type(value) is int:
-                value = float(value)  # noqa: PLW2901 TOML's 1 where 1.0 is meant
-            if isinstance(default, tuple) and isinstance(value, list) and _are_numbers(value, len(default)):
-                value = tuple(map(float, value))  # noqa: PLW2901 TOML knows arrays only
+            taken = _like(value, default)
             # not isinstance: True is an int, and no number of epochs
-            if type(value) is not type(default):
-                raise UsageError(f"{where}{name} is {value!r}, not like {default!r}")
-            found[name] = value
+            if type(taken) is not type(default):
+                raise UsageError(f"{where}{name} is {repr(value)[:SHOWN]}, not like {default!r}")
+            found[name] = taken
         return replace(self, **found)
 
     def to_toml(self) -> str:
-        """Return the settings as TOML: JSON's strings, numbers and arrays are TOML's."""
-        return "".join(f"{name} = {json.dumps(value)}\n" for name, value in asdict(self).items())
+        """Return the settings as TOML, which `read_config` reads back as the same."""
+        return "".join(f"{name} = {toml_value(value)}\n" for name, value in asdict(self).items())
 
 
 _DEFAULTS = {f.name: f.default for f in fields(RunConfig)}
+
+
+def _like(value: Any, default: Any) -> Any:
+    """Return a value as the setting holds it, where TOML has no word for that; else the value itself."""
+    try:
+        if isinstance(default, float) and type(value) is int:
+            return float(value)  # TOML's 1 where 1.0 is meant
+        if isinstance(default, tuple) and isinstance(value, list) and _are_numbers(value, len(default)):
+            return tuple(map(float, value))  # TOML knows arrays only
+        if isinstance(value, str):
+            value.encode()
+    except (OverflowError, UnicodeEncodeError):
+        return None  # a number that no float holds, bytes of a command line that are no text
+    return value
 
 
 def _are_numbers(values: list[Any], count: int) -> bool:
@@ -140,11 +159,13 @@ def read_config(path: Path, base: RunConfig | None = None) -> RunConfig:
     Raises InvalidInput where the file is not TOML, UsageError where it sets what is not there.
     """
     try:
-        changes = tomllib.loads(path.read_text("utf-8"))
+        changes = parse_toml(read_small(path, MOST_BYTES))
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except Malformed as error:
         raise InvalidInput(f"{path}: not TOML: {error}") from error
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
     return (base or RunConfig()).changed(changes, where=f"{path}: ")
 
 
@@ -170,7 +191,9 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         if not equals:
             raise UsageError(f"--set {setting}: no NAME=VALUE", hint="--set gene_weights=shared")
         try:
-            found[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[name] = value
+            parsed = parse_toml(f"value = {value}".encode())
+        except (Malformed, UnicodeEncodeError):
+            parsed = {"value": value}
+        # a line break in it would set another thing besides
+        found[name] = parsed["value"] if parsed.keys() == {"value"} else value
     return found

@@ -153,7 +153,7 @@ def open_cache(store: RunStore, cache: Path | None = None) -> Cache:
     if opened.manifest.fingerprint != record.fingerprint:
         raise DamagedCache(
             f"{opened.directory}: not the cache this run was trained on",
-            why=f"its fingerprint is {opened.manifest.fingerprint[:8]}, the run's {record['fingerprint'][:8]}",
+            why=f"its fingerprint is {opened.manifest.fingerprint[:8]}, the run's {record.fingerprint[:8]}",
             hint="pass the right one: --cache DIR",
         )
     return opened

@@ -83,14 +83,14 @@ class RunStore:
         if self._lock is not None or not self.writable:
             return
         lock = FileLock(self.directory / LOCK)
-        try:
-            with writing(self.directory / LOCK):
+        with writing(self.directory / LOCK):
+            try:
                 # 0: refused at once, for a training may be long
                 lock.acquire(timeout=0)
-        except Timeout as error:
-            raise UsageError(
-                f"{self.directory}: another process is training here", hint="wait for its end; or another --out"
-            ) from error
+            except Timeout as error:  # an OSError, but not of writing
+                raise UsageError(
+                    f"{self.directory}: another process is training here", hint="wait for its end; or another --out"
+                ) from error
         self._lock = lock
 
     def release(self) -> None:
@@ -200,7 +200,7 @@ class RunStore:
                 raise ValueError("its content is not what its sha256 says")
             # of before 1.2: the plateau scheduler's state held an Infinity, which is no JSON
             text = text.replace('"mode_worse": Infinity', '"mode_worse": null')
-            state: dict[str, Any] = parse_json(text.encode(), dict[str, Any])
+            state: dict[str, Any] = parse_json(text.encode(), dict)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise DamagedCache(
                 f"{path}: a damaged checkpoint: {error}", hint="train again, or --resume an older one"
@@ -215,7 +215,7 @@ def _sha256(tensors: Mapping[str, Tensor], state: str) -> str:
         tensor = tensors[key]
         found.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
         # as bytes, whatever the dtype; flat, for what has no dimension has no bytes to view
-        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

@@ -90,7 +90,9 @@ def load_weights(model: DCell, tensors: Mapping[str, Tensor], state: Mapping[str
     own = model.state_dict()
     for name in own.keys() & tensors.keys():
         # an infinite variance is ours: a term that no sample touches
-        if not tensors[name].is_floating_point() or (name != VARIANCE and not bool(torch.isfinite(tensors[name]).all())):
+        if not tensors[name].is_floating_point() or (
+            name != VARIANCE and not bool(torch.isfinite(tensors[name]).all())
+        ):
             raise DamagedCache(f"the checkpoint's {name} holds what is no number", hint="train again")
     try:
         model.load_state_dict({name: tensor for name, tensor in tensors.items() if name in own})

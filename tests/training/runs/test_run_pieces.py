@@ -59,10 +59,10 @@ def test_a_checkpoint_goes_through_unchanged_and_damage_is_noticed(tmp_path: Pat
     with pytest.raises(SourceMissing, match="no run is here"):
         store.record()
     tensors = {"a": torch.arange(6.0).view(2, 3).t(), "b": torch.tensor(3)}
-    store.save("last", tensors, {"epoch": 2, "best": float("inf")})
+    store.save("last", tensors, {"epoch": 2, "best": None})
     found, state = store.load("last")
     assert all(torch.equal(found[key], tensor) for key, tensor in tensors.items())
-    assert state == {"epoch": 2, "best": float("inf")}
+    assert state == {"epoch": 2, "best": None}
     path = tmp_path / "run" / "last.safetensors"
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(DamagedCache, match="damaged checkpoint"):

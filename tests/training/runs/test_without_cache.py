@@ -22,8 +22,7 @@ from gocell_cli.training.runs.run import (
     resume_run,
 )
 from gocell_cli.training.runs.store import RunStore
-from gocell_cli.training.runs.weights import TRAINED_GENES
-from gocell_cli.training.runs.weights import Layout, by_height, layout_of, load_weights
+from gocell_cli.training.runs.weights import TRAINED_GENES, Layout, by_height, layout_of, load_weights
 from tests.hierarchies import random_network
 from tests.training.runs.test_trainer import TINY, fitted
 
