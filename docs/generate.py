@@ -12,8 +12,8 @@ from typing import Any, get_args
 import typer
 
 from gocell_cli import errors
-from gocell_cli.commands.app import app
 from gocell_cli.commands.shell.settings import leaves, options, variable_names
+from gocell_cli.commands.tree import app
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = {

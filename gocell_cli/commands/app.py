@@ -1,108 +1,139 @@
-"""The `gocell` command. Rooms are imported inside the commands, so that `--help` answers at once."""
+"""The `gocell` command: signals and streams made ready before anything is loaded, and one way out for every error."""
 
 import gc
-import io
 import os
 import signal
 import sys
-from importlib.metadata import version
+import threading
+from contextlib import suppress
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
-
-from gocell_cli.commands.build.build_cache import build_cache
-from gocell_cli.commands.build.fetch import fetch
-from gocell_cli.commands.build.verify_levels import verify_levels
-from gocell_cli.commands.look.cache import cache_app
-from gocell_cli.commands.look.config import config_app
-from gocell_cli.commands.look.doctor import doctor
-from gocell_cli.commands.look.export import export
-from gocell_cli.commands.look.inspect import inspect_app
-from gocell_cli.commands.look.plot import plot_app
-from gocell_cli.commands.look.report import report
-from gocell_cli.commands.model.predict import explain, predict
-from gocell_cli.commands.model.train import evaluate, train
-from gocell_cli.commands.shell.command_line import Commands
-from gocell_cli.commands.shell.settings import load_settings
-from gocell_cli.commands.shell.terminal import note, report_error, show, show_json
-from gocell_cli.errors import DamagedCache, GocellError, LevelsError, UsageError
+if TYPE_CHECKING:
+    from gocell_cli.errors import GocellError
 
 COMPLETION = "_GOCELL_COMPLETE"
 """The variable by which a shell asks for completions."""
-EXITS_WITH_JSON = (LevelsError.exit_code, DamagedCache.exit_code)
-
-app = Commands(name="gocell", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-app.command("fetch")(fetch)
-app.command("verify-levels")(verify_levels)
-app.command("build-cache")(build_cache)
-app.command("train")(train)
-app.command("evaluate")(evaluate)
-app.command("predict")(predict)
-app.command("explain")(explain)
-app.command("doctor")(doctor)
-app.command("export")(export)
-app.command("report")(report)
-app.add_typer(inspect_app, name="inspect")
-app.add_typer(cache_app, name="cache")
-app.add_typer(plot_app, name="plot")
-app.add_typer(config_app, name="config")
-
-
-def _version(wanted: bool) -> bool:
-    if wanted:
-        show(f"gocell {version('gocell')}")
-        raise typer.Exit
-    return wanted
-
-
-@app.callback()
-def gocell(
-    _: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Turn the Gene Ontology and tables of gene deletions into level-verified caches for DCell.
-
-    Exit codes: 0 done, 1 internal error, 2 usage or settings that diverge, 3 levels do not hold, 4 invalid input,
-    5 damaged cache, 6 source missing, 7 extra not installed, 130 and 143 interrupted.
-    """
+TRACEBACK = "GOCELL_TRACEBACK"
+"""The variable by which whoever mends a fault of ours sees where it is."""
+AGAIN_SECONDS = 0.05
+"""After so long a signal whose SystemExit got lost is sent again."""
 
 
 def main() -> NoReturn:
     """Run the command line and leave with the exit code of the error's class."""
     # Half the time of reading an OBO file went into generational collections that found nothing to free.
     gc.set_threshold(1_000_000)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a letter that its encoding lacks is spelled out: no traceback
-            stream.reconfigure(errors="backslashreplace")
+    # Before the commands are loaded, which takes as long as many of them do: Ctrl-C in that time is no traceback.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    sys.unraisablehook = _unraisable
+    # Workers are Pythons of their own, which would look for modules in the working directory first (-P, Python 3.11).
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
-        _run()
-    except GocellError as error:
-        report_error(error.message, error.why, error.hint)
-        if "--json" in sys.argv and error.exit_code in EXITS_WITH_JSON:
-            show_json({"ok": False, "exit_code": error.exit_code, "error": error.message, "why": error.why})
-        sys.exit(error.exit_code)
-    sys.exit(0)
+        from gocell_cli.commands.shell.streams import guard_streams
+
+        guard_streams()
+        code = _run()
+        sys.stdout.flush()  # a full disk behind it shows here, where it can be told
+    except Exception as error:
+        code = _told(error)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)  # what is left is Python's own end, where nothing is to be raised
+    sys.exit(code)
 
 
-def _run() -> None:
-    """Run the app with the settings in effect as its defaults."""
+def _run() -> int:
+    """Run the app with the settings in effect as its defaults, and return its exit code."""
+    import typer
+
+    from gocell_cli.commands.shell.last_resort import check_surroundings
+    from gocell_cli.commands.shell.settings import load_settings
+    from gocell_cli.commands.shell.terminal import note
+    from gocell_cli.commands.tree import app
+
     tree: Any = typer.main.get_command(app)
-    settings = load_settings(tree) if COMPLETION not in os.environ else None
+    if COMPLETION in os.environ:
+        tree.main(prog_name="gocell")  # which leaves by itself
+    check_surroundings(sys.argv)
+    settings = load_settings(tree)
     for name in settings.unknown if settings is not None else ():
         note(f"{name}: no option goes by this variable; gocell config show --all lists those there are", "warning")
+    defaults = settings.default_map() if settings is not None else None
     try:
-        tree.main(prog_name="gocell", default_map=settings.default_map() if settings is not None else None)
-    except SystemExit as stop:
-        if stop.code == UsageError.exit_code and settings is not None:
+        found = tree.main(prog_name="gocell", default_map=defaults, standalone_mode=False)
+    except Exception as error:
+        # Typer keeps a click of its own, whose place depends on its version: what it says of a word is known by this.
+        if not hasattr(error, "format_message"):
+            raise
+        _tell_usage(error)
+        if settings is not None:
             note("some options come from variables and files: gocell config show")
-        raise
+        return 2
+    return found if isinstance(found, int) else 0  # that of typer.Exit; commands return nothing
+
+
+def _tell_usage(error: Any) -> None:
+    """Print what Typer says of the command line; where it has printed help instead of it, nothing."""
+    from gocell_cli.commands.shell.terminal import report_error
+
+    if type(error).__name__ != "NoArgsIsHelpError":
+        path = getattr(getattr(error, "ctx", None), "command_path", "gocell")
+        report_error(" ".join(error.format_message().split()), "", f"{path} --help")
+
+
+def _told(error: Exception) -> int:
+    """Print an error in a few lines, and return its exit code; with GOCELL_TRACEBACK set, where it came from, too."""
+    try:
+        from gocell_cli.commands.shell.last_resort import explained
+        from gocell_cli.commands.shell.terminal import report_error
+
+        if os.environ.get(TRACEBACK):
+            sys.excepthook(type(error), error, error.__traceback__)
+        found = explained(error)
+        report_error(found.message, found.why, found.hint)
+        _json_of(found)
+    except Exception:  # no memory or no disk even for that: in plain words, by what is loaded already
+        _say(f"error: {type(error).__name__}: {error}")
+        return getattr(error, "exit_code", 1)
+    return found.exit_code
+
+
+def _json_of(error: "GocellError") -> None:
+    """Print the error on stdout as well, where --json is asked for and the exit code is an answer."""
+    from gocell_cli.commands.shell.terminal import show_json
+    from gocell_cli.errors import CannotWrite, DamagedCache, LevelsError
+
+    if "--json" not in sys.argv or error.exit_code not in (LevelsError.exit_code, DamagedCache.exit_code):
+        return
+    with suppress(OSError, DamagedCache, CannotWrite):  # stdout itself may be what cannot be written
+        show_json({"ok": False, "exit_code": error.exit_code, "error": error.message, "why": error.why})
+        sys.stdout.flush()
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     """Leave through every `with`: 130 for SIGINT, 143 for SIGTERM."""
-    note("interrupted", "error")
+    _say("error: interrupted")
     sys.exit(128 + number)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)
+
+
+def _say(text: str) -> None:
+    """Write a line to stderr past all that may be half loaded, or be writing just now."""
+    with suppress(OSError):
+        os.write(2, text.encode(errors="backslashreplace") + b"\n")
+
+
+def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
+    """Send a signal again that came while Python cleaned up an object: what is raised there ends nothing."""
+    if isinstance(lost.exc_value, SystemExit) and isinstance(lost.exc_value.code, int) and lost.exc_value.code > 128:
+        number = lost.exc_value.code - 128
+        # not now: this hook is within that clean-up itself
+        again = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), number))
+        again.daemon = True
+        again.start()
+        return
+    sys.__unraisablehook__(lost)

@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from gocell_cli.commands.app import app
+from gocell_cli.commands.tree import app
 from gocell_cli.errors import GocellError
 from tests import toy
 from tests.commands.fork_server import completed, environment

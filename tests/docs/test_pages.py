@@ -11,8 +11,8 @@ import pytest
 import typer
 
 from gocell_cli import errors
-from gocell_cli.commands.app import app
 from gocell_cli.commands.shell.settings import leaves
+from gocell_cli.commands.tree import app
 from tests.attempts import whole_only
 from tests.browser import needs_browser, opened
 from tests.commands.conftest import Built

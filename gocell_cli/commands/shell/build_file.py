@@ -4,17 +4,19 @@
     raw = ["/data/aao1729_data_s1.tsv"]
     preset = "ma2018"
 
-Keys are the long options without dashes in front; an option on the command line wins.
+Keys are the long options without dashes in front; an option on the command line wins. A build file goes with a cache
+from one machine to another: it says what is built, never where that runs or where results go (`NOT_OF_A_FOLDER`).
 """
 
-import json
-import tomllib
+import math
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from gocell_cli.commands.shell.settings import MOST_BYTES, NOT_OF_A_FOLDER
 from gocell_cli.errors import InvalidInput, SourceMissing, did_you_mean
+from gocell_cli.typed_file import Malformed, parse_toml, read_small, toml_value
 from gocell_cli.user_text import printable
 from gocell_cli.whole_file import write_whole
 
@@ -42,18 +44,29 @@ def take_config(context: Any, path: Path | None) -> Path | None:
             known = [option.replace("_", "-") for option in options]
             hint = did_you_mean(key, known, otherwise="keys are build-cache's long options")
             raise InvalidInput.at(path, None, f"there is no option {key!r}", hint=hint)
+        if (long := name.replace("_", "-")) in NOT_OF_A_FOLDER:
+            reason = f"{key!r} says {NOT_OF_A_FOLDER[long]}, which no file that goes with a cache may say"
+            raise InvalidInput.at(path, None, reason, hint=f"take it out, and give --{long} on the command line")
+        _require_values(path, key, value)
         # Typer parses defaults as it parses words, from text; lists and flags it takes as they are.
         values[name] = value if isinstance(value, list | bool) else str(value)
     context.default_map = {**(context.default_map or {}), **values}
     return path
 
 
+def _require_values(path: Path, key: str, value: Any) -> None:
+    """Raise InvalidInput for a value, or one of a list, that is neither text nor number nor flag."""
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, str | int | float) or (isinstance(item, float) and not math.isfinite(item)):
+            raise InvalidInput.at(path, None, f"{key!r} takes text, numbers, flags or a list of them")
+
+
 def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise SourceMissing(f"{path}: cannot be read", why="no such file", hint="check the path of --config")
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return parse_toml(read_small(path, MOST_BYTES))
+    except FileNotFoundError as error:
+        raise SourceMissing(f"{path}: cannot be read", why="no such file", hint="check the path of --config") from error
+    except (OSError, Malformed) as error:
         raise InvalidInput.at(path, None, f"not a TOML file ({error})") from error
 
 
@@ -106,17 +119,12 @@ def _absolute(raw: str) -> str:
     return str(Path(raw).resolve())
 
 
-def _toml(value: Any) -> str:
-    """Return a value as TOML, which spells strings and lists as JSON does, but allows no DEL in a string."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
 def write_build_file(cache: Path, options: dict[str, Any], fingerprint: str) -> None:
     """Write the options beside a cache, whole or not at all."""
     named = printable(cache.name).replace("\n", " ")  # a line break would end the comment
     lines = [
         f"# What {named} was built with; its fingerprint is {fingerprint}.",
         "# Build it again: gocell cache rebuild, or gocell build-cache --config with this file.",
-        *(f"{name} = {_toml(value)}" for name, value in options.items()),
+        *(f"{name} = {toml_value(value)}" for name, value in options.items()),
     ]
     write_whole(build_file(cache), "\n".join(lines) + "\n")

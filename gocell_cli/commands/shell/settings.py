@@ -8,13 +8,17 @@
 
 `GOCELL_PRESET` is the option of every command that has it, `GOCELL_BUILD_CACHE_PRESET` that of one; within one of the
 three places the narrower one wins. Paths in a file are relative to its folder.
+
+A project file comes with a folder, and a folder may come from anybody. It may say what is computed; where that runs,
+where data come from, where results go and what is overwritten it may not (`NOT_OF_A_FOLDER`): dask, for one, runs
+whatever the scheduler that it is told of sends.
 """
 
 import inspect
+import math
 import os
 import re
 import shlex
-import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,10 +28,25 @@ from typing import Any, get_args
 import typer
 
 from gocell_cli.errors import InvalidInput, did_you_mean
+from gocell_cli.typed_file import Malformed, parse_toml, read_small
+from gocell_cli.user_text import UNSAFE
 
 PREFIX = "GOCELL_"
 PROJECT_FILE = "gocell.toml"
-OTHER_VARIABLES = ("GOCELL_MIRROR", "GOCELL_TIMEOUT")
+MOST_BYTES = 1 << 20
+"""Of a settings file: all options there are take a hundredth of it."""
+NOT_OF_A_FOLDER = {
+    "executor": "where shards are encoded",
+    "scheduler": "where shards are encoded",
+    "mirror": "where data come from",
+    "root": "where results go",
+    "out": "where results go",
+    "overwrite": "what is overwritten",
+    "yes": "what is removed",
+    "accept-changed": "which data are trusted",
+}
+"""Options that only the command line, a variable or the user's own file may set, and what each decides."""
+OTHER_VARIABLES = ("GOCELL_MIRROR", "GOCELL_TIMEOUT", "GOCELL_TRACEBACK")
 """Variables that no option stands for; those of the tests begin with GOCELL_TEST_."""
 NEVER_SET = ("help", "version", "config", "install-completion", "show-completion")
 
@@ -82,9 +101,14 @@ class Settings:
 
 def settings_files() -> dict[str, Path]:
     """Return where the two files are looked for; the project's is the nearest, else the one that could stand here."""
-    here = Path.cwd()
-    project = next((p / PROJECT_FILE for p in (here, *here.parents) if (p / PROJECT_FILE).is_file()), None)
-    return {"project": project or here / PROJECT_FILE, "user": Path(typer.get_app_dir("gocell")) / "config.toml"}
+    here, user = Path.cwd(), Path(typer.get_app_dir("gocell")) / "config.toml"
+    project = next((p / PROJECT_FILE for p in (here, *here.parents) if _is_there(p / PROJECT_FILE)), None)
+    return {"project": project or here / PROJECT_FILE, "user": user}
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file, of whatever kind: what is none is refused when it is read, not passed over."""
+    return path.exists() and not path.is_dir()
 
 
 def leaves(command: Any, words: Words = ()) -> Iterator[tuple[Words, Any]]:
@@ -129,22 +153,22 @@ def meanings(matching: list[Option]) -> dict[tuple[Any, bool], list[Option]]:
 def load_settings(command: Any) -> Settings | None:
     """Return the settings in effect, None where there are none; raises InvalidInput for a key no option goes by."""
     # The user's file first, then the project's: later ones overwrite.
-    files = [path for path in reversed(settings_files().values()) if path.is_file()]
+    files = {kind: path for kind, path in reversed(settings_files().items()) if _is_there(path)}
     variables = {name: value for name, value in os.environ.items() if _is_ours(name)}
     if not files and not variables:
         return None
     known = options(command)
     found: dict[tuple[Words, str], Setting] = {}
-    for path in files:
+    for kind, path in files.items():
         # sorted is stable and goes by narrowness: a key of [build-cache] overwrites one of all commands.
-        for setting in sorted(_of_file(path, known), key=lambda s: s[0]):
+        for setting in sorted(_of_file(path, known, trusted=kind == "user"), key=lambda s: s[0]):
             found[setting[1].option.words, setting[1].option.name] = setting[1]
     unknown = []
     # Shorter names first: GOCELL_BUILD_CACHE_PRESET is longer than GOCELL_PRESET, and overwrites it.
     for name, value in sorted(variables.items(), key=lambda item: len(item[0])):
         matching = _named(name, known)
         _require_one_meaning(name, matching, name, None)
-        found.update({(o.words, o.name): Setting(o, _parsed(o, value), name) for o in matching})
+        found.update({(o.words, o.name): Setting(o, _parsed(o, value, name), name) for o in matching})
         unknown += [] if matching else [name]
     _refuse_control_characters(found.values())
     return Settings(tuple(found.values()), tuple(unknown))
@@ -154,7 +178,7 @@ def _refuse_control_characters(found: Iterable[Setting]) -> None:
     """Raise InvalidInput for a value that a terminal would obey: `--help` prints defaults as they are."""
     for setting in found:
         values = setting.value if isinstance(setting.value, list) else [setting.value]
-        if any(unicodedata.category(c) == "Cc" for value in values for c in str(value)):
+        if any(unicodedata.category(c) == "Cc" or UNSAFE.match(c) for value in values for c in str(value)):
             raise InvalidInput(f"{setting.origin}: the value of {setting.option.long} holds a control character")
 
 
@@ -172,18 +196,18 @@ def _named(variable: str, known: list[Option]) -> list[Option]:
     return [option for option in known if variable in variable_names(option)]
 
 
-def _parsed(option: Option, value: str) -> Any:
-    # A variable with several values is split as a shell would, so that paths with blanks can be quoted.
-    return shlex.split(value) if option.multiple else value
-
-
-def _of_file(path: Path, known: list[Option]) -> Iterator[tuple[int, Setting]]:
-    """Yield (how narrow, setting) of each key of a file."""
-    text = _read(path)
+def _parsed(option: Option, value: str, variable: str) -> Any:
     try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput.at(path, None, f"not a TOML file ({error})") from error
+        # A variable with several values is split as a shell would, so that paths with blanks can be quoted.
+        return shlex.split(value) if option.multiple else value
+    except ValueError as error:
+        hint = f"export {variable}='one two', each quoted that holds blanks"
+        raise InvalidInput(f"{variable}: no words of a shell ({error})", hint=hint) from error
+
+
+def _of_file(path: Path, known: list[Option], *, trusted: bool) -> Iterator[tuple[int, Setting]]:
+    """Yield (how narrow, setting) of each key of a file; raises InvalidInput for what only a trusted one may set."""
+    text, given = _read(path)
     words_known = {option.words[:i] for option in known for i in range(len(option.words) + 1)}
     for words, key, value in _keys(given, (), words_known):
         long = key.replace("_", "-")
@@ -191,16 +215,45 @@ def _of_file(path: Path, known: list[Option]) -> Iterator[tuple[int, Setting]]:
         if not matching:
             reason, hint = _unknown(words, key, known)
             raise InvalidInput.at(path, _line_of(text, key), reason, hint=hint)
-        _require_one_meaning(key, matching, str(path), _line_of(text, key))
+        line = _line_of(text, key)
+        if not trusted and (long in NOT_OF_A_FOLDER or _logs_elsewhere(long, value)):
+            raise _not_of_a_folder(path, line, key, long)
+        _require_one_meaning(key, matching, str(path), line)
         for option in matching:
-            yield len(words), Setting(option, _from_file(option, value, path), str(path))
+            yield len(words), Setting(option, _from_file(option, value, path, line), str(path))
 
 
-def _read(path: Path) -> str:
+def _logs_elsewhere(long: str, value: Any) -> bool:
+    """Whether a value of `train --set` sends a run's numbers to Weights & Biases."""
+    return long == "set" and any(str(item).strip().startswith("wandb") for item in [value, *_items(value)])
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _not_of_a_folder(path: Path, line: int | None, key: str, long: str) -> InvalidInput:
+    """Return the error that says why a project file may not set a key, and the three places that may."""
+    decides = NOT_OF_A_FOLDER.get(long, "where results go")
+    error = InvalidInput.at(
+        path, line, f"{key!r} says {decides}, which no file found in a folder may say: it may be anybody's"
+    )
+    variable, user = f"{PREFIX}{long.replace('-', '_').upper()}", settings_files()["user"]
+    error.hint = f"move the line to your own {user}, or take it out and give --{long}, or export {variable}=..."
+    return error
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return a settings file's text and what it says; raises InvalidInput for what is no TOML file of ours."""
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput.at(path, None, f"cannot be read ({error})") from error
+        data = read_small(path, MOST_BYTES)
+        return data.decode("utf-8-sig"), parse_toml(data)
+    except UnicodeDecodeError as error:
+        raise InvalidInput.at(path, None, f"not a TOML file, which is UTF-8 ({error.reason})") from error
+    except Malformed as error:
+        raise InvalidInput.at(path, None, f"not a TOML file ({error})") from error
+    except OSError as error:
+        raise InvalidInput.at(path, None, f"cannot be read ({error.strerror or error})") from error
 
 
 def _keys(given: Mapping[str, Any], words: Words, known: set[Words]) -> Iterator[tuple[Words, str, Any]]:
@@ -235,13 +288,25 @@ def _line_of(text: str, key: str) -> int | None:
     return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), None)
 
 
-def _from_file(option: Option, value: Any, path: Path) -> Any:
-    """Return a TOML value as Typer takes a default: text, a flag, or a list; paths relative to the file's folder."""
-    if isinstance(value, list):
-        return [_from_file(option, item, path) for item in value]
+def _from_file(option: Option, value: Any, path: Path, line: int | None) -> Any:
+    """Return a TOML value as Typer takes a default: text, a flag, or a list; paths relative to the file's folder.
+
+    Raises InvalidInput for a list where the option takes one value, and for a table, a date or a number that is none.
+    """
+    if isinstance(value, list) and option.multiple:
+        return [_from_file(option, item, path, line) for item in value]
     if isinstance(value, bool):
         return value
+    if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        said = f"{option.long!r} takes {'text, numbers or a list of them' if option.multiple else 'one value'}"
+        raise InvalidInput.at(path, line, f"{said}, no {_kind_of(value)}")
     name, equals, place = str(value).partition("=") if option.long == "raw" else ("", "", str(value))
     if not equals:
         name, place = "", str(value)
     return f"{name}{equals}{path.parent / place}" if option.path or option.long == "raw" else str(value)
+
+
+def _kind_of(value: Any) -> str:
+    """What TOML calls a value that no option takes."""
+    kinds = {list: "list", dict: "table", float: "such number"}
+    return kinds.get(type(value), "date or time")

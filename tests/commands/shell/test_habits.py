@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from gocell_cli.commands.app import app
 from gocell_cli.commands.shell.settings import leaves
+from gocell_cli.commands.tree import app
 from tests.commands.conftest import Built
 from tests.commands.runners import run, run_real
 

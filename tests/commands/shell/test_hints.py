@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from gocell_cli.commands.app import app
 from gocell_cli.commands.shell.settings import leaves
+from gocell_cli.commands.tree import app
 
 CODE = Path(__file__).resolve().parents[3] / "gocell_cli"
 TREE: Any = typer.main.get_command(app)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import typer
 
-from gocell_cli.commands.app import app
 from gocell_cli.commands.shell.settings import Option, meanings, options
+from gocell_cli.commands.tree import app
 from tests.commands.conftest import Built
 from tests.commands.runners import run
 
