@@ -8,6 +8,7 @@ nothing knows, `true` for 1. Every fault is a `Malformed`, one line; the caller 
 import json
 import math
 import os
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -17,6 +18,8 @@ T = TypeVar("T")
 MOST_SHOWN = 80
 """Letters of a key of the file's that a message repeats."""
 TOO_DEEP = "nested too deeply"
+DOTTED = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){64}""")
+"""A key of TOML's with 64 dots. tomllib keeps a tuple for each of its beginnings: 100,000 dots took 40 GB."""
 
 
 class Malformed(ValueError):
@@ -31,10 +34,11 @@ def read_small(path: Path, most: int) -> bytes:
     """
     # O_NONBLOCK: opening a FIFO that nobody writes to would wait; a regular file knows no difference
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)  # fdopen would take no folder
+        raise Malformed("not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise Malformed("not a regular file")
         if found.st_size > most:
             raise Malformed(f"{found.st_size:,} bytes, where {most:,} are the most that such a file can need")
         return file.read(most)
@@ -63,7 +67,10 @@ def parse_json(data: bytes, kind: type[T]) -> T:
 def parse_toml(data: bytes) -> dict[str, Any]:
     """Return a TOML document's values as they are, a byte order mark left out; raises Malformed."""
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig")
+        if DOTTED.search(text):
+            raise Malformed(TOO_DEEP)
+        return tomllib.loads(text)
     except RecursionError as error:
         raise Malformed(TOO_DEEP) from error
     except ValueError as error:

@@ -124,3 +124,11 @@ def test_only_small_regular_files_are_read(tmp_path: Path) -> None:
             read_small(strange, 5)
     with pytest.raises(FileNotFoundError):
         read_small(tmp_path / "none", 5)
+
+
+@pytest.mark.parametrize("key", ["a" + ".a" * 100_000, '"a" . ' * 64 + "a", "[" + "a." * 9_999 + "a]"])
+def test_a_key_of_many_dots_is_refused_before_it_takes_memory(key: str) -> None:
+    text = key if key.startswith("[") else f"{key} = 1"
+    with pytest.raises(Malformed, match="nested too deeply"):
+        parse_toml(text.encode())
+    assert parse_toml(b'a = "' + b"b c." * 1000 + b'"')["a"].startswith("b c.b c.")

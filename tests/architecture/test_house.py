@@ -49,8 +49,20 @@ def test_no_module_is_a_drawer() -> None:
 
 
 def test_the_app_loads_no_heavy_library() -> None:
-    loaded = _loaded_after("import gocell_cli.commands.app")
+    loaded = _loaded_after("import gocell_cli.commands.app, gocell_cli.commands.tree")
     assert not loaded & {"torch", "networkx", "pyarrow", "lmdb", "numpy", "pooch", "requests", "filelock"}
+
+
+def test_the_command_catches_signals_before_it_loads_what_takes_time() -> None:
+    loaded = {name.partition(".")[0] for name in _loaded_after("import gocell_cli.commands.app")}
+    assert (
+        loaded - set(sys.stdlib_module_names) <= {"gocell_cli", "_virtualenv", "sitecustomize"} | _of_the_environment()
+    )
+
+
+def _of_the_environment() -> set[str]:
+    """What an installed package's .pth file loads into every Python here."""
+    return {name.partition(".")[0] for name in _loaded_after("pass")}
 
 
 def test_the_reader_loads_neither_domain_nor_networkx_nor_the_writer() -> None:

@@ -293,13 +293,13 @@ def _from_file(option: Option, value: Any, path: Path, line: int | None) -> Any:
 
     Raises InvalidInput for a list where the option takes one value, and for a table, a date or a number that is none.
     """
-    if isinstance(value, list) and option.multiple:
+    if isinstance(value, list) and option.multiple and not any(isinstance(item, list) for item in value):
         return [_from_file(option, item, path, line) for item in value]
     if isinstance(value, bool):
         return value
     if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
         said = f"{option.long!r} takes {'text, numbers or a list of them' if option.multiple else 'one value'}"
-        raise InvalidInput.at(path, line, f"{said}, no {_kind_of(value)}")
+        raise InvalidInput.at(path, line, f"{said}, not {_kind_of(value)}")
     name, equals, place = str(value).partition("=") if option.long == "raw" else ("", "", str(value))
     if not equals:
         name, place = "", str(value)
@@ -308,5 +308,6 @@ def _from_file(option: Option, value: Any, path: Path, line: int | None) -> Any:
 
 def _kind_of(value: Any) -> str:
     """What TOML calls a value that no option takes."""
-    kinds = {list: "list", dict: "table", float: "such number"}
-    return kinds.get(type(value), "date or time")
+    if isinstance(value, float):
+        return str(value)
+    return {list: "a list", dict: "a table"}.get(type(value), "a date or a time")

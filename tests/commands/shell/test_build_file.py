@@ -10,7 +10,7 @@ from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.verify import verify_cache
 from tests import toy
-from tests.commands.runners import document, failure
+from tests.commands.runners import document, failure, toy_build
 
 
 def build(tmp_path: Path, toy_table: Path, *words: object, bundled: bool = False) -> Path:
@@ -85,6 +85,16 @@ def test_a_source_that_changed_is_refused_and_nothing_is_replaced(tmp_path: Path
     [
         ('datset = ["kuzmin2018"]', "there is no option 'datset'", "did you mean dataset?"),
         ("dataset = [", "not a TOML file", ""),
+        (
+            'executor = "dask"\nscheduler = "tcp://evil:8786"',
+            "'executor' says where",
+            "take it out, and give --executor",
+        ),
+        ('root = "/"', "'root' says where results go, which no file that goes with a cache may say", "take it out"),
+        ("overwrite = true", "'overwrite' says what is overwritten", "take it out"),
+        ("raw = " + "[" * 100_000, "not a TOML file (nested too deeply)", ""),
+        ("preset = {a = 1}", "'preset' takes text, numbers, flags or a list of them", ""),
+        ("noise = [nan]", "'noise' takes text, numbers, flags or a list of them", ""),
     ],
 )
 def test_a_file_that_is_no_build_file(tmp_path: Path, text: str, reason: str, hint: str) -> None:
@@ -92,5 +102,24 @@ def test_a_file_that_is_no_build_file(tmp_path: Path, text: str, reason: str, hi
     error = failure("build-cache", "--config", tmp_path / "c.toml", "--root", tmp_path / "root")
     assert isinstance(error, InvalidInput)
     assert reason in error.message
-    assert error.hint == hint
+    assert error.hint.startswith(hint)
     assert isinstance(failure("build-cache", "--config", tmp_path / "none.toml"), SourceMissing)
+    assert "not a regular file" in failure("build-cache", "--config", tmp_path).message
+
+
+def test_a_rebuild_runs_nowhere_that_a_strangers_build_file_names(tmp_path: Path, toy_table: Path) -> None:
+    cache = build(tmp_path, toy_table)
+    config = Path(f"{cache}.toml")
+    config.write_text(f'{config.read_text("utf-8")}executor = "dask"\nscheduler = "tcp://evil:8786"\n', "utf-8")
+    error = failure("cache", "rebuild", cache, "--root", tmp_path / "root")
+    assert (error.exit_code, "'executor' says where shards are encoded" in error.message) == (4, True)
+
+
+@pytest.mark.parametrize("name", ["a\x7fb.csv", "a\nb.csv", "a'\"\\ =b.csv", "größe \U0001f600.csv", "x=y\t.csv"])
+def test_a_raw_path_of_any_name_is_read_back(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("genes,growth\nYAL001C,0.5\nYAL002W,0.25\n", "utf-8")
+    words = [w for w in toy_build(tmp_path) if w != tmp_path / "mine.csv"]
+    words.insert(words.index("--raw") + 1, tmp_path / name)
+    cache = Path(document("build-cache", *words, "--root", tmp_path / "root")["cache"])
+    assert tomllib.loads(Path(f"{cache}.toml").read_text("utf-8"))["raw"] == [str(tmp_path / name)]
+    assert document("cache", "rebuild", cache, "--root", tmp_path / "root")["cache"] == str(cache)

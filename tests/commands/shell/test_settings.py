@@ -1,13 +1,14 @@
 """Settings in variables and files: who wins, what is shown, what is refused; from the real console script."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
-from gocell_cli.commands.shell.settings import Option, meanings, options
+from gocell_cli.commands.shell.settings import NOT_OF_A_FOLDER, Option, meanings, options
 from gocell_cli.commands.tree import app
 from tests.commands.conftest import Built
 from tests.commands.runners import run
@@ -64,14 +65,14 @@ def test_settings_do_what_the_option_does_and_the_option_wins(folders: tuple[Pat
 
 def test_paths_in_a_file_are_relative_to_it(folders: tuple[Path, dict[str, str]], essentiality: Built) -> None:
     work, home = folders
-    (work.parent / "data").symlink_to(essentiality.root)
-    (work.parent / "gocell.toml").write_text('root = "data"\n[inspect]\ntop = 3\n')
+    (work.parent / "data").symlink_to(essentiality.cache)
+    (work.parent / "gocell.toml").write_text('cache = "data"\n[inspect]\ntop = 3\n')
     shown = _in_effect(work, home, "inspect", "sample")
     assert [(s["command"], s["option"], s["value"]) for s in shown["settings"]] == [
-        ("inspect sample", "root", str(work.parent / "data"))
+        ("inspect sample", "cache", str(work.parent / "data"))
     ]
     (work.parent / "gocell.toml").write_text(
-        'root = "data"\n[build-cache]\nraw = ["table=a=b.csv", "c.csv"]\n[inspect]\ntop = 3\n'
+        'cache = "data"\n[build-cache]\nraw = ["table=a=b.csv", "c.csv"]\n[inspect]\ntop = 3\n'
     )
     raw, _ = _value(_in_effect(work, home, "build-cache"), "build-cache", "raw")
     assert raw == [f"table={work.parent}/a=b.csv", f"{work.parent}/c.csv"]
@@ -165,3 +166,85 @@ def test_a_value_that_a_terminal_would_obey_is_refused(tmp_path: Path) -> None:
     assert "the value of phenotype holds a control character" in process.stderr
     shown = run("build-cache", "--help", cwd=tmp_path.parent, GOCELL_PHENOTYPE="rate [/h]").stdout
     assert "[default: rate [/h]" in shown
+
+
+FROM_A_FOLDER = (
+    '[build-cache]\nexecutor = "dask"\nscheduler = "tcp://evil:8786"\n',
+    'scheduler = "tcp://evil:8786"\n',
+    '[fetch]\nmirror = "http://evil"\n',
+    'root = "/somewhere"\n',
+    'out = "/somewhere"\n',
+    "[build-cache]\noverwrite = true\n",
+    "[cache.prune]\nyes = true\n",
+    "[fetch]\naccept-changed = true\n",
+    "[fetch]\naccept_changed = true\n",
+    '[train]\nset = ["epochs=1", " wandb = \'evil\'"]\n',
+)
+
+
+@pytest.mark.parametrize("text", FROM_A_FOLDER)
+def test_a_folders_file_says_neither_where_things_run_nor_where_data_come_from_or_go(
+    folders: tuple[Path, dict[str, str]], tmp_path: Path, text: str
+) -> None:
+    work, home = folders
+    path, user = work.parent / "gocell.toml", tmp_path / "home/.config/gocell/config.toml"
+    path.write_text(text)
+    found = run("cache", "ls", cwd=work, **home)
+    assert (found.returncode, found.stdout) == (4, "")
+    assert f"{path}:{1 if text[0] != '[' else 2}: " in found.stderr
+    assert "which no file found in a folder may say" in found.stderr
+    assert f"hint: move the line to your own {user}, or take it out and give --" in found.stderr
+    path.unlink()
+    user.write_text(text)
+    assert run("config", "show", cwd=work, **home).returncode == 0
+
+
+def test_every_option_that_takes_a_place_is_looked_at_here() -> None:
+    """A new option that names a place or a machine must be allowed or refused on purpose."""
+    known = options(typer.main.get_command(app))
+    data = {"cache", "gaf", "gene-table", "genes", "hierarchy", "obo"}  # only read, and as data
+    assert {o.long for o in known if o.path} - set(NOT_OF_A_FOLDER) == data
+    assert set(NOT_OF_A_FOLDER) <= {o.long for o in known}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"a = " + b"[" * 100_000, "not a TOML file (nested too deeply)"),
+        (b"a = " + b"{a=" * 5_000, "not a TOML file (nested too deeply)"),
+        (b"a" + b".a" * 100_000 + b" = 1", "not a TOML file (nested too deeply)"),
+        (b"[build-cache]\nobo = ['a']", "'obo' takes one value, not a list"),
+        (b"[build-cache]\nraw = [['a']]", "'raw' takes text, numbers or a list of them, not a list"),
+        (b"[build-cache]\nobo = {a = 1}", "'obo' takes one value, not a table"),
+        (b"[build-cache]\nobo = 1979-05-27", "'obo' takes one value, not a date or a time"),
+        (b"[build-cache]\nnoise = nan", "'noise' takes one value, not nan"),
+        (b"[build-cache]\nnoise = -inf", "'noise' takes one value, not -inf"),
+        (b"\xff\xfep\x00", "not a TOML file, which is UTF-8"),
+        (b"a = '\xff'", "not a TOML file, which is UTF-8"),
+        (b'phenotype = "a\xe2\x80\xaeb"', "the value of phenotype holds a control character"),
+        (b"a = 1\na = 2", "not a TOML file (Cannot overwrite a value"),
+        (b"a = " + b"1" * 5000, "not a TOML file (Exceeds the limit"),
+        (b"#" * (1 << 20) + b"\n", "not a TOML file (1,048,577 bytes"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_none_is_one_error(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "gocell.toml").write_bytes(data)
+    found = run("cache", "ls", cwd=tmp_path)
+    assert (found.returncode, found.stdout) == (4, "")
+    assert message in found.stderr
+    assert len(found.stderr.splitlines()) <= 2
+
+
+def test_a_pipe_is_no_settings_file_and_a_byte_order_mark_no_fault(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gocell.toml")
+    found = run("cache", "ls", cwd=tmp_path)
+    assert (found.returncode, "not a regular file" in found.stderr) == (4, True)
+    (tmp_path / "gocell.toml").unlink()
+    (tmp_path / "gocell.toml").write_text("\ufeff[inspect.samples]\ntop = 3\n", "utf-8")
+    assert _value(_in_effect(tmp_path, {}), "inspect samples", "top") == ("3", str(tmp_path / "gocell.toml"))
+
+
+def test_a_variable_that_no_shell_could_split_is_one_error(tmp_path: Path) -> None:
+    found = run("cache", "ls", cwd=tmp_path, GOCELL_RAW="'")
+    assert found.returncode == 4
+    assert found.stderr.startswith("error: GOCELL_RAW: no words of a shell (No closing quotation)\nhint: ")
