@@ -310,4 +310,4 @@ def _kind_of(value: Any) -> str:
     """What TOML calls a value that no option takes."""
     if isinstance(value, float):
         return str(value)
-    return {list: "a list", dict: "a table"}.get(type(value), "a date or a time")
+    return "a list" if isinstance(value, list) else "a table" if isinstance(value, dict) else "a date or a time"
