@@ -1,27 +1,44 @@
 """One shard's work as a value that can travel, and where it runs: in this process, in workers, or on a dask cluster.
 
 All of them give the same shards. At most two tasks a worker are under way at once, so memory is bounded by a few
-shards, not by the table.
+shards, not by the table. A worker that is killed ends the build, which can be resumed; a cluster that is left without a
+worker, or whose scheduler is gone, does after a time that is told: dask itself would wait for ever.
 """
 
+import asyncio
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from gocell_cli.errors import ExtraMissing, SourceMissing
+from gocell_cli.errors import ExtraMissing, SourceMissing, Unfinished
 from gocell_cli.storage.schema import Samples, ShardRecord
 from gocell_cli.storage.staging import write_shard
 
 # one under way and one waiting: a worker that is done finds its next shard without asking for it
 TASKS_A_WORKER = 2
 CONNECT_SECONDS = 10
+LOOK_SECONDS = 10.0
+"""After so long without a finished shard a cluster is looked at, and a line says what is waited for."""
+WORKER_SECONDS = 300.0
+"""So long a cluster may be without a worker: as batch systems may take to start one again."""
+LOST_WORKER = "KilledWorker"
+"""distributed's name for a task whose workers died several times."""
 
 
 @runtime_checkable
@@ -68,39 +85,79 @@ class ShardTask:
         return write_shard(self.cache, self.backends, self.index, self.start, self.content.samples())
 
 
+def _say_nothing(_: str) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class ExecutorChoice:
-    """`kind` is `local` (this process, or `workers` processes) or `dask` (a local cluster, or `scheduler`)."""
+    """`kind` is `local` (this process, or `workers` processes) or `dask` (a local cluster, or `scheduler`).
+
+    `say` takes a line on what is waited for, each `look` seconds; a cluster may be without a worker for `patience`
+    seconds. `resume` is the command that goes on after an error.
+    """
 
     kind: str = "local"
     workers: int = 1
     scheduler: str | None = None
+    say: Callable[[str], None] = _say_nothing
+    look: float = LOOK_SECONDS
+    patience: float = WORKER_SECONDS
+    resume: str = ""
+
+    def lost(self, what: str, why: str) -> Unfinished:
+        """Return the error for workers that are gone."""
+        hint = f"resume with: {self.resume}" if self.resume else "the same command with --resume goes on"
+        return Unfinished(what, why=why, hint=hint)
 
 
 def run_tasks(tasks: Iterable[ShardTask], choice: ExecutorChoice) -> Iterator[ShardRecord]:
     """Run the tasks and yield their records as they finish; the first error ends it.
 
-    Raises ExtraMissing where dask is asked for and not installed, SourceMissing where no scheduler answers.
+    Raises ExtraMissing where dask is asked for and not installed, SourceMissing where no scheduler answers, Unfinished
+    where workers are killed, or none comes.
     """
     # no pool for one worker: a second Python would only take time to start
     if choice.kind == "local" and choice.workers == 1:
         for task in tasks:
             yield task.run()
         return
-    with _dask(choice) if choice.kind == "dask" else _processes(choice.workers) as pool:
-        yield from _windowed(tasks, pool, TASKS_A_WORKER * max(choice.workers, 1))
+    with _dask(choice) if choice.kind == "dask" else _processes(choice.workers) as (pool, look):
+        try:
+            yield from _windowed(tasks, pool, choice, look)
+        except (BrokenExecutor, CancelledError, asyncio.CancelledError) as error:
+            why = "something ended it: the system does so where memory is short"
+            raise choice.lost(f"a worker process is gone ({type(error).__name__})", why) from error
+        except Exception as error:
+            if type(error).__name__ != LOST_WORKER:
+                raise
+            raise choice.lost("the workers died, one after the other, of one shard", str(error)) from error
 
 
-def _windowed(tasks: Iterable[ShardTask], pool: Executor, window: int) -> Iterator[ShardRecord]:
-    running: set[Future[ShardRecord]] = set()
+def _windowed(
+    tasks: Iterable[ShardTask], pool: Executor, choice: ExecutorChoice, look: Callable[[], None]
+) -> Iterator[ShardRecord]:
+    window, running = TASKS_A_WORKER * max(choice.workers, 1), set[Future[ShardRecord]]()
     for task in tasks:
         running.add(pool.submit(run_task, task))
         if len(running) >= window:
             # shards are cut as tasks are taken, so not taking more is what bounds the memory
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+            done, running = _some_done(running, choice.look, look)
             yield from (future.result() for future in done)
-    done, _ = wait(running)
-    yield from (future.result() for future in done)
+    while running:
+        done, running = _some_done(running, choice.look, look)
+        yield from (future.result() for future in done)
+
+
+def _some_done(
+    running: set[Future[ShardRecord]], seconds: float, look: Callable[[], None]
+) -> tuple[set[Future[ShardRecord]], set[Future[ShardRecord]]]:
+    """Wait for the first of some futures, and look meanwhile, every so many seconds, whether it may still come."""
+    while True:
+        done, left = wait(running, seconds, return_when=FIRST_COMPLETED)
+        if done:
+            return done, left
+        look()
 
 
 def run_task(task: ShardTask) -> ShardRecord:
@@ -109,12 +166,12 @@ def run_task(task: ShardTask) -> ShardRecord:
 
 
 @contextmanager
-def _processes(workers: int) -> Iterator[Executor]:
+def _processes(workers: int) -> Iterator[tuple[Executor, Callable[[], None]]]:
     # Spawned, not forked: pyarrow's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_signals_to_parent)
     try:
-        yield pool
+        yield pool, lambda: None  # the pool itself notices a worker that is gone
     finally:
         # shards that were begun are finished, with their records: a resume need not write them again
         pool.shutdown(wait=True, cancel_futures=True)
@@ -135,7 +192,7 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _dask(choice: ExecutorChoice) -> Iterator[Executor]:
+def _dask(choice: ExecutorChoice) -> Iterator[tuple[Executor, Callable[[], None]]]:
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
@@ -145,16 +202,52 @@ def _dask(choice: ExecutorChoice) -> Iterator[Executor]:
     if choice.scheduler is not None:
         try:
             client = Client(choice.scheduler, timeout=CONNECT_SECONDS)
-        except OSError as error:
+        # ValueError: an address of no protocol that dask knows
+        except (OSError, ValueError) as error:
             raise SourceMissing(
                 f"no dask scheduler answers at {choice.scheduler}",
                 why=str(error),
                 hint="start one with `dask scheduler`, or leave --scheduler out for a local cluster",
             ) from error
         with client:
-            yield client.get_executor()
+            yield client.get_executor(), _Cluster(client, choice).look
         return
     workers = max(choice.workers, 1)
     # one thread each, as a worker process has; no dashboard, which would open a port
     with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as c:
-        yield c.get_executor()
+        yield c.get_executor(), _Cluster(c, choice).look
+
+
+class _Cluster:
+    """Whether a cluster has workers, and since when not; `client` is distributed's."""
+
+    def __init__(self, client: Any, choice: ExecutorChoice) -> None:
+        self._client, self._choice = client, choice
+        self._alone_since: float | None = None
+
+    def look(self) -> None:
+        """Say what is waited for; raises Unfinished where the scheduler is gone, or no worker came for too long."""
+        where = self._choice.scheduler or "the local cluster"
+        workers = self._workers()
+        if workers is None and self._client.status != "running":
+            raise self._choice.lost(f"the dask scheduler at {where} is gone", "the connection to it was lost")
+        if workers:
+            self._alone_since = None
+            self._choice.say(f"waiting for a shard: {where} has {workers} workers")
+            return
+        now = time.monotonic()
+        self._alone_since = now if self._alone_since is None else self._alone_since
+        alone, patience = now - self._alone_since, self._choice.patience
+        state = "does not answer" if workers is None else "has no worker"
+        if alone >= patience:
+            why = f"so it was for {patience:,.0f} s; GOCELL_WORKER_TIMEOUT says how long to wait"
+            raise self._choice.lost(f"{where} {state}", why)
+        self._choice.say(f"{where} {state}; waiting for {patience - alone:,.0f} s more")
+
+    def _workers(self) -> int | None:
+        """Return how many there are, None where the scheduler does not say."""
+        try:
+            found = self._client.sync(self._client.scheduler.ncores, workers=None, callback_timeout=CONNECT_SECONDS)
+        except (OSError, TimeoutError, CancelledError, asyncio.CancelledError, RuntimeError):
+            return None
+        return len(found)

@@ -1,5 +1,7 @@
 """`gocell build-cache`: from ontology and deletion data to a level-annotated, sharded cache."""
 
+import math
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,8 @@ from gocell_cli.commands.shell.places import data_root, default_out, remember_la
 from gocell_cli.commands.shell.progress import shard_progress
 from gocell_cli.commands.shell.terminal import joined_names, line, make_table, note, show, show_result, styled
 from gocell_cli.errors import InvalidInput, UsageError
+
+PATIENCE_VARIABLE = "GOCELL_WORKER_TIMEOUT"
 
 if TYPE_CHECKING:
     from gocell_cli.building.build import BuildMode, BuildResult
@@ -95,8 +99,23 @@ def _mode(
 
     if scheduler is not None and executor is not Executor.DASK:
         raise UsageError("--scheduler needs --executor dask", hint="--executor dask --scheduler ADDRESS")
-    chosen = ExecutorChoice(executor.value, workers, scheduler)
-    return BuildMode(overwrite, resume, opt.part_of(part), chosen, as_typed("--resume"))
+    again = as_typed("--resume")
+    chosen = ExecutorChoice(executor.value, workers, scheduler, say=note, patience=_patience(), resume=again)
+    return BuildMode(overwrite, resume, opt.part_of(part), chosen, again)
+
+
+def _patience() -> float:
+    """Return how many seconds a dask cluster may be without a worker; raises InvalidInput for what is no time."""
+    from gocell_cli.building.tasks import WORKER_SECONDS
+
+    text = os.environ.get(PATIENCE_VARIABLE) or str(WORKER_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InvalidInput(f"{PATIENCE_VARIABLE}={text}: no number of seconds", hint=f"export {PATIENCE_VARIABLE}=300")
+    return seconds
 
 
 def _build(plan: "BuildPlan", target: Path, mode: "BuildMode", root: Path) -> "BuildResult":

@@ -46,7 +46,7 @@ NOT_OF_A_FOLDER = {
     "accept-changed": "which data are trusted",
 }
 """Options that only the command line, a variable or the user's own file may set, and what each decides."""
-OTHER_VARIABLES = ("GOCELL_MIRROR", "GOCELL_TIMEOUT", "GOCELL_TRACEBACK")
+OTHER_VARIABLES = ("GOCELL_MIRROR", "GOCELL_TIMEOUT", "GOCELL_TRACEBACK", "GOCELL_WORKER_TIMEOUT")
 """Variables that no option stands for; those of the tests begin with GOCELL_TEST_."""
 NEVER_SET = ("help", "version", "config", "install-completion", "show-completion")
 
