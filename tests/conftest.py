@@ -1,6 +1,7 @@
 """Fixtures: the real test data (skipped, with the reason, where it is absent), a local web server, and toy caches."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +18,9 @@ from gocell_cli.sources.screens import kuzmin, own_table, table_columns
 from gocell_cli.storage.schema import BACKENDS
 from tests import toy
 from tests.sources.http_server import LocalSite, serving
+
+# What gocell remembers of LMDB files that it wrote: for these tests alone, and for the processes that they start.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="gocell-state-")
 
 PROJECT = Path(__file__).resolve().parent.parent
 

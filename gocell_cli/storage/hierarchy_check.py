@@ -19,7 +19,7 @@ MAX_NAMED = 3
 def check_hierarchy(hierarchy: Hierarchy) -> list[str]:
     """Return what is wrong with a hierarchy, one sentence a finding; empty where all holds."""
     structure = _structure(hierarchy)  # first: with an index out of range the rest would read past an array's end
-    return structure or [*_csr(hierarchy), *check_levels(hierarchy)]
+    return structure or [*_csr(hierarchy), *_numbers(hierarchy), *check_levels(hierarchy)]
 
 
 def check_levels(hierarchy: Hierarchy) -> list[str]:
@@ -65,6 +65,20 @@ def _csr(h: Hierarchy) -> list[str]:
     if h.gene_ptr[0] != 0 or not np.array_equal(np.diff(h.gene_ptr), counts):
         return ["gene_ptr does not count each gene's rows"]
     return [] if np.array_equal(h.gene_rows, order) else ["gene_rows does not list each gene's rows"]
+
+
+def _numbers(h: Hierarchy) -> list[str]:
+    """What of the terms' numbers cannot be: a trainer takes memory by them."""
+    terms, genes = len(h.term_ids), len(h.gene_names)
+    faults = []
+    # no path is longer than there are terms; GOATOOLS' levels begin at -1
+    if not all(_within(column + 1, terms + 2) for column in (h.go_level, h.go_depth, h.stratum, h.height, h.level)):
+        faults.append("a level is out of range")
+    if not np.array_equal(np.bincount(h.row_term, minlength=terms), h.direct_genes):
+        faults.append("direct_genes does not count each term's rows")
+    if not ((h.contained_genes >= h.direct_genes).all() and (h.contained_genes <= genes).all()):
+        faults.append("contained_genes is out of range")
+    return faults
 
 
 def _lengths(h: Hierarchy) -> bool:

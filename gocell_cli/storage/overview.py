@@ -5,6 +5,7 @@ into names.
 """
 
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -106,10 +107,10 @@ def _by_level(cache: Cache, genes: list[int]) -> dict[str, int]:
     return {str(level): n for level, n in counts.items()}
 
 
-def samples_of(cache: Cache, gene: str | None) -> list[int]:
+def samples_of(cache: Cache, gene: str | None) -> Sequence[int]:
     """Return the samples that delete a gene, all where it is None; raises UsageError as `describe_gene` does."""
     if gene is None:
-        return list(range(len(cache)))
+        return range(len(cache))
     index, samples = cache.hierarchy.lookup.gene(gene), cache.columns()
     # which sample each entry of `genes` belongs to
     owner = np.repeat(np.arange(len(samples)), np.diff(samples.gene_ptr))
@@ -117,7 +118,7 @@ def samples_of(cache: Cache, gene: str | None) -> list[int]:
     return found
 
 
-def list_samples(cache: Cache, chosen: list[int]) -> list[dict[str, Any]]:
+def list_samples(cache: Cache, chosen: Sequence[int]) -> list[dict[str, Any]]:
     """Return some samples, each with its deleted genes and its value."""
     names, standard, rows = cache.hierarchy.gene_names, cache.hierarchy.gene_standard, cache.rows(chosen)
     found = []

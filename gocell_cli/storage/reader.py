@@ -8,15 +8,20 @@ import numpy as np
 from jaxtyping import Int32, Int64, UInt8
 
 from gocell_cli.errors import DamagedCache
+from gocell_cli.free_memory import require_memory
 from gocell_cli.storage.hierarchy_check import check_hierarchy
+from gocell_cli.storage.lmdb_walk import is_known, remember, walk
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest, shard_faults
 from gocell_cli.storage.propagation import deleted_pairs, mutant_state, pair_state
+from gocell_cli.storage.sample_check import Limits, sample_faults
 from gocell_cli.storage.samples import concat_samples, logical_sha256, one_sample, take_samples
 from gocell_cli.storage.schema import FileRecord, Hierarchy, Manifest, Provenance, Sample, Samples, ShardRecord
 from gocell_cli.storage.shards import SHARD_BACKENDS, decode_records
-from gocell_cli.storage.tables import HIERARCHY_DIR, read_hierarchy, read_provenance
+from gocell_cli.storage.tables import HIERARCHY_DIR, provenance_counts, read_hierarchy, read_provenance
 from gocell_cli.whole_file import write_whole
 
+SAMPLE_BYTES = 62
+"""Of the columns in memory, for two deletions and one source row."""
 Rows = Sequence[int] | Int64[np.ndarray, " chosen"]
 
 
@@ -48,9 +53,12 @@ class Cache:
             raise DamagedCache(f"{directory}: holds no {self.backend or 'complete'} shards", why=why)
         for record in self.manifest.files:
             check_file(directory, record)
+        self._refuse_claims()
         self.hierarchy = _checked_hierarchy(directory, self.manifest.level_by, self.manifest.level_direction)
+        strains, groups = provenance_counts(directory)
+        self._limits = Limits(len(self.hierarchy.gene_names), len(self.manifest.datasets), groups, strains)
         self._starts = np.array([s.start for s in self.manifest.shards], dtype=np.int64)
-        self._checked: set[int] = set()
+        self._checked: dict[int, tuple[int, ...]] = {}
 
     def __len__(self) -> int:
         return self.manifest.samples
@@ -58,6 +66,23 @@ class Cache:
     # columns are not sent along: they may be gigabytes, and their pickle as much again for each worker
     def __reduce__(self) -> tuple[type["Cache"], tuple[Path, str]]:
         return Cache, (self.directory, self.backend)
+
+    def _refuse_claims(self) -> None:
+        """Raise DamagedCache where the manifest claims more samples than a shard's file can hold, TooLarge than memory.
+
+        Before anything is made for each of them. A sample takes some 16 bytes: a file is asked only where it has no
+        byte for each.
+        """
+        for shard in self.manifest.shards:
+            record = shard.files[self.backend]
+            if shard.rows <= record.bytes:
+                continue
+            most = SHARD_BACKENDS[self.backend].capacity(str(check_file(self.directory, record)))
+            if shard.rows > most:
+                why = f"{record.path} holds {most:,} at most"
+                message = f"{self.directory}: shard {shard.index} cannot hold the {shard.rows:,} samples recorded"
+                raise DamagedCache(message, why=why, hint=REBUILD_HINT)
+            require_memory(SAMPLE_BYTES * len(self), f"{self.directory}: the {len(self):,} samples that it claims")
 
     def copy_hierarchy(self, directory: Path) -> tuple[FileRecord, ...]:
         """Copy the hierarchy's tables to where a network keeps them, and return their records for `read_copy`.
@@ -73,21 +98,36 @@ class Cache:
     @cached_property
     def provenance(self) -> Provenance:
         """Strains and query groups that the samples index."""
-        return read_provenance(self.directory)
+        found = read_provenance(self.directory)
+        if (len(found.strains), len(found.query_groups)) != (self._limits.strains, self._limits.query_groups):
+            raise DamagedCache(f"{self.directory}: the provenance's footers do not count its rows", hint=REBUILD_HINT)
+        return found
 
     def sample(self, index: int) -> Sample:
         """Return one sample; raises IndexError where there is none."""
         return one_sample(self.rows([index]), 0)
 
     def rows(self, rows: Rows) -> Samples:
-        """Return some samples as columns, in the order asked for; raises IndexError where one is not there."""
-        wanted = np.asarray(rows, dtype=np.int64)
-        outside = (wanted < 0) | (wanted >= len(self))
-        if outside.any():
-            raise IndexError(f"sample {wanted[outside][0]}: the cache holds samples 0 to {len(self) - 1}")
+        """Return some samples as columns, in the order asked for.
+
+        Raises IndexError where one is not there, TypeError for anything but a list of whole numbers.
+        """
+        wanted = self._numbers(rows)
         if self.backend == "lmdb":
             return self._fetch(wanted) if len(wanted) else decode_records([])
         return take_samples(self._columns, wanted)
+
+    def _numbers(self, rows: Rows) -> Int64[np.ndarray, " chosen"]:
+        wanted = np.asarray(rows)
+        if not wanted.size and wanted.ndim == 1:
+            return np.zeros(0, dtype=np.int64)
+        # 1.9 and True would become samples as well
+        if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
+            raise TypeError(f"samples are asked for by a list of whole numbers, not by {wanted.ndim}-d {wanted.dtype}")
+        outside = (wanted < 0) | (wanted >= len(self))
+        if outside.any():
+            raise IndexError(f"sample {wanted[outside][0]}: the cache holds samples 0 to {len(self) - 1}")
+        return wanted.astype(np.int64)
 
     def shards(self) -> Iterator[Samples]:
         """Yield the columns of each shard, in order, one in memory at a time."""
@@ -100,7 +140,8 @@ class Cache:
 
     @cached_property
     def _columns(self) -> Samples:
-        return concat_samples(list(self.shards()))
+        require_memory(SAMPLE_BYTES * len(self), f"{self.directory}: reading all {len(self):,} samples")
+        return concat_samples([decode_records([]), *self.shards()])
 
     def batches(self, size: int, order: Int64[np.ndarray, " chosen"] | None = None) -> Iterator[Samples]:
         """Yield batches of `size` samples (the last may be smaller), in the cache's order or in `order`."""
@@ -109,14 +150,23 @@ class Cache:
             yield self.rows(rows[start : start + size])
 
     def mutant_state(self, rows: Rows) -> Int32[np.ndarray, "samples rows 4"]:
-        """Return the (term, gene, level, state) tables of some samples, in the order asked for."""
-        samples = self.rows(rows)
+        """Return the (term, gene, level, state) tables of some samples, in the order asked for.
+
+        Raises as `rows`, and TooLarge where the tables, 16 bytes a row, would take more memory than there is.
+        """
+        samples = self._rows_of_table(rows, 4 * np.dtype(np.int32).itemsize)
         return mutant_state(self.hierarchy, samples.gene_ptr, samples.genes)
 
     def state(self, rows: Rows) -> UInt8[np.ndarray, "samples rows"]:
-        """Return the state column alone, 0 where the row's gene is deleted."""
-        samples = self.rows(rows)
+        """Return the state column alone, 0 where the row's gene is deleted; raises as `mutant_state`."""
+        samples = self._rows_of_table(rows, 1)
         return pair_state(self.hierarchy, samples.gene_ptr, samples.genes)
+
+    def _rows_of_table(self, rows: Rows, row_bytes: int) -> Samples:
+        wanted = self._numbers(rows)
+        needed = len(wanted) * self.hierarchy.rows * row_bytes
+        require_memory(needed, f"the tables of {len(wanted):,} samples", hint="ask for fewer at a time")
+        return self.rows(wanted)
 
     def deleted_pairs(self, samples: Samples) -> Int64[np.ndarray, " zeros"]:
         """Return where the state of a batch is 0, as `sample * rows + row`: for readers with tables of their own."""
@@ -132,25 +182,65 @@ class Cache:
         for index in np.unique(shard_of).tolist():
             shard = self.manifest.shards[index]
             here = wanted[order[shard_of[order] == index]] - shard.start
-            parts.append(SHARD_BACKENDS[self.backend].read_rows(self._path(shard), here))
+            part = SHARD_BACKENDS[self.backend].read_rows(self._path(shard), here)
+            self._refuse_values(shard, part)
+            parts.append(part)
         return take_samples(concat_samples(parts), np.argsort(order, kind="stable"))  # the inverse of `order`
 
     def _path(self, shard: ShardRecord) -> str:
-        record = shard.files[self.backend]
+        path = self.directory / shard.files[self.backend].path
         # hashed at its first use, not at each: lmdb comes here for every batch
-        if shard.index not in self._checked:
-            check_file(self.directory, record)
-            self._checked.add(shard.index)
-        return str(self.directory / record.path)
+        if self._checked.get(shard.index) != _identity(path):
+            self._check(shard)
+        return str(path)
+
+    def _check(self, shard: ShardRecord) -> None:
+        if self.backend == "lmdb":
+            self._check_lmdb(shard)
+            return
+        self._checked[shard.index] = _identity(check_file(self.directory, shard.files[self.backend]))
+
+    def _check_lmdb(self, shard: ShardRecord) -> None:
+        """Check a shard, and walk it unless this user wrote it: with all others of which the same is to be said.
+
+        One process walks them all, where one for each would be as many starts.
+        """
+        strange = [s for s in self.manifest.shards if not is_known(s.files["lmdb"].sha256)]
+        for each in strange if shard in strange else [shard]:
+            self._checked[each.index] = _identity(check_file(self.directory, each.files["lmdb"]))
+        if shard not in strange:
+            return
+        faults = walk([(self.directory / s.files["lmdb"].path, s.rows) for s in strange])
+        for path, fault in faults.items():
+            raise DamagedCache(f"{path}: not a readable LMDB shard ({fault})", hint=REBUILD_HINT)
+        for each in strange:
+            remember(each.files["lmdb"].sha256)
+
+    def _refuse_values(self, shard: ShardRecord, samples: Samples) -> None:
+        faults = sample_faults(samples, self._limits)
+        if faults:
+            raise DamagedCache(
+                f"{self.directory}: shard {shard.index} ({self.backend}): {'; '.join(faults)}", hint=REBUILD_HINT
+            )
 
     def _read(self, shard: ShardRecord) -> Samples:
         samples = SHARD_BACKENDS[self.backend].read(self._path(shard))
+        self._refuse_values(shard, samples)
         if len(samples) != shard.rows or logical_sha256(samples) != shard.logical_sha256:
             raise DamagedCache(
                 f"{self.directory}: shard {shard.index} ({self.backend}) does not hold the recorded values",
                 hint=REBUILD_HINT,
             )
         return samples
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """What tells that a file is the one that was checked: another cache may have taken its place since."""
+    try:
+        found = path.stat()
+    except OSError:  # told by the check
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def read_copy(directory: Path, records: Sequence[FileRecord], level_by: str, level_direction: str) -> Hierarchy:

@@ -291,6 +291,9 @@ class ShardBackend(Protocol):
     def write(self, path: str, samples: Samples) -> None:
         """Write all samples to a new file."""
 
+    def capacity(self, path: str) -> int:
+        """Return how many samples a file can hold at most, without reading them."""
+
     def read(self, path: str) -> Samples:
         """Read all samples back."""
 

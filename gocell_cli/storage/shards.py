@@ -17,6 +17,7 @@ import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lmdb
@@ -27,6 +28,8 @@ from jaxtyping import Int64
 
 from gocell_cli.csr import pointers
 from gocell_cli.errors import DamagedCache
+from gocell_cli.free_memory import require_memory
+from gocell_cli.storage.parquet_footer import decoded_bytes, holds_null
 from gocell_cli.storage.samples import take_samples
 from gocell_cli.storage.schema import Samples, ShardBackend
 
@@ -73,6 +76,9 @@ class ParquetShard:
         table = self._table(path)
         gene_ptr, genes = _flat(table, "genes")
         source_ptr, source_row = _flat(table, "source_row")
+        strains = {name: _flat(table, name) for name in ("query_strain", "array_strain")}
+        if any(not np.array_equal(ptr, source_ptr) for ptr, _ in strains.values()):
+            raise DamagedCache(f"{path}: a sample has not as many strains as source rows")
         return Samples(
             gene_ptr=gene_ptr,
             genes=genes,
@@ -82,24 +88,42 @@ class ParquetShard:
             query_group=_values(table, "query_group"),
             source_ptr=source_ptr,
             source_row=source_row,
-            query_strain=_flat(table, "query_strain")[1],
-            array_strain=_flat(table, "array_strain")[1],
+            query_strain=strains["query_strain"][1],
+            array_strain=strains["array_strain"][1],
         )
+
+    def capacity(self, path: str) -> int:
+        """Return how many samples the file's footer says it holds."""
+        with _readable(path), pq.ParquetFile(path) as file:
+            return int(file.metadata.num_rows)
 
     def read_rows(self, path: str, rows: Int64[np.ndarray, " some"]) -> Samples:
         """Read the samples at `rows`, counted from the shard's start, in that order."""
         return take_samples(self.read(path), rows)
 
     def _table(self, path: str) -> pa.Table:
-        try:
-            # Page checksums are for readers who do not check the file's sha256; here they would cost half the
-            # time. One thread: it takes no longer than several, and callers read several shards at once.
-            table = pq.read_table(path, use_threads=False, pre_buffer=False)
-        except (pa.ArrowException, OSError) as error:
-            raise DamagedCache(f"{path}: not a readable Parquet shard ({error})") from error
-        if not table.schema.equals(SCHEMA):
-            raise DamagedCache(f"{path}: its columns are not those of the format", why=str(table.schema))
+        # Page checksums are for readers who do not check the file's sha256; here they would cost half the
+        # time. One thread: it takes no longer than several, and callers read several shards at once.
+        with _readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
+            if not file.schema_arrow.equals(SCHEMA):
+                raise DamagedCache(f"{path}: its columns are not those of the format", why=str(file.schema_arrow))
+            require_memory(decoded_bytes(file.metadata), f"{path}: what its footer says it holds")
+            table = file.read(use_threads=False)
+        if table.num_rows != file.metadata.num_rows:
+            raise DamagedCache(f"{path}: holds {table.num_rows} rows, its footer says {file.metadata.num_rows}")
+        # `statistic` alone may be null
+        null = next((n for n in table.column_names if n != "statistic" and holds_null(table.column(n))), None)
+        if null is not None:
+            raise DamagedCache(f"{path}: a null in {null}")
         return table
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedCache(f"{path}: not a readable Parquet shard ({error})") from error
 
 
 def _lists(ptr: Int64[np.ndarray, " n_plus_1"], values: np.ndarray) -> pa.ListArray:
@@ -196,6 +220,8 @@ def decode_records(records: Sequence[bytes]) -> Samples:
     gene_counts, source_counts = heads["genes"].astype(np.int64), heads["sources"].astype(np.int64)
     if (HEADER.itemsize + 4 * gene_counts + SOURCE.itemsize * source_counts != lengths).any():
         raise DamagedCache("a sample record has not the length its header says")
+    if heads["zero"].any():
+        raise DamagedCache("a sample record has another number where 0 must stand")
     gene_ptr, source_ptr = pointers(gene_counts), pointers(source_counts)
     genes = np.empty(gene_ptr[-1], dtype=np.int32)
     sources = np.empty(source_ptr[-1], dtype=SOURCE)
@@ -245,6 +271,10 @@ class LmdbShard:
                 with env.begin(write=True) as transaction, transaction.cursor() as cursor:
                     cursor.putmulti(items, append=True)  # keys ascend, so pages fill to the brim
             env.sync(True)
+
+    def capacity(self, path: str) -> int:
+        """Return how many samples a file of this size can hold, which is not opened for it."""
+        return Path(path).stat().st_size // HEADER.itemsize
 
     def read(self, path: str) -> Samples:
         """Read all samples back."""

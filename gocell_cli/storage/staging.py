@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gocell_cli.errors import DamagedCache, Unfinished, UsageError
+from gocell_cli.storage.lmdb_walk import remember
 from gocell_cli.storage.manifest import (
     MOST_MANIFEST,
     canonical_json,
@@ -214,6 +215,8 @@ def write_shard(cache: Path, backends: Sequence[str], index: int, start: int, sa
             shard.write(str(temporary), samples)
             settle(temporary, final)
             files[backend] = record_file(cache, final)
+        if backend == "lmdb":
+            remember(files[backend].sha256)  # written here, so it need not be walked before it is read
     # last: a record says that its files are there, so it must not come before they are
     record = ShardRecord(index, start, len(samples), logical_sha256(samples), files)
     with writing(cache):

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gocell_cli.errors import DamagedCache
+from gocell_cli.free_memory import require_memory
+from gocell_cli.storage.parquet_footer import decoded_bytes, holds_null
 from gocell_cli.storage.schema import Hierarchy, Provenance
 
 HIERARCHY_DIR, PROVENANCE_DIR, SAMPLES_DIR = "hierarchy", "provenance", "samples"
@@ -115,6 +117,18 @@ def read_provenance(directory: Path) -> Provenance:
     )
 
 
+def provenance_counts(directory: Path) -> tuple[int, int]:
+    """Return how many strains and query groups there are, by the tables' footers."""
+    counts = []
+    for path in ("provenance/strains", "provenance/query_groups"):
+        file = directory / f"{path}.parquet"
+        try:
+            counts.append(int(pq.read_metadata(file).num_rows))
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedCache(f"{file}: not a readable Parquet table ({error})") from error
+    return counts[0], counts[1]
+
+
 def _table(path: str, values: list[Any]) -> pa.Table:
     schema = SCHEMAS[path]
     # types are given, not guessed: of an empty list Arrow would make a column of type null
@@ -125,14 +139,19 @@ def _table(path: str, values: list[Any]) -> pa.Table:
 def _read(directory: Path, path: str) -> pa.Table:
     file = directory / f"{path}.parquet"
     try:
-        # small tables, read once: to check the pages' own checksums costs little here
+        require_memory(decoded_bytes(pq.read_metadata(file)), f"{file}: what its footer says it holds")
+        # small tables, read once: to check the pages' own checksums costs little here, nor do all offsets and letters
         table = pq.read_table(file, page_checksum_verification=True)
+        table.validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise DamagedCache(f"{file}: not a readable Parquet table ({error})") from error
     whole = SCHEMAS[path]
     first = pa.schema(list(whole)[: len(whole) - LATER_COLUMNS.get(path, 0)])
     if not any(table.schema.equals(schema) for schema in (whole, first)):
         raise DamagedCache(f"{file}: its columns are not those of the format", why=str(table.schema))
+    null = next((name for name in table.column_names if holds_null(table.column(name))), None)
+    if null is not None:
+        raise DamagedCache(f"{file}: a null in {null}")
     return table
 
 

@@ -13,19 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from gocell_cli.errors import DamagedCache
+from gocell_cli.errors import DamagedCache, GocellError
 from gocell_cli.storage.hierarchy_check import check_hierarchy
 from gocell_cli.storage.json_schemas import schema_faults
+from gocell_cli.storage.lmdb_walk import walk
 from gocell_cli.storage.manifest import check_file, encode_manifest, read_manifest, shard_faults
+from gocell_cli.storage.sample_check import Limits, sample_faults
 from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import (
     MANIFEST,
-    NONE_INDEX,
     FileRecord,
     Hierarchy,
     Manifest,
-    Provenance,
-    Samples,
     ShardRecord,
 )
 from gocell_cli.storage.shards import SHARD_BACKENDS
@@ -105,60 +104,61 @@ def _content_findings(directory: Path, manifest: Manifest, threads: int) -> list
     try:
         hierarchy = read_hierarchy(directory, manifest.level_by, manifest.level_direction)
         provenance = read_provenance(directory)
-    except DamagedCache as error:
+    except GocellError as error:
         return [Finding("hierarchy", _text(error))]
-    findings = [Finding("hierarchy", fault) for fault in check_hierarchy(hierarchy)]
+    findings = _hierarchy_findings(hierarchy, manifest)
+    limits = Limits(
+        len(hierarchy.gene_names), len(manifest.datasets), len(provenance.query_groups), len(provenance.strains)
+    )
+    findings += (ended := _lmdb_findings(directory, manifest))
+    unread = {finding.where for finding in ended}
+    tasks = [(s, b) for s in manifest.shards for b in s.files if _finding(s, b, "").where not in unread]
+    # threads, not processes: reading, decoding and hashing let go of Python's lock, and nothing need be sent
+    with ThreadPoolExecutor(threads) as pool:
+        checked = pool.map(lambda task: _shard_findings(directory, limits, *task), tasks)
+        return findings + [finding for found in checked for finding in found]
+
+
+def _hierarchy_findings(hierarchy: Hierarchy, manifest: Manifest) -> list[Finding]:
+    faults = check_hierarchy(hierarchy)
+    if faults:  # nothing can be computed from it
+        return [Finding("hierarchy", fault) for fault in faults]
+    findings = []
     # counted from the lowest, for GOATOOLS' levels begin at -1
     levels = np.bincount(hierarchy.level - hierarchy.level.min()).tolist() if len(hierarchy.level) else []
     if tuple(levels) != manifest.level_counts:
         findings.append(Finding(MANIFEST, "level_counts are not those of the hierarchy"))
-    tasks = [(shard, backend) for shard in manifest.shards for backend in shard.files]
-    # threads, not processes: reading, decoding and hashing let go of Python's lock, and nothing need be sent
-    with ThreadPoolExecutor(threads) as pool:
-        checked = pool.map(lambda task: _shard_findings(directory, manifest, hierarchy, provenance, *task), tasks)
-        return findings + [finding for found in checked for finding in found]
+    contained = np.bincount(hierarchy.closure.term, minlength=len(hierarchy.term_ids))
+    if not np.array_equal(contained, hierarchy.contained_genes):
+        findings.append(Finding("hierarchy", "contained_genes does not count each term's genes and its descendants'"))
+    return findings
 
 
-def _shard_findings(
-    directory: Path, manifest: Manifest, hierarchy: Hierarchy, provenance: Provenance, shard: ShardRecord, backend: str
-) -> list[Finding]:
-    where = f"shard {shard.index} ({shard.files[backend].path})"
+def _lmdb_findings(directory: Path, manifest: Manifest) -> list[Finding]:
+    """Walk all LMDB shards, known or not, where a file that ends the process that reads it ends another one."""
+    shards = {directory / s.files["lmdb"].path: s for s in manifest.shards if "lmdb" in s.files}
+    faults = walk([(path, shard.rows) for path, shard in shards.items()])
+    return [_finding(shards[path], "lmdb", f"not a readable LMDB shard ({fault})") for path, fault in faults.items()]
+
+
+def _shard_findings(directory: Path, limits: Limits, shard: ShardRecord, backend: str) -> list[Finding]:
     try:
         samples = SHARD_BACKENDS[backend].read(str(check_file(directory, shard.files[backend])))
-    except DamagedCache as error:
-        return [Finding(where, _text(error))]
+    except GocellError as error:
+        return [_finding(shard, backend, _text(error))]
     problems = []
     if len(samples) != shard.rows:
         problems.append(f"holds {len(samples)} samples, recorded {shard.rows}")
     # one hash for all backends: so each is known to hold the samples that the others hold
     if logical_sha256(samples) != shard.logical_sha256:
         problems.append("its values are not those of the recorded logical hash")
-    problems += _ranges(samples, manifest, hierarchy, provenance)
-    return [Finding(where, problem) for problem in problems]
+    problems += sample_faults(samples, limits)
+    return [_finding(shard, backend, problem) for problem in problems]
 
 
-def _ranges(samples: Samples, manifest: Manifest, hierarchy: Hierarchy, provenance: Provenance) -> list[str]:
-    limits = {
-        "genes": (0, len(hierarchy.gene_names)),
-        "dataset": (0, len(manifest.datasets)),
-        "query_group": (NONE_INDEX, len(provenance.query_groups)),
-        "query_strain": (NONE_INDEX, len(provenance.strains)),
-        "array_strain": (NONE_INDEX, len(provenance.strains)),
-    }
-    columns = samples.columns()
-    outside = [f"{name} out of range" for name, (low, high) in limits.items() if not _within(columns[name], low, high)]
-    ascends = np.ones(len(samples.genes) + 1, dtype=bool)
-    ascends[1:-1] = samples.genes[1:] > samples.genes[:-1]
-    ascends[samples.gene_ptr] = True  # a descent is fine where a sample begins, and one entry stands past the last gene
-    if not ascends.all():
-        outside.append("deleted genes are not ascending and distinct")
-    return outside
+def _finding(shard: ShardRecord, backend: str, problem: str) -> Finding:
+    return Finding(f"shard {shard.index} ({shard.files[backend].path})", problem)
 
 
-def _within(values: np.ndarray, low: int, high: int) -> bool:
-    """True where low <= values < high, in one pass: below zero an unsigned number is huge."""
-    return not len(values) or bool((values - values.dtype.type(low)).view(f"u{values.itemsize}").max() < high - low)
-
-
-def _text(error: DamagedCache) -> str:
+def _text(error: GocellError) -> str:
     return f"{error.message}: {error.why}" if error.why else error.message
