@@ -135,15 +135,25 @@ def _hierarchy_findings(hierarchy: Hierarchy, manifest: Manifest) -> list[Findin
 
 
 def _lmdb_findings(directory: Path, manifest: Manifest) -> list[Finding]:
-    """Walk all LMDB shards, known or not, where a file that ends the process that reads it ends another one."""
-    shards = {directory / s.files["lmdb"].path: s for s in manifest.shards if "lmdb" in s.files}
+    """Walk the LMDB shards whose hashes agree: a file that ends the process that reads it ends another one."""
+    findings, shards = [], {}
+    for shard in manifest.shards:
+        if "lmdb" in shard.files:
+            try:
+                shards[check_file(directory, shard.files["lmdb"])] = shard
+            except DamagedCache as error:
+                findings.append(_finding(shard, "lmdb", _text(error)))
     faults = walk([(path, shard.rows) for path, shard in shards.items()])
-    return [_finding(shards[path], "lmdb", f"not a readable LMDB shard ({fault})") for path, fault in faults.items()]
+    told = [_finding(shards[path], "lmdb", f"not a readable LMDB shard ({fault})") for path, fault in faults.items()]
+    return findings + told
 
 
 def _shard_findings(directory: Path, limits: Limits, shard: ShardRecord, backend: str) -> list[Finding]:
     try:
-        samples = SHARD_BACKENDS[backend].read(str(check_file(directory, shard.files[backend])))
+        record = shard.files[backend]
+        # an LMDB file was hashed before it was walked
+        path = directory / record.path if backend == "lmdb" else check_file(directory, record)
+        samples = SHARD_BACKENDS[backend].read(str(path))
     except GocellError as error:
         return [_finding(shard, backend, _text(error))]
     problems = []

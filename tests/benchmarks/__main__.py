@@ -14,6 +14,7 @@ GROUPS = {
     "datasets": ("bench_datasets",),
     "names": ("bench_names",),
     "cache": ("bench_load", "bench_cache"),
+    "checks": ("bench_checks",),
     "model": ("bench_model",),
     "delta": ("bench_delta",),
     "levels": ("bench_levels",),

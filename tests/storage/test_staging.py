@@ -112,8 +112,9 @@ def test_a_shard_is_done_only_with_its_record_and_whole_files(tmp_path: Path, to
             assert staging.done(0, BACKENDS) is None
             path.write_bytes(data)
         assert staging.done(0, BACKENDS) == record
-        (staging.records / "part-00000.json").write_text("{}")
-        assert staging.done(0, BACKENDS) is None
+        for broken in ("{}", "[" * 100_000, '"\\ud800"', "\ufeff{}"):
+            (staging.records / "part-00000.json").write_text(broken, "utf-8")
+            assert staging.done(0, BACKENDS) is None
 
 
 @pytest.mark.parametrize(
