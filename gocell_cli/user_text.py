@@ -3,10 +3,16 @@
 import re
 import unicodedata
 
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 """C0 and C1 controls but for tab and line feed (ESC and U+009B begin the sequences that steer a terminal), line
-separators, the marks that turn the direction of what follows, and surrogates, by which Python spells a path's bytes
-that are no UTF-8 and which no stream can write."""
+separators, the marks that turn the direction of what stands beside them (Unicode Standard Annex 9), letters without
+width that make two names look like one, and surrogates, by which Python spells a path's bytes that are no UTF-8 and
+which no stream can write. U+200C and U+200D stay: some languages and emoji are written with them."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula: owasp.org/www-community/attacks/CSV_Injection."""
 NOT_IN_A_NAME = re.compile(r"[^\w.+-]+")
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names that are devices on Windows, whatever their suffix: learn.microsoft.com/windows/win32/fileio/naming-a-file."""
@@ -17,6 +23,24 @@ MOST_BYTES = 100
 def printable(text: str) -> str:
     r"""Return text whose control characters are spelled out (`\x1b`); all else, brackets too, stays as it is."""
     return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def one_line(text: str) -> str:
+    r"""Return text as `printable` does, tabs and line breaks spelled out as well (`\n`): one cell, one line."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def cell(text: str) -> str:
+    """Return text for a cell of TSV or CSV that no spreadsheet computes: what would be a formula begins with `'`.
+
+    `from_cell` takes it off again; what begins with one by itself gets one as well, so nothing is lost.
+    """
+    return f"'{text}" if text.startswith((*FORMULA, "'")) else text
+
+
+def from_cell(text: str) -> str:
+    """Return what `cell` was given."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith((*FORMULA, "'")) else text
 
 
 def slug(name: str) -> str:

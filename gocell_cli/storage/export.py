@@ -7,6 +7,7 @@ import numpy as np
 from gocell_cli.gene_names import PART
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples
+from gocell_cli.user_text import cell
 
 COLUMNS = ("standard_names", "value", "statistic", "dataset", "query_group", "source_rows")
 """What stands behind a sample's number and its genes."""
@@ -49,7 +50,8 @@ def sample_rows(cache: Cache, columns: tuple[str, ...]) -> Iterator[tuple[object
     """Yield every sample as a row of `exported_columns`, one shard in memory at a time.
 
     A query group is its number, its place in provenance/query_groups.parquet, "" where there is none: its name may
-    join all queries of a screen (129 in Kuzmin 2018), and in every row it was 94 % of the file.
+    join all queries of a screen (129 in Kuzmin 2018), and in every row it was 94 % of the file. Names that a
+    spreadsheet would take for formulas begin with `'`, which the reader of tables takes off.
     """
     names, standard, datasets = cache.hierarchy.gene_names, cache.hierarchy.gene_standard, cache.manifest.datasets
     gene_columns = len(columns) - 1 - len(COLUMNS)
@@ -59,13 +61,14 @@ def sample_rows(cache: Cache, columns: tuple[str, ...]) -> Iterator[tuple[object
         for i, genes in enumerate(_genotypes(shard)):
             group, statistic = int(shard.query_group[i]), float(shard.statistic[i])
             written = [names[g] for g in genes]
+            in_columns = [*map(cell, written)] + [""] * (gene_columns - len(written))
             yield (
                 number,
-                *([" ".join(written)] if in_one else written + [""] * (gene_columns - len(written))),
-                " ".join(standard[g] or names[g] for g in genes),
+                *([cell(" ".join(written))] if in_one else in_columns),
+                cell(" ".join(standard[g] or names[g] for g in genes)),
                 repr(float(shard.value[i])),  # every digit that float64 has
                 "" if np.isnan(statistic) else repr(statistic),
-                datasets[int(shard.dataset[i])],
+                cell(datasets[int(shard.dataset[i])]),
                 group if group >= 0 else "",
                 " ".join(map(str, shard.source_row[shard.source_ptr[i] : shard.source_ptr[i + 1]].tolist())),
             )

@@ -102,7 +102,17 @@ def test_genes_stand_in_columns_of_their_own_where_a_cell_would_read_otherwise(t
     assert columns[1:3] == ("gene_1", "gene_2")
 
 
-ODD = st.text(st.sampled_from("ABab1 ,;|+/-'\"(.)ω\t"), min_size=1, max_size=5).map(str.strip).filter(bool)
+def test_no_name_is_a_formula_for_a_spreadsheet(tmp_path: Path) -> None:
+    genes = make_gene_table([("=1+1",), ("@SUM(A1)",), ("'quoted",), ("+A",), ("-B",), ("plain",)])
+    assert_round_trip(tmp_path, genes, [[i] for i in range(6)] + [[0, 1]])
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [text for row in rows for column, text in row.items() if column not in ("value", "statistic")]
+    assert not [text for text in names if text.startswith(("=", "+", "-", "@"))]
+    assert "'=1+1" in names
+
+
+ODD = st.text(st.sampled_from("ABab1 ,;|+/-=@'\"(.)ω\t"), min_size=1, max_size=5).map(str.strip).filter(bool)
 
 
 @settings(max_examples=attempts(12, 400), deadline=None)

@@ -72,7 +72,12 @@ def _named_by(latest: Path) -> Path:
         raise SourceMissing(f"{latest}: {error}", hint=BUILD_HINT) from error
     if not told or b"\0" in told or b"\n" in told:  # no path holds the first; what we write holds no line break within
         raise SourceMissing(f"{latest}: names no cache", hint=BUILD_HINT)
-    return Path(os.fsdecode(told))
+    path = Path(os.fsdecode(told))
+    try:
+        path.is_dir()
+    except OSError as error:  # a name that no file system takes
+        raise SourceMissing(f"{latest}: names no cache ({error.strerror})", hint=BUILD_HINT) from error
+    return path
 
 
 def _give_back(cache: Path) -> None:

@@ -5,7 +5,6 @@ control characters are spelled out. What is to stand out is said so: `show(line(
 """
 
 import json
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gocell_cli.user_text import printable
+from gocell_cli.user_text import UNSAFE, one_line, printable
 
 WIDTH_OFF_TERMINAL = 120
 MOST_NAMED = 5
@@ -28,9 +27,6 @@ WAY_WORDS = {
 }
 """What the ways of matching a gene's name are called here; their keys are `gene_names.WAYS`."""
 HEARD_WHEN_QUIET = ("error", "why", "hint", "warning", "resume with")
-RAW_IN_JSON = re.compile("[\x7f-\x9f]")
-"""Control characters that JSON may hold as they are, and a terminal obeys."""
-
 _state = {"quiet": False}
 
 
@@ -83,7 +79,8 @@ def show_json(value: Any) -> None:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(value, indent=2, allow_nan=False)
-    sys.stdout.write(RAW_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    # What JSON may hold as it is, and a terminal obeys: DEL, C1 controls, marks that turn the direction.
+    sys.stdout.write(UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text) + "\n")
 
 
 def show_result(document: Any, tell: Callable[[], None], *, json: bool, essence: str = "") -> None:
@@ -134,11 +131,12 @@ def report_error(message: str, why: str, hint: str) -> None:
 def make_table(title: str, columns: list[str], rows: list[list[str]], right: tuple[int, ...] = ()) -> Table:
     """Return a plain table of literal text; columns whose index is in `right` are right-aligned."""
     # Cells are Text because a table that is printed on another console would read markup from strings.
-    heading = styled("bold", title) if title else None
+    # A line break in a name would be a row that nobody wrote.
+    heading = styled("bold", one_line(title)) if title else None
     table = Table(title=heading, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         # fold: a long cell goes on in the next line, where rich would cut it off with dots.
-        table.add_column(styled("", column), justify="right" if i in right else "left", overflow="fold")
+        table.add_column(styled("", one_line(column)), justify="right" if i in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(styled("", cell) for cell in row))
+        table.add_row(*(styled("", one_line(cell)) for cell in row))
     return table

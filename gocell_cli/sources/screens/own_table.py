@@ -30,6 +30,7 @@ from gocell_cli.sources.screens.table_columns import (
 from gocell_cli.sources.screens.table_file import TableFile, read_table
 from gocell_cli.sources.screens.table_strains import table_queries, table_strains
 from gocell_cli.sources.text_file import sha256_of
+from gocell_cli.user_text import from_cell
 
 NAME = "table"
 SEPARATORS = r"[\s\x0b\x1c-\x1f,;|+/]+"
@@ -141,7 +142,7 @@ def _look_up(
     else:
         # a column of one gene: its cells are names as they are, whatever signs they hold
         coded_columns = [table.texts(name) for name in columns]
-        names = np.array([_numbered(c.texts, index)[c.codes] for c in coded_columns]).T
+        names = np.array([_numbered([*map(from_cell, c.texts)], index)[c.codes] for c in coded_columns]).T
     return names, lookup.look_up(tuple(index))
 
 
@@ -157,6 +158,9 @@ def _names_of_cells(cells: list[str], lookup: GeneNames, index: dict[str, int]) 
     several parts. The others, and those that are no ASCII, are looked at one by one.
     """
     array = pa.array(cells, pa.string())
+    if pc.any(pc.starts_with(array, "'")).as_py():  # few cells do, and of all there may be millions
+        cells = [*map(from_cell, cells)]
+        array = pa.array(cells, pa.string())
     parts = pc.split_pattern_regex(array, SEPARATORS)
     flat = parts.flatten().dictionary_encode()
     texts = flat.dictionary.to_pylist()
