@@ -12,7 +12,9 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import re
+import stat
 import struct
 import zipfile
 import zlib
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import cast
 
 from gocell_cli.errors import InvalidInput, SourceMissing
+from gocell_cli.free_memory import require_memory
 
 GZIP_MAGIC, ZIP_MAGIC, XZ_MAGIC, ZSTD_MAGIC = b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 BZIP2_MAGIC = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
@@ -33,8 +36,14 @@ ENCRYPTED = 1
 UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 CHUNK_BYTES = 4 << 20
 """Bytes unpacked at once: a file that unpacks into far more than memory stops at its first few."""
-MOST_TIMES, LEAST_BOMB = 400, 256 << 20
-"""A file that unpacks to more than 256 MiB and 400 times its size is no text: OBO and GAF shrink 6 to 20 times."""
+MOST_TIMES, LEAST_BOMB = 200, 128 << 20
+"""A file that unpacks to more than 128 MiB and 200 times its size is no text: OBO and GAF shrink 6 to 20 times."""
+MOST_BYTES = 1 << 30
+"""What is read into memory whole: GO has 36 MB, annotations of man 150 MB, and the largest ontologies some 700 MB."""
+PIECE = 16 << 20
+"""Letters split into lines at once: a text of line ends alone would become 8 bytes of list for each."""
+MOST_NAMED = 80
+"""Letters of a name in an archive that are told."""
 FIRST_LINE_BYTES = 1 << 20
 """Bytes within which a file's first line feed stands, where it has one."""
 DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError)
@@ -49,22 +58,66 @@ ZIP_DAMAGE = (
 AGAIN = "download the file again"
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     """Return a text file's bytes, unpacked: those of UTF-8 where a byte order mark says UTF-16, else as they are.
 
     Without byte order mark; lines end in LF or CR LF. Raises SourceMissing where there is no such file,
-    InvalidInput where its stream is damaged, holds several files, or unpacks to what cannot be text.
+    InvalidInput where its stream is damaged, holds several files, or unpacks to what cannot be text or to more than
+    `most` bytes; TooLarge where memory is short.
     """
-    require_file(path)
-    with path.open("rb") as file:
-        return b"".join(text_chunks(file, path))
+    with io.BufferedReader(open_input(path)) as file:
+        size = os.fstat(file.fileno()).st_size
+        require_memory(min(2 * size, most), f"{path}: reading {size:,} bytes")
+        chunks: list[bytes] = []
+        length = 0
+        for chunk in text_chunks(cast("io.BufferedReader", file), path):
+            length += len(chunk)
+            if length > most:
+                raise InvalidInput.at(path, None, f"more than {most:,} bytes of text, the most that is read at once")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+
+def open_input(path: Path) -> io.FileIO:
+    """Open a regular file that is not empty, to be read; unbuffered.
+
+    Raises SourceMissing where there is none that may be read, InvalidInput for one that is empty or no file: a FIFO
+    waits for ever, a device has no end, and what the kernel makes up as it is read (/proc/kmsg, which waits too) says
+    that it is empty.
+    """
+    try:
+        # O_NONBLOCK: else a FIFO is waited for here already; a regular file knows no difference.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        why = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or str(error)
+        hint = "standard input is not read: save it to a file first" if str(path) == "-" else "check the path"
+        raise SourceMissing(f"{path}: cannot be read", why=why, hint=hint) from error
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_size:
+        return io.FileIO(descriptor)
+    os.close(descriptor)
+    if stat.S_ISDIR(found.st_mode):
+        raise SourceMissing(f"{path}: cannot be read", why="it is a directory", hint="check the path")
+    if stat.S_ISREG(found.st_mode):
+        raise InvalidInput.at(path, None, "the file is empty")
+    raise InvalidInput.at(path, None, "not a regular file", hint="save what it holds to a file, and name that")
 
 
 def require_file(path: Path) -> None:
-    """Raise SourceMissing where there is no such file."""
-    if not path.is_file():
-        why = "it is a directory" if path.is_dir() else "no such file"
-        raise SourceMissing(f"{path}: cannot be read", why=why, hint="check the path")
+    """Raise as `open_input` does where there is no such file."""
+    open_input(path).close()
+
+
+def lines_of(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text, without their LF, and their numbers from 1."""
+    # Not splitlines(), which also splits at form feeds and U+2028 and would miscount the lines of an editor.
+    number, begin = 1, 0
+    while begin >= 0:
+        end = text.find("\n", begin + PIECE)
+        piece = text[begin : end if end >= 0 else len(text)].split("\n")
+        yield from enumerate(piece, number)
+        number += len(piece)
+        begin = end + 1 if end >= 0 else -1
 
 
 def text_chunks(file: io.BufferedReader, path: Path, size: int = CHUNK_BYTES) -> Iterator[bytes]:
@@ -116,7 +169,7 @@ def _only_member(path: Path) -> io.BufferedIOBase:
                 return cast("io.BufferedIOBase", archive.open(members[0]))
     except ZIP_DAMAGE as error:
         raise InvalidInput.at(path, None, f"damaged zip stream ({error})", hint=AGAIN) from error
-    names = ", ".join(m.filename for m in members[:5]) or "none at all"
+    names = ", ".join(m.filename[:MOST_NAMED] for m in members[:5]) or "none at all"
     several = f"a zip of {len(members)} files where one is read: {names}"
     reason = "a zip with a password" if len(members) == 1 else several
     raise InvalidInput.at(path, None, reason, hint=f"unzip {path}, and name the file meant")

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import os
 import random
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gocell_cli.errors import InvalidInput
+from gocell_cli.errors import InvalidInput, SourceMissing
 from gocell_cli.sources import text_file
 from gocell_cli.sources.screens.sga import LineBlocks
 from gocell_cli.sources.text_file import decode, read_bytes, sha256_of
@@ -41,11 +42,15 @@ def test_every_form_of_a_text_is_the_same_lines(tmp_path: Path, packing: str, en
     assert blocks.sha256 == sha256_of(path)
 
 
-@given(st.text(st.characters(codec="utf-8"), max_size=60), st.sampled_from(sorted(ENCODINGS)), st.integers(1, 9))
+@given(
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=60),
+    st.sampled_from(sorted(ENCODINGS)),
+    st.integers(1, 9),
+)
 def test_any_text_comes_back_whatever_the_chunks(
     tmp_path_factory: pytest.TempPathFactory, text: str, encoding: str, size: int
 ) -> None:
-    text = text.removeprefix("\ufeff")
+    text = text.removeprefix("\ufeff") or "a"
     path = write(tmp_path_factory.mktemp("text"), ENCODINGS[encoding](text))
     with path.open("rb") as file:
         found = b"".join(text_file.text_chunks(file, path, size))
@@ -112,6 +117,45 @@ def test_a_bomb_stops_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             assert next(chunks)
         with pytest.raises(InvalidInput, match="unpacks to more than"):
             next(chunks)
+
+
+def test_more_text_than_is_read_at_once_is_an_error(tmp_path: Path) -> None:
+    for data in (TEXT.encode(), gzip.compress(TEXT.encode())):
+        path = write(tmp_path, data)
+        assert read_bytes(path, most=len(TEXT.encode())) == TEXT.encode()
+        with pytest.raises(InvalidInput, match="more than 20 bytes of text"):
+            read_bytes(path, most=20)
+
+
+def test_what_is_no_regular_file_is_told_at_once(tmp_path: Path) -> None:
+    """A FIFO would be waited for, a device has no end, /proc/kmsg waits for the kernel's next word."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    empty = write(tmp_path, b"")
+    for path, reason in ((fifo, "not a regular file"), (Path("/dev/zero"), "not a regular file")):
+        with pytest.raises(InvalidInput, match=reason):
+            read_bytes(path)
+        with pytest.raises(InvalidInput, match=reason):
+            list(LineBlocks(path))
+    for path in (empty, Path("/proc/self/status")):
+        with pytest.raises(InvalidInput, match="the file is empty"):
+            read_bytes(path)
+    for path, why in (
+        (Path("-"), "no such file"),
+        (tmp_path, "a directory"),
+        (tmp_path / ("x" * 300), "too long"),
+        (Path("a\0b"), "null byte"),
+        (fifo / "x", "Not a directory"),
+    ):
+        with pytest.raises(SourceMissing, match=why):
+            read_bytes(path)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=5)), st.integers(1, 9))
+def test_lines_are_those_that_line_feeds_part(lines: list[str], piece: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_file, "PIECE", piece)
+        assert list(text_file.lines_of("\n".join(lines))) == list(enumerate("\n".join(lines).split("\n"), 1))
 
 
 @pytest.mark.parametrize("packing", [p for p in PACKINGS if p != "plain"])

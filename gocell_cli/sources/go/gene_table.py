@@ -8,7 +8,7 @@ from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.go.gene_naming import own_gene
 from gocell_cli.sources.go.gpi import is_gpi, read_gpi
 from gocell_cli.sources.go.tab_columns import header_of
-from gocell_cli.sources.text_file import decode, read_bytes
+from gocell_cli.sources.text_file import decode, lines_of, read_bytes
 
 COLUMNS = ("id", "symbol", "synonyms")
 HEADERS = {
@@ -30,8 +30,8 @@ def read_gene_table(path: Path) -> GeneTable:
     data = read_bytes(path)
     if is_gpi(header_of(data)[0]):
         return _table(path, map(own_gene, read_gpi(path)))
-    lines = [line.rstrip("\r") for line in decode(data, path).split("\n")]
-    rows = [(n, line.split("\t")) for n, line in enumerate(lines, 1) if line.strip() and line[0] not in "#!"]
+    lines = ((n, line.rstrip("\r")) for n, line in lines_of(decode(data, path)))
+    rows = [(n, line.split("\t")) for n, line in lines if line.strip() and line[0] not in "#!"]
     place = _header(rows[0][1]) if rows else {}
     if place:
         rows = rows[1:]

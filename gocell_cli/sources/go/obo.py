@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gocell_cli.domain.ontology import IS_A, Ontology, make_ontology
 from gocell_cli.errors import InvalidInput
-from gocell_cli.sources.text_file import decode, read_bytes
+from gocell_cli.sources.text_file import decode, lines_of, read_bytes
 
 TERM_ID = re.compile(r"\S+:\S+")
 # One word: a line that begins with a list of references, `[GOC:x, PMID:1]`, opens nothing.
@@ -163,8 +163,7 @@ def _open_stanza(scan: _Scan, number: int, line: str) -> None:
 
 def _lines(text: str, scan: _Scan) -> Iterator[tuple[int, str]]:
     """Yield the lines with their numbers, those that a backslash joins as one."""
-    # Not splitlines(), which also splits at form feeds and U+2028 and would miscount the lines of an editor.
-    lines = enumerate(text.split("\n"), 1)
+    lines = lines_of(text)
     _refuse_cut_line(text, scan)
     return _continued(lines, scan) if CONTINUED.search(text) else lines
 

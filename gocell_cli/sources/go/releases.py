@@ -16,7 +16,7 @@ from gocell_cli.sources.go.gene_table import read_gene_table
 from gocell_cli.sources.go.obo import read_obo
 from gocell_cli.sources.hierarchies import dcell_topology, ddot
 from gocell_cli.sources.hierarchies.ready import ReadyHierarchy, make_ready, told_lines
-from gocell_cli.sources.text_file import decode, read_bytes, sha256_of
+from gocell_cli.sources.text_file import decode, lines_of, read_bytes, sha256_of
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def load_gene_list(path: Path, genes: GeneTable) -> GeneList:
 def _listed_names(path: Path, genes: GeneTable) -> dict[str, int]:
     """Return the distinct names in a file, each with the line in which it stands first."""
     names: dict[str, int] = {}
-    for number, line in enumerate(decode(read_bytes(path), path).splitlines(), 1):
+    for number, line in lines_of(decode(read_bytes(path), path)):
         if line.strip() and not line.lstrip().startswith("#"):
             for name in genes.lookup.names_in(line):
                 names.setdefault(name, number)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gocell_cli.domain.genes import Gene, GeneTable, make_gene_table
 from gocell_cli.errors import InvalidInput
-from gocell_cli.sources.text_file import decode, read_bytes
+from gocell_cli.sources.text_file import decode, lines_of, read_bytes
 
 COLUMNS = 16
 
@@ -17,7 +17,7 @@ def read_sgd_features(path: Path) -> GeneTable:
     """Return all ORFs of an SGD feature table; raises InvalidInput with the line of a short row."""
     # fields[N - 1] is column N; latin-1 gives every byte a letter, so decoding cannot fail.
     genes: dict[str, Gene] = {}
-    for number, line in enumerate(decode(read_bytes(path), path, "latin-1").split("\n"), 1):
+    for number, line in lines_of(decode(read_bytes(path), path, "latin-1")):
         fields = line.rstrip("\r").split("\t")
         if fields == [""]:
             continue

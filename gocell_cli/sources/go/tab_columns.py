@@ -4,6 +4,7 @@ Rows are parsed by pyarrow, column by column. What it cannot read as one table (
 rows, rows of different lengths, a fault) is read line by line in Python, which also knows what line to name.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,11 @@ import pyarrow.csv as pa_csv
 from jaxtyping import Int32, Int64
 
 from gocell_cli.errors import InvalidInput
-from gocell_cli.sources.text_file import decode
+from gocell_cli.sources.text_file import decode, lines_of
 
 COMMENT = b"!"
+BLANK_LINES = re.compile(rb"[ \r\n]*(?:\n|\Z)")
+"""All at once, however many."""
 CODED = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -89,12 +92,14 @@ def _rows_begin(data: bytes) -> tuple[int, int]:
     """Return where the first row begins, and in which line."""
     begin, line = 0, 1
     while begin < len(data):
-        end = data.find(b"\n", begin)
-        end = len(data) if end < 0 else end
-        if data[begin : begin + 1] != COMMENT and data[begin:end].strip(b" \r"):
+        blank = BLANK_LINES.match(data, begin)
+        if blank is not None:
+            line, begin = line + data.count(b"\n", begin, blank.end()), blank.end()
+        if data[begin : begin + 1] != COMMENT:
             break
-        begin, line = end + 1, line + 1
-    return min(begin, len(data)), line
+        end = data.find(b"\n", begin)
+        begin, line = end + 1 if end >= 0 else len(data), line + 1
+    return begin, line
 
 
 def _at_once(
@@ -130,8 +135,7 @@ def _at_once(
 def _line_by_line(data: bytes, path: Path, wanted: Sequence[int], widths: tuple[int, int], kind: str) -> TabFile:
     lines: list[int] = []
     cells: dict[int, list[str]] = {n: [] for n in wanted}
-    # Not splitlines(), which also splits at form feeds and U+2028 and would miscount the lines of an editor.
-    for number, line in enumerate(data.decode().split("\n"), 1):
+    for number, line in lines_of(data.decode()):
         if line.startswith("!") or not line.strip(" \r"):
             continue
         fields = line.rstrip("\r").split("\t")

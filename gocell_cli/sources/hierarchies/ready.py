@@ -17,7 +17,7 @@ from gocell_cli.domain.ontology import IS_A, Ontology, make_ontology
 from gocell_cli.domain.term_filters import READY_RELATION
 from gocell_cli.errors import CycleError, InvalidInput
 from gocell_cli.gene_names import MANY, few_found
-from gocell_cli.sources.text_file import decode, read_bytes
+from gocell_cli.sources.text_file import decode, lines_of, read_bytes
 
 COMMENT = "#"
 HIERARCHY = "hierarchy"
@@ -67,7 +67,7 @@ class ReadyHierarchy:
 
 def told_lines(path: Path) -> list[tuple[int, str]]:
     """Return the lines of a file, plain or gzipped, that are neither empty nor comments, with their numbers."""
-    lines = enumerate(decode(read_bytes(path), path).split("\n"), 1)
+    lines = lines_of(decode(read_bytes(path), path))
     return [(n, line.rstrip("\r")) for n, line in lines if line.strip() and not line.startswith(COMMENT)]
 
 

@@ -30,7 +30,7 @@ import pyarrow.csv as pa_csv
 from jaxtyping import Bool, Float64, Int32, Int64, Shaped
 
 from gocell_cli.errors import InvalidInput
-from gocell_cli.sources.text_file import require_file, text_chunks
+from gocell_cli.sources.text_file import open_input, text_chunks
 
 T = TypeVar("T")
 
@@ -95,9 +95,8 @@ class LineBlocks:
             yield LineBlock(line, last)
 
     def _reads(self) -> Iterator[bytes]:
-        require_file(self.path)
-        # Unbuffered: the BufferedReader buffers, on the far side of the hash.
-        with self.path.open("rb", buffering=0) as file:
+        # The BufferedReader buffers, on the far side of the hash.
+        with open_input(self.path) as file:
             hashed = _HashedReader(file)
             buffered = io.BufferedReader(hashed, max(self.block_bytes, io.DEFAULT_BUFFER_SIZE))
             yield from text_chunks(cast("io.BufferedReader", buffered), self.path, self.block_bytes)

@@ -22,7 +22,7 @@ from jaxtyping import Float64, Int64
 from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.screens.sga import CodedTexts, parse_numbers
 from gocell_cli.sources.screens.workbook import Cell, is_workbook, open_sheet
-from gocell_cli.sources.text_file import decode, read_bytes, require_file
+from gocell_cli.sources.text_file import decode, open_input, read_bytes
 
 FIRST_LINE = 2
 """Line of the first row, below the header; of Parquet tables too, so that a row has one number in every format."""
@@ -32,7 +32,7 @@ PARQUET_MAGIC = b"PAR1"
 INDEX_READ_BACK, INDEX_IN_PARQUET = "Unnamed: 0", "__index_level_0__"
 """What pandas calls a column of row numbers whose header was empty, and how it keeps one in Parquet."""
 DECIMAL_COMMA = r"^\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*$"
-LARGEST_BLOCK = 1 << 30
+LARGEST_BLOCK, MOST_BYTES = 1 << 30, 4 << 30
 LARGEST_WHOLE = 1 << 53
 """float64 tells whole numbers apart up to here."""
 
@@ -105,8 +105,7 @@ def read_table(path: Path, *, is_key: Callable[[str], bool], sheet: str | None =
     `sheet` names the sheet of a workbook, by default its first. Raises SourceMissing where there is no such file,
     InvalidInput with the line where it is no table, has no rows, or a row has another number of cells.
     """
-    require_file(path)
-    with path.open("rb") as file:
+    with open_input(path) as file:
         magic = file.read(len(PARQUET_MAGIC))
     if magic == PARQUET_MAGIC:
         table = _parquet(path)
@@ -148,7 +147,7 @@ def _header(cells: Sequence[str], path: Path, line: int) -> list[str]:
 
 def _text(path: Path, is_key: Callable[[str], bool]) -> TableFile:
     # Blank lines at the end are no rows; within the table they stay, as rows without genes, so that line numbers hold.
-    data = read_bytes(path).rstrip(b"\r\n")
+    data = read_bytes(path, MOST_BYTES).rstrip(b"\r\n")
     first, newline, body = data.removeprefix(codecs.BOM_UTF8).partition(b"\n")
     header = decode(first, path).rstrip("\r")
     if not newline:

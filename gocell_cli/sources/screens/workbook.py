@@ -1,7 +1,11 @@
-"""Excel workbooks, read by calamine; what is wrong is told with file, sheet and row."""
+"""Excel workbooks, read by calamine in a process of its own; what is wrong is told with file, sheet and row."""
 
+import json
 import math
+import os
 import shlex
+import subprocess
+import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.screens import sheet_process
 from gocell_cli.sources.screens.sga import NULLS
-from gocell_cli.sources.text_file import require_file
+from gocell_cli.sources.text_file import LEAST_BOMB, MOST_TIMES, ZIP_DAMAGE, require_file
 
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 WORKBOOK_PARTS = frozenset({"xl/workbook.xml", "xl/workbook.bin", "content.xml"})
 """What an Excel or OpenDocument workbook holds, and no other zip that a table comes in."""
 Cell = Any
-"""What calamine makes of a cell: str, float, bool, a date or time; "" where it is empty."""
+"""A str, a float, a bool or an OtherCell; "" where it is empty."""
 
 
 @dataclass(frozen=True)
@@ -57,30 +62,73 @@ def is_workbook(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return not WORKBOOK_PARTS.isdisjoint(archive.namelist())
-    except (zipfile.BadZipFile, OSError):
+    except ZIP_DAMAGE:
         return False
 
 
 def open_sheet(path: Path, name: str | None) -> tuple[Sheet, tuple[str, ...]]:
     """Return a workbook's sheet, by default its first, and the names of all.
 
-    Raises SourceMissing where there is no such file, InvalidInput where it is no workbook or has no such sheet.
+    Raises SourceMissing where there is no such file, InvalidInput where it is no workbook, has no such sheet, or a
+    sheet larger than a table is.
     """
-    # Imported here: only who reads a workbook needs it.
-    from python_calamine import CalamineError, CalamineWorkbook
-
     require_file(path)
+    _refuse_bomb(path)
+    command = [sys.executable, "-P", "-m", sheet_process.__name__, str(path), *([] if name is None else [name])]
+    # -P, and the path as it is here: nothing is imported from the working directory that would not be here.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(  # noqa: S603  # this very Python, and arguments that no shell reads
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        try:
+            rows = [json.loads(line, object_hook=_other) for line in process.stdout or ()]
+        except BaseException:  # an interrupt, too, leaves no process behind
+            process.kill()
+            raise
+    return _opened(path, name, rows, process.returncode)
+
+
+def _opened(path: Path, name: str | None, rows: list[Any], code: int) -> tuple[Sheet, tuple[str, ...]]:
+    told = rows[0] if rows else {}
+    if "fault" in told:
+        raise InvalidInput.at(path, None, told["fault"], hint="fetch the file again, or save the table as CSV")
+    names = tuple(told.get("names", ()))
+    if names and name is not None and name not in names:
+        hint = f"--sheet {shlex.quote(names[0])}"
+        raise InvalidInput.at(path, None, f"no sheet {name!r}; it has {', '.join(map(repr, names))}", hint=hint)
+    if code or "sheet" not in told:
+        reason = f"not a readable workbook: its reader died (exit {code}) within {sheet_process.MOST_MEMORY >> 30} GiB"
+        hint = "is there a cell far out in the sheet? Delete it, or save the table as CSV"
+        raise InvalidInput.at(path, None, reason, hint=hint)
+    return Sheet(path, told["sheet"], rows[1:]), names
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Raise InvalidInput for a zip that says it unpacks to what no workbook does."""
     try:
-        workbook = CalamineWorkbook.from_path(str(path))
-        names = tuple(workbook.sheet_names)
-        if name is not None and name not in names:
-            hint = f"--sheet {shlex.quote(names[0])}" if names else ""
-            raise InvalidInput.at(path, None, f"no sheet {name!r}; it has {', '.join(map(repr, names))}", hint=hint)
-        found = workbook.get_sheet_by_index(0) if name is None else workbook.get_sheet_by_name(name)
-        rows = found.to_python(skip_empty_area=False)  # else row numbers would count from the first filled row
-    except CalamineError as error:
-        raise InvalidInput.at(path, None, f"not a readable workbook ({error})", hint="fetch the file again") from error
-    return Sheet(path, found.name, rows), names
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except ZIP_DAMAGE:
+        return  # an old .xls, or what calamine will name
+    if size > max(MOST_TIMES * path.stat().st_size, LEAST_BOMB):
+        raise InvalidInput.at(path, None, f"it unpacks to {size:,} bytes, which no workbook of its size does")
+
+
+@dataclass(frozen=True)
+class OtherCell:
+    """A date, a time or a duration: what Excel makes of the gene MAR1, for one."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    __repr__ = __str__
+
+
+def _other(told: dict[str, Any]) -> Any:
+    """Return what a JSON object stands for: a cell, or as it is the line before the rows."""
+    return OtherCell(told[sheet_process.OTHER]) if sheet_process.OTHER in told else told
 
 
 def read_sheet(path: Path, header: Sequence[str], *, header_row: int = 1) -> Sheet:

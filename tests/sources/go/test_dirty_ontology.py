@@ -156,7 +156,7 @@ BROKEN_FILES = [
     )
     for name, damage, reason in (
         ("truncated-gzip", cut_gzip, "damaged gzip stream"),
-        ("empty", constant(b""), empty),
+        ("empty", constant(b""), "the file is empty"),
         ("blank", constant("\n \n\r\n"), empty),
     )
 ]

@@ -496,7 +496,7 @@ def test_damage_among_whole_stanzas_is_named(tmp_path: Path, good: str, bad: str
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "no [Term] stanza"),
+        (b"", "the file is empty"),
         (b"some: text\n", "no [Term] stanza"),
         (b"format-version: 1.2\n", "no [Term] stanza"),
         (b"[Typedef]\nid: part_of\n", "no [Term] stanza"),

@@ -85,7 +85,6 @@ def one_table(tmp_path: Path, body: bytes, header: bytes = b"\t".join(c.encode()
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "the table has a header and no rows"),
         (f"{GOOD}\n{GOOD}\tx\n".encode(), ":3: 12 tab-separated columns where 11 are expected"),
         (f"{GOOD}\n\n{GOOD}\n".encode(), ":3: column 'Query Strain ID': not a strain id ORF_kindN: ''"),
         (

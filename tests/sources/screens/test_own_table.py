@@ -181,7 +181,7 @@ def test_a_name_of_several_genes_is_counted_and_told_with_them(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "the table is empty"),
+        (b"", "the file is empty"),
         (b"genes,growth\n", "a header and no rows"),
         (b"genes,genes\nYAL001C,1\n", ":1: the header names 'genes' twice; its columns are genes, genes"),
         (b"genes,Genes,g\nYAL001C,YAL001C,1\n", ":1: genes and Genes may both be the column of the genes"),
