@@ -94,7 +94,7 @@ class ExecutorChoice:
     """`kind` is `local` (this process, or `workers` processes) or `dask` (a local cluster, or `scheduler`).
 
     `say` takes a line on what is waited for, each `look` seconds; a cluster may be without a worker for `patience`
-    seconds. `resume` is the command that goes on after an error.
+    seconds.
     """
 
     kind: str = "local"
@@ -103,12 +103,6 @@ class ExecutorChoice:
     say: Callable[[str], None] = _say_nothing
     look: float = LOOK_SECONDS
     patience: float = WORKER_SECONDS
-    resume: str = ""
-
-    def lost(self, what: str, why: str) -> Unfinished:
-        """Return the error for workers that are gone."""
-        hint = f"resume with: {self.resume}" if self.resume else "the same command with --resume goes on"
-        return Unfinished(what, why=why, hint=hint)
 
 
 def run_tasks(tasks: Iterable[ShardTask], choice: ExecutorChoice) -> Iterator[ShardRecord]:
@@ -127,11 +121,11 @@ def run_tasks(tasks: Iterable[ShardTask], choice: ExecutorChoice) -> Iterator[Sh
             yield from _windowed(tasks, pool, choice, look)
         except (BrokenExecutor, CancelledError, asyncio.CancelledError) as error:
             why = "something ended it: the system does so where memory is short"
-            raise choice.lost(f"a worker process is gone ({type(error).__name__})", why) from error
+            raise Unfinished(f"a worker process is gone ({type(error).__name__})", why=why) from error
         except Exception as error:
             if type(error).__name__ != LOST_WORKER:
                 raise
-            raise choice.lost("the workers died, one after the other, of one shard", str(error)) from error
+            raise Unfinished("the workers died, one after the other, of one shard", why=str(error)) from error
 
 
 def _windowed(
@@ -202,8 +196,8 @@ def _dask(choice: ExecutorChoice) -> Iterator[tuple[Executor, Callable[[], None]
     if choice.scheduler is not None:
         try:
             client = Client(choice.scheduler, timeout=CONNECT_SECONDS)
-        # ValueError: an address of no protocol that dask knows
-        except (OSError, ValueError) as error:
+        # ValueError: an address of no protocol that dask knows; TypeError: tls:// without certificates
+        except (OSError, ValueError, TypeError) as error:
             raise SourceMissing(
                 f"no dask scheduler answers at {choice.scheduler}",
                 why=str(error),
@@ -230,7 +224,7 @@ class _Cluster:
         where = self._choice.scheduler or "the local cluster"
         workers = self._workers()
         if workers is None and self._client.status != "running":
-            raise self._choice.lost(f"the dask scheduler at {where} is gone", "the connection to it was lost")
+            raise Unfinished(f"the dask scheduler at {where} is gone", why="the connection to it was lost")
         if workers:
             self._alone_since = None
             self._choice.say(f"waiting for a shard: {where} has {workers} workers")
@@ -241,7 +235,7 @@ class _Cluster:
         state = "does not answer" if workers is None else "has no worker"
         if alone >= patience:
             why = f"so it was for {patience:,.0f} s; GOCELL_WORKER_TIMEOUT says how long to wait"
-            raise self._choice.lost(f"{where} {state}", why)
+            raise Unfinished(f"{where} {state}", why=why)
         self._choice.say(f"{where} {state}; waiting for {patience - alone:,.0f} s more")
 
     def _workers(self) -> int | None:

@@ -99,9 +99,8 @@ def _mode(
 
     if scheduler is not None and executor is not Executor.DASK:
         raise UsageError("--scheduler needs --executor dask", hint="--executor dask --scheduler ADDRESS")
-    again = as_typed("--resume")
-    chosen = ExecutorChoice(executor.value, workers, scheduler, say=note, patience=_patience(), resume=again)
-    return BuildMode(overwrite, resume, opt.part_of(part), chosen, again)
+    chosen = ExecutorChoice(executor.value, workers, scheduler, say=note, patience=_patience())
+    return BuildMode(overwrite, resume, opt.part_of(part), chosen, as_typed("--resume"))
 
 
 def _patience() -> float:

