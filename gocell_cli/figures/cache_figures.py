@@ -1,19 +1,22 @@
 """What a cache holds: phenotypes, deletions per sample, rows touched per sample, and the filters' funnel."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gocell_cli.csr import pointers
-from gocell_cli.figures.canvas import BLUE, GREEN, GREY, RED, blank, label, literal, panels
+from gocell_cli.figures.canvas import BLUE, GREEN, GREY, MOST_NAME, RED, bin_edges, blank, label, literal, panels, short
 from gocell_cli.storage.schema import Hierarchy, Samples
+from gocell_cli.user_text import printable
 
 BINS = 60
 FEW = 12
+LARGEST = 1e100
 
 
 def sample_figures(samples: Samples, hierarchy: Hierarchy, phenotype: str) -> Figure:
@@ -31,16 +34,27 @@ def _phenotypes(axes: Axes, samples: Samples, phenotype: str) -> None:
     known = samples.value[np.isfinite(samples.value)]
     without = len(samples) - len(known)
     values, counts = np.unique(known, return_counts=True)
+    phenotype = short(printable(phenotype), MOST_NAME)
     title = f"Phenotype {phenotype}: {len(known):,} samples" + (f", {without:,} without" if without else "")
-    label(axes, title, phenotype, "samples")
+    known, unit = _in_unit(known)
+    label(axes, title, phenotype + unit, "samples")
     if 0 < len(values) <= 2:  # viability
         bars = axes.bar([f"{v:g}" for v in values], counts, color=BLUE)
         axes.bar_label(bars, fmt="{:,.0f}")
     elif len(known):
-        axes.hist(known, bins=BINS, color=BLUE)
+        axes.hist(known, bins=bin_edges((known,), BINS), color=BLUE)
         mean = float(known.mean())
         axes.axvline(mean, color=RED, linestyle="--", linewidth=1, label=f"mean {mean:.4g}")
         axes.legend()
+
+
+def _in_unit(values: Float64[np.ndarray, " n"]) -> tuple[Float64[np.ndarray, " n"], str]:
+    """Return values beyond what matplotlib can span, or sum, in a unit of their own, and what to say of it."""
+    most = float(np.abs(values).max(initial=0.0))
+    if most < LARGEST:
+        return values, ""
+    unit = 10.0 ** math.floor(math.log10(most))
+    return values / unit, f", in units of {unit:g}"
 
 
 def rows_touched(samples: Samples, hierarchy: Hierarchy) -> Int64[np.ndarray, " samples"]:
@@ -75,7 +89,7 @@ def funnel(steps: Mapping[str, int], title: str) -> Figure:
     names, counts = list(steps), list(steps.values())
     # Grey is what there was, green what is used.
     colours = [GREY, *[BLUE] * (len(names) - 2), GREEN][: len(names)]
-    axes.barh([literal(name) for name in names], counts, color=colours)
+    axes.barh([literal(short(printable(name), MOST_NAME)) for name in names], counts, color=colours)
     for place, count in enumerate(counts):
         share = f" ({count / counts[place - 1]:.1%})" if place and counts[place - 1] else ""
         axes.text(count, place, f" {count:,}{share}", va="center", fontsize=9)

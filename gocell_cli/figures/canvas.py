@@ -4,13 +4,14 @@ Colours: Okabe and Ito, jfly.uni-koeln.de/color.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
@@ -18,8 +19,12 @@ from matplotlib.figure import Figure, FigureBase
 from gocell_cli.user_text import printable
 from gocell_cli.whole_file import whole_file
 
+# matplotlib reads a matplotlibrc of the working directory, which may be a stranger's: of TeX that it runs, for one
+mpl.rcdefaults()
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
 DPI = 150
+MOST_LETTERS, MOST_NAME = 150, 40
+"""Of a line in a figure, and of a name in it: longer ones would leave no room for the data."""
 
 
 def begin(title: str, x: str, y: str) -> tuple[Figure, Axes]:
@@ -49,7 +54,22 @@ def label(axes: Axes, title: str, x: str, y: str) -> None:
 
 def literal(text: str) -> str:
     """Return text as matplotlib draws it literally: what stands between two `$` would be read as mathematics."""
-    return printable(text).replace("$", r"\$")
+    return short(printable(text), MOST_LETTERS).replace("$", r"\$")
+
+
+def short(text: str, most: int) -> str:
+    """Return text of at most so many letters, its end left out where it is longer."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def bin_edges(values: Sequence[Float64[np.ndarray, " _"]], bins: int) -> list[float]:
+    """Return the edges of equal bins over all values; a range of nothing but rounding is widened around them."""
+    low, high = min(float(x.min()) for x in values), max(float(x.max()) for x in values)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        reach = 0.5 * max(1.0, abs(low))
+        low, high = low - reach, high + reach
+    edges: list[float] = np.linspace(low, high, bins + 1).tolist()
+    return edges
 
 
 def panels(figure: FigureBase, rows: int, columns: int) -> np.ndarray:

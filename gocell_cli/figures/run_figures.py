@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 from matplotlib.ticker import MaxNLocator
 
-from gocell_cli.figures.canvas import BLUE, GREEN, GREY, RED, begin, save
+from gocell_cli.figures.canvas import BLUE, GREEN, GREY, RED, begin, bin_edges, save
 
 MANY = 2000
 """Points beyond which a scatter plot would be a blot, and is drawn as hexagonal bins."""
@@ -43,7 +43,7 @@ def predicted_against_true(
     predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray, " n"], pearson: float | None, path: Path
 ) -> Path:
     """Draw predictions against true values with the identity line; many samples as hexagonal bins."""
-    r = "undefined" if pearson is None else f"{pearson:.3f}"
+    r = "not defined" if pearson is None else f"{pearson:.3f}"
     figure, axes = begin(f"Predicted against true, r = {r}, n = {len(true):,}", "true", "predicted")
     if len(true) > MANY:
         drawn = axes.hexbin(true, predicted, gridsize=60, bins="log", cmap="cividis", mincnt=1)
@@ -61,9 +61,7 @@ def distributions(predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray
     """Draw both histograms over the same bins."""
     figure, axes = begin("Distributions", "phenotype", "samples")
     if len(true):
-        low, high = min(true.min(), predicted.min()), max(true.max(), predicted.max())
-        # 50 bins over both; constant values would make bins of no width.
-        bins = np.linspace(low, high if high > low else low + 1, 51).tolist()
+        bins = bin_edges((true, predicted), 50)
         axes.hist(true, bins=bins, color=GREY, alpha=0.6, label="true")
         axes.hist(predicted, bins=bins, color=RED, histtype="step", linewidth=1.5, label="predicted")
         axes.legend()

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.figures.canvas import BLUE, blank, literal, save
+from gocell_cli.figures.canvas import BLUE, MOST_NAME, blank, literal, save, short
+from gocell_cli.user_text import printable
 
 BARS = 25
 
@@ -15,7 +16,10 @@ def term_bars(entries: Sequence[Mapping[str, Any]], key: str, label: str, path: 
     shown = [entry for entry in entries if entry[key] is not None][:BARS][::-1]
     figure = blank(9.0, 1.2 + 0.26 * max(len(shown), 1))
     axes = figure.add_subplot()
-    names = [literal(f"{entry['name'][:48]} ({entry['term']})") for entry in shown]
+    names = [
+        literal(f"{short(printable(entry['name']), 48)} ({short(printable(entry['term']), MOST_NAME)})")
+        for entry in shown
+    ]
     axes.barh(range(len(shown)), [entry[key] for entry in shown], color=BLUE)
     axes.set_yticks(range(len(shown)), names, fontsize=8)
     axes.set_xlabel(literal(label))

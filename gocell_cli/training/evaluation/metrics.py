@@ -1,6 +1,7 @@
 """All measurements of one set of predictions; torchmetrics and SciPy compute them, this decides what they mean.
 
-Correlations of a constant, and anything that its samples do not define, are None and never NaN. Jensen-Shannon is
+Correlations of a constant (`is_constant`), and anything that its samples do not define, are None and never NaN; they
+and r2 are the same on either scale, and taken once, on the standardised one. Jensen-Shannon is
 SciPy's distance (base 2) between histograms over 50 equal bins of both ranges together.
 """
 
@@ -30,6 +31,7 @@ AGREEMENT = ("pearson", "spearman", "r2")
 DISTANCES = ("wasserstein", "jensen_shannon")
 RANKING = ("auroc", "average_precision")
 BINS = 50
+ROUNDING = float(np.finfo(np.float32).eps)
 
 
 def evaluate(
@@ -46,9 +48,10 @@ def evaluate(
     predicted, true = predicted[labelled], true[labelled]
     found: dict[str, Any] = {"n": len(true), "nan_labels": int((~labelled).sum())}
     found.update(_errors(predicted, true))
-    found.update(_agreement(predicted, true))
     scaled = (predicted - mean) / sd, (true - mean) / sd
-    standardised = {**_errors(*scaled), **_agreement(*scaled)}
+    agreement = _agreement(*scaled)
+    found.update(agreement)
+    standardised = {**_errors(*scaled), **agreement}
     found.update({f"standardised_{name}": value for name, value in standardised.items()})
     found.update(_distances(predicted, true))
     if kind == "bce":
@@ -64,18 +67,18 @@ def _errors(predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray, " n"
     return dict(zip(ERRORS, map(float, values), strict=True))
 
 
-def _constant(values: Float64[np.ndarray, " n"]) -> bool:
-    """Whether nothing but rounding tells the values apart."""
-    return bool(np.ptp(values) <= 1e-12 * max(1.0, float(np.abs(values).max())))
+def is_constant(standardised: Float64[np.ndarray, " n"]) -> bool:
+    """Whether nothing but a network's rounding, which is float32's, tells standardised values apart."""
+    return bool(np.ptp(standardised) <= ROUNDING * max(1.0, float(np.abs(standardised).max())))
 
 
 def _agreement(predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray, " n"]) -> dict[str, float | None]:
     found: dict[str, float | None] = dict.fromkeys(AGREEMENT)
-    if len(true) < 2 or _constant(true):
+    if len(true) < 2 or is_constant(true):
         return found
     p, t = torch.from_numpy(predicted), torch.from_numpy(true)
     found["r2"] = float(r2_score(p, t))
-    if not _constant(predicted):
+    if not is_constant(predicted):
         # centred and scaled first: torchmetrics warns of (and errs with) variances near float32's epsilon
         p, t = ((x - x.mean()) / x.std() for x in (p, t))
         found["pearson"], found["spearman"] = float(pearson_corrcoef(p, t)), float(spearman_corrcoef(p, t))
@@ -86,7 +89,7 @@ def _distances(predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray, "
     if len(true) < 2:
         return dict.fromkeys(DISTANCES)
     low, high = min(predicted.min(), true.min()), max(predicted.max(), true.max())
-    if high <= low:
+    if high - low <= 1e-12 * max(abs(low), abs(high)):  # what is left is rounding, too narrow for 50 bins
         return dict.fromkeys(DISTANCES, 0.0)
     counts = [np.histogram(x, bins=BINS, range=(low, high))[0] for x in (predicted, true)]
     values = float(wasserstein_distance(predicted, true)), float(jensenshannon(*counts, base=2))

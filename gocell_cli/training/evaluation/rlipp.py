@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.evaluation.metrics import is_constant
 from gocell_cli.training.evaluation.ridge import fit_ridge
 from gocell_cli.training.extra import train_extra
 
@@ -67,6 +68,7 @@ def _power(x: Float64[np.ndarray, "samples features"], y: Float64[np.ndarray, " 
         sd = x[fit].std(0)
         scaled = x / np.where(sd > STILL, sd, np.inf)  # a constant neuron says nothing: 0
         predicted[apply] = fit_ridge(scaled[fit], y[fit], RIDGE).predict(scaled[apply])
-    if len(y) < 4 or np.ptp(predicted) < 1e-12 or np.ptp(y) == 0:
+    unit = float(y.std()) or 1.0
+    if len(y) < 4 or is_constant((predicted - y.mean()) / unit) or is_constant((y - y.mean()) / unit):
         return None
     return float(spearmanr(predicted, y).statistic)

@@ -269,7 +269,8 @@ def _table(
     value = _predict(task, pairs)
     predictor = task.predictor
     product = single[pairs[:, 0]] * single[pairs[:, 1]]
-    if max(np.abs(value).max(), np.abs(product).max()) > np.finfo(np.float32).max:
+    # `not <=`: of NaN no comparison holds
+    if not max(np.abs(value).max(), np.abs(product).max()) <= np.finfo(np.float32).max:
         raise Diverged("predictions are beyond what float32 holds", hint="train on a phenotype in another unit")
     names = pa.array(predictor.hierarchy.gene_names)
     columns = [pa.DictionaryArray.from_arrays(pa.array(pairs[:, i].astype(np.int32)), names) for i in (0, 1)]

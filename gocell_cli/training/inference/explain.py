@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gocell_cli.errors import Diverged
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import Genotype, Predictor, deletions_of
@@ -45,6 +46,8 @@ def effects(predictor: Predictor, genotype: Genotype) -> list[TermEffect]:
     model = predictor.model
     # sample 0 is the wild type, sample 1 the strain
     heads, h = activations(model, deletions_of([(), genotype], model.index.genes, model.bias.device))
+    if not bool(torch.isfinite(heads).all()):
+        raise Diverged("this network's heads are not finite", hint="train it again, with a smaller --lr")
     change = (h[:, 1] - h[:, 0]).double()
     touched = ~model.index.untouched(torch.tensor(genotype, dtype=torch.int64, device=h.device))
     found = []

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from gocell_cli.csr import pointers
+from gocell_cli.errors import Diverged
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import CacheRows, Deletions, SampleBatch
 from gocell_cli.training.data.labels import LabelScale
@@ -150,7 +151,10 @@ class Predictor:
         """Return the phenotype of each genotype on its original scale."""
         batch = deletions_of(genotypes, len(self.trained), self.model.bias.device)
         heads = head_of(self.model.heads(batch), self.model.root)
-        return self.scale.backward(heads.double().cpu().numpy())
+        found = self.scale.backward(heads.double().cpu().numpy())
+        if not np.isfinite(found).all():
+            raise Diverged("this network's predictions are not finite", hint="train it again, with a smaller --lr")
+        return found
 
     def predictions(self, genotypes: Sequence[Genotype]) -> list[Prediction]:
         """Predict genotypes, and the interactions of those that have any."""

@@ -95,15 +95,15 @@ class RunConfig:
         value = getattr(self, name)
         numbers = value if isinstance(value, tuple) else (value,)
         if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
-            raise UsageError(f"{name} is {value}, not a finite number", hint=f"its default is {_DEFAULTS[name]}")
+            raise UsageError(f"{name} is {value}, not a finite number", hint=f"its default is {DEFAULTS[name]}")
         if name in ABOVE_ZERO and value <= 0:
-            raise UsageError(f"{name} is {value} and must be above 0", hint=f"its default is {_DEFAULTS[name]}")
+            raise UsageError(f"{name} is {value} and must be above 0", hint=f"its default is {DEFAULTS[name]}")
         if name in LEAST and value < LEAST[name]:
             raise UsageError(f"{name} is {value}", hint=f"at least {LEAST[name]}")
         if isinstance(value, int) and value > MOST_COUNT:
             raise UsageError(f"{name} is {str(value)[:40]}", hint=f"at most {MOST_COUNT}")
         if isinstance(value, float) and value > MOST_NUMBER:
-            raise UsageError(f"{name} is {value:g}", hint=f"at most {MOST_NUMBER:g}; its default is {_DEFAULTS[name]}")
+            raise UsageError(f"{name} is {value:g}", hint=f"at most {MOST_NUMBER:g}; its default is {DEFAULTS[name]}")
 
     def network(self, width_by: str) -> DCellConfig:
         """The network's settings; widths count what the cache's preset says."""
@@ -132,7 +132,7 @@ class RunConfig:
         return "".join(f"{name} = {toml_value(value)}\n" for name, value in asdict(self).items())
 
 
-_DEFAULTS = {f.name: f.default for f in fields(RunConfig)}
+DEFAULTS = {f.name: f.default for f in fields(RunConfig)}
 
 
 def _like(value: Any, default: Any) -> Any:

@@ -21,7 +21,7 @@ from gocell_cli.run_record import (
 )
 from gocell_cli.storage.reader import Cache, read_copy
 from gocell_cli.storage.schema import FileRecord, Hierarchy
-from gocell_cli.training.data.labels import LabelScale
+from gocell_cli.training.data.labels import LabelScale, check_differ
 from gocell_cli.training.data.splits import PARTS
 from gocell_cli.training.evaluation.baselines import Genotypes, baselines
 from gocell_cli.training.evaluation.rlipp import TermScore, rlipp
@@ -48,6 +48,7 @@ def begin_run(reserve: Callable[[], RunStore], cache: Cache, config: RunConfig) 
     store = _reserve(processes, reserve)
     try:
         trainer = Trainer(cache, config, store, processes)
+        check_differ(trainer.values[trainer.train_rows], trainer.kind)
         store.write_text(CONFIG, config.to_toml())
         store.write_record(_first_record(trainer, cache))
     # Ctrl-C as well: no directory is left behind that holds no run
@@ -95,7 +96,10 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
 
 
 def resume_run(directory: Path) -> Trainer:
-    """Go on with a run from its `last`; raises UsageError where another process trains it."""
+    """Go on with a run from its `last`, or begin it where it was stopped before the first of them.
+
+    Raises UsageError where another process trains it.
+    """
     store = RunStore(directory)
     store.require()
     config = _config(directory)
@@ -103,7 +107,8 @@ def resume_run(directory: Path) -> Trainer:
     store.writable = processes.first
     store.lock()
     trainer = _reopened(store, open_cache(store), config, processes)
-    trainer.resume()
+    if not store.untrained():
+        trainer.resume()
     return trainer
 
 
@@ -255,7 +260,8 @@ def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
     evaluations = {part: evaluate_run(trainer, part) for part in PARTS}
     store = trainer.store
     if store.writable:
-        write_events(store, trainer.history)
+        with store.writes(store.directory / "tensorboard"):
+            write_events(store, trainer.history)
         results = {part: ResultRecord(**e.as_json()) for part, e in evaluations.items()}
         store.write_record(replace(store.record(), results=results, epochs=len(trainer.history)))
     return evaluations

@@ -118,6 +118,10 @@ class RunStore:
         """Whether a run has been begun here."""
         return (self.directory / RECORD).is_file()
 
+    def untrained(self) -> bool:
+        """Whether there is no checkpoint."""
+        return not any((self.directory / f"{name}.safetensors").exists() for name in ("last", "best"))
+
     def require(self) -> None:
         """Raise SourceMissing where there is no run."""
         if not self.exists():

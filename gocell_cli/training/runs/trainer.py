@@ -16,13 +16,13 @@ from jaxtyping import Bool, Int64
 from gocell_cli.errors import DamagedCache, Diverged, UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.batch import CacheRows
-from gocell_cli.training.data.labels import LabelScale, label_scale
+from gocell_cli.training.data.labels import LabelScale, check_labels, label_scale
 from gocell_cli.training.data.order import RowBatches, drawn
 from gocell_cli.training.data.splits import make_split
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import head_of, put_statistics, statistics, use_population
 from gocell_cli.training.network.loss import DCellLoss
-from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.training.runs.config import DEFAULTS, RunConfig
 from gocell_cli.training.runs.measuring import LOSSES, Measuring
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.states import SCHEDULED, LastState, read_state, require_settings, shaping
@@ -34,6 +34,10 @@ with train_extra():
     from torch import Tensor
 
 SAFE_RATE, SAFE_CLIP, SAFE_RANGE = 3e-3, 1.0, 0.001
+LARGE = {"alpha": 10.0, "l2": 1.0, "weight_decay": 1.0}
+"""Beyond these a setting is named where training diverged: 30 times the default, or a step that takes all weights."""
+TRAINED_COPIES = 4
+"""A weight in training: itself, its gradient, and AdamW's two moments."""
 
 
 class Stopped(Exception):
@@ -89,18 +93,21 @@ class Trainer:
         samples = cache.columns()
         self.values = samples.value
         self.split = make_split(samples, config.split, config.fractions, config.seed, len(cache.hierarchy.gene_names))
+        self.kind = cache.manifest.phenotype["kind"]
+        check_labels(self.values, self.kind)
         self.nan_labels = int(np.isnan(self.values).sum())
         self.train_rows = self.split.train[np.isfinite(self.values[self.split.train])]
         if len(self.train_rows) < 2:
             raise UsageError(f"{len(self.train_rows)} training samples have a label", hint="choose another phenotype")
-        self.kind = cache.manifest.phenotype["kind"]
         binary = self.kind == "viability"
         logits = config.loss == "bce" or (config.loss == "auto" and binary)
         self.scale: LabelScale = label_scale(self.values[self.train_rows], logits=logits)
         # right before the network is made, whose first weights are then the seed's alone
         torch.manual_seed(config.seed)
         self.layout = layout or Layout.of_cache(cache)
-        self.model = self.layout.network(cache.hierarchy, config).to(processes.device, processes.dtype)
+        on_cpu = processes.device.type == "cpu"
+        copies = TRAINED_COPIES if on_cpu else 1
+        self.model = self.layout.network(cache.hierarchy, config, copies).to(processes.device, processes.dtype)
         self.model.reduce = processes.reduce if processes.world > 1 else None
         kind = "bce" if logits else "mse"
         loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
@@ -214,9 +221,12 @@ class Trainer:
         hints = [f"--lr {min(config.lr / 10, SAFE_RATE):g}"]
         hints += [f"--set init_range={SAFE_RANGE}"] if config.init_range > 100 * SAFE_RANGE else []
         hints += [f"--set clip={SAFE_CLIP}"] if config.clip == 0 else []
+        large = {name: getattr(config, name) for name, most in LARGE.items() if getattr(config, name) > most}
+        hints = [f"--set {name}={DEFAULTS[name]}" for name in large] + hints
+        named = "".join(f", {name} {value:g}" for name, value in large.items())
         return Diverged(
             f"training diverged in epoch {self.epoch + 1}, step {step}: {what}",
-            why=f"lr is {rate:g}, init_range {config.init_range:g}, clip {config.clip:g} (0: off); {kept}",
+            why=f"lr is {rate:g}, init_range {config.init_range:g}, clip {config.clip:g} (0: off){named}; {kept}",
             hint=f"train anew, in another --out, with {' or '.join(hints)}",
         )
 

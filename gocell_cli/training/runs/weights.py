@@ -10,6 +10,7 @@ from jaxtyping import Bool
 
 from gocell_cli.dcell_rules import LEAF_UP
 from gocell_cli.errors import DamagedCache
+from gocell_cli.free_memory import require_memory
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.extra import train_extra
@@ -27,6 +28,8 @@ VARIANCE = "running_var"
 BEFORE = "height"
 """By what every network ran when no run recorded its `level_by`, whatever the level of its cache."""
 DIGITS = 16
+MOST_SAID = 1e24
+"""Bytes that a message names: what is beyond is as much too much."""
 ARRAYS = ("order", "width", "inputs", "first_neuron", "blocks", "source", "row_position", "row_piece", "block_start")
 
 
@@ -42,11 +45,27 @@ class Layout:
         """The layout of a network trained on a cache: the cache's own level."""
         return cls(cache.hierarchy.level_by, cache.manifest.config["filters"]["width_by"])
 
-    def network(self, hierarchy: Hierarchy, config: RunConfig) -> DCell:
-        """Return an untrained network laid out so."""
+    def network(self, hierarchy: Hierarchy, config: RunConfig, copies: int = 1) -> DCell:
+        """Return an untrained network laid out so; raises TooLarge where `copies` of its weights do not fit."""
+        itemsize = 8 if config.precision == "64-true" else 4
+        numbers = least_numbers(hierarchy, self.width_by, config.min_width, config.ratio)
+        require_memory(
+            round(min(copies * itemsize * numbers, MOST_SAID)),
+            f"a network of min_width {config.min_width:,} and ratio {config.ratio:g}",
+            hint="the defaults are --set min_width=20 --set ratio=0.3; a build with more --min-genes has fewer terms",
+        )
         if self.level_by != hierarchy.level_by:
             hierarchy = by_height(hierarchy)
         return DCell(hierarchy, config.network(self.width_by))
+
+
+def least_numbers(hierarchy: Hierarchy, width_by: str, min_width: int, ratio: float) -> float:
+    """Return how many numbers a network holds at least, padding not counted; a float, for the widths may be any."""
+    counts = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
+    width = np.maximum(float(min_width), ratio * counts.astype(np.float64))
+    with np.errstate(over="ignore"):  # infinite is what it is then
+        edges = width[hierarchy.edge_child] * width[hierarchy.edge_parent]
+        return float(edges.sum() + width[hierarchy.row_term].sum() + 4 * width.sum())
 
 
 def by_height(hierarchy: Hierarchy) -> Hierarchy:

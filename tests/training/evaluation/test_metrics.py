@@ -76,3 +76,22 @@ def test_small_and_empty_sets_and_missing_labels() -> None:
 def test_predictions_that_are_not_finite_are_an_error() -> None:
     with pytest.raises(Diverged, match="not finite"):
         measure(np.array([1.0, np.nan]), np.array([1.0, 2.0]))
+
+
+@pytest.mark.parametrize(("spread", "defined"), [(1e-9, False), (1e-5, True)])
+@pytest.mark.parametrize("unit", [1e-90, 1.0, 1e90])
+def test_a_nearly_constant_prediction_has_no_correlation_on_any_scale(
+    unit: float, spread: float, defined: bool
+) -> None:
+    true, predicted = TRUE * unit, (0.8 + spread * (TRUE - 0.8)) * unit
+    found = evaluate(predicted, true, mean=0.8 * unit, sd=0.1 * unit, kind="mse")
+    for name in ("pearson", "spearman", "standardised_pearson", "standardised_spearman"):
+        assert (found[name] is not None) is defined, name
+    assert found["pearson"] == found["standardised_pearson"]
+    assert all(x is None or np.isfinite(x) for x in found.values())
+
+
+def test_values_that_rounding_alone_tells_apart_fill_no_histogram() -> None:
+    same = 0.1 + np.array([0.0, 1e-17, 2e-17, 1.4e-17])
+    found = evaluate(same, same[::-1].copy(), mean=0.1, sd=1.0, kind="mse")
+    assert (found["wasserstein"], found["jensen_shannon"]) == (0.0, 0.0)

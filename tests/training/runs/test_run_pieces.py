@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from gocell_cli.errors import DamagedCache, InvalidInput, SourceMissing, UsageError
-from gocell_cli.training.data.labels import label_scale
+from gocell_cli.errors import DamagedCache, InvalidInput, SourceMissing, TooLarge, UsageError
+from gocell_cli.training.data.labels import check_differ, check_labels, label_scale
 from gocell_cli.training.runs.config import RunConfig, read_config
 from gocell_cli.training.runs.store import RunStore
+from gocell_cli.training.runs.weights import Layout, least_numbers
+from tests.hierarchies import random_network
 
 
 def test_a_config_file_goes_through_unchanged(tmp_path: Path) -> None:
@@ -42,6 +44,12 @@ def test_a_config_file_goes_through_unchanged(tmp_path: Path) -> None:
         ("min_width = 0", UsageError, "min_width is 0"),
         ("alpha = -0.1", UsageError, "alpha is -0.1"),
         ("seed = -1", UsageError, "seed is -1"),
+        ("seed = 18446744073709551616", UsageError, "seed is 18446744073709551616"),
+        (f"epochs = 1{'0' * 3000}", UsageError, "epochs is 1000"),
+        (f"lr = 1{'0' * 3000}", UsageError, "lr is 1000.*not like"),
+        ("alpha = 1e300", UsageError, "alpha is 1e"),
+        ("l2 = nan", UsageError, "l2 is nan"),
+        ("a = " + "[" * 5000, InvalidInput, "nested too deeply"),
         ("seed = 9223372036854775808", UsageError, "seed is 9223372036854775808"),
         ('norm_order = "bn"', UsageError, "norm_order is 'bn'"),
         ("l2 = 0.1\nweight_decay = 0.1", UsageError, "both shrink"),
@@ -77,8 +85,36 @@ def test_labels_are_standardised_and_put_back() -> None:
     assert (scale.mean, scale.sd) == (2.0, 1.0)
     assert np.allclose(scale.backward(scale.forward(values)), values)
     assert label_scale(np.ones(4), logits=False).sd == 1.0
+    assert label_scale(np.full(7, 0.1), logits=False).sd == 1.0  # their mean is not 0.1
+    assert label_scale(values * 1e-200, logits=False).sd == pytest.approx(values.std() * 1e-200)
     logits = label_scale(np.array([0.0, 1.0]), logits=True)
     assert np.array_equal(logits.forward(values), values)
     assert np.allclose(logits.backward(np.array([0.0, 100.0, -1000.0])), [0.5, 1.0, 0.0])
     with pytest.raises(UsageError, match="phenotype of 0 and 1"):
         label_scale(values, logits=True)
+
+
+@pytest.mark.parametrize("label", [1e160, -1e300, np.inf])
+def test_a_label_that_no_square_holds_is_named(label: float) -> None:
+    with pytest.raises(InvalidInput, match=r"phenotype growth: sample 1 has the label .*, 1 in all are beyond 1e\+100"):
+        check_labels(np.array([1.0, label, np.nan]), "growth")
+    check_labels(np.array([1e99, np.nan]), "growth")
+
+
+def test_labels_that_are_all_the_same_are_told() -> None:
+    with pytest.raises(InvalidInput, match=r"growth: all 5 training samples have the label 0\.1"):
+        check_differ(np.full(5, 0.1), "growth")
+    check_differ(np.array([0.1, 0.1, 0.1 + 1e-9]), "growth")
+
+
+@pytest.mark.parametrize("settings", [{"min_width": 10**6}, {"min_width": 2**62}, {"ratio": 1e9}, {"ratio": 1e30}])
+def test_a_network_that_no_memory_holds_is_told_before_it_is_made(settings: dict[str, float]) -> None:
+    config = replace(RunConfig(), **settings)  # type: ignore[arg-type]
+    with pytest.raises(TooLarge, match=r"would take [\d,]+\.\d GB of memory, [\d,]+\.\d GB are free"):
+        Layout("stratum", "direct").network(random_network(3), config)
+
+
+def test_the_least_of_a_network_is_less_than_it_has_and_near_it() -> None:
+    hierarchy, config = random_network(3), RunConfig(min_width=3)
+    counted = Layout("stratum", "direct").network(hierarchy, config).parameter_count()
+    assert 0.9 * counted < least_numbers(hierarchy, "direct", 3, config.ratio) <= counted

@@ -186,3 +186,12 @@ def test_a_training_that_diverges_late_keeps_its_best(small_cache: Path, tmp_pat
     again = reopen(RunStore(tmp_path / "run"))
     load_best(again)
     assert np.isfinite(evaluate_run(again, "test").predicted).all()
+
+
+def test_a_run_killed_before_its_first_checkpoint_is_trained_by_resume(small_cache: Path, tmp_path: Path) -> None:
+    begun(tmp_path / "killed", small_cache).store.release()
+    trainer = resume_run(tmp_path / "killed")
+    trainer.fit(lambda _: None)
+    fitted(tmp_path / "whole", small_cache)
+    one, other = (RunStore(tmp_path / name).load("best")[0] for name in ("killed", "whole"))
+    assert all(torch.equal(one[key], other[key]) for key in one)
