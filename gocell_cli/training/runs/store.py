@@ -119,8 +119,8 @@ class RunStore:
         return (self.directory / RECORD).is_file()
 
     def untrained(self) -> bool:
-        """Whether there is no checkpoint."""
-        return not any((self.directory / f"{name}.safetensors").exists() for name in ("last", "best"))
+        """Whether no epoch was finished and nothing saved: `best` alone may be there, which is written first."""
+        return not any((self.directory / name).exists() for name in ("last.safetensors", METRICS))
 
     def require(self) -> None:
         """Raise SourceMissing where there is no run."""
@@ -142,7 +142,7 @@ class RunStore:
             with writing(path):
                 yield
         except Unfinished as error:
-            if not (self.directory / "last.safetensors").is_file():
+            if not self.exists():
                 raise
             resume = f"resume with: gocell train --resume --out {self.directory}"
             raise Unfinished(

@@ -1,6 +1,7 @@
 """A run from cache to checkpoint: it learns, stops and goes on to the bit, and refuses what it can't do."""
 
 import json
+import resource
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from gocell_cli.errors import DamagedCache, Diverged, SourceMissing, UsageError
+from gocell_cli.errors import DamagedCache, Diverged, SourceMissing, Unfinished, UsageError
 from gocell_cli.storage import reader
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples, ShardBackend
@@ -189,9 +190,31 @@ def test_a_training_that_diverges_late_keeps_its_best(small_cache: Path, tmp_pat
 
 
 def test_a_run_killed_before_its_first_checkpoint_is_trained_by_resume(small_cache: Path, tmp_path: Path) -> None:
-    begun(tmp_path / "killed", small_cache).store.release()
+    trainer = begun(tmp_path / "killed", small_cache)
+    trainer._save_best({"epoch": 0, "statistics": "population"})  # the first file of an epoch, before `last`
+    trainer.store.release()
     trainer = resume_run(tmp_path / "killed")
     trainer.fit(lambda _: None)
     fitted(tmp_path / "whole", small_cache)
     one, other = (RunStore(tmp_path / name).load("best")[0] for name in ("killed", "whole"))
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_disk_that_is_full_is_one_error_with_the_way_on(small_cache: Path, tmp_path: Path) -> None:
+    """Every size at which writing may fail: after space is freed, --resume ends at the same weights."""
+    fitted(tmp_path / "whole", small_cache)
+    largest = (tmp_path / "whole" / "last.safetensors").stat().st_size
+    for number, limit in enumerate((largest // 2, largest - 1)):
+        trainer = begun(tmp_path / str(number), small_cache)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            with pytest.raises(Unfinished, match="writing failed") as raised:
+                trainer.fit(lambda _: None)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert f"gocell train --resume --out {tmp_path / str(number)}" in raised.value.hint
+        trainer.store.release()
+        resume_run(tmp_path / str(number)).fit(lambda _: None)
+        one, other = (RunStore(tmp_path / name).load("best")[0] for name in (str(number), "whole"))
+        assert all(torch.equal(one[key], other[key]) for key in one)
