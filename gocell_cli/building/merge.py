@@ -11,7 +11,15 @@ from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.own_files import require_cache
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
-from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, place_of, recover
+from gocell_cli.storage.staging import (
+    StagedPlan,
+    Staging,
+    is_taken,
+    partial_directory,
+    place_of,
+    recover,
+    remove_partial,
+)
 from gocell_cli.whole_file import sync, writing
 
 
@@ -31,6 +39,8 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
     shards = _all_shards(parts, manifests)
     merged = replace(manifests[0], shards=tuple(shard for _, shard in shards))
     if _stands(merged, out, overwrite=overwrite):
+        if partial_directory(out).is_dir():  # killed after the cache took its place
+            remove_partial(partial_directory(out))
         return merged
     staging = Staging(out)
     # resume=False: files are linked, not encoded, so to begin anew costs little

@@ -22,6 +22,12 @@ def check_hierarchy(hierarchy: Hierarchy) -> list[str]:
     return structure or [*_csr(hierarchy), *_numbers(hierarchy), *check_levels(hierarchy)]
 
 
+def level_counts(hierarchy: Hierarchy) -> tuple[int, ...]:
+    """Return the terms at each level, from the lowest level on, for a hierarchy whose levels are in range."""
+    # counted from the lowest, for GOATOOLS' levels begin at -1
+    return tuple(np.bincount(hierarchy.level - hierarchy.level.min()).tolist()) if len(hierarchy.level) else ()
+
+
 def check_levels(hierarchy: Hierarchy) -> list[str]:
     """Return a finding for same-level edges and one for inverted edges, with the first few by name."""
     child = hierarchy.level[hierarchy.edge_child]

@@ -9,7 +9,7 @@ from jaxtyping import Int32, Int64, UInt8
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.free_memory import require_memory
-from gocell_cli.storage.hierarchy_check import check_hierarchy
+from gocell_cli.storage.hierarchy_check import check_hierarchy, level_counts
 from gocell_cli.storage.lmdb_walk import is_known, remember, walk
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest, shard_faults
 from gocell_cli.storage.propagation import deleted_pairs, mutant_state, pair_state
@@ -55,6 +55,8 @@ class Cache:
             check_file(directory, record)
         self._refuse_claims()
         self.hierarchy = _checked_hierarchy(directory, self.manifest.level_by, self.manifest.level_direction)
+        if level_counts(self.hierarchy) != self.manifest.level_counts:
+            raise DamagedCache(f"{directory}: level_counts are not those of the hierarchy", hint=REBUILD_HINT)
         strains, groups = provenance_counts(directory)
         self._limits = Limits(len(self.hierarchy.gene_names), len(self.manifest.datasets), groups, strains)
         self._starts = np.array([s.start for s in self.manifest.shards], dtype=np.int64)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from gocell_cli.errors import DamagedCache, GocellError
-from gocell_cli.storage.hierarchy_check import check_hierarchy
+from gocell_cli.storage.hierarchy_check import check_hierarchy, level_counts
 from gocell_cli.storage.json_schemas import schema_faults
 from gocell_cli.storage.lmdb_walk import walk
 from gocell_cli.storage.manifest import check_file, encode_manifest, read_manifest, shard_faults
@@ -124,9 +124,7 @@ def _hierarchy_findings(hierarchy: Hierarchy, manifest: Manifest) -> list[Findin
     if faults:  # nothing can be computed from it
         return [Finding("hierarchy", fault) for fault in faults]
     findings = []
-    # counted from the lowest, for GOATOOLS' levels begin at -1
-    levels = np.bincount(hierarchy.level - hierarchy.level.min()).tolist() if len(hierarchy.level) else []
-    if tuple(levels) != manifest.level_counts:
+    if level_counts(hierarchy) != manifest.level_counts:
         findings.append(Finding(MANIFEST, "level_counts are not those of the hierarchy"))
     contained = np.bincount(hierarchy.closure.term, minlength=len(hierarchy.term_ids))
     if not np.array_equal(contained, hierarchy.contained_genes):

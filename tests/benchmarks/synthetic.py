@@ -93,6 +93,7 @@ def synthetic_plan(samples: int, backends: tuple[str, ...]) -> BuildPlan:
         options=options,
         bounds=shard_bounds(samples, SHARD),
         warnings=(),
+        notes=(),
     )
 
 

@@ -155,6 +155,14 @@ def test_a_hierarchy_that_lies_is_refused(
     assert finding in f"{error.value.message} {error.value.why}"
 
 
+def test_readers_count_the_terms_of_each_level_too(tmp_path: Path) -> None:
+    cache = hand_made.write_cache(tmp_path / "lying")
+    resign(cache, lambda manifest: manifest.update(level_counts=[1, 2]))
+    assert "level_counts are not those of the hierarchy" in problems(cache)
+    with pytest.raises(DamagedCache, match="level_counts are not those of the hierarchy"):
+        Cache(cache)
+
+
 def test_contained_genes_are_counted_by_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terms = {**hand_made.TERMS, "contained_genes": (hand_made.I32, [1, 2, 2])}
     monkeypatch.setitem(hand_made.TABLES, "hierarchy/terms", terms)

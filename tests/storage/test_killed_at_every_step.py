@@ -143,5 +143,4 @@ def test_a_merge(toy_plan: BuildPlan, toy_cache: Path, tmp_path: Path, killer: K
             assert contents(out) in (before, after) or not (exchange and overwrite)
             merge_parts(parts, out, overwrite=overwrite)
             assert contents(out) == after
-            if overwrite:
-                assert not partial_directory(out).exists()
+            assert not partial_directory(out).exists()
