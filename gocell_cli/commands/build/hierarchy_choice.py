@@ -103,8 +103,12 @@ class HierarchyChoice:
             release = load_hierarchy(self.hierarchy, self.gene_table)
             roots = f"{release.roots} root" + ("s, joined under GO:ROOT" if release.roots > 1 else "")
             note(f"{self.hierarchy}: {release.ready}, {len(release.ontology):,} terms, {roots}")
-        if release.annotations.naming is not None:
-            _tell_naming(release.annotations.source, release.annotations.naming)
+        naming, found = release.annotations.naming, release.annotations.found
+        if naming is not None:
+            _tell_naming(release.annotations.source, naming)
+        if self.hierarchy is not None and found is not None and found.unknown:
+            told = f"{found.rows_unknown:,} of its rows name no gene and are left out"
+            note(f"{self.hierarchy}: {told}{unknown_names(found.unknown)}", "warning")
         return self._with_listed(release)
 
     def _with_listed(self, release: "Release") -> "Release":

@@ -53,6 +53,8 @@ class _Scan:
     terms: list[_Term] = field(default_factory=list)
     # None in the header and in [Typedef] and [Instance] stanzas, whose id, name and is_a lines are of no term.
     term: _Term | None = None
+    # The id of such a stanza.
+    other_id: str = ""
     stanzas: int = 0
     # What a reader of the counts should know of: stanzas joined or of no known name, tags that are none.
     odd: Counter[str] = field(default_factory=Counter)
@@ -64,7 +66,8 @@ class _Scan:
 def read_obo(path: Path) -> Ontology:
     """Read an OBO file, of any packing and encoding that `read_bytes` knows.
 
-    Raises InvalidInput, with the line, for a broken stanza header, a line that is no tag, a term without an id,
+    Raises InvalidInput, with the line, for a broken stanza header, a line that is no tag, a term without an id, an id
+    outside any stanza or a second one in it (a stanza header is lost),
     two terms of one id whose names differ, an is_a or relationship line without a target, and a file that ends
     within a line.
     """
@@ -118,13 +121,25 @@ def _scan(text: str, path: Path) -> _Scan:
             if tag in _UNREAD:
                 continue
             reader = _odd_line(scan, number, line, colon)
-        if reader is not None and scan.term is not None:
-            fault = reader(scan.term, value)
-            if fault:
-                raise scan.fail(number, fault)
+        if reader is None:
+            continue
+        fault = reader(scan.term, value) if scan.term is not None else _elsewhere(scan, reader, value)
+        if fault:
+            raise scan.fail(number, fault)
     if not scan.terms:
         raise InvalidInput.at(path, None, "no [Term] stanza: not an OBO file, or an empty one")
     return scan
+
+
+def _elsewhere(scan: _Scan, reader: "_Reader", value: str) -> str | None:
+    """Say what is wrong with a term's tag that stands in no [Term]: an id where none belongs is a term that is lost."""
+    if reader is not _read_id:
+        return None
+    found, first = _bare(value), scan.other_id
+    scan.other_id = first or found
+    if scan.stanzas == 0:
+        return f"an id before the first stanza: {value.strip()[:60]!r}; is its [Term] line lost?"
+    return f"a second id in one stanza: {value.strip()[:60]!r} after {first}" if first and first != found else None
 
 
 def _odd_line(scan: _Scan, number: int, line: str, colon: str) -> "_Reader | None":
@@ -152,7 +167,7 @@ def _open_stanza(scan: _Scan, number: int, line: str) -> None:
     if header is None:
         raise scan.fail(number, f"broken stanza header: {line[:60]!r}")
     scan.stanzas += 1
-    scan.term = None
+    scan.term, scan.other_id = None, ""
     name = header[1].lower()
     if name == "term":
         scan.term = _Term(number)

@@ -5,6 +5,7 @@ GENES: YKL067W YEL018W          genes annotated directly
 TERMS: GO:0006298 GO:0006284    child terms, each with three lines of its own
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from gocell_cli.errors import InvalidInput
 from gocell_cli.sources.hierarchies.ready import ParsedHierarchy
 
 FORMAT = "DCell topology"
+COUNT = re.compile(r"[0-9]{1,18}")
 # Two names for one object: the tags singly, and all of them in the order a block has them.
 ROOT, GENES, TERMS = TAGS = ("ROOT:", "GENES:", "TERMS:")
 
@@ -57,7 +59,7 @@ def parse_topology(path: Path, lines: Iterable[tuple[int, str]]) -> ParsedHierar
 
 
 def _open(path: Path, number: int, values: list[str], blocks: dict[str, _Block]) -> _Block:
-    if not 1 <= len(values) <= 2 or (len(values) == 2 and not values[1].isdecimal()):
+    if not 1 <= len(values) <= 2 or (len(values) == 2 and not COUNT.fullmatch(values[1])):
         raise InvalidInput.at(path, number, f"{ROOT} needs a term and its number of genes")
     term = values[0]
     if term in blocks:

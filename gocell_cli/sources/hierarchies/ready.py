@@ -4,6 +4,7 @@ A format's module fills a ParsedHierarchy; what is the same for all of them stan
 without evidence codes, dates or namespaces, so those columns of its annotations are empty.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from gocell_cli.sources.text_file import decode, lines_of, read_bytes
 
 COMMENT = "#"
 HIERARCHY = "hierarchy"
+PARTS = re.compile(r"[^\w.()-]+")
+"""What stands in no systematic name of SGD's."""
 
 
 @dataclass
@@ -86,7 +89,22 @@ def make_ready(parsed: ParsedHierarchy, known: KnownGenes) -> ReadyHierarchy:
     # Roots are terms that are nobody's child.
     roots = len(ontology) - len(set(ontology.edges[READY_RELATION].child.tolist()))
     rows, genes = _named(rows, known)
+    if genes is known.genes:
+        _refuse_damaged_names(parsed, known)
     return ReadyHierarchy(parsed.format, ontology, rows, genes, roots)
+
+
+def _refuse_damaged_names(parsed: ParsedHierarchy, known: KnownGenes) -> None:
+    """Raise InvalidInput, with the line, for a name that is no gene's and has a gene's in it: `|YAL003W`, `YAL003W;`.
+
+    Other unknown names are counted, and left out: of genes that the table does not have there may be many.
+    """
+    for (_, name), line in parsed.genes.items():
+        parts = PARTS.split(name)
+        if len(parts) > 1 and not known.genes.lookup.find(name).genes:
+            gene = next((part for part in parts if part in known.genes.index), None)
+            if gene is not None:
+                raise InvalidInput.at(parsed.path, line, f"{name[:60]!r} is no gene, though {gene} stands in it")
 
 
 def _named(rows: AnnotationRows, known: KnownGenes) -> tuple[AnnotationRows, GeneTable]:

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from gocell_cli.sources.screens.table_file import TableFile
 
 GENES = "genes"
-GENE_COLUMN = re.compile(r"gene[ _]?([0-9]+)", re.IGNORECASE)
+GENE_COLUMN = re.compile(r"gene[ _]?([0-9]{1,9})", re.IGNORECASE)
 P_VALUE, SD = "p_value", "sd"
 STATISTICS = (P_VALUE, SD)
 STATISTIC_NAMES = {

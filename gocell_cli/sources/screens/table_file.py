@@ -232,7 +232,8 @@ def _lines_of_records(text: str, delimiter: str, records: int, path: Path) -> In
 def _parquet(path: Path) -> TableFile:
     try:
         table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        table.validate(full=True)  # texts that are no UTF-8, offsets that lead out of their column
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidInput.at(path, None, f"not a readable Parquet table ({error})") from error
     # Numbers are cast to text like all else, so that one parser decides in every format what a number is.
     columns = {}

@@ -218,7 +218,7 @@ def test_a_cycle_is_named_with_its_last_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "where", "reason"),
     [
-        ("", "", "no gene in it"),
+        ("", "", "the file is empty"),
         ("# nothing\n\n", "", "no gene in it"),
         ("\n".join(EDGES), "", "no gene in it"),
         ("A\tB\n", ":1", "not the three columns"),
@@ -227,6 +227,8 @@ def test_a_cycle_is_named_with_its_last_line(tmp_path: Path) -> None:
         ("one\n", ":1", "not the three columns"),
         (DDOT + "A\tB\tpart_of\n", f":{len(EDGES) + len(GENES) + 1}", "neither default nor gene: 'part_of'"),
         ("A\tA\tdefault\n", ":1", "A is its own parent"),
+        (DDOT + f"{toy.term_id(2)}\t|{toy.GENES[0]}\tgene", ":16", f"'|{toy.GENES[0]}' is no gene, though"),
+        (DDOT + f"{toy.term_id(2)}\t{toy.GENES[0]}/etc/passwd\tgene", ":16", "is no gene, though"),
         (DDOT + f"{toy.term_id(2)}\t{toy.term_id(6)}\tgene", ":16", "GO:0000006 stands here as a gene, and in line 7"),
         ("ROOT: A 1\nGENES: x\n", ":1", "A has no TERMS: line"),
         ("ROOT: A 1\nTERMS:\nROOT: B 1\nGENES: x\nTERMS:\n", ":1", "A has no GENES: line"),
@@ -234,6 +236,8 @@ def test_a_cycle_is_named_with_its_last_line(tmp_path: Path) -> None:
         ("ROOT: A 1\nGENES: x\nTERMS: B\n", ":3", "A has a child B that no ROOT: line describes"),
         ("ROOT: A 1\nGENES: x\nTERMS:\nROOT: A 1\nGENES:\nTERMS:\n", ":4", "A stands here again; first in line 1"),
         ("ROOT: A many\nGENES: x\nTERMS:\n", ":1", "ROOT: needs a term and its number of genes"),
+        (f"ROOT: A {'9' * 5000}\nGENES: x\nTERMS:\n", ":1", "ROOT: needs a term and its number of genes"),
+        ("ROOT: A \u0663\nGENES: x\nTERMS:\n", ":1", "ROOT: needs a term and its number of genes"),
         ("ROOT:\nGENES: x\nTERMS:\n", ":1", "ROOT: needs a term"),
         ("ROOT: A 1\nGENES: x\nTERMS: A\n", ":3", "A is its own parent"),
         ("ROOT: A 1\nGENE: x\nTERMS:\n", ":2", "not one of ROOT:, GENES:, TERMS:"),
