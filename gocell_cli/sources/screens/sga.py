@@ -231,13 +231,18 @@ def _in_threads(blocks: Iterator[LineBlock], parse: Callable[[LineBlock], RowBlo
     # The cores that this process may use: a batch job or a container has fewer than the machine.
     threads = min(MOST_THREADS, len(os.sched_getaffinity(0)))
     pending: deque[Future[RowBlock]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         for block in blocks:
             pending.append(pool.submit(parse, block))
             if len(pending) > threads:  # one more than can run: no thread waits, and memory stays bounded
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+    finally:
+        # No waiting, as `with` would: rows that nobody takes any more may end in the garbage collector, while a thread
+        # is being started and Python holds the lock that joining another needs; both waited for ever.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _parse(block: LineBlock, path: Path, wanted: Wanted) -> RowBlock:
