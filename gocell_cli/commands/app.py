@@ -1,15 +1,19 @@
 """The `gocell` command: signals and streams made ready before anything is loaded, and one way out for every error."""
 
+from __future__ import annotations
+
+import atexit
 import gc
 import os
 import signal
 import sys
-import threading
-from contextlib import suppress
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
 
+# `typing` alone takes as long to load as all of these, and until then Ctrl-C is a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any, NoReturn
+
     from gocell_cli.errors import GocellError
 
 COMPLETION = "_GOCELL_COMPLETE"
@@ -20,8 +24,14 @@ AGAIN_SECONDS = 0.05
 """After so long a signal whose SystemExit got lost is sent again."""
 
 
+_ending: dict[str, int] = {}
+"""The exit code: `interrupted` once a signal came, `code` once all is done."""
+
+
 def main() -> NoReturn:
     """Run the command line and leave with the exit code of the error's class."""
+    # Registered first, so it runs last of all that is.
+    atexit.register(_end)
     # Half the time of reading an OBO file went into generational collections that found nothing to free.
     gc.set_threshold(1_000_000)
     # Before the commands are loaded, which takes as long as many of them do: Ctrl-C in that time is no traceback.
@@ -37,9 +47,11 @@ def main() -> NoReturn:
         code = _run()
         sys.stdout.flush()  # a full disk behind it shows here, where it can be told
     except Exception as error:
-        code = _told(error)
+        # What a signal raised within, a class that was being made for one, came out as an error of that.
+        code = _ending["interrupted"] if "interrupted" in _ending else _told(error)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)  # what is left is Python's own end, where nothing is to be raised
+    _ending["code"] = code
     sys.exit(code)
 
 
@@ -99,22 +111,33 @@ def _told(error: Exception) -> int:
     return found.exit_code
 
 
-def _json_of(error: "GocellError") -> None:
+def _json_of(error: GocellError) -> None:
     """Print the error on stdout as well, where --json is asked for and the exit code is an answer."""
     from gocell_cli.commands.shell.terminal import show_json
     from gocell_cli.errors import CannotWrite, DamagedCache, LevelsError
 
     if "--json" not in sys.argv or error.exit_code not in (LevelsError.exit_code, DamagedCache.exit_code):
         return
-    with suppress(OSError, DamagedCache, CannotWrite):  # stdout itself may be what cannot be written
+    try:
         show_json({"ok": False, "exit_code": error.exit_code, "error": error.message, "why": error.why})
         sys.stdout.flush()
+    except (OSError, DamagedCache, CannotWrite):
+        pass  # stdout itself may be what cannot be written
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     """Leave through every `with`: 130 for SIGINT, 143 for SIGTERM."""
     _say("error: interrupted")
+    _ending["interrupted"] = 128 + number
     sys.exit(128 + number)
+
+
+def _end() -> None:
+    """End at once where the command is done: Python would take every object apart, and die of a signal meanwhile."""
+    if "code" in _ending:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_ending["code"])
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
@@ -123,13 +146,17 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 def _say(text: str) -> None:
     """Write a line to stderr past all that may be half loaded, or be writing just now."""
-    with suppress(OSError):
+    try:  # noqa: SIM105 contextlib is not loaded yet
         os.write(2, text.encode(errors="backslashreplace") + b"\n")
+    except OSError:
+        pass
 
 
-def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
+def _unraisable(lost: sys.UnraisableHookArgs) -> None:
     """Send a signal again that came while Python cleaned up an object: what is raised there ends nothing."""
     if isinstance(lost.exc_value, SystemExit) and isinstance(lost.exc_value.code, int) and lost.exc_value.code > 128:
+        import threading
+
         number = lost.exc_value.code - 128
         # not now: this hook is within that clean-up itself
         again = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), number))

@@ -63,7 +63,9 @@ def build_cache(
     if dry_run:
         _dry_run(plan, target, mode, time.perf_counter() - started, json=json)
         return
-    result = _build(plan, target, mode, chosen_root)
+    result = _build(plan, target, mode)
+    if mode.part is None and (fingerprint is None or chosen_root.is_dir()):  # a rebuild elsewhere makes no data root
+        remember_latest(chosen_root, result.directory)
     if mode.part is None:
         others = {"level_by": level_by, "unannotated": unannotated, "backend": backend, "shard_size": shard_size}
         write_build_file(result.directory, chosen_options(data, terms, **others), plan.fingerprint)
@@ -117,7 +119,7 @@ def _patience() -> float:
     return seconds
 
 
-def _build(plan: "BuildPlan", target: Path, mode: "BuildMode", root: Path) -> "BuildResult":
+def _build(plan: "BuildPlan", target: Path, mode: "BuildMode") -> "BuildResult":
     from gocell_cli.building.build import build
 
     if mode.part is not None:
@@ -128,8 +130,6 @@ def _build(plan: "BuildPlan", target: Path, mode: "BuildMode", root: Path) -> "B
     except SystemExit:  # by a signal
         note(mode.command, "resume with")
         raise
-    if mode.part is None:
-        remember_latest(root, result.directory)
     return result
 
 

@@ -151,7 +151,32 @@ overview.caches_in = caches_in
 """
 
 
-@pytest.mark.parametrize("moment", [LOADING, IN_A_DESTRUCTOR], ids=["loading", "in a destructor"])
+IN_A_CLASS = """
+import os, signal
+from gocell_cli.storage import overview
+class Attribute:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.{name})
+def caches_in(folder):
+    type("Made", (), {"it": Attribute()})  # Python 3.11 makes a RuntimeError of what is raised there
+overview.caches_in = caches_in
+"""
+AT_THE_END = """
+import os, signal, sys
+class Late:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+sys.late = Late()
+"""
+MOMENTS = {"loading": LOADING, "in a destructor": IN_A_DESTRUCTOR, "in a class being made": IN_A_CLASS}
+
+
+def test_a_signal_while_python_ends_changes_nothing(tmp_path: Path) -> None:
+    found = python(AT_THE_END.replace("{name}", "SIGTERM"), "cache", "ls", cwd=tmp_path)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_at_a_bad_moment_ends_the_command(tmp_path: Path, moment: str, name: str, code: int) -> None:
     found = python(moment.replace("{name}", name), "cache", "ls", cwd=tmp_path)
