@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.hunt import BUDGET
-from tests.attacks.kinds import CACHE, GO, RUN, SCREEN, TINY, Words, stock
+from tests.attacks.kinds import CACHE, GO, RUN, SCREEN, TINY, Words
 from tests.attacks.syscalls import AVAILABLE, FAULTS
 from tests.attacks.victims import WORK
 from tests.attempts import ATTACKS
@@ -53,11 +53,6 @@ WRITERS = (
            "cache.svg"),
     Writer("fetch", "fetched", ("fetch", "go", "--offline", "--accept-changed", "--root", WORK), "sources.lock.json"),
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def good_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stock(tmp_path_factory.mktemp("stock"))
 
 
 def _contents(path: Path) -> dict[str, bytes]:

@@ -6,15 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.hunt import BUDGET, hunt
-from tests.attacks.kinds import OWN, READ, Kind, stock
+from tests.attacks.kinds import OWN, READ, Kind
 from tests.attempts import attempts
 
 FEW, MANY = 3, 520
-
-
-@pytest.fixture(scope="module")
-def good_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stock(tmp_path_factory.mktemp("stock"))
 
 
 @pytest.mark.timeout(4000)
