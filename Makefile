@@ -50,7 +50,7 @@ SUITE := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses 2 --dist
 test: $(STAMP) ## run the tests; what tries often tries a few times
 	$(SUITE) $(TESTS)
 
-attacks: $(STAMP) ## run in full the tests that `make test` runs in part: kills at every step, 200 bit flips, full-size oracles
+attacks: $(STAMP) ## run in full the tests that `make test` runs in part; ATTACK_SECONDS=3600 for a longer hunt, ATTACK_SEED=N for another
 	GOCELL_TEST_ATTACKS=1 $(SUITE) $(ATTACKED)
 
 check: $(STAMP) ## format, lint, types, layers: all but the tests

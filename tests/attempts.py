@@ -9,6 +9,10 @@ import pytest
 T = TypeVar("T")
 
 ATTACKS = os.environ.get("GOCELL_TEST_ATTACKS") == "1"
+SECONDS = float(os.environ.get("ATTACK_SECONDS", "600"))
+"""What the hunts that could go on for ever (mutations, injected faults) take in all, in the long form."""
+WHOLE_HUNT = 3600
+"""From so many seconds on, every point of injection is tried, however long that takes."""
 whole_only = pytest.mark.skipif(not ATTACKS, reason="takes long; runs in `make attacks`")
 """Marks a test of which no smaller size would show anything. Something quicker must hold the same behaviour."""
 

@@ -23,8 +23,6 @@ EXIT_CODES = (0, 2, 3, 4, 5, 6, 7)
 A_PROCESS = 200
 """Attempts after which a process makes way for a fresh one: what it may have kept must not grow for ever."""
 FIRST_SEED = int(os.environ.get("ATTACK_SEED", "20180420"))
-BUDGET = float(os.environ.get("ATTACK_SECONDS", "0"))
-"""Seconds for all kinds together; 0: a number of attempts instead."""
 
 
 @dataclass
@@ -128,11 +126,12 @@ def _judge(kind: Kind, tally: Tally, ended: dict[str, Any], good: list[dict[str,
     codes = [c["code"] for c in commands]
     tally.read += not any(codes)
     tally.refused += any(codes)
-    for words, c in zip(kind.commands, commands, strict=True):
+    said = [" ".join(kind.commands[c["command"]][:2]) for c in commands]
+    for words, c in zip(said, commands, strict=True):
         if c["code"] not in EXIT_CODES or "Traceback" in c["errors"] or "panicked" in c["errors"]:
-            tally.fault("traceback", of, f"{' '.join(words[:2])}: exit {c['code']}: {c['errors'][-600:]}")
-    verified = [c["code"] for words, c in zip(kind.commands, commands, strict=True) if words[1] == "verify"]
+            tally.fault("traceback", of, f"{words}: exit {c['code']}: {c['errors'][-600:]}")
+    verified = [c["code"] for words, c in zip(said, commands, strict=True) if words == "cache verify"]
     if kind.sealed or (kind.sealing and any(verified)):
-        for words, c, before in zip(kind.commands, commands, good, strict=True):
-            if c["code"] == 0 and c["out"] != before["out"]:
-                tally.fault("wrong", of, f"{' '.join(words[:2])} read something else, codes {codes}: {c['out'][:300]}")
+        for words, c in zip(said, commands, strict=True):
+            if c["code"] == 0 and c["out"] != good[c["command"]]["out"]:
+                tally.fault("wrong", of, f"{words} read something else, codes {codes}: {c['out'][:300]}")

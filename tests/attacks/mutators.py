@@ -285,7 +285,10 @@ def parquet_changed(rng: random.Random, data: bytes) -> bytes:
         )
     out = io.BytesIO()
     pq.write_table(
-        table, out, compression=rng.choice(("zstd", "none", "snappy")), row_group_size=rng.choice((1, 2, 10**6))
+        table,
+        out,
+        compression=rng.choice(("zstd", "none", "snappy")),
+        row_group_size=rng.choice((max(table.num_rows // 9, 1), 10**6)),
     )
     return out.getvalue()
 

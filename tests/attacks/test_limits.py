@@ -7,7 +7,7 @@ import pytest
 
 from tests.attacks.kinds import Words
 from tests.attacks.test_injected_faults import WRITERS, Injector, Writer
-from tests.attempts import ATTACKS
+from tests.attempts import ATTACKS, some
 from tests.commands.fork_server import completed, environment
 
 MEGABYTE = 1 << 20
@@ -32,7 +32,7 @@ class Limited(Injector):
 
 
 @pytest.mark.timeout(6000)
-@pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.name)
+@pytest.mark.parametrize("writer", some(3, WRITERS), ids=lambda writer: writer.name)
 def test_a_writer(
     writer: Writer, good_files: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
