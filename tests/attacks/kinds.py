@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import xlsxwriter
 
 from gocell_cli.sources.screens import kuzmin
@@ -29,6 +31,7 @@ COSTANZO = (
 )
 PAIR = "YAL001C_sn1\ttfc3\tYAL002W_dma1\tvps8\tDMA30\t-0.1\t0.01\t0.9\t0.8\t0.6\t0.02\n"
 TINY = ("--set", "min_width=2", "--set", "ratio=0.0", "--set", "population_samples=64", "--device", "cpu")
+PROJECT = '[build-cache]\npreset = "true-path"\nmin-genes = 3\n\n[inspect.sample]\njson = true\n'
 CACHE, RUN = f"{WORK}/cache", f"{WORK}/run"
 LOOK: tuple[Words, ...] = (
     ("cache", "verify", CACHE, "--json"),
@@ -103,7 +106,7 @@ OWN: tuple[Kind, ...] = (
          (RESUME, *LOOK[:2]), weight=0.5),
     Kind("CACHE.toml", "cache", "cache.toml", "TEXT",
          (("cache", "rebuild", CACHE, "--out", f"{WORK}/again", "--json"),), weight=0.5),
-    Kind("gocell.toml", "inputs", "gocell.toml", "TEXT",
+    Kind("gocell.toml", "project", "gocell.toml", "TEXT",
          (("config", "show", "--json"), ("verify-levels", *GO, "--json"))),
     Kind("latest", "cache", "latest", "TEXT",
          (("inspect", "sample", "0", "--root", WORK), ("cache", "ls", "--root", WORK))),
@@ -138,8 +141,9 @@ READ: tuple[Kind, ...] = (
     _reads("table, TSV", "screen.tsv", "TEXT", (*TABLE, "--raw", f"{WORK}/screen.tsv")),
     _reads("table, xz", "screen.csv.xz", "BYTES", (*TABLE, "--raw", f"{WORK}/screen.csv.xz"), sealed=True),
     _reads("table, xlsx", "screen.xlsx", "ZIP", (*TABLE, "--raw", f"{WORK}/screen.xlsx")),
+    _reads("table, Parquet", "screen.parquet", "PARQUET", (*TABLE, "--raw", f"{WORK}/screen.parquet")),
     _reads("Kuzmin 2018", "aao1729_data_s1.tsv", "TEXT",
-           (*BUILD, *GO, "--dataset", "kuzmin2018", "--raw", f"{WORK}/aao1729_data_s1.tsv")),
+           (*BUILD, *GO, "--dataset", "kuzmin2018", "--raw", f"{WORK}/aao1729_data_s1.tsv", "--phenotype", "fitness")),
     _reads("Costanzo 2016", "SGA_NxN.txt", "TEXT",
            (*BUILD, *GO, "--dataset", "costanzo2016", "--raw", f"{WORK}/SGA_NxN.txt", "--phenotype", "fitness")),
     _reads("build file", "build.toml", "TEXT", ("build-cache", "--config", f"{WORK}/build.toml", *PLACE)),
@@ -193,7 +197,6 @@ def _write_inputs(folder: Path) -> None:
         "screen.tsv": _screen("\t"),
         "aao1729_data_s1.tsv": "\t".join(kuzmin.COLUMNS) + "\n" + KUZMIN * 20,
         "SGA_NxN.txt": COSTANZO + PAIR * 20,
-        "gocell.toml": '[build-cache]\npreset = "true-path"\nmin-genes = 3\n\n[inspect.sample]\njson = true\n',
         "settings.toml": "epochs = 1\nlr = 0.01\nmin_width = 2\nratio = 0.0\nbatch_size = 32\n",
     }
     for name, text in texts.items():
@@ -208,6 +211,9 @@ def _write_packed(folder: Path) -> None:
     for name in ("toy.obo", "toy.gaf"):
         (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes(), mtime=0))
     (folder / "screen.csv.xz").write_bytes(lzma.compress((folder / "screen.csv").read_bytes()))
+    lines = [line.split(",") for line in _screen().splitlines()[1:]]
+    columns = {"genes": [genes for genes, _ in lines], "growth": [float(value) for _, value in lines]}
+    pq.write_table(pa.table(columns), folder / "screen.parquet")
     with zipfile.ZipFile(folder / "toy.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("toy.obo", (folder / "toy.obo").read_bytes())
     with xlsxwriter.Workbook(folder / "screen.xlsx") as book:
@@ -242,6 +248,8 @@ def stock(folder: Path) -> Path:
     for i in range(2):
         gocell(*build, folder / "parts", "--out", folder / "parts" / "cache", "--part", f"{i}/2")
         next((folder / "parts").glob(f"cache.part-{i}-of-*")).rename(folder / "parts" / f"part{i}")
+    _copy(inputs, folder / "project", "toy.obo", "toy.gaf", "genes.tsv")
+    (folder / "project" / "gocell.toml").write_text(PROJECT, "utf-8")
     _copy(inputs, folder / "unfinished", "toy.obo", "toy.gaf", "genes.tsv", "screen.csv")
     _interrupted(folder, folder / "unfinished")
     _copy(folder / "cache", folder / "run", "cache")
@@ -251,6 +259,7 @@ def stock(folder: Path) -> Path:
     place = folder / "fetched" / "raw" / "go" / "2020-01-01"
     place.mkdir(parents=True)
     (place / "go-basic.obo").write_text(toy.obo_text() + "\n[Typedef]\nid: part_of\nname: part of\n", "utf-8")
+    shutil.copytree(folder / "fetched", folder / "unfetched")
     gocell("fetch", "go", "--offline", "--root", folder / "fetched")
     return folder
 

@@ -55,7 +55,7 @@ WRITERS = (
     Writer("report", "cache", ("report", CACHE, "--out", f"{WORK}/page.html", "--overwrite"), "page.html"),
     Writer("plot", "cache", ("plot", "cache", "--cache", CACHE, "--out", f"{WORK}/cache.svg", "--overwrite"),
            "cache.svg"),
-    Writer("fetch", "fetched", ("fetch", "go", "--offline", "--accept-changed", "--root", WORK), "sources.lock.json"),
+    Writer("fetch", "unfetched", ("fetch", "go", "--offline", "--root", WORK), "sources.lock.json"),
 )  # fmt: skip
 
 
