@@ -259,7 +259,6 @@ def stock(folder: Path) -> Path:
     place = folder / "fetched" / "raw" / "go" / "2020-01-01"
     place.mkdir(parents=True)
     (place / "go-basic.obo").write_text(toy.obo_text() + "\n[Typedef]\nid: part_of\nname: part of\n", "utf-8")
-    shutil.copytree(folder / "fetched", folder / "unfetched")
     gocell("fetch", "go", "--offline", "--root", folder / "fetched")
     return folder
 

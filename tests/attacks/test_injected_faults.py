@@ -55,7 +55,6 @@ WRITERS = (
     Writer("report", "cache", ("report", CACHE, "--out", f"{WORK}/page.html", "--overwrite"), "page.html"),
     Writer("plot", "cache", ("plot", "cache", "--cache", CACHE, "--out", f"{WORK}/cache.svg", "--overwrite"),
            "cache.svg"),
-    Writer("fetch", "unfetched", ("fetch", "go", "--offline", "--root", WORK), "sources.lock.json"),
 )  # fmt: skip
 
 
