@@ -5,13 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.hunt import hunt
+from tests.attacks.hunt import hunt_in_time
 from tests.attacks.kinds import OWN, Kind
-from tests.attempts import ATTACKS, SECONDS, some
-
-FEW = 4
-SHARE = 0.6 / sum(kind.weight for kind in OWN)
-"""Of the time; the rest is for what else there is."""
+from tests.attempts import some
 
 
 @pytest.mark.timeout(6000)
@@ -19,6 +15,6 @@ SHARE = 0.6 / sum(kind.weight for kind in OWN)
 def test_a_mutated_file(
     kind: Kind, good_files: Path, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    tally = hunt(kind, good_files, tmp_path, FEW, SECONDS * SHARE * kind.weight if ATTACKS else 0.0)
+    tally = hunt_in_time(kind, OWN, good_files, tmp_path)
     record_property("attack", tally.row())
     assert not tally.faults, "\n".join(tally.told)
