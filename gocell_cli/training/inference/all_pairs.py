@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from jaxtyping import Float64, Int64
 
-from gocell_cli.errors import DamagedCache, Diverged, UsageError
+from gocell_cli.errors import DamagedCache, Diverged, GocellError, UsageError
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import FITNESS, Predictor, head_of
@@ -84,9 +84,9 @@ def predict_all_pairs(task: PairTask, out: Path, report: Callable[[int, int], No
     """Write gene_1, gene_2, the phenotype (float32), of a fitness model epsilon, and how many genes are untrained.
 
     Parts lie in OUT.parts until all are there; a later call goes on from those that an interrupted one left. `report`
-    gets pairs done and pairs in all. Raises UsageError where fewer than two genes are given, `out` exists, another
-    process writes it now or the parts are another model's; DamagedCache where a part can't be read; Diverged where a
-    prediction is no number of float32.
+    gets pairs done and pairs in all. Raises UsageError where fewer than two genes are given, `out` holds anything else,
+    another process writes it now or the parts are another model's; DamagedCache where a part can't be read; Diverged
+    where a prediction is no number of float32.
     """
     started = time.perf_counter()
     kept = _write_pairs(task, out, report)
@@ -113,9 +113,19 @@ def _write_pairs(task: PairTask, out: Path, report: Callable[[int, int], None]) 
     if len(task.genes) < 2:
         raise UsageError(f"{len(task.genes)} genes make no pair", hint="leave out --genes for all of them")
     if out.exists():
-        raise UsageError(f"{out}: is there already", hint="another --out, or remove it")
+        _require_same(task, out)
     with _held(out) as folder:
-        return _write_parts(task, out, folder, report)
+        # there: of a call that was stopped when only its parts were left to remove, or that finished meanwhile
+        return _require_same(task, out) if out.exists() else _write_parts(task, out, folder, report)
+
+
+def _require_same(task: PairTask, out: Path) -> int:
+    """Return the pairs of a file that holds what would be written; raises UsageError for anything else."""
+    try:
+        return _rows_of(out, _schema(task), task.pairs)
+    except GocellError as error:
+        why = "it holds no such pairs" if isinstance(error, DamagedCache) else "it is of another model or other genes"
+        raise UsageError(f"{out}: is there already", why=why, hint="another --out, or remove it") from error
 
 
 @contextmanager
@@ -123,15 +133,12 @@ def _held(out: Path) -> Iterator[Path]:
     """Hold OUT.parts against other processes, and yield it; it goes with what is ours in it once `out` is there whole.
 
     The kernel lets go of the lock when a process dies, however it dies. Raises UsageError where another process holds
-    it, or has finished `out` meanwhile.
+    it. One that finished may have removed the folder, and the lock that is held here, but then its file is there.
     """
     folder = out.with_name(out.name + ".parts")
     with writing(out):
         lock = _locked(folder, out)
     try:
-        # once more: the lock of one that finished may be one that it has removed since, but then its file is there
-        if out.exists():
-            raise UsageError(f"{out}: is there already", hint="another --out, or remove it")
         with writing(out):
             _remove_unfinished(out, folder)
         yield folder

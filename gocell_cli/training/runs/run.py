@@ -50,7 +50,8 @@ def begin_run(reserve: Callable[[], RunStore], cache: Cache, config: RunConfig) 
         trainer = Trainer(cache, config, store, processes)
         check_differ(trainer.values[trainer.train_rows], trainer.kind)
         store.write_text(CONFIG, config.to_toml())
-        store.write_record(_first_record(trainer, cache))
+        if store.writable:  # of several processes the first alone writes, and has a hierarchy to record
+            store.write_record(_first_record(trainer, cache))
     # Ctrl-C as well: no directory is left behind that holds no run
     except BaseException:
         store.abandon()
@@ -78,7 +79,7 @@ def _reserve(processes: Processes, reserve: Callable[[], RunStore]) -> RunStore:
 def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
     """Copy the hierarchy; return all that is known of a run before its first step."""
     with trainer.store.writes(trainer.store.directory):
-        files = cache.copy_hierarchy(trainer.store.directory) if trainer.store.writable else ()
+        files = cache.copy_hierarchy(trainer.store.directory)
     hierarchy = cache.hierarchy
     copies = tuple(CopyRecord(**asdict(record)) for record in files)
     return RunRecord(

@@ -91,7 +91,7 @@ BAD_OBO = [
     (b"format-version: 1.2\n[Typedef]\nid: part_of\n" + b"x: y\n" * 280, "no \\[Term\\] stanza"),
     (obo().replace(b"GO:", b"HP:"), "an ontology without a term of GO"),
     (obo().replace(b"name: root", b"name: root\n\nid: GO:0008151"), "a second id in one"),
-    (obo().replace(b"[Term]\n", b""), "no \\[Term\\] stanza"),
+    (obo().replace(b"[Term]\n", b""), "an id before the first stanza"),
 ]
 BAD_GAF = [
     (b"<html></html>", "HTML page"),

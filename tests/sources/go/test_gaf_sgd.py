@@ -192,7 +192,7 @@ def test_broken_gaf_row_is_named_by_path_and_line(tmp_path: Path, row: str, reas
 
 @pytest.mark.parametrize("text", ["", "\n\n", "!gaf-version: 2.1\n"])
 def test_gaf_without_rows_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InvalidInput, match="no annotation row"):
+    with pytest.raises(InvalidInput, match="no annotation row" if text else "the file is empty"):
         read_gaf(write(tmp_path, text))
 
 
@@ -250,7 +250,7 @@ def test_broken_feature_row_is_named_by_path_and_line(tmp_path: Path, row: str, 
 
 @pytest.mark.parametrize("text", ["", "\n", sgd_row("TEL01L", kind="telomere")])
 def test_feature_table_without_orfs_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InvalidInput, match="no ORF row"):
+    with pytest.raises(InvalidInput, match="no ORF row" if text else "the file is empty"):
         read_sgd_features(write(tmp_path, text))
 
 

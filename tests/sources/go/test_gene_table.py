@@ -39,7 +39,7 @@ def test_a_table_of_ids_symbols_and_synonyms(tmp_path: Path, text: str) -> None:
     [
         ("G1\tone\nG1\ttwo\n", r":2: G1 stands here again; first in line 1"),
         ("id\tsymbol\nG1\tone\n\tx\n", r":3: no id in this row"),
-        ("", "no gene in it"),
+        ("", "the file is empty"),
         ("# nothing\n", "no gene in it"),
         ("id\tsymbol\n", "no gene in it"),
     ],

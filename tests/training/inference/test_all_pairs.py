@@ -177,3 +177,18 @@ def test_what_can_not_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is there already"):
         predict_all_pairs(task, out, lambda *_: None)
     assert out.read_text() == "precious"
+
+
+def test_a_call_that_was_stopped_at_its_very_end_is_finished_by_the_same_call(tmp_path: Path) -> None:
+    task, out = make_task(), tmp_path / "pairs.parquet"
+    predict_all_pairs(task, out, lambda *_: None)
+    before, parts = out.read_bytes(), tmp_path / "pairs.parquet.parts"
+    parts.mkdir()
+    (parts / ".lock").touch()  # killed when only this was left to remove
+    again = predict_all_pairs(task, out, lambda *_: None)
+    assert (again.pairs_kept, again.genome_minutes) == (task.pairs, 0.0)
+    assert (out.read_bytes(), parts.exists()) == (before, False)
+    fewer = PairTask(task.predictor, task.genes[:-1])
+    with pytest.raises(UsageError, match="is there already"):
+        predict_all_pairs(fewer, out, lambda *_: None)
+    assert out.read_bytes() == before
