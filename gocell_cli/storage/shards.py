@@ -122,7 +122,7 @@ class ParquetShard:
 def _readable(path: str) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of a column's name
         raise DamagedCache(f"{path}: not a readable Parquet shard ({error})") from error
 
 

@@ -143,12 +143,13 @@ def _read(directory: Path, path: str) -> pa.Table:
         # small tables, read once: to check the pages' own checksums costs little here, nor do all offsets and letters
         table = pq.read_table(file, page_checksum_verification=True)
         table.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
+        columns = str(table.schema)  # here, where a name that is no UTF-8 is told
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DamagedCache(f"{file}: not a readable Parquet table ({error})") from error
     whole = SCHEMAS[path]
     first = pa.schema(list(whole)[: len(whole) - LATER_COLUMNS.get(path, 0)])
     if not any(table.schema.equals(schema) for schema in (whole, first)):
-        raise DamagedCache(f"{file}: its columns are not those of the format", why=str(table.schema))
+        raise DamagedCache(f"{file}: its columns are not those of the format", why=columns)
     null = next((name for name in table.column_names if holds_null(table.column(name))), None)
     if null is not None:
         raise DamagedCache(f"{file}: a null in {null}")

@@ -27,7 +27,8 @@ SPARE_MEMORY = 3 << 30
 """Bytes that a command may take besides what the process has mapped when it begins."""
 READERS = ("inspect", "export", "predict", "evaluate", "report")
 """Commands that change nothing of what others read: one of them an attempt is enough."""
-TIMES = re.compile(r'"(seconds|pairs_per_second|genome_minutes)": [\d.e+-]+')
+TIMES = re.compile(r'"(seconds|pairs_per_second|genome_minutes)": [\d.e+-]+|"fingerprint": "\w+"')
+"""Of what is printed: times, and the fingerprint, which is of the bytes of a file that may be packed otherwise."""
 
 
 @dataclass(frozen=True)

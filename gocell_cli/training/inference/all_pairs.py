@@ -227,8 +227,11 @@ def _rows_of(part: Path, schema: pa.Schema, pairs: int) -> int:
     """Pairs in a finished part; raises UsageError where it is another model's or other genes'."""
     with _readable(part):
         found = pq.read_metadata(part)
+        columns = found.schema.names
     if (found.metadata or {}).get(METADATA) != schema.metadata[METADATA]:
         raise UsageError(f"{part}: of another model or other genes", hint=f"remove {part.parent}, or another --out")
+    if columns != schema.names:
+        raise _damaged(part, f"its columns are {', '.join(columns)}")
     if found.num_rows != pairs:
         raise _damaged(part, f"it holds {found.num_rows:,} pairs, not {pairs:,}")
     return pairs
@@ -239,7 +242,7 @@ def _readable(part: Path) -> Iterator[None]:
     """Turn what pyarrow says of a file that is none of its own into an error that names the part."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of a column's name
         raise _damaged(part, str(error)) from error
 
 
