@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 UNREADABLE = (
-    RuntimeError, EOFError, ValueError, LookupError, TypeError, StopIteration, OverflowError, RecursionError, NotImplementedError,
+    RuntimeError, EOFError, ValueError, LookupError, TypeError, StopIteration, OverflowError,
     AttributeError, MemoryError, OSError, struct.error, pa.ArrowException, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 Mutator = Callable[[random.Random, bytes], bytes]
