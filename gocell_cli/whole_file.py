@@ -34,6 +34,10 @@ ADVICE: Mapping[int, str] = {
 }
 
 
+TEMPORARY = r"\.tmp-\d+"
+"""As a regular expression: what stands in the name of a file until it is whole, the number of its process in it."""
+
+
 @contextmanager
 def writing(path: Path, resume: str = "") -> Iterator[None]:
     """Turn an OSError while writing `path` into one clear error with advice that fits its number.

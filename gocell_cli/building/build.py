@@ -11,15 +11,7 @@ from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.own_files import require_cache
 from gocell_cli.storage.schema import FORMAT_VERSION, MANIFEST, PART_MANIFEST, FileRecord, Manifest, ShardRecord
-from gocell_cli.storage.staging import (
-    StagedPlan,
-    Staging,
-    is_taken,
-    partial_directory,
-    place_of,
-    recover,
-    remove_partial,
-)
+from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, place_of, recover, remove_leftover
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
 
 Progress = Callable[[int, int], None]
@@ -65,8 +57,7 @@ def build(plan: BuildPlan, out: Path, mode: BuildMode, progress: Progress | None
     # after a build that was cut off was put right, or its only cache would not be seen here
     there = standing(plan, out, mode)
     if there is not None:
-        if partial_directory(out).is_dir():  # killed after the cache took its place
-            remove_partial(partial_directory(out))
+        remove_leftover(out)
         return BuildResult(out, there, built=False)
     staging = Staging(out)
     with staging.open(StagedPlan(plan.fingerprint, mode.command), resume=mode.resume):

@@ -11,15 +11,7 @@ from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.own_files import require_cache
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
-from gocell_cli.storage.staging import (
-    StagedPlan,
-    Staging,
-    is_taken,
-    partial_directory,
-    place_of,
-    recover,
-    remove_partial,
-)
+from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, place_of, recover, remove_leftover
 from gocell_cli.whole_file import sync, writing
 
 
@@ -39,8 +31,7 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
     shards = _all_shards(parts, manifests)
     merged = replace(manifests[0], shards=tuple(shard for _, shard in shards))
     if _stands(merged, out, overwrite=overwrite):
-        if partial_directory(out).is_dir():  # killed after the cache took its place
-            remove_partial(partial_directory(out))
+        remove_leftover(out)
         return merged
     staging = Staging(out)
     # resume=False: files are linked, not encoded, so to begin anew costs little

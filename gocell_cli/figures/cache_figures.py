@@ -89,7 +89,7 @@ def funnel(steps: Mapping[str, int], title: str) -> Figure:
     names, counts = list(steps), list(steps.values())
     # Grey is what there was, green what is used.
     colours = [GREY, *[BLUE] * (len(names) - 2), GREEN][: len(names)]
-    axes.barh([literal(short(printable(name), MOST_NAME)) for name in names], counts, color=colours)
+    axes.barh([literal(name, MOST_NAME) for name in names], counts, color=colours)
     for place, count in enumerate(counts):
         share = f" ({count / counts[place - 1]:.1%})" if place and counts[place - 1] else ""
         axes.text(count, place, f" {count:,}{share}", va="center", fontsize=9)

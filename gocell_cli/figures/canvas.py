@@ -52,9 +52,9 @@ def label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_axisbelow(True)
 
 
-def literal(text: str) -> str:
-    """Return text as matplotlib draws it literally: what stands between two `$` would be read as mathematics."""
-    return short(printable(text), MOST_LETTERS).replace("$", r"\$")
+def literal(text: str, most: int = MOST_LETTERS) -> str:
+    """Return text of at most so many letters that matplotlib draws as it is: between two `$` it reads mathematics."""
+    return short(printable(text), most).replace("$", r"\$")
 
 
 def short(text: str, most: int) -> str:

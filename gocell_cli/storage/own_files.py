@@ -17,22 +17,19 @@ from gocell_cli.storage.manifest import MOST_MANIFEST
 from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST
 from gocell_cli.storage.tables import SCHEMAS
 from gocell_cli.typed_file import Malformed, read_small
+from gocell_cli.whole_file import TEMPORARY
 
 LOCK, PLAN = "lock", "plan.json"
 MOST_NAMED = 3
-_TEMPORARY = r"\.tmp-\d+"
-"""What `whole_file` and `temporary_name` put into a name until the file is whole."""
 _CACHE = (
-    rf"(manifest|part)\.(json|sha256)|\.(manifest|part){_TEMPORARY}\.(json|sha256)"
-    rf"|({'|'.join(SCHEMAS)})\.parquet({_TEMPORARY})?"
-    rf"|samples/part-\d{{5,}}\.(parquet|lmdb)({_TEMPORARY})?"
+    rf"(manifest|part)\.(json|sha256)|\.(manifest|part){TEMPORARY}\.(json|sha256)"
+    rf"|({'|'.join(SCHEMAS)})\.parquet({TEMPORARY})?"
+    rf"|samples/part-\d{{5,}}\.(parquet|lmdb)({TEMPORARY})?"
 )
 CACHE_FILE = re.compile(_CACHE)
-_RECORD = rf"(part-\d{{5,}}|\.part-\d{{5,}}{_TEMPORARY})\.json"
+_RECORD = rf"(part-\d{{5,}}|\.part-\d{{5,}}{TEMPORARY})\.json"
 RECORD_FILE = re.compile(_RECORD)
-PARTIAL_FILE = re.compile(
-    rf"{LOCK}|plan\.json|\.plan{_TEMPORARY}\.json|records/({_RECORD})|(cache|replaced)/({_CACHE})"
-)
+PARTIAL_FILE = re.compile(rf"{LOCK}|plan\.json|\.plan{TEMPORARY}\.json|records/({_RECORD})|(cache|replaced)/({_CACHE})")
 _CACHE_FOLDERS = ("hierarchy", "provenance", "samples")
 CACHE_FOLDER = re.compile("|".join(_CACHE_FOLDERS))
 PARTIAL_FOLDER = re.compile(rf"records|(cache|replaced)(/({'|'.join(_CACHE_FOLDERS)}))?")

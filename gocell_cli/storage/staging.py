@@ -317,6 +317,13 @@ def remove_partial(directory: Path) -> Leftover:
     return found
 
 
+def remove_leftover(out: Path) -> None:
+    """Remove what is left beside a cache at `out` whose build was killed after the cache took its place."""
+    directory = partial_directory(out)
+    if directory.is_dir():
+        remove_partial(directory)
+
+
 @contextmanager
 def _held(directory: Path) -> Iterator[bool]:
     """Hold a partial directory's lock; False where another process does. One without a lock is held by nobody."""

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gocell_cli.errors import DamagedCache, GocellError, TooLarge
+from gocell_cli.storage import lmdb_walk, shards
 from gocell_cli.storage.lmdb_walk import is_known, remember, walk
 from gocell_cli.storage.manifest import canonical_json
 from gocell_cli.storage.reader import Cache
@@ -295,3 +296,9 @@ def test_an_lmdb_file_is_opened_only_after_its_hash_agrees(toy_cache: Path, monk
         Cache(toy_cache, "lmdb").sample(0)
     assert "part-00000.lmdb: damaged" in problems(toy_cache)
     assert opened == [str(toy_cache / "samples" / "part-00001.lmdb")]
+
+
+def test_the_walk_knows_the_records_as_the_reader_does() -> None:
+    sizes = (lmdb_walk.KEY.format, lmdb_walk.HEADER, lmdb_walk.GENE, lmdb_walk.SOURCE)
+    record = shards._record_dtype(1, 0)
+    assert sizes == (shards.KEY.format, shards.HEADER.itemsize, record["genes"].itemsize, shards.SOURCE.itemsize)

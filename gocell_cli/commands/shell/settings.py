@@ -177,8 +177,9 @@ def load_settings(command: Any) -> Settings | None:
 def _refuse_control_characters(found: Iterable[Setting]) -> None:
     """Raise InvalidInput for a value that a terminal would obey: `--help` prints defaults as they are."""
     for setting in found:
-        values = setting.value if isinstance(setting.value, list) else [setting.value]
-        if any(unicodedata.category(c) == "Cc" or UNSAFE.match(c) for value in values for c in str(value)):
+        if any(
+            unicodedata.category(c) == "Cc" or UNSAFE.match(c) for value in _items(setting.value) for c in str(value)
+        ):
             raise InvalidInput(f"{setting.origin}: the value of {setting.option.long} holds a control character")
 
 
@@ -225,7 +226,7 @@ def _of_file(path: Path, known: list[Option], *, trusted: bool) -> Iterator[tupl
 
 def _logs_elsewhere(long: str, value: Any) -> bool:
     """Whether a value of `train --set` sends a run's numbers to Weights & Biases."""
-    return long == "set" and any(str(item).strip().startswith("wandb") for item in [value, *_items(value)])
+    return long == "set" and any(str(item).strip().startswith("wandb") for item in _items(value))
 
 
 def _items(value: Any) -> list[Any]:

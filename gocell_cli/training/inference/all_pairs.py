@@ -24,7 +24,7 @@ from gocell_cli.errors import DamagedCache, Diverged, GocellError, UsageError
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import FITNESS, Predictor, head_of
-from gocell_cli.whole_file import whole_file, writing
+from gocell_cli.whole_file import TEMPORARY, whole_file, writing
 
 with train_extra():
     import torch
@@ -166,7 +166,7 @@ def _locked(folder: Path, out: Path) -> FileLock:
 def _remove_unfinished(out: Path, folder: Path) -> None:
     """Remove what a process that was killed was writing: under the lock nobody else is."""
     for place, stem in ((folder, r"\d+"), (out.parent, re.escape(out.stem))):
-        temporary = re.compile(rf"\.{stem}\.tmp-\d+{re.escape(out.suffix if place == out.parent else '.parquet')}")
+        temporary = re.compile(rf"\.{stem}{TEMPORARY}{re.escape(out.suffix if place == out.parent else '.parquet')}")
         for path in place.iterdir():
             if temporary.fullmatch(path.name):
                 path.unlink(missing_ok=True)
