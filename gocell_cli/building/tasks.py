@@ -196,11 +196,12 @@ def _dask(choice: ExecutorChoice) -> Iterator[tuple[Executor, Callable[[], None]
     if choice.scheduler is not None:
         try:
             client = Client(choice.scheduler, timeout=CONNECT_SECONDS)
-        # ValueError: an address of no protocol that dask knows; TypeError: tls:// without certificates
-        except (OSError, ValueError, TypeError) as error:
+        # ValueError: an address of no protocol that dask knows; TypeError: tls:// without certificates;
+        # AssertionError, without a word: on a busy machine dask's own loop did not start within its 10 seconds
+        except (OSError, ValueError, TypeError, AssertionError) as error:
             raise SourceMissing(
                 f"no dask scheduler answers at {choice.scheduler}",
-                why=str(error),
+                why=str(error) or "dask's event loop did not start",
                 hint="start one with `dask scheduler`, or leave --scheduler out for a local cluster",
             ) from error
         with client:
