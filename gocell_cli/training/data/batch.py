@@ -141,5 +141,6 @@ class Deletions:
         """The samples of all parts, one after another."""
         before = list(accumulate((p.samples for p in parts), initial=0))
         # not strict: `before` ends with the number of all samples, which begins no part
-        sample = torch.cat([p.sample + start for p, start in zip(parts, before, strict=False)])
-        return cls(sample, torch.cat([p.gene for p in parts]), before[-1])
+        none = [torch.zeros(0, dtype=torch.int64)] if not parts else []  # torch joins no empty list
+        sample = torch.cat(none + [p.sample + start for p, start in zip(parts, before, strict=False)])
+        return cls(sample, torch.cat(none + [p.gene for p in parts]), before[-1])

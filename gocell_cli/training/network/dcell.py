@@ -30,10 +30,11 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.dense.genes import DeletedGenes, GeneInput, GeneValues, GeneWeights
-from gocell_cli.training.network.dense.levels import EvaluationPass, LevelPass, Levels, Network, Reduce, TrainingPass
+from gocell_cli.training.network.dense.levels import EvaluationPass, LevelPass, Levels, Network, TrainingPass
 from gocell_cli.training.network.dense.memory import Workspaces
 from gocell_cli.training.network.layout import StackIndex, make_stack, term_widths
-from gocell_cli.training.network.statistics import Stacked
+from gocell_cli.training.network.process_group import ProcessGroup
+from gocell_cli.training.network.statistics import Stacked, check_samples
 from gocell_cli.training.network.wild_type import counted_mean
 
 with train_extra():
@@ -111,7 +112,7 @@ def term_reference(
 class DCell(Stacked):
     """The network of one hierarchy. Parameters are stacked tables (`layout.py`); `term_weights.py` converts them.
 
-    `reduce`, where set, joins a tensor over all processes: BatchNorm then sees the global batch.
+    `group`, where set, are all processes that train it, each on its share of a batch: BatchNorm sees the whole one.
     """
 
     def __init__(self, hierarchy: Hierarchy, config: DCellConfig | None = None) -> None:
@@ -139,7 +140,7 @@ class DCell(Stacked):
         self.register_buffer("running_mean_rest", torch.zeros(stack.neurons))
         self.register_buffer("running_var", torch.ones(stack.neurons))
         self.workspaces = Workspaces()
-        self.reduce: Reduce | None = None
+        self.group: ProcessGroup | None = None
         self.delta = DeltaForm.of(self) if config.form != "dense" else None
         self.reset_parameters()
 
@@ -181,15 +182,17 @@ class DCell(Stacked):
         return heads.index_select(0, self.index["term_position"]).t()
 
     def _rows_suffice(self, batch: Batch) -> bool:
-        """Whether a batch runs in the delta form: deletions, enough of them, and nothing to join over processes.
+        """Whether a batch runs in the delta form: deletions, and enough of them.
 
-        That is BatchNorm's sums in training; evaluation normalises by statistics that all processes have.
+        Of processes that train together one may have more samples than another, but both must ask the others for the
+        same sums: there the number of samples decides nothing.
         """
-        if self.delta is None or isinstance(batch, Tensor) or (self.training and self.reduce is not None):
+        if self.delta is None or isinstance(batch, Tensor):
             return False
         samples = batch.samples if isinstance(batch, Deletions) else len(batch)
-        pays = samples >= DELTA_PAYS and self.bias.device.type == "cpu"  # on other devices it was never measured
-        return self.config.form == "delta" or pays
+        enough = samples >= DELTA_PAYS or (self.training and self.group is not None)
+        # on other devices it was never measured
+        return self.config.form == "delta" or (enough and self.bias.device.type == "cpu")
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def heads(self, batch: Batch) -> Tensor | VariantHeads:
@@ -201,8 +204,6 @@ class DCell(Stacked):
         if self.delta is None or isinstance(batch, Tensor):
             raise UsageError("distinct variants are the delta form's, of deletions", hint="DCellConfig(form='delta')")
         own = batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, self.index.genes)
-        if self.training:
-            check_samples(own.samples)
         return self.delta.heads(self, self.delta.plan(own))
 
     @torch.no_grad()
@@ -217,16 +218,16 @@ class DCell(Stacked):
         genes = self.gene_input(batch)
         if not self.training:
             return EvaluationPass(self.network(), genes, counted_mean(self))
-        if self.reduce is None:
-            check_samples(genes.samples)
-        return TrainingPass(self.network(), genes)
+        one = TrainingPass(self.network(), genes)
+        check_samples(one.n)
+        return one
 
     def network(self) -> Network:
         """The parameters and settings that a run over the levels reads."""
         return Network(
             self.stack, self.index, self.workspaces, self.child_weight.detach(), self.norm_weight.detach(),
             self.norm_bias.detach(), self.head_weight.detach(), self.head_bias.detach(),
-            self.statistics, self.tanh_first, self.eps, self.reduce,
+            self.statistics, self.tanh_first, self.eps, self.group,
         )  # fmt: skip
 
     def gene_input(self, batch: Batch) -> GeneInput:
@@ -268,10 +269,3 @@ class DCell(Stacked):
         inputs = len(self.stack.source) * self.stack.piece
         table = samples * (6 * self.stack.neurons + 4 * inputs)
         return itemsize * (table + 10 * sum(p.numel() for p in self.parameters()))
-
-
-def check_samples(samples: int) -> None:
-    """Raise UsageError for a training batch whose variance is not defined."""
-    if samples < 2:
-        hint = "drop the last batch, or join it to another"
-        raise UsageError("BatchNorm needs at least two samples to train on", hint=hint)

@@ -32,8 +32,9 @@ MEMORY_BYTES = 4 << 30
 class _Moments:
     """Count, mean and sum of squared deviations of rows, joined batch by batch (Chan et al. 1983)."""
 
-    def __init__(self) -> None:
-        self.count, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())
+    def __init__(self, rows: int, device: torch.device) -> None:
+        self.count = 0
+        self.mean, self.squares = (torch.zeros(rows, dtype=torch.float64, device=device) for _ in range(2))
 
     def add(self, rows: Float[Tensor, "rows samples"]) -> None:
         """Join the moments of a batch, in float64."""
@@ -50,7 +51,7 @@ class _Moments:
 
     def join(self, model: DCell) -> None:
         """Join the moments of all processes."""
-        if model.reduce is None:
+        if model.group is None:
             return
         mean = self.mean
         total = _over_all(model, torch.tensor(float(self.count), dtype=torch.float64))
@@ -60,8 +61,8 @@ class _Moments:
 
 def _over_all(model: DCell, tensor: Tensor) -> Tensor:
     """The tensor summed over all processes."""
-    if model.reduce is not None:
-        model.reduce(tensor, "sum")
+    if model.group is not None:
+        model.group.reduce(tensor, "sum")
     return tensor
 
 
@@ -81,17 +82,21 @@ def set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None
 
 
 def _from_rows(model: DCell, batches: Iterable[Batch]) -> bool:
-    """Take the statistics from the variants of all samples at once, if the delta form runs and samples are few."""
-    # variants are not joined over processes: several go level by level, and add up their moments
-    if model.delta is None or model.reduce is not None:
+    """Take the statistics from the variants of all samples at once, if the delta form runs and samples are few.
+
+    Of several processes each takes its own samples' variants, if all of them can.
+    """
+    if model.delta is None:
         return False
-    own, samples = list[Deletions](), 0
+    own, samples, unfit = list[Deletions](), 0, 0
     for batch in batches:
         if isinstance(batch, Tensor) or samples > ROWS_MOST:
-            return False
+            unfit = 1
+            break
         own.append(batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, model.index.genes))
         samples += own[-1].samples
-    if not samples:
+    unfit, samples = _over_all(model, torch.tensor([unfit, samples])).tolist()
+    if unfit or not samples:
         return False
     counted, var, varies = model.delta.statistics(model, model.delta.plan(Deletions.joined(own)))
     model.running_var.copy_(var.where(varies[model.index["term_of_neuron"]], torch.inf))
@@ -114,7 +119,7 @@ def _set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> Non
     row_bytes = 2 * model.stack.neurons * counted.element_size()
     kept = list(passes()) if local * row_bytes <= MEMORY_BYTES else None
     for group, rows in enumerate(_group_rows(model)):
-        moments = _Moments()
+        moments = _Moments(rows.stop - rows.start, var.device)
         for one in kept if kept is not None else passes():
             _run_up_to(one, group, from_leaves=kept is None)
             moments.add(one.deviations(rows))
@@ -151,17 +156,17 @@ def _group_rows(model: DCell) -> list[slice]:
 
 def _survey(model: DCell, batches: Iterable[Batch]) -> tuple[Bool[Tensor, " terms"], int]:
     """Return which terms contain no gene that differs within the split, and its number of samples."""
-    low = high = None
-    samples = 0
+    like = model.bias.new_empty(model.index.genes)
+    # a process may have no sample: then these are what min and max over all processes leave out
+    low, high, samples = torch.full_like(like, torch.inf), torch.full_like(like, -torch.inf), 0
     for batch in batches:
         genes = model.gene_input(batch)
         own_low, own_high = genes.extremes()
-        low = own_low if low is None else torch.minimum(low, own_low)
-        high = own_high if high is None else torch.maximum(high, own_high)
+        low, high = torch.minimum(low, own_low), torch.maximum(high, own_high)
         samples += genes.samples
-    if low is None or high is None or not samples:
+    if not _over_all(model, torch.tensor(samples)).item():
         raise UsageError("no sample to take BatchNorm's statistics from", hint="choose another split")
-    if model.reduce is not None:
-        model.reduce(low, "min")
-        model.reduce(high, "max")
+    if model.group is not None:
+        model.group.reduce(low, "min")
+        model.group.reduce(high, "max")
     return model.index.untouched(torch.nonzero(low < high)[:, 0]), samples

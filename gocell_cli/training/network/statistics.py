@@ -13,8 +13,10 @@ from typing import Any
 
 from jaxtyping import Float, Float64
 
+from gocell_cli.errors import UsageError
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.layout import Stack, StackIndex
+from gocell_cli.training.network.process_group import ProcessGroup
 
 with train_extra():
     import torch
@@ -67,6 +69,7 @@ class Stacked(nn.Module):
     tanh_first: bool
     eps: float
     momentum: float
+    group: ProcessGroup | None
 
     @property
     def statistics(self) -> RunningStatistics:
@@ -98,3 +101,10 @@ class Stacked(nn.Module):
             state_dict[prefix + MEAN] = high = whole.to(self.running_mean.dtype)
             state_dict[prefix + REST] = (whole - high.double()).to(high.dtype)
         super()._load_from_state_dict(state_dict, prefix, *others)
+
+
+def check_samples(samples: float) -> None:
+    """Raise UsageError for a training batch whose variance is not defined; its samples are those of all processes."""
+    if samples < 2:
+        hint = "drop the last batch, or join it to another"
+        raise UsageError("BatchNorm needs at least two samples to train on", hint=hint)

@@ -47,7 +47,7 @@ class RunConfig:
     norm_order: torchcell's `bn-tanh`, because the paper's `tanh-bn` learned less from the same simulated data (test r
     0.72 against 0.80), and once died: neurons whose tanh is 1 for every sample have no gradient ever after.
     form: `delta` computes only what deletions touch, `dense` everything, `auto` takes the faster for each batch; the
-    numbers are the same. Several processes and bf16 run dense. wandb: a Weights & Biases project to log to as well.
+    numbers are the same. bf16 runs dense. wandb: a Weights & Biases project to log to as well.
     """
 
     epochs: int = 20

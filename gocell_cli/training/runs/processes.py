@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, Shaped
 
 from gocell_cli.training.data.order import share
 from gocell_cli.training.extra import train_extra
@@ -48,6 +48,14 @@ class Processes:
             moved = tensor.to(self.device)
             dist.all_reduce(moved, getattr(dist.ReduceOp, kind.upper()))
             tensor.copy_(moved)
+
+    def gather(self, tensor: Shaped[Tensor, "..."]) -> Shaped[Tensor, "processes ..."]:
+        """Return the tensors of all processes, of one shape and dtype, in the order of their ranks."""
+        moved = tensor.to(self.device).contiguous()
+        found = moved.new_empty(self.world, *moved.shape)
+        # the list of views, not all_gather_into_tensor: older releases of PyTorch have that under another name
+        dist.all_gather(list(found), moved)
+        return found.to(tensor.device)
 
     def summed(self, values: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
         """Return numbers summed over all processes."""

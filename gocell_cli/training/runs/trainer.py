@@ -108,7 +108,7 @@ class Trainer:
         on_cpu = processes.device.type == "cpu"
         copies = TRAINED_COPIES if on_cpu else 1
         self.model = self.layout.network(cache.hierarchy, config, copies).to(processes.device, processes.dtype)
-        self.model.reduce = processes.reduce if processes.world > 1 else None
+        self.model.group = processes if processes.world > 1 else None
         kind = "bce" if logits else "mse"
         loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
         self.measuring = Measuring(self.model, self.rows, loss, self.scale, processes)

@@ -12,7 +12,6 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.delta.form import DeltaForm
-from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.loss import DCellLoss
 from gocell_cli.training.network.population import set_population
 from tests.attempts import attempts, whole_only
@@ -191,17 +190,6 @@ def test_what_the_form_has_not_is_an_error() -> None:
     assert model.eval()(values).shape == (3, 9), "values of all genes run dense"
     with pytest.raises(UsageError, match="distinct variants are the delta form's"):
         model.variant_heads(values)
-
-
-def test_several_processes_evaluate_in_the_delta_form_and_train_in_the_dense_one() -> None:
-    """Evaluation joins nothing over the processes; BatchNorm in training does."""
-    model, _ = nets.pair(nets.random_network(4), SMALL)
-    batch = nets.deletions([(0,), (1, 2)], GENES)
-    alone = model.eval()(batch)
-    model.reduce = lambda *_: None
-    assert isinstance(model.heads(batch), VariantHeads)
-    assert torch.equal(model(batch), alone)
-    assert isinstance(model.train().heads(batch), torch.Tensor)
 
 
 @pytest.mark.parametrize("form", ["dense", "delta"])

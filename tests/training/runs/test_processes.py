@@ -1,6 +1,8 @@
 """Two gloo processes: a step's gradients are one process's, and so is a run started by torchrun as a user would."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +16,7 @@ import torch.distributed as dist
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.loss import DCellLoss
 from gocell_cli.training.network.population import set_population
+from gocell_cli.training.runs.processes import Processes
 from tests.commands.fork_server import completed, environment
 from tests.training import networks as nets
 
@@ -45,9 +48,17 @@ GENOTYPES: nets.Genotypes = [(0, 1), (1,), (0, 1, 2), (), (1, 4), (0,), (0, 3)]
 WEIGHTED = 0.01
 
 
-def small_model(norm_order: str) -> DCell:
+CASES = {
+    "dense, tanh-bn": ("dense", "tanh-bn"),
+    "dense, bn-tanh": ("dense", "bn-tanh"),
+    "delta, tanh-bn": ("delta", "tanh-bn"),
+    "delta, bn-tanh": ("delta", "bn-tanh"),
+}  # fmt: skip
+
+
+def small_model(form: str, norm_order: str) -> DCell:
     config = DCellConfig(min_width=4, init_range=0.5)
-    return nets.pair(nets.random_network(4), replace(config, norm_order=norm_order))[0]
+    return nets.pair(nets.random_network(4), replace(config, form=form, norm_order=norm_order))[0]
 
 
 def one_step(model: DCell, rank: int, world: int) -> dict[str, torch.Tensor]:
@@ -57,43 +68,48 @@ def one_step(model: DCell, rank: int, world: int) -> dict[str, torch.Tensor]:
     heads = model.train()(nets.deletions([GENOTYPES[i] for i in own], 12))
     loss = DCellLoss(model.root, l2=WEIGHTED)(heads, y[torch.from_numpy(own)], [model.child_weight])
     loss.shared(len(own) / len(GENOTYPES), world, WEIGHTED).total.backward()
-    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-    found.update({f"train.{name}": model.get_buffer(name).clone() for name in ("running_mean", "running_var")})
+    found = {f"train.{name}": model.get_buffer(name).clone() for name in ("running_mean", "running_var")}
     set_population(model, lambda: [nets.deletions([GENOTYPES[i] for i in own], 12)])
     found.update({name: model.get_buffer(name).clone() for name in ("running_mean", "running_var")})
     return found
 
 
-NORM_ORDERS = ("tanh-bn", "bn-tanh")
+def gradients(model: DCell) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 def process(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    for norm_order in NORM_ORDERS:
-        model = small_model(norm_order)
-        model.reduce = lambda tensor, kind: dist.all_reduce(tensor, getattr(dist.ReduceOp, kind.upper()))
+    """As torchrun starts it: the trainer's own processes, joined by gloo."""
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2")
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=(Path(folder) / "port").read_text("ascii"))
+    processes = Processes("cpu", "64-true")
+    for name, (form, norm_order) in CASES.items():
+        model = small_model(form, norm_order)
+        model.group = processes
         found = one_step(model, rank, 2)
-        for name, _ in model.named_parameters():
-            if name in found:
-                dist.all_reduce(found[name])
-        torch.save(found, f"{folder}/{norm_order}-{rank}.pt")
+        processes.sum_gradients(model.parameters())
+        torch.save(found | gradients(model), f"{folder}/{name}-{rank}.pt")
     dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
 def shares(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two processes found with each order; they are started once, for each has to import torch anew."""
+    """What two processes found in each case; they are started once, for each has to import torch anew."""
     folder = tmp_path_factory.mktemp("shares")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        (folder / "port").write_text(str(free.getsockname()[1]), "ascii")
     torch.multiprocessing.spawn(process, (str(folder),), nprocs=2)
     return folder
 
 
-@pytest.mark.parametrize("norm_order", NORM_ORDERS)
-def test_gradients_and_statistics_of_uneven_shares_are_those_of_the_whole_batch(norm_order: str, shares: Path) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_and_statistics_of_uneven_shares_are_those_of_the_whole_batch(case: str, shares: Path) -> None:
     """Gene 5 and others are never deleted, gene 2 in one share only, gene 1 in all samples of neither."""
-    wanted = one_step(small_model(norm_order), 0, 1)
+    model = small_model(*CASES[case])
+    wanted = one_step(model, 0, 1) | gradients(model)
     for rank in range(2):
-        found = torch.load(shares / f"{norm_order}-{rank}.pt")
+        found = torch.load(shares / f"{case}-{rank}.pt")
         assert found.keys() == wanted.keys()
         for name in wanted:
             assert torch.allclose(found[name], wanted[name], rtol=0, atol=1e-10), (rank, name)

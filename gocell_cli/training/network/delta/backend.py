@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.whole import Whole
 from gocell_cli.training.network.statistics import RunningStatistics
 
 with train_extra():
@@ -51,8 +52,12 @@ class Gradients:
 
 @runtime_checkable
 class DeltaPass(Protocol):
-    """One batch on its way up and down the levels; `mean` is counted from a0, the wild type's."""
+    """One batch on its way up and down the levels; `mean` is counted from a0, the wild type's.
 
+    Mean and variance are those of `whole`, the samples of all processes; heads and gradients of this one's own.
+    """
+
+    whole: Whole
     a0: Float[Tensor, " neurons"]
     mean: Float[Tensor, " neurons"]
     var: Float[Tensor, " neurons"]

@@ -15,7 +15,8 @@ from gocell_cli.training.network.delta.cpu.levels import CpuPass
 from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan, make_delta_index, make_plan
 from gocell_cli.training.network.delta.tensors.levels import TensorPass
-from gocell_cli.training.network.statistics import Stacked
+from gocell_cli.training.network.delta.whole import Whole
+from gocell_cli.training.network.statistics import Stacked, check_samples
 from gocell_cli.training.network.wild_type import counted_mean
 
 with train_extra():
@@ -49,7 +50,9 @@ class DeltaForm:
 
     def heads(self, model: Stacked, plan: DeltaPlan) -> VariantHeads:
         """Return the heads of all variants, with gradients to the model's parameters."""
-        levels = self._pass(self._network(model, training=model.training), plan)
+        levels = self._pass(model, self._network(model, training=model.training), plan)
+        if model.training:
+            check_samples(levels.whole.samples)
         values: Tensor = _DeltaLevels.apply(  # type: ignore[no-untyped-call]
             levels, lambda found: self._unpack(model, found), model.child_weight, model.gene_weight, model.bias,
             model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction,
@@ -62,21 +65,24 @@ class DeltaForm:
     def statistics(
         self, model: Stacked, plan: DeltaPlan
     ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"], Bool[Tensor, " terms"]]:
-        """Return every neuron's mean and biased variance over a plan's samples, and which terms vary.
+        """Return every neuron's mean and biased variance over a plan's samples (of all processes), and what terms vary.
 
         The mean is counted from the wild type's activation; the model's own statistics stay as they are.
         """
         net = self._network(model, training=True)
         # a pass in training mode computes them; momentum 0 keeps it from moving the model's own
-        levels = self._pass(replace(net, statistics=replace(net.statistics, momentum=0.0)), plan)
+        levels = self._pass(model, replace(net, statistics=replace(net.statistics, momentum=0.0)), plan)
         levels.up()
-        return levels.mean, levels.var, torch.from_numpy(plan.varies > 0).to(levels.var.device)
+        return levels.mean, levels.var, torch.from_numpy(levels.whole.varies > 0).to(levels.var.device)
 
-    def _pass(self, net: DeltaNetwork, plan: DeltaPlan) -> DeltaPass:
+    def _pass(self, model: Stacked, net: DeltaNetwork, plan: DeltaPlan) -> DeltaPass:
         """Compiled loops on the CPU, batched matmuls elsewhere."""
-        if self._compiled(net.gamma):
+        # evaluation normalises by statistics that all processes have: nothing to join
+        group = model.group if net.training else None
+        whole = Whole.of(self.index, plan, group, net.gamma.device)
+        if self._compiled(net.gamma) and group is None:
             return CpuPass(net, self.index, plan, self.buffers)
-        return TensorPass(net, self.index, plan)
+        return TensorPass(net, self.index, plan, whole)
 
     def _compiled(self, tensor: Tensor) -> bool:
         return self.compiled and tensor.device.type == "cpu"

@@ -33,7 +33,8 @@ class DeltaIndex:
     """What the hierarchy alone decides: bands of equally wide terms, edges and their weights, and closures.
 
     A band is a range of terms of one level and one padded width, so that its neurons are one table [terms, width]:
-    band i holds the terms band_ptr[i]:band_ptr[i + 1], each of band_blocks[i] blocks of `piece` neurons.
+    band i holds the terms band_ptr[i]:band_ptr[i + 1], each of band_blocks[i] blocks of `piece` neurons. The bands of
+    level l are level_ptr[l]:level_ptr[l + 1], children's before their parents'.
 
     Edges child -> parent are sorted by (parent, child). Their weights lie in the dense form's stacked child weights,
     so that both forms share one parameter: those of edge e are the chunks (`piece` numbers each)
@@ -49,6 +50,7 @@ class DeltaIndex:
     band_ptr: Int64[np.ndarray, " bands_plus_1"]
     band_blocks: Int64[np.ndarray, " bands"]
     band_of_term: Int64[np.ndarray, " terms"]
+    level_ptr: Int64[np.ndarray, " levels_plus_1"]
     child: Int64[np.ndarray, " edges"]
     parent: Int64[np.ndarray, " edges"]
     child_blocks: Int64[np.ndarray, " edges"]
@@ -91,6 +93,7 @@ def make_delta_index(
         band_ptr=band_ptr,
         band_blocks=stack.blocks[band_ptr[:-1]],
         band_of_term=np.repeat(np.arange(len(band_ptr) - 1), np.diff(band_ptr)),
+        level_ptr=pointers(np.unique_counts(group[band_ptr[:-1]]).counts),
         child=child,
         parent=parent,
         child_blocks=blocks,
@@ -158,7 +161,7 @@ class DeltaPlan:
     Term t has the variants variant_ptr[t]:variant_ptr[t + 1], the wild type first; variant v stands for weight[v]
     samples. It reads variant read_variant[i] (counted from the child's wild type) over edge read_edge[i] of the index,
     i in read_ptr[v]:read_ptr[v + 1]; the wild type reads every child's wild type. It has lost the term-gene pairs
-    lost[lost_ptr[v]:lost_ptr[v + 1]].
+    lost[lost_ptr[v]:lost_ptr[v + 1]]. `deleted` counts the samples that delete each gene.
     """
 
     samples: int
@@ -169,6 +172,7 @@ class DeltaPlan:
     read_variant: Int32[np.ndarray, " reads"]
     lost_ptr: Int64[np.ndarray, " variants_plus_1"]
     lost: Int64[np.ndarray, " lost"]
+    deleted: Int64[np.ndarray, " genes"]
     touches: Touches
 
     @cached_property
@@ -199,7 +203,8 @@ def make_plan(
     edges = Edges(index.parent_ptr, index.parent_edge, index.parent, index.parent[index.parent_edge])
     read_ptr, read_edge, read_variant = find_reads(touches, samples, variants, edges)
     lost_ptr, lost = lost_pairs(variants, reached, index.closure_pair)
-    return DeltaPlan(samples, variants.ptr, weight, read_ptr, read_edge, read_variant, lost_ptr, lost, touches)
+    deleted = np.bincount(gene, minlength=len(index.closure_ptr) - 1)
+    return DeltaPlan(samples, variants.ptr, weight, read_ptr, read_edge, read_variant, lost_ptr, lost, deleted, touches)
 
 
 # Compiled loops: sorts by counting, one pass over the touches each. NumPy's sorts and gathers of the 260,000 touches

@@ -10,9 +10,8 @@ holds nothing in an absolute number (`statistics.py`). In training the mean is t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from jaxtyping import Float, Int64
 
@@ -20,6 +19,7 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dense.genes import GeneInput
 from gocell_cli.training.network.dense.memory import ChunkViews, WeightViews, Workspaces
 from gocell_cli.training.network.layout import Stack, StackIndex
+from gocell_cli.training.network.process_group import ProcessGroup
 from gocell_cli.training.network.statistics import RunningStatistics
 
 with train_extra():
@@ -29,10 +29,6 @@ with train_extra():
 
     batch_norm_gradient = torch.ops.aten.native_batch_norm_backward
     tanh_gradient = torch.ops.aten.tanh_backward.grad_input
-
-
-Reduce: TypeAlias = Callable[[Tensor, str], None]
-"""Joins a tensor over all processes in place: its `sum`, `min` or `max`."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class Network:
     statistics: RunningStatistics
     tanh_first: bool
     eps: float
-    reduce: Reduce | None
+    group: ProcessGroup | None
 
 
 class Levels(torch.autograd.Function):
@@ -190,14 +186,16 @@ class TrainingPass(LevelPass):
     def __init__(self, net: Network, genes: GeneInput) -> None:
         super().__init__(net, genes)
         self.mean, self.var, self.inv = (torch.zeros_like(net.gamma) for _ in range(3))
-        constant = net.index.untouched(varying_genes(genes, net.reduce))
+        constant = net.index.untouched(varying_genes(genes, net.group))
         self.varies = (~constant)[net.index["term_of_neuron"]].to(self.mean.dtype)
         self.n = float(self._reduced(torch.tensor(float(genes.samples), dtype=torch.float64)))
 
     def _most(self) -> int:
         most = torch.tensor(self.genes.samples)
-        if self.net.reduce:
-            self.net.reduce(most, "max")  # processes cut alike, however many samples each has: they reduce by chunks
+        if self.net.group:
+            self.net.group.reduce(
+                most, "max"
+            )  # processes cut alike, however many samples each has: they reduce by chunks
         return int(most)
 
     def up(self) -> Float[Tensor, "terms samples"]:
@@ -240,7 +238,7 @@ class TrainingPass(LevelPass):
         mean, inv = self.mean[rows], self.inv[rows]
         if not net.tanh_first:
             tanh_gradient(dh, views.outer, grad_input=dh)
-        if net.reduce:
+        if net.group:
             self._global_norm_gradient(a, dh, rows, gamma, beta)
         else:
             # as [1, channels, samples]; mean and var stand for running statistics, which training does not read.
@@ -271,8 +269,8 @@ class TrainingPass(LevelPass):
 
     def _reduced(self, tensor: Tensor) -> Tensor:
         """The tensor summed over all processes, where there are several."""
-        if self.net.reduce:
-            self.net.reduce(tensor, "sum")
+        if self.net.group:
+            self.net.group.reduce(tensor, "sum")
         return tensor
 
 
@@ -354,10 +352,10 @@ def tanh_differences(table: Float[Tensor, "some columns"]) -> None:
     a.copy_(origin)
 
 
-def varying_genes(genes: GeneInput, reduce: Reduce | None) -> Int64[Tensor, " some_genes"]:
+def varying_genes(genes: GeneInput, group: ProcessGroup | None) -> Int64[Tensor, " some_genes"]:
     """Return the genes whose value differs between samples, of all processes."""
     low, high = genes.extremes()
-    if reduce:
-        reduce(low, "min")
-        reduce(high, "max")
+    if group:
+        group.reduce(low, "min")
+        group.reduce(high, "max")
     return torch.nonzero(low < high)[:, 0]

@@ -13,6 +13,7 @@ from gocell_cli.training.network.delta.backend import DeltaNetwork, Gradients
 from gocell_cli.training.network.delta.cpu import kernels
 from gocell_cli.training.network.delta.cpu.layout import Band, Buffers, Edge, edge_slots, lay_out_bands
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
+from gocell_cli.training.network.delta.whole import Whole
 
 with train_extra():
     import numba
@@ -29,6 +30,7 @@ class CpuPass:
 
     def __init__(self, net: DeltaNetwork, index: DeltaIndex, plan: DeltaPlan, buffers: Buffers) -> None:
         self.net, self.plan, self.index = net, plan, index
+        self.whole = Whole.of(index, plan, None, net.gamma.device)
         threads = min(torch.get_num_threads(), numba.get_num_threads())
         numba.set_num_threads(threads)
         slot = edge_slots(index, plan)

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from gocell_cli.csr import pointers, ranges
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
+from gocell_cli.training.network.delta.whole import Whole
 
 with train_extra():
     import torch
@@ -196,7 +197,7 @@ def _inputs(parts: tuple[Part, ...]) -> slice:
 
 @dataclass(frozen=True)
 class PlanTensors:
-    """A matmul plan on the network's device; of the plan itself: weights in the network's dtype, and `varies`.
+    """A matmul plan on the network's device; of the plan: weights; of the whole batch: `varies`, `wild` (1: shown).
 
     bag: a variant's first read; slot_reader, slot_bag: the reads by slot, and a slot's first; user, user_bag: which
     inputs read a block, and a block's first. pieces: of each band, the gene pieces [lost, width] that variants lose.
@@ -214,14 +215,15 @@ class PlanTensors:
     start: Int64[Tensor, " terms"]
     weight: Float[Tensor, " variants"]
     varies: Float[Tensor, " terms"]
+    wild: Float[Tensor, " terms"]
     lost_variant: Int64[Tensor, " lost"]
     pieces: tuple[Int64[Tensor, "_ _"], ...]
 
 
 def plan_tensors(
-    index: DeltaIndex, plan: DeltaPlan, matmuls: MatmulPlan, device: torch.device, dtype: torch.dtype
+    index: DeltaIndex, plan: DeltaPlan, whole: Whole, matmuls: MatmulPlan, device: torch.device, dtype: torch.dtype
 ) -> PlanTensors:
-    """Move a plan to a device."""
+    """Move a plan to a device, and what is known of the whole batch."""
 
     def there(array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(device)
@@ -233,6 +235,7 @@ def plan_tensors(
         chunk=there(matmuls.chunk), input=there(matmuls.input), slot=there(matmuls.slot),
         slot_reader=there(matmuls.slot_reader), slot_bag=there(matmuls.slot_bag), user=there(matmuls.user),
         user_bag=there(matmuls.user_bag), bag=there(plan.read_ptr[:-1]), term=there(plan.term),
-        start=there(plan.variant_ptr[:-1]), weight=there(plan.weight).to(dtype), varies=there(plan.varies).to(dtype),
+        start=there(plan.variant_ptr[:-1]), weight=there(plan.weight).to(dtype), varies=there(whole.varies).to(dtype),
+        wild=there(whole.wild > 0).to(dtype),
         lost_variant=there(matmuls.lost_variant), pieces=tuple(map(there, pieces)),
     )  # fmt: skip

@@ -6,7 +6,7 @@ counted from it (x_v = h_v - h_0, d_v = a_v - a_0, exact zeros where nothing dif
 run as one batched matmul; sums over reads, and back, are embedding bags: gathers, in a fixed order.
 """
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from jaxtyping import Float, Int64
 
@@ -14,6 +14,7 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.backend import DeltaNetwork, Gradients
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 from gocell_cli.training.network.delta.tensors.layout import BandPlan, Part, make_matmul_plan, plan_tensors
+from gocell_cli.training.network.delta.whole import Whole
 
 with train_extra():
     import torch
@@ -26,16 +27,17 @@ with train_extra():
 class TensorPass:
     """One batch on its way up and down the levels."""
 
-    def __init__(self, net: DeltaNetwork, index: DeltaIndex, plan: DeltaPlan) -> None:
-        self.net, self.plan = net, make_matmul_plan(index, plan)
-        self.at = plan_tensors(index, plan, self.plan, net.gamma.device, net.gamma.dtype)
-        self.n = float(plan.samples)
+    def __init__(self, net: DeltaNetwork, index: DeltaIndex, plan: DeltaPlan, whole: Whole) -> None:
+        self.net, self.plan, self.whole = net, make_matmul_plan(index, plan), whole
+        self.at = plan_tensors(index, plan, whole, self.plan, net.gamma.device, net.gamma.dtype)
+        self.own, self.n = max(plan.samples, 1), whole.samples  # of no sample all sums are 0, whatever divides them
         self.weights = net.weights.view(-1, net.piece).index_select(0, self.at.chunk)
         plan_blocks = self.plan.blocks
         self.x = net.gamma.new_empty(plan_blocks + 1, net.piece)  # what parents read; the last block is 0
         self.x[-1] = 0
         self.d = net.gamma.new_empty(plan_blocks, net.piece)
         self.a0, self.mean, self.var, self.inv = (torch.empty_like(net.gamma) for _ in range(4))
+        self.total, self.moment = (torch.empty_like(net.gamma) for _ in range(2))
         # 0, 1, 2, ...: over it embedding_bag sums neighbouring rows; as long as the longest band needs
         self._every = torch.arange(
             max(b.variants.stop - b.variants.start for b in self.plan.bands), device=net.gamma.device
@@ -43,6 +45,7 @@ class TensorPass:
         widths = [(b.terms.stop - b.terms.start) * b.width * net.piece for b in self.plan.bands]
         stops = list(accumulate(widths))
         self._neurons = [slice(stop - width, stop) for stop, width in zip(stops, widths, strict=True)]
+        self._levels = [range(a, b) for a, b in pairwise(index.level_ptr.tolist())]
         self._inputs: dict[int, Tensor] = {}
 
     def _of(self, number: int, neurons: Tensor) -> Float[Tensor, "terms width"]:
@@ -57,9 +60,13 @@ class TensorPass:
         """Children first; returns each variant's head without its bias, and moves the running statistics."""
         net = self.net
         heads = net.gamma.new_empty(len(self.at.term))
-        for number, band in enumerate(self.plan.bands):
-            h = self._norm(number, self._linear(number))
-            self._heads(band, h, self._of(number, net.head), heads[band.variants])
+        for level in self._levels:
+            for number in level:
+                self._inner(number, self._linear(number))
+            self._statistics(level)
+            for number in level:
+                band = self.plan.bands[number]
+                self._heads(band, self._outer(number), self._of(number, net.head), heads[band.variants])
         if net.training:
             net.statistics.move(self.mean.double() + self.a0.double(), self.var, self.n)
         return heads
@@ -117,23 +124,50 @@ class TensorPass:
         chunks = weights[part.weight : part.weight + edges * width * part.blocks]
         return x, out, chunks.view(edges, width, part.blocks * piece)
 
-    def _norm(self, number: int, z: Float[Tensor, "variants width"]) -> Float[Tensor, "variants width"]:
-        """Fill d, statistics and x of the band; returns h of all its variants."""
-        net, band = self.net, self.plan.bands[number]
+    def _inner(self, number: int, z: Float[Tensor, "variants width"]) -> None:
+        """Fill d and a_0 of the band."""
+        band = self.plan.bands[number]
         wild, d = self._wild(band), self._table(band, self.d)
         z0 = z[wild]
-        if net.tanh_first:
-            # z holds z_0 and what each other variant adds to it; the wild type adds nothing
-            z[wild] = 0
+        # z holds z_0 and what each other variant adds to it; the wild type adds nothing
+        z[wild] = 0
+        if self.net.tanh_first:
             a = z.add_(self._spread(band, z0)).tanh_()
-            a0 = a[wild]
-            torch.sub(a, self._spread(band, a0), out=d)
+            z0 = a[wild]
+            torch.sub(a, self._spread(band, z0), out=d)
         else:
-            a0 = z0
             d.copy_(z)
-            d[wild] = 0
-        self._of(number, self.a0).copy_(a0)
-        h = self._centred(number, d)
+        self._of(number, self.a0).copy_(z0)
+
+    def _statistics(self, level: range) -> None:
+        """Set mean (counted from a_0), variance and 1 / sqrt(variance + eps) of a level."""
+        net, here = self.net, self._neurons_of(level)
+        if net.counted_mean is not None:
+            self.mean[here] = net.counted_mean[here]
+            self.inv[here] = torch.rsqrt(net.statistics.var[here] + net.eps)
+            return
+        for number in level:
+            self._own_moments(number)
+        # a level at once: processes that wait for each other do so once, not band by band
+        self.mean[here], self.var[here] = self.whole.moments(self.mean[here], self.var[here])
+        for number in level:
+            varies, var = self.at.varies[self.plan.bands[number].terms, None], self._of(number, self.var)
+            var.mul_(varies / self.n)
+            torch.mul(torch.rsqrt(var + net.eps), varies, out=self._of(number, self.inv))
+
+    def _own_moments(self, number: int) -> None:
+        """Of this process's samples: the mean of d, and the squares of what deviates from it."""
+        band = self.plan.bands[number]
+        d, weight, mean = self._table(band, self.d), self.at.weight[band.variants], self._of(number, self.mean)
+        torch.div(self._summed(band, d, weight), self.own, out=mean)
+        deviation = d - self._spread(band, mean)
+        self._of(number, self.var).copy_(self._summed(band, deviation.square_(), weight))
+
+    def _outer(self, number: int) -> Float[Tensor, "variants width"]:
+        """Fill x of the band; returns h of all its variants."""
+        net, band = self.net, self.plan.bands[number]
+        wild = self._wild(band)
+        h = self._table(band, self.d) - self._spread(band, self._of(number, self.mean))
         scale = self._of(number, net.gamma) * self._of(number, self.inv)
         h.mul_(self._spread(band, scale)).add_(self._spread(band, self._of(number, net.beta)))
         if not net.tanh_first:
@@ -144,20 +178,8 @@ class TensorPass:
         x[wild] = h0
         return h
 
-    def _centred(self, number: int, d: Tensor) -> Tensor:
-        """Return a - mean; in training also set mean (counted from a_0), variance and 1 / sqrt(variance + eps)."""
-        net, band = self.net, self.plan.bands[number]
-        mean, var, inv = (self._of(number, table) for table in (self.mean, self.var, self.inv))
-        if net.counted_mean is not None:
-            mean.copy_(self._of(number, net.counted_mean))
-            inv.copy_(torch.rsqrt(self._of(number, net.statistics.var) + net.eps))
-            return d - self._spread(band, mean)
-        weight, varies = self.at.weight[band.variants], self.at.varies[band.terms, None]
-        mean.copy_(self._summed(band, d, weight).div_(self.n))
-        c = d - self._spread(band, mean)
-        var.copy_(self._summed(band, c.square(), weight).mul_(varies / self.n))
-        inv.copy_(torch.rsqrt(var + net.eps) * varies)
-        return c
+    def _neurons_of(self, level: range) -> slice:
+        return slice(self._neurons[level[0]].start, self._neurons[level[-1]].stop)
 
     def _summed(self, band: BandPlan, table: Tensor, weight: Tensor | None = None) -> Float[Tensor, "terms width"]:
         """Each term's variants added up."""
@@ -174,26 +196,23 @@ class TensorPass:
         weights = torch.empty_like(self.weights)
         child = torch.zeros_like(net.weights)
         found = Gradients(child, wild, torch.zeros_like(net.genes), direction, gamma, beta, head)
-        for number in reversed(range(len(self.plan.bands))):
-            band = self.plan.bands[number]
-            dz = self._norm_gradient(number, self._pulled(band, g), dy[band.variants], found)
-            losers = at.lost_variant[band.lost] - band.variants.start
-            lost = dz[losers]
-            found.genes.index_add_(0, at.pieces[number].view(-1), lost.view(-1, net.piece), alpha=-1)
-            if direction is not None:
-                # added, where a lost gene's own weights are taken off: the direction counts lost genes
-                self._of(number, direction).index_add_(0, self._own(band)[losers], lost)
-            self._linear_gradient(number, dz, g, weights)
+        for level in reversed(self._levels):
+            given = [self._outer_gradient(i, self._pulled(self.plan.bands[i], g), dy, found) for i in level]
+            here = self._neurons_of(level)
+            # of beta and gamma / inv: this process's own, as the gradients stay, and then all processes'
+            self.total[here], self.moment[here] = self.whole.sums(found.beta[here], found.gamma[here])
+            found.gamma[here] *= self.inv[here]
+            for number, dh in zip(level, given, strict=True):
+                self._linear_gradient(number, self._inner_gradient(number, dh, found), g, weights)
         # a chunk belongs to one edge: copied, nothing is summed; padding stays 0
         child.view(-1, net.piece).index_copy_(0, at.chunk, weights)
         return found
 
-    def _norm_gradient(self, number: int, g: Tensor, dy: Tensor, found: Gradients) -> Tensor:
-        """From dx (and the heads') to dz of the variants as `_linear` made them: z_0 is in all of them."""
+    def _outer_gradient(self, number: int, g: Tensor, dy: Tensor, found: Gradients) -> Tensor:
+        """From dx (and the heads') to the gradient of BatchNorm's output; its sum, and times a - mean, into `found`."""
         net, at, band = self.net, self.at, self.plan.bands[number]
-        wild = self._wild(band)
-        mean, inv = self._of(number, self.mean), self._of(number, self.inv)
-        x, d = self._table(band, self.x), self._table(band, self.d)
+        wild, dy = self._wild(band), dy[band.variants]
+        x = self._table(band, self.x)
         h0 = x[wild]
         h = x + self._spread(band, h0)
         h[wild] = h0
@@ -203,23 +222,39 @@ class TensorPass:
         g.addcmul_(self._spread(band, self._of(number, net.head)), dy[:, None])
         if not net.tanh_first:
             tanh_gradient(g, h, grad_input=g)
-        # a wild type that stands for no sample is only the origin that the others are counted from
-        g[wild] *= (at.weight[at.start[band.terms]] > 0).to(g.dtype)[:, None]
-        c = d - self._spread(band, mean)
-        total, moment = self._summed(band, g), self._summed(band, g * c)
-        self._of(number, found.beta).copy_(total)
-        torch.mul(moment, inv, out=self._of(number, found.gamma))
+        # a wild type that no sample shows is only the origin that the others are counted from
+        g[wild] *= at.wild[band.terms, None]
+        self._of(number, found.beta).copy_(self._summed(band, g))
+        c = self._table(band, self.d) - self._spread(band, self._of(number, self.mean))
+        self._of(number, found.gamma).copy_(self._summed(band, c.mul_(g)))
+        return g
+
+    def _inner_gradient(self, number: int, g: Tensor, found: Gradients) -> Tensor:
+        """On to dz of the variants as `_linear` made them: z_0 is in all of them. Genes' gradients are added up."""
+        net, at, band = self.net, self.at, self.plan.bands[number]
+        d, inv = self._table(band, self.d), self._of(number, self.inv)
         if net.training:
-            weight = at.weight[band.variants, None] / self.n
-            c.mul_(self._spread(band, moment * inv.square())).add_(self._spread(band, total))
-            g = g.addcmul_(c, weight, value=-1)
+            c = d - self._spread(band, self._of(number, self.mean))
+            slope = self._of(number, self.moment) * inv.square()
+            c.mul_(self._spread(band, slope)).add_(self._spread(band, self._of(number, self.total)))
+            g = g.addcmul_(c, at.weight[band.variants, None] / self.n, value=-1)
         dz = g.mul_(self._spread(band, self._of(number, net.gamma) * inv))
         if net.tanh_first:
             tanh_gradient(dz, d + self._spread(band, self._of(number, self.a0)), grad_input=dz)
-        # BatchNorm takes away what all z have in common: where it comes first, that gradient is exactly 0
-        common = self._summed(band, dz) if net.tanh_first or not net.training else torch.zeros_like(h0)
-        dz[wild] = common
-        self._of(number, found.wild).copy_(common)
+        # BatchNorm takes away what all z have in common: where it comes first, that gradient is exactly 0. Of several
+        # processes each has a part of it left, but what is made of it is linear, so only their sum, 0, counts
+        common = self._of(number, found.wild)
+        if net.tanh_first or not net.training:
+            common.copy_(self._summed(band, dz))
+        else:
+            common.zero_()
+        dz[self._wild(band)] = common
+        losers = at.lost_variant[band.lost] - band.variants.start
+        lost = dz[losers]
+        found.genes.index_add_(0, at.pieces[number].view(-1), lost.view(-1, net.piece), alpha=-1)
+        if found.direction is not None:
+            # added, where a lost gene's own weights are taken off: the direction counts lost genes
+            self._of(number, found.direction).index_add_(0, self._own(band)[losers], lost)
         return dz
 
     def _linear_gradient(self, number: int, dz: Tensor, g: Tensor, weights: Tensor) -> None:

@@ -1,0 +1,76 @@
+"""The batch of all processes, of which a plan is one's share: what BatchNorm must know of it, and how sums are joined.
+
+Every process counts its variants' deviations from the wild type's activation, which all compute alike, so their sums
+are sums of one thing. A level's are joined at once: means and squares on the way up, the gradient's two sums on the way
+down. They are gathered and added up in the order of the ranks, in float64: all processes hold the same bits, run by
+run. (On a network card's own order of summation, an all-reduce, these would differ with the number of cards.)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64, Int64
+
+from gocell_cli.csr import ranges
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
+from gocell_cli.training.network.process_group import ProcessGroup
+
+with train_extra():
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The samples of all processes: how many; of each term, whether they vary, and how many show its wild type.
+
+    varies: 1 where two samples, whichever process has them, show different variants of a term, else 0. counts: the
+    samples of each process, on the network's device.
+    """
+
+    samples: float
+    varies: Int64[np.ndarray, " terms"]
+    wild: Float64[np.ndarray, " terms"]
+    group: ProcessGroup | None = None
+    counts: Float64[Tensor, " processes"] | None = None
+
+    @classmethod
+    def of(cls, index: DeltaIndex, plan: DeltaPlan, group: ProcessGroup | None, device: torch.device) -> "Whole":
+        """Return the batch that a plan is a share of; without a group, the plan's own samples."""
+        wild = plan.weight[plan.variant_ptr[:-1]]
+        if group is None:
+            return cls(float(plan.samples), plan.varies, wild)
+        own = torch.from_numpy(np.concatenate([[plan.samples], plan.deleted, wild]).astype(np.float64))
+        every = group.gather(own)
+        samples, deleted, wild = np.split(every.sum(0).numpy(), [1, 1 + len(plan.deleted)])
+        # two samples show different variants where they differ in a gene: one deletes it, another does not. A process
+        # can't see that alone: each may show one variant of a term to all of its samples, and not the same one
+        genes = np.flatnonzero((deleted > 0) & (deleted < samples[0]))
+        first = index.closure_ptr[genes]
+        varies = np.zeros(index.terms, dtype=np.int64)
+        varies[index.closure[ranges(first, index.closure_ptr[genes + 1] - first)[1]]] = 1
+        return cls(float(samples[0]), varies, wild, group, every[:, 0].to(device))
+
+    def moments(
+        self, mean: Float[Tensor, " neurons"], squares: Float[Tensor, " neurons"]
+    ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"]]:
+        """Join the mean of each process's samples, and the sum of squared deviations from its own mean.
+
+        As Chan et al. 1983 (doi:10.1080/00031305.1983.10483115) join two: joined sums of raw squares would cancel to
+        rounding. A process without a sample gives zeros.
+        """
+        if self.group is None or self.counts is None:
+            return mean, squares
+        means, squared = self.group.gather(torch.stack([mean.double(), squares.double()])).unbind(1)
+        counts = self.counts[:, None]
+        joined = (counts * means).sum(0) / self.samples
+        squared = squared + counts * (means - joined).square()
+        return joined.to(mean), squared.sum(0).to(squares)
+
+    def sums(self, *own: Float[Tensor, " neurons"]) -> tuple[Float[Tensor, " neurons"], ...]:
+        """Add up each tensor over all processes."""
+        if self.group is None:
+            return own
+        found = self.group.gather(torch.stack(own).double()).sum(0)
+        return tuple(part.to(given) for part, given in zip(found, own, strict=True))
