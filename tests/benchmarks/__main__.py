@@ -1,4 +1,4 @@
-"""`make bench [ONLY=name]`: run all benchmarks, one group (cli, build, ...), or the module of one figure.
+"""`make bench [ONLY=name,name]`: run all benchmarks, some groups (cli, build, ...), or the modules of some figures.
 
 Each module runs in a process of its own: a child's peak memory counts what its parent held when it started.
 """
@@ -17,6 +17,7 @@ GROUPS = {
     "checks": ("bench_checks",),
     "model": ("bench_model",),
     "delta": ("bench_delta",),
+    "peers": ("bench_peers",),
     "levels": ("bench_levels",),
     "training": ("bench_training",),
 }
@@ -29,14 +30,19 @@ def figures(module: str) -> tuple[str, ...]:
 
 
 def chosen(only: str) -> tuple[str, ...]:
-    """Return the modules that a name selects; raises SystemExit where none does."""
+    """Return the modules that names, comma separated, select, each once; raises SystemExit where one selects none."""
     everything = tuple(module for group in GROUPS.values() for module in group)
-    if not only:
-        return everything
-    found = GROUPS.get(only) or tuple(module for module in everything if only in figures(module))
+    wanted = [name.strip() for name in only.split(",") if name.strip()]
+    found = [module for name in wanted for module in named(name, everything)]
+    return tuple(dict.fromkeys(found)) if wanted else everything
+
+
+def named(name: str, everything: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the modules of one group, or that report one figure."""
+    found = GROUPS.get(name) or tuple(module for module in everything if name in figures(module))
     if not found:
-        names = [*GROUPS, *(name for module in everything for name in figures(module))]
-        raise SystemExit(f"no benchmark {only!r}; there are: {', '.join(names)}")
+        names = [*GROUPS, *(figure for module in everything for figure in figures(module))]
+        raise SystemExit(f"no benchmark {name!r}; there are: {', '.join(names)}")
     return found
 
 

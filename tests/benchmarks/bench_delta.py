@@ -32,21 +32,26 @@ from gocell_cli.training.network.delta.form import DeltaForm
 from tests.benchmarks.bench_model import measured
 from tests.benchmarks.genotypes import DRAWS
 from tests.benchmarks.hierarchies import bundled_hierarchy
-from tests.benchmarks.measure import Row, report
+from tests.benchmarks.measure import Row, cores, report
 from tests.benchmarks.model_step import THREADS
 
 BATCHES, KINDS = (2048, 8192), ("random", "kuzmin")
+VERSUS_ORACLE, VERSUS_DENSE = {2048: 50, 8192: 65}, {2048: 15, 8192: 25}
+THREADS_GAIN = {2: 1.7, 4: 3.0}
+"""What a step of 2048 is to gain on so many threads over one."""
+WIDE_BAR = 1.8
+"""Of the machine's GEMM roofline for the dense form's work, preset `ma2018`: less work than it counts."""
 NAMES = (
     *(f"delta_b{b}_{k}{end}" for b in BATCHES for k in KINDS for end in ("", "_vs_oracle", "_vs_dense")),
+    *(f"delta_threads_{threads}" for threads in THREADS_GAIN),
     "delta_b256_kuzmin",
     "delta_whole_kuzmin",
     "delta_memory_mb_b2048",
     "delta_drugcell_b2048",
     "delta_ma2018_b2048",
+    "delta_ma2018_b2048_of_roofline",
     "all_pairs_per_second",
 )
-SPARSEGO = 455
-"""SparseGO's forward + backward on DrugCell's shape, samples/s on 2 threads (reference/peers.md of the project)."""
 UPPER = 2
 """The strata counted as upper terms: the roots, their children, and theirs."""
 PAIR_GENES = 512
@@ -57,10 +62,10 @@ ORACLE_GB = 22
 def run() -> None:
     """Measure, and report; where memory does not hold the oracle's batch of 8192, that of 2048 stands for it."""
     rows, notes = against_both()
-    for found in (structure(), memory(), drugcell(), wide(), pairs()):
+    for found in (threads(), structure(), memory(), drugcell(), wide(), pairs()):
         rows += found[0]
         notes += found[1]
-    report("DCell, delta form", rows, notes)
+    report(f"DCell, delta form, {THREADS} threads", rows, notes)
 
 
 def physical_gb() -> float:
@@ -76,18 +81,28 @@ def against_both() -> tuple[list[Row], list[str]]:
     rows, notes = [], []
     for batch in BATCHES:
         at = batch if batch < max(BATCHES) or physical_gb() >= ORACLE_GB else min(BATCHES)
-        oracle = measured("oracle", "true-path", at).rates
-        slow = statistics.median(oracle)
-        dense = measured("stacked", "true-path", batch).rates
-        notes += [f"oracle_b{at}: {spread(oracle)} samples/s", f"dense_b{batch}: {spread(dense)} samples/s"]
+        oracle, dense = measured("oracle", "true-path", at), measured("stacked", "true-path", batch)
+        notes += [f"oracle_b{at}: {spread(oracle.rates)} samples/s", f"dense_b{batch}: {spread(dense.rates)} samples/s"]
         for kind in KINDS:
-            delta = measured("delta", "true-path", batch, "height", kind).rates
-            name, value, other = f"delta_b{batch}_{kind}", statistics.median(delta), statistics.median(dense)
-            rows.append(Row(name, value, "samples/s", f"per-term oracle at {at}", value / slow))
-            rows.append(Row(f"{name}_vs_oracle", value / slow, "x", "the bar of 25", value / slow / 25))
-            rows.append(Row(f"{name}_vs_dense", value / other, "x", "the bar of 8", value / other / 8))
-            notes.append(f"{name}: {spread(delta)} samples/s")
+            delta, name = measured("delta", "true-path", batch, "height", kind), f"delta_b{batch}_{kind}"
+            rows.append(Row.of(name, delta.rates, "samples/s", f"per-term oracle at {at}", oracle.rate))
+            for end, other, bar in (("oracle", oracle, VERSUS_ORACLE[batch]), ("dense", dense, VERSUS_DENSE[batch])):
+                ratios = [rate / other.rate for rate in delta.rates]
+                rows.append(Row.of(f"{name}_vs_{end}", ratios, "x", f"the bar of {bar}", bar))
+            cpu = statistics.median(delta.cpu_seconds)
+            notes.append(f"{name}: {spread(delta.rates)} samples/s, {cpu:.3f} CPU s a step, {len(delta.rates)} steps")
     return rows, notes
+
+
+def threads() -> tuple[list[Row], list[str]]:
+    """What further threads gain over one at batch 2048, as many as there are cores for."""
+    found = {n: measured("delta", "true-path", 2048, "height", "random", n) for n in (1, *THREADS_GAIN) if n <= cores()}
+    rows = [
+        Row.of(f"delta_threads_{n}", [r / found[1].rate for r in found[n].rates], "x", f"the bar of {bar}", bar)
+        for n, bar in THREADS_GAIN.items()
+        if n in found
+    ]
+    return rows, [f"threads {n}: {spread(own.rates)} samples/s" for n, own in found.items()]
 
 
 def structure() -> tuple[list[Row], list[str]]:
@@ -100,9 +115,8 @@ def structure() -> tuple[list[Row], list[str]]:
         plan = form.plan(batch_of(genes, len(hierarchy.gene_names)))
         notes.append(f"kuzmin {name}: {len(genes):,} samples, {len(plan.weight) / len(genes):.1f} variants a sample")
         if name in ("b256", "whole"):
-            rates = [r * len(genes) / batch for r in measured("delta", "true-path", batch, "height", "kuzmin").rates]
-            value = statistics.median(rates)
-            rows.append(Row(f"delta_{name}_kuzmin", value, "samples/s", "the bar of 10,000", value / 10_000))
+            rates = measured("delta", "true-path", batch, "height", "kuzmin").rates
+            rows.append(Row.of(f"delta_{name}_kuzmin", rates, "samples/s", "the bar of 10,000", 10_000))
     return rows, notes
 
 
@@ -120,16 +134,22 @@ def memory() -> tuple[list[Row], list[str]]:
 
 
 def drugcell() -> tuple[list[Row], list[str]]:
-    """Forward and backward on DrugCell's shape, triple deletions."""
-    found = {kind: measured(kind, "drugcell", 2048).rates for kind in ("delta", "stacked")}
-    value = statistics.median(found["delta"])
-    row = Row("delta_drugcell_b2048", value, "samples/s", f"SparseGO's {SPARSEGO} (bar 20)", value / SPARSEGO)
-    return [row], [f"drugcell delta {spread(found['delta'])}, dense {spread(found['stacked'])} samples/s"]
+    """DrugCell's shape, triple deletions, beside SparseGO's form of it."""
+    found = {kind: measured(kind, "drugcell", 2048) for kind in ("delta", "stacked", "sparsego")}
+    row = Row.of(
+        "delta_drugcell_b2048", found["delta"].rates, "samples/s", "SparseGO's form (bar 20)", found["sparsego"].rate
+    )
+    return [row], [f"drugcell {kind}: {spread(own.rates)} samples/s" for kind, own in found.items()]
 
 
 def wide() -> tuple[list[Row], list[str]]:
     """Preset ma2018, whose upper terms are wide and touched by nearly every sample; their share of multiply-adds."""
-    delta, dense = (statistics.median(measured(k, "ma2018", 2048).rates) for k in ("delta", "stacked"))
+    delta, dense = (measured(kind, "ma2018", 2048) for kind in ("delta", "stacked"))
+    of_roofline = [rate / delta.roofline for rate in delta.rates]
+    rows = [
+        Row.of("delta_ma2018_b2048", delta.rates, "samples/s", "dense form", dense.rate),
+        Row.of("delta_ma2018_b2048_of_roofline", of_roofline, "x", f"the bar of {WIDE_BAR}", WIDE_BAR),
+    ]
     hierarchy, width_by = bundled_hierarchy("ma2018")
     model = DCell(hierarchy, DCellConfig(width_by=width_by, form="delta"))
     form = DeltaForm.of(model)
@@ -140,7 +160,10 @@ def wide() -> tuple[list[Row], list[str]]:
     share = adds[upper].sum() / adds.sum()
     each = adds.sum() * model.stack.piece / 2048 / 1e6
     note = f"ma2018: strata 0-{UPPER} are {share:.0%} of {each:.1f} M multiply-adds a sample ({len(variants):,} edges)"
-    return [Row("delta_ma2018_b2048", delta, "samples/s", "dense form", delta / dense)], [note]
+    return rows, [
+        note,
+        f"ma2018 dense: {spread(dense.rates)} samples/s, x{dense.rate / dense.roofline:.2f} of the roofline",
+    ]
 
 
 def pairs() -> tuple[list[Row], list[str]]:
@@ -158,6 +181,6 @@ def pairs() -> tuple[list[Row], list[str]]:
             started = time.perf_counter()
             predict_all_pairs(task, Path(folder) / "pairs.parquet", lambda *_: None)
             rates.append(task.pairs / (time.perf_counter() - started))
-    value, genome = statistics.median(rates), len(annotated) * (len(annotated) - 1) // 2
-    row = Row("all_pairs_per_second", value, "pairs/s", "training's bar of 10,000", value / 10_000)
+    row = Row.of("all_pairs_per_second", rates, "pairs/s", "training's bar of 10,000", 10_000)
+    genome, value = len(annotated) * (len(annotated) - 1) // 2, row.value
     return [row], [f"all pairs: {spread(rates)} pairs/s, {genome:,} of the genome in {genome / value / 60:.0f} minutes"]

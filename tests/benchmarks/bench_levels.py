@@ -4,8 +4,6 @@ The same full training steps (forward, loss of all heads, backward, AdamW) on tr
 bundled GO. Between them stands what a launch-bound machine counts: blocks a step without batching, and with it.
 """
 
-import statistics
-
 import numpy as np
 
 from tests.benchmarks.bench_delta import spread
@@ -22,13 +20,13 @@ def run() -> None:
     """Measure, and report."""
     rows, notes = [], []
     for batch in BATCHES:
-        loop = measured("oracle", "true-path", batch).rates
-        notes.append(f"loop_b{batch}: {spread(loop)} samples/s")
+        loop = measured("oracle", "true-path", batch)
+        notes.append(f"loop_b{batch}: {spread(loop.rates)} samples/s")
         for way, kind, grouping in WAYS:
             found = measured(kind, "true-path", batch, grouping).rates
-            value, slow = statistics.median(found), statistics.median(loop)
-            rows.append(Row(f"levels_{way}_b{batch}", value, "samples/s", f"per-term loop, {slow:,.0f}", value / slow))
-            notes.append(f"{way}_b{batch}: {spread(found)} samples/s")
+            rows.append(
+                Row.of(f"levels_{way}_b{batch}", found, "samples/s", f"per-term loop, {loop.rate:,.0f}", loop.rate)
+            )
     hierarchy, _ = bundled_hierarchy("true-path")
     terms, levels = len(hierarchy.term_ids), len(np.unique(hierarchy.stratum))
     rows.append(Row("levels_blocks", levels, "levels a pass", f"{terms:,} terms", levels / terms))

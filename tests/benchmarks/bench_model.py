@@ -6,17 +6,12 @@ go through memory 26 times a step, and the batched matmul of [20, 40] x [40, 204
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
-from gocell_cli.training.network.dcell import DCell, DCellConfig
-from tests.benchmarks.hierarchies import bundled_hierarchy
 from tests.benchmarks.measure import Row, report
 from tests.benchmarks.model_step import THREADS
 
@@ -24,80 +19,87 @@ BATCHES = (32, 256, 2048)
 NAMES = (
     *(f"step_b{batch}" for batch in BATCHES),
     *(f"step_ma2018_b{batch}" for batch in BATCHES),
+    *(f"step_ma2018_b{batch}_of_roofline" for batch in (256, 2048)),
     "step_stratum_b256",
     "model_peak_mb_b2048",
 )
+BARS = {256: 0.7, 2048: 0.8}
+"""Of the machine's roofline, for preset `ma2018`."""
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Samples/s of each step of one process, its peak MB, and those above parameters, gradients and optimiser."""
+    """Samples/s, wall and CPU seconds of each step of one process; its peak MB, and those above its parameters.
+
+    `roofline`: samples/s where a step took only the slower of its FLOPs at the GEMM rate and its bytes at the copy
+    rate, both measured in that process; 0 of a network that is not ours. `gemm`: FLOP/s. `parameters` are counted with
+    their gradients and the optimiser's moments.
+    """
 
     rates: list[float]
+    seconds: list[float]
+    cpu_seconds: list[float]
     peak_mb: float
     above_mb: float
+    roofline: float
+    gemm: float
+    copy: float
+
+    @property
+    def rate(self) -> float:
+        """The median of the rates."""
+        return statistics.median(self.rates)
 
 
-def measured(kind: str, preset: str, batch: int, level_by: str = "stratum", genotypes: str = "all") -> Steps:
-    """Run one process of `model_step`."""
-    command = [sys.executable, "-m", "tests.benchmarks.model_step", kind, preset, str(batch), level_by, genotypes]
-    out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return Steps([batch / s for s in out["seconds"]], out["peak_mb"], out["above_mb"])
+def measured(
+    kind: str, preset: str, batch: int, level_by: str = "stratum", genotypes: str = "all", threads: int = THREADS
+) -> Steps:
+    """Run one process of `model_step`, on so many threads whatever library asks for them."""
+    words = [kind, preset, str(batch), level_by, genotypes, str(threads)]
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.model_step", *words],
+        check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **limits},
+    )  # fmt: skip
+    out = json.loads(run.stdout)
+    rates = [out["samples"] / s for s in out["seconds"]]
+    others = (out[name] for name in ("seconds", "cpu_seconds", "peak_mb", "above_mb", "roofline", "gemm", "copy"))
+    return Steps(rates, *others)
 
 
-def fastest(call: Callable[[], object], runs: int = 7) -> float:
-    """Least seconds of some calls: a ceiling is what the machine can do."""
-    found = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        call()
-        found.append(time.perf_counter() - started)
-    return min(found)
+def line(name: str, ours: Steps, oracle: Steps | None) -> str:
+    """One line of the table: share of the roofline, CPU seconds, memory; the oracle's beside it."""
+    shared = f"roofline {ours.roofline:,.0f} (x{ours.rate / ours.roofline:.2f}; {ours.gemm / 1e9:.0f} GFLOP/s, "
+    shared += f"{ours.copy / 1e9:.0f} GB/s), {statistics.median(ours.cpu_seconds):.2f} CPU s a step, "
+    shared += f"{len(ours.rates)} steps, peak {ours.peak_mb:,.0f} MB"
+    if oracle is None:
+        return f"{name}: {shared}"
+    spread = f"{oracle.rate:,.0f} ({min(oracle.rates):,.0f}-{max(oracle.rates):,.0f})"
+    return f"{name}: {shared}; oracle {spread}, peak {oracle.peak_mb:,.0f} MB"
 
 
-def machine() -> tuple[float, float]:
-    """Return FLOP/s of a large float32 matmul and bytes/s of a large copy (read and written)."""
-    torch.set_num_threads(THREADS)
-    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
-    x, y = torch.randn(50_000_000), torch.empty(50_000_000)
-    return 2 * 2048**3 / fastest(lambda: a @ b), 2 * 4 * len(x) / fastest(lambda: y.copy_(x))
-
-
-def roofline(preset: str, batch: int, rates: tuple[float, float]) -> float:
-    """Samples/s where the step took only the slower of its FLOPs at the GEMM rate and its bytes at the copy rate."""
-    hierarchy, width_by = bundled_hierarchy(preset)
-    model = DCell(hierarchy, DCellConfig(width_by=width_by))
-    return batch / max(batch * model.flops() / rates[0], model.step_bytes(batch) / rates[1])
-
-
-def line(name: str, ours: list[float], theirs: list[float], ceiling: float, peaks: tuple[float, float]) -> str:
-    """One line of the table: spreads, share of the roofline, memory."""
-    spread = f"{min(ours):,.0f}-{max(ours):,.0f}"
-    oracle = f"oracle {statistics.median(theirs):,.0f} ({min(theirs):,.0f}-{max(theirs):,.0f})" if theirs else ""
-    share = statistics.median(ours) / ceiling
-    memory = f"peak MB {peaks[0]:,.0f}, {peaks[1]:,.0f}"
-    return f"{name}: spread {spread}; {oracle}; roofline {ceiling:,.0f} (x{share:.2f}); {memory}"
+def steps(preset: str, prefix: str) -> tuple[list[Row], list[str]]:
+    """All batches of a preset: beside the oracle, or beside the roofline where the oracle takes too long."""
+    rows, notes = [], []
+    for batch in BATCHES:
+        ours, name = measured("stacked", preset, batch), f"{prefix}b{batch}"
+        oracle = measured("oracle", preset, batch) if preset == "true-path" or batch == 32 else None
+        versus, other = ("per-term oracle", oracle.rate) if oracle else ("roofline", ours.roofline)
+        rows.append(Row.of(name, ours.rates, "samples/s", versus, other))
+        notes.append(line(name, ours, oracle))
+        if oracle and name == "step_b2048":
+            ratio = ours.peak_mb / oracle.peak_mb
+            rows.append(Row("model_peak_mb_b2048", ours.peak_mb, "MB", "per-term oracle", ratio))
+        if preset == "ma2018" and batch in BARS:
+            shares = [rate / ours.roofline for rate in ours.rates]
+            rows.append(Row.of(f"{name}_of_roofline", shares, "x", f"the bar of {BARS[batch]}", BARS[batch]))
+    return rows, notes
 
 
 def run() -> None:
     """Measure, and report."""
-    rates, rows, notes = machine(), [], []
-    notes.append(f"machine: {rates[0] / 1e9:.0f} GFLOP/s GEMM, {rates[1] / 1e9:.0f} GB/s copy, {THREADS} threads")
-    for preset, prefix in (("true-path", "step_"), ("ma2018", "step_ma2018_")):
-        for batch in BATCHES:
-            with_oracle = preset == "true-path" or batch == 32
-            first = measured("stacked", preset, batch)
-            oracle = measured("oracle", preset, batch) if with_oracle else Steps([], 0.0, 0.0)
-            ours = [*first.rates, *measured("stacked", preset, batch).rates]
-            name, ceiling = f"{prefix}b{batch}", roofline(preset, batch, rates)
-            other = statistics.median(oracle.rates) if with_oracle else ceiling
-            value = statistics.median(ours)
-            rows.append(Row(name, value, "samples/s", "per-term oracle" if with_oracle else "roofline", value / other))
-            notes.append(line(name, ours, oracle.rates, ceiling, (first.peak_mb, oracle.peak_mb)))
-            if name == "step_b2048":
-                ratio = first.peak_mb / oracle.peak_mb
-                rows.append(Row("model_peak_mb_b2048", first.peak_mb, "MB", "per-term oracle", ratio))
-    rates_of = {g: statistics.median(measured("stacked", "true-path", 256, g).rates) for g in ("stratum", "height")}
-    ratio = rates_of["stratum"] / rates_of["height"]
-    rows.append(Row("step_stratum_b256", rates_of["stratum"], "samples/s", "run by height", ratio))
-    report("DCell, full training steps", rows, notes)
+    rows, notes = steps("true-path", "step_")
+    wide = steps("ma2018", "step_ma2018_")
+    by = {level: measured("stacked", "true-path", 256, level) for level in ("stratum", "height")}
+    row = Row.of("step_stratum_b256", by["stratum"].rates, "samples/s", "run by height", by["height"].rate)
+    report(f"DCell, full training steps, {THREADS} threads", [*rows, *wide[0], row], [*notes, *wide[1]])

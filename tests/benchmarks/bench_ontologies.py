@@ -28,6 +28,7 @@ OBOS = ("go-2016-12-06.obo.gz", "go-basic-2021-12-15.obo.gz")
 GAFS = ("goa_yeast-2016-10-03.gaf.gz",)
 HUMAN = "GO.goa_human_2019.01.29.gz"
 REPEATS = 3
+NAMES = tuple(f"{kind}_vs_{reader}" for kind in ("obo", "gaf") for reader in ("goatools", "obonet", "go3"))
 Readers = dict[str, Callable[[], object]]
 
 

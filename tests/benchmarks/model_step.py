@@ -1,15 +1,17 @@
-"""One network, one batch size, in a process of its own: seconds of full training steps, and its peak memory.
+"""One network, one batch size, in a process of its own: seconds of full training steps, and what they took.
 
-    python -m tests.benchmarks.model_step stacked|delta|oracle PRESET|drugcell BATCH [LEVEL_BY [GENOTYPES]]
+    python -m tests.benchmarks.model_step KIND PRESET|drugcell BATCH [LEVEL_BY [GENOTYPES [THREADS]]]
 
-A step is forward, the loss of all heads, backward, and AdamW, on a new batch of triple deletions: of all annotated
-genes, or of Kuzmin 2018's (GENOTYPES of genotypes.py). Of DrugCell's shape it is without AdamW, as its peers were
-measured. The delta form's index plan is within the clock. The oracle
-takes the faster of default and fused AdamW. Prints one JSON object.
+KIND: `delta` and `stacked`, the two forms of ours; `oracle`, the per-term loop; `torchcell`, `drugcell`, `sparsego`,
+others' forms (tests/reference/). A step is forward, the loss of all heads (of those that a form has), backward, and
+fused AdamW (of the oracle the default one was slower at every batch), on a new batch of triple deletions: of all
+annotated genes, or of Kuzmin 2018's (GENOTYPES of genotypes.py). The delta form's index plan is within the clock; the
+peers' input tables are made outside it. Steps are taken until BUDGET_S is over, between LEAST and MOST of them, after
+one to warm up. After them the machine's own rates, in the same process with the same threads. Prints one JSON object.
 """
 
 import json
-import statistics
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions
@@ -28,64 +31,111 @@ from tests.benchmarks.drugcell_shape import WIDTH, drugcell_shape
 from tests.benchmarks.genotypes import DRAWS
 from tests.benchmarks.hierarchies import bundled_hierarchy
 from tests.reference.dcell import OracleDCell
+from tests.reference.drugcell import DrugCellGenotype, drugcell_loss
+from tests.reference.sparsego import SparseGOGenotype
+from tests.reference.torchcell import TorchcellDCell, state_table, torchcell_loss
 from tests.training.networks import by_level
 
 THREADS = 2
-STEPS = {
-    "stacked": {32: 60, 256: 15, 2048: 5, 8192: 2},
-    "delta": {32: 40, 256: 20, 2048: 12, 8192: 5, 200_000: 1},
-    "oracle": {32: 6, 256: 4, 2048: 2, 8192: 1},
-}
+LEAST, MOST, BUDGET_S = 2, 40, 15.0
+FORMS = {"stacked": "dense", "delta": "delta"}
+PEERS: dict[str, Callable[[Hierarchy, list[int]], nn.Module]] = {
+    "oracle": OracleDCell, "torchcell": TorchcellDCell, "drugcell": DrugCellGenotype, "sparsego": SparseGOGenotype,
+}  # fmt: skip
 
-Step = Callable[[np.ndarray, torch.Tensor], None]
+Input = tuple[np.ndarray, Tensor]
+"""Genotypes [samples, 3], and what the network reads of them, made outside the clock."""
+Step = Callable[[Input, Tensor], None]
 
 
-def stacked_step(hierarchy: Hierarchy, config: DCellConfig, *, optimise: bool = True) -> tuple[Step, float]:
-    """The stacked network's training step on genotypes [samples, 3], and MB of parameters, gradients and AdamW."""
+def stacked_step(hierarchy: Hierarchy, config: DCellConfig) -> tuple[Step, DCell]:
+    """Our network's training step on genotypes [samples, 3], by one of its forms; and the network."""
     model = DCell(hierarchy, config)
     loss = DCellLoss(model.root)
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
 
-    def step(genotypes: np.ndarray, y: torch.Tensor) -> None:
+    def step(found: Input, y: Tensor) -> None:
+        genotypes, _ = found
         ptr = torch.arange(0, genotypes.size + 1, genotypes.shape[1])
         heads = model.heads(Deletions.of(ptr, torch.from_numpy(genotypes.ravel()), len(hierarchy.gene_names)))
         optimiser.zero_grad()
         loss(heads, y).total.backward()
-        if optimise:
-            optimiser.step()
+        optimiser.step()
 
-    return step, sum(p.numel() for p in model.parameters()) * 4 * 4 / 2**20
+    return step, model
 
 
-def oracle_step(hierarchy: Hierarchy, config: DCellConfig, *, fused: bool) -> Step:
-    """The per-term network's training step; its input is made outside any term, in one piece."""
-    widths = term_widths(hierarchy, config.width_by, config.min_width, config.ratio).tolist()
-    model = OracleDCell(hierarchy, widths)
-    optimiser = torch.optim.AdamW(model.parameters(), fused=fused)
+def peer_loss(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of a batch as each form has it."""
+    if isinstance(model, TorchcellDCell):
+        return lambda x, y: torchcell_loss(model(x), model.root, y)
+    if isinstance(model, DrugCellGenotype):
+        return lambda x, y: drugcell_loss(model(x), model.root, y)
+    if isinstance(model, SparseGOGenotype):
+        return lambda x, y: (model(x) - y).square().mean()
+    assert isinstance(model, OracleDCell)
     loss = DCellLoss(model.root)
+    return lambda x, y: loss(model(x), y).total
 
-    def step(genotypes: np.ndarray, y: torch.Tensor) -> None:
-        x = torch.ones(len(genotypes), len(hierarchy.gene_names))
-        x[torch.arange(len(genotypes))[:, None], torch.from_numpy(genotypes)] = 0
+
+def peer_step(kind: str, hierarchy: Hierarchy, widths: list[int]) -> Step:
+    """Another form's training step."""
+    model = PEERS[kind](hierarchy, widths)
+    optimiser, loss = torch.optim.AdamW(model.parameters(), fused=True), peer_loss(model)
+
+    def step(found: Input, y: Tensor) -> None:
         optimiser.zero_grad()
-        loss(model(x), y).total.backward()
+        loss(found[1], y).backward()
+        if isinstance(model, DrugCellGenotype):
+            model.mask_gradients()
         optimiser.step()
 
     return step
 
 
-def seconds(step: Step, hierarchy: Hierarchy, batch: int, steps: int, kind: str) -> list[float]:
-    """Wall seconds of `steps` steps after one to warm up, a new batch each."""
+def read_by(kind: str, hierarchy: Hierarchy, genotypes: np.ndarray) -> Tensor:
+    """What a network reads of a batch: torchcell its table of states, the other peers x [samples, genes]."""
+    if kind in FORMS:
+        return torch.empty(0)
+    if kind == "torchcell":
+        return state_table(hierarchy, genotypes)
+    x = torch.ones(len(genotypes), len(hierarchy.gene_names))
+    x[torch.arange(len(genotypes))[:, None], torch.from_numpy(genotypes)] = 0
+    return x
+
+
+def timed(
+    step: Step, kind: str, hierarchy: Hierarchy, batch: int, genotypes: str
+) -> tuple[list[float], list[float], int]:
+    """Wall and CPU seconds of the steps after one to warm up, a new batch each; and the samples of a batch."""
     rng = np.random.default_rng(0)
-    draw = DRAWS[kind](hierarchy)
+    draw = DRAWS[genotypes](hierarchy)
+    wall, cpu = list[float](), list[float]()
+    while len(wall) <= LEAST or (len(wall) <= MOST and sum(wall[1:]) < BUDGET_S):
+        genes = draw(rng, batch)
+        y, x = torch.from_numpy(rng.normal(size=len(genes))).float(), read_by(kind, hierarchy, genes)
+        started, used = time.perf_counter(), time.process_time()
+        step((genes, x), y)
+        wall.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - used)
+    return wall[1:], cpu[1:], len(genes)
+
+
+def fastest(call: Callable[[], object], runs: int = 7) -> float:
+    """Least seconds of some calls: a ceiling is what the machine can do."""
     found = []
-    for _ in range(steps + 1):
-        genotypes = draw(rng, batch)
-        y = torch.from_numpy(rng.normal(size=len(genotypes))).float()
+    for _ in range(runs):
         started = time.perf_counter()
-        step(genotypes, y)
+        call()
         found.append(time.perf_counter() - started)
-    return found[1:]
+    return min(found)
+
+
+def machine() -> tuple[float, float]:
+    """Return FLOP/s of a large float32 matmul and bytes/s of a large copy (read and written), with torch's threads."""
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    x, y = torch.randn(50_000_000), torch.empty(50_000_000)
+    return 2 * 2048**3 / fastest(lambda: a @ b), 2 * 4 * len(x) / fastest(lambda: y.copy_(x))
 
 
 def memory_mb(field: str) -> float:
@@ -97,28 +147,37 @@ def memory_mb(field: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
-def main(kind: str, preset: str, batch: int, level_by: str = "stratum", genotypes: str = "all") -> None:
-    torch.set_num_threads(THREADS)
-    torch.manual_seed(0)
+def network_of(preset: str, level_by: str, form: str) -> tuple[Hierarchy, DCellConfig]:
+    """The hierarchy of a preset, or DrugCell's shape, and the settings of its network."""
     peers = preset == "drugcell"
     hierarchy, width_by = (drugcell_shape(), "direct") if peers else bundled_hierarchy(preset)
-    hierarchy = by_level(hierarchy, level_by)
-    config = DCellConfig(width_by=width_by, form="delta" if kind == "delta" else "dense")
-    if peers:
-        config = replace(config, min_width=WIDTH, ratio=0.0)
-    steps, own, before = STEPS[kind][batch], 0.0, memory_mb("VmRSS")
-    if kind != "oracle":
-        step, own = stacked_step(hierarchy, config, optimise=not peers)
-        times = seconds(step, hierarchy, batch, steps, genotypes)
+    config = DCellConfig(width_by=width_by, form=form)
+    return by_level(hierarchy, level_by), replace(config, min_width=WIDTH, ratio=0.0) if peers else config
+
+
+def main(
+    kind: str, preset: str, batch: int, level_by: str = "stratum", genotypes: str = "all", threads: int = THREADS
+) -> None:
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    hierarchy, config = network_of(preset, level_by, FORMS.get(kind, "dense"))
+    before, own, ceiling = memory_mb("VmRSS"), 0.0, 0.0
+    if kind in FORMS:
+        step, model = stacked_step(hierarchy, config)
+        own = sum(p.numel() for p in model.parameters()) * 4 * 4 / 2**20  # with gradients and AdamW's two moments
     else:
-        runs = [
-            seconds(oracle_step(hierarchy, config, fused=fused), hierarchy, batch, steps, genotypes)
-            for fused in (True, False)
-        ]
-        times = min(runs, key=statistics.median)
+        widths = term_widths(hierarchy, config.width_by, config.min_width, config.ratio).tolist()
+        step = peer_step(kind, hierarchy, widths)
+    wall, cpu, samples = timed(step, kind, hierarchy, batch, genotypes)
     peak = memory_mb("VmHWM")
-    print(json.dumps({"seconds": times, "peak_mb": peak, "above_mb": peak - before - own}))
+    flops, copied = machine()
+    if kind in FORMS:
+        ceiling = samples / max(samples * model.flops() / flops, model.step_bytes(samples) / copied)
+    print(json.dumps({
+        "seconds": wall, "cpu_seconds": cpu, "samples": samples, "peak_mb": peak, "above_mb": peak - before - own,
+        "roofline": ceiling, "gemm": flops, "copy": copied, "threads": torch.get_num_threads(), "load": os.getloadavg(),
+    }))  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:6], *map(int, sys.argv[6:]))  # type: ignore[arg-type]
