@@ -14,6 +14,7 @@ from jaxtyping import Float64, Int64, Shaped
 
 from gocell_cli.training.data.order import share
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.runs.one_machine import SLOT_BYTES, Asking, OneMachine
 
 with train_extra():
     import torch
@@ -35,6 +36,9 @@ class Processes:
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
         self.device = self.fabric.device
         self.dtype = torch.float64 if precision == "64-true" else torch.float32
+        self.machine: OneMachine | None = None
+        if world > 1 and nodes == 1 and self.device.type == "cpu":
+            self.machine = OneMachine.of(Asking(self.rank, self.world, self.told, self.any))
 
     @property
     def first(self) -> bool:
@@ -43,7 +47,10 @@ class Processes:
 
     def reduce(self, tensor: Tensor, kind: str) -> None:
         """Join a tensor over all processes, in place: its sum, min or max."""
-        if self.world > 1:
+        if self._small(tensor):
+            every = self.gather(tensor)
+            tensor.copy_(every.sum(0) if kind == "sum" else every.amin(0) if kind == "min" else every.amax(0))
+        elif self.world > 1:
             # NCCL joins a GPU's tensors only; where it is there already, this is the tensor itself
             moved = tensor.to(self.device)
             dist.all_reduce(moved, getattr(dist.ReduceOp, kind.upper()))
@@ -51,11 +58,17 @@ class Processes:
 
     def gather(self, tensor: Shaped[Tensor, "..."]) -> Shaped[Tensor, "processes ..."]:
         """Return the tensors of all processes, of one shape and dtype, in the order of their ranks."""
+        if self.machine is not None and self._small(tensor):
+            return self.machine.gather(tensor)
         moved = tensor.to(self.device).contiguous()
         found = moved.new_empty(self.world, *moved.shape)
         # the list of views, not all_gather_into_tensor: older releases of PyTorch have that under another name
         dist.all_gather(list(found), moved)
         return found.to(tensor.device)
+
+    def _small(self, tensor: Tensor) -> bool:
+        """Whether a tensor goes from hand to hand in shared memory."""
+        return self.machine is not None and tensor.numel() * tensor.element_size() <= SLOT_BYTES
 
     def summed(self, values: Float64[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
         """Return numbers summed over all processes."""

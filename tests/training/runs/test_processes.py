@@ -16,6 +16,7 @@ import torch.distributed as dist
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.loss import DCellLoss
 from gocell_cli.training.network.population import set_population
+from gocell_cli.training.runs.one_machine import MEMORY
 from gocell_cli.training.runs.processes import Processes
 from tests.commands.fork_server import completed, environment
 from tests.training import networks as nets
@@ -83,6 +84,7 @@ def process(rank: int, folder: str) -> None:
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2")
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=(Path(folder) / "port").read_text("ascii"))
     processes = Processes("cpu", "64-true")
+    assert processes.machine is not None or not MEMORY.is_dir()
     for name, (form, norm_order) in CASES.items():
         model = small_model(form, norm_order)
         model.group = processes
