@@ -32,8 +32,8 @@ class VariantHeads:
         plan, touches, position = self.plan, self.plan.touches, int(self.position[term])
         # a term's first variant is its wild type: what all samples show that do not touch it
         variant = np.full(plan.samples, plan.variant_ptr[position])
-        first, stop = np.searchsorted(touches.term, [position, position + 1])
-        variant[touches.sample[first:stop]] = touches.variant[first:stop]
+        own = np.flatnonzero(touches.term == position)
+        variant[touches.sample[own]] = touches.variant[own]
         return self.values[torch.from_numpy(variant).to(self.values.device)]
 
     def dense(self) -> Float[Tensor, "samples terms"]:

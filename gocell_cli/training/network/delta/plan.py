@@ -17,13 +17,9 @@ import numpy as np
 from jaxtyping import Float64, Int32, Int64
 
 from gocell_cli.csr import pointers
-from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.delta.compiling import compiled, parallel
+from gocell_cli.errors import UsageError
+from gocell_cli.training.network.delta.compiling import compiled
 from gocell_cli.training.network.layout import Stack
-
-with train_extra():
-    from numba import get_num_threads, prange
-
 
 # --------------------------------------------------------------------------------------- the index of a hierarchy
 
@@ -65,6 +61,11 @@ class DeltaIndex:
     closure_pair: Int64[np.ndarray, " contained"]
     pair_piece: Int64[np.ndarray, " pairs"]
     term_genes: Int64[np.ndarray, " terms"]
+
+    @cached_property
+    def gene_reads(self) -> Int64[np.ndarray, " genes"]:
+        """How many edges go up from the terms that contain a gene: as many reads a deletion can make at most."""
+        return np.diff(np.append(0, np.cumsum(np.diff(self.parent_ptr)[self.closure]))[self.closure_ptr])
 
 
 def make_delta_index(
@@ -146,12 +147,12 @@ def _direct_pairs(
 class Touches(NamedTuple):
     """Each (term, sample) where the sample deletes a gene that the term contains, and the variant that it shows.
 
-    Ascending by (term, sample). All other samples show the term's wild type.
+    Sample by sample; a sample's terms come in no order. All other samples show the term's wild type.
     """
 
-    term: Int64[np.ndarray, " touches"]
-    sample: Int64[np.ndarray, " touches"]
-    variant: Int64[np.ndarray, " touches"]
+    term: Int32[np.ndarray, " touches"]
+    sample: Int32[np.ndarray, " touches"]
+    variant: Int32[np.ndarray, " touches"]
 
 
 @dataclass(frozen=True)
@@ -159,17 +160,18 @@ class DeltaPlan:
     """Variants of all terms, what each reads and has lost, and the (term, sample) touches that they stand for.
 
     Term t has the variants variant_ptr[t]:variant_ptr[t + 1], the wild type first; variant v stands for weight[v]
-    samples. It reads variant read_variant[i] (counted from the child's wild type) over edge read_edge[i] of the index,
-    i in read_ptr[v]:read_ptr[v + 1]; the wild type reads every child's wild type. It has lost the term-gene pairs
+    samples. Edge e of the index has a slot for each variant of its child, the wild type's first, from edge_slot[e] on;
+    the parent's variants that read slot s are slot_reader[slot_ptr[s]:slot_ptr[s + 1]], ascending. A wild type reads
+    every child's wild type, and no other variant does. Variant v has lost the term-gene pairs
     lost[lost_ptr[v]:lost_ptr[v + 1]]. `deleted` counts the samples that delete each gene.
     """
 
     samples: int
     variant_ptr: Int64[np.ndarray, " terms_plus_1"]
     weight: Float64[np.ndarray, " variants"]
-    read_ptr: Int64[np.ndarray, " variants_plus_1"]
-    read_edge: Int32[np.ndarray, " reads"]
-    read_variant: Int32[np.ndarray, " reads"]
+    edge_slot: Int64[np.ndarray, " edges_plus_1"]
+    slot_ptr: Int32[np.ndarray, " slots_plus_1"]
+    slot_reader: Int32[np.ndarray, " reads"]
     lost_ptr: Int64[np.ndarray, " variants_plus_1"]
     lost: Int64[np.ndarray, " lost"]
     deleted: Int64[np.ndarray, " genes"]
@@ -190,302 +192,360 @@ class DeltaPlan:
         shown = np.add.reduceat((self.weight > 0).astype(np.int64), self.variant_ptr[:-1])
         return (shown > 1).astype(np.int64)
 
-
-def make_plan(
-    index: DeltaIndex, sample: Int64[np.ndarray, " deletions"], gene: Int64[np.ndarray, " deletions"], samples: int
-) -> DeltaPlan:
-    """Plan a batch of deletions, sorted by (sample, gene), each once."""
-    reached = propagate_deletions(sample, gene, index.closure_ptr, index.closure, index.terms)
-    touches, variants = distinct_variants(reached, len(index.closure))
-    weight = variants.shown.astype(np.float64)
-    # all samples that touch nothing of a term show its wild type
-    weight[variants.ptr[:-1]] = samples - np.bincount(touches.term, minlength=index.terms)
-    edges = Edges(index.parent_ptr, index.parent_edge, index.parent, index.parent[index.parent_edge])
-    read_ptr, read_edge, read_variant = find_reads(touches, samples, variants, edges)
-    lost_ptr, lost = lost_pairs(variants, reached, index.closure_pair)
-    deleted = np.bincount(gene, minlength=len(index.closure_ptr) - 1)
-    return DeltaPlan(samples, variants.ptr, weight, read_ptr, read_edge, read_variant, lost_ptr, lost, deleted, touches)
-
-
-# Compiled loops: sorts by counting, one pass over the touches each. NumPy's sorts and gathers of the 260,000 touches
-# of 2,048 triple deletions took 97 ms a batch, a third of a training step. int32 where the numbers fit: these passes
-# wait for memory. Named tuples cost nothing: numba compiles them to their fields.
-
-
-class Reached(NamedTuple):
-    """Deletions propagated: what reaches term t is ptr[t]:ptr[t + 1], by deletion, so by (sample, gene).
-
-    contained: the entry of the closure (gene, term); it stands for the gene, equal entries are equal genes.
-    """
-
-    ptr: Int64[np.ndarray, " terms_plus_1"]
-    sample: Int32[np.ndarray, " reached"]
-    contained: Int32[np.ndarray, " reached"]
-
-
-class Variants(NamedTuple):
-    """Variants term by term (CSR `ptr`), each with how many samples show it (`shown`; 0 for wild types).
-
-    Its genes are `size` entries of what reaches the term, from `first` on; `lead` is the first sample that shows it
-    (-1: a wild type).
-    """
-
-    ptr: Int64[np.ndarray, " terms_plus_1"]
-    shown: Int64[np.ndarray, " variants"]
-    first: Int64[np.ndarray, " variants"]
-    size: Int32[np.ndarray, " variants"]
-    lead: Int32[np.ndarray, " variants"]
-
-
-class Edges(NamedTuple):
-    """The index's edges: each one's `parent`; and those up from child t, ptr[t]:ptr[t + 1], with their `up_parent`."""
-
-    ptr: Int64[np.ndarray, " terms_plus_1"]
-    edge: Int64[np.ndarray, " edges"]
-    parent: Int64[np.ndarray, " edges"]
-    up_parent: Int64[np.ndarray, " edges"]
-
-
-class BySample(NamedTuple):
-    """CSR sample -> its touches, terms ascending."""
-
-    ptr: Int64[np.ndarray, " samples_plus_1"]
-    touch: Int32[np.ndarray, " touches"]
+    @cached_property
+    def reads(self) -> "Reads":
+        """The same reads by the variant that reads, for a backend that adds them up variant by variant."""
+        edge = np.repeat(np.arange(len(self.edge_slot) - 1, dtype=np.int32), np.diff(self.edge_slot))
+        own = np.arange(len(edge)) - self.edge_slot[edge]
+        slot = np.repeat(np.arange(len(edge)), np.diff(self.slot_ptr))
+        order = np.argsort(self.slot_reader, kind="stable")  # stable: by edge, then by the child's variant
+        ptr = pointers(np.bincount(self.slot_reader, minlength=len(self.weight)))
+        return Reads(ptr, edge[slot][order], own[slot][order].astype(np.int32))
 
 
 class Reads(NamedTuple):
-    """Reads in the order found: the variant that reads, over which edge, and which of the child's variants."""
+    """Variant v reads variant `variant[i]` (counted from the child's wild type) over `edge[i]`, i in ptr[v]:ptr[v + 1].
 
-    reader: Int32[np.ndarray, " reads"]
+    Ascending by (reader, edge).
+    """
+
+    ptr: Int64[np.ndarray, " variants_plus_1"]
     edge: Int32[np.ndarray, " reads"]
     variant: Int32[np.ndarray, " reads"]
 
 
-@compiled
-@no_type_check
-def propagate_deletions(sample, gene, closure_ptr, closure, terms):
-    """Propagate each deletion to all terms that contain the gene; returns Reached.
+def make_plan(
+    index: DeltaIndex, sample: Int64[np.ndarray, " deletions"], gene: Int64[np.ndarray, " deletions"], samples: int
+) -> DeltaPlan:
+    """Plan a batch of deletions, sorted by (sample, gene), each once; raises UsageError for more than int32 counts."""
+    deletions = Deleted(np.searchsorted(sample, np.arange(samples + 1)), gene)
+    reached = np.diff(index.closure_ptr)[gene]
+    # distinct sets of genes: of a sample all combinations at most, and no more than what is reached
+    every = np.minimum(
+        2.0 ** np.minimum(np.diff(deletions.ptr), 60), np.add.reduceat(np.append(reached, 0), deletions.ptr[:-1])
+    )
+    sizes = np.array([reached.sum(), index.gene_reads[gene].sum() + len(index.parent), int(every.sum())])
+    if sizes.max() > np.iinfo(np.int32).max:
+        raise UsageError(f"{samples:,} samples are too many for one batch", hint="a smaller batch_size")
+    contains = Contains(index.closure_ptr, index.closure, index.closure_pair)
+    up = Up(index.parent_ptr, index.parent_edge, index.parent[index.parent_edge])
+    touches, made, reads, lost = _visit_all(deletions, contains, up, *sizes.tolist())
+    number, variant_ptr = _number(made.term, index.terms)
+    weight = _weights(number, made.shown, touches, variant_ptr, samples)
+    edge_slot = pointers(np.diff(variant_ptr)[index.child])
+    slot_ptr, slot_reader = _by_slot(reads, number, variant_ptr, Edges(index.child, index.parent), edge_slot)
+    lost_ptr, pairs = _by_variant(lost, number, len(weight))
+    deleted = np.bincount(gene, minlength=len(index.closure_ptr) - 1)
+    return DeltaPlan(samples, variant_ptr, weight, edge_slot, slot_ptr, slot_reader, lost_ptr, pairs, deleted, touches)
 
-    A sort by counting: the deletions come in order, so each term's part keeps the order (sample, gene).
+
+# Compiled loops. Samples are the outer loop, for what a sample touches fits the nearest cache: a number for each term,
+# and the entries of its genes' closures, side by side. By terms instead, with a sort by counting before and after, it
+# took nearly twice as long (47 ms a batch of 2,048 triple deletions, not 27). int32 where the numbers fit: these passes
+# wait for memory. Named tuples cost nothing: numba compiles them to their fields.
+
+
+class Deleted(NamedTuple):
+    """CSR sample -> its deleted genes, ascending."""
+
+    ptr: Int64[np.ndarray, " samples_plus_1"]
+    gene: Int64[np.ndarray, " deletions"]
+
+
+class Contains(NamedTuple):
+    """The index's closure: CSR gene -> terms that contain it, and the pair of each entry, or -1."""
+
+    ptr: Int64[np.ndarray, " genes_plus_1"]
+    term: Int32[np.ndarray, " contained"]
+    pair: Int64[np.ndarray, " contained"]
+
+
+class Up(NamedTuple):
+    """The edges up from child t, ptr[t]:ptr[t + 1], with their parents."""
+
+    ptr: Int64[np.ndarray, " terms_plus_1"]
+    edge: Int64[np.ndarray, " edges"]
+    parent: Int64[np.ndarray, " edges"]
+
+
+class Edges(NamedTuple):
+    """Each edge's child and parent."""
+
+    child: Int64[np.ndarray, " edges"]
+    parent: Int64[np.ndarray, " edges"]
+
+
+class Made(NamedTuple):
+    """Variants in the order in which samples first show them, without wild types; `next`: the next of its gene set."""
+
+    term: Int32[np.ndarray, " made"]
+    shown: Int32[np.ndarray, " made"]
+    next: Int32[np.ndarray, " made"]
+
+
+class Found(NamedTuple):
+    """Reads in the order found: the variant that reads, over which edge, which of the child's; numbered as Made."""
+
+    reader: Int32[np.ndarray, " found"]
+    edge: Int32[np.ndarray, " found"]
+    variant: Int32[np.ndarray, " found"]
+
+
+class Lost(NamedTuple):
+    """Term-gene pairs, and the variant that has lost each, numbered as Made."""
+
+    variant: Int32[np.ndarray, " lost"]
+    pair: Int64[np.ndarray, " lost"]
+
+
+class GeneSets(NamedTuple):
+    """All sets of genes that were seen, as a trie: set 0 is empty, others are a set and one more gene, a higher one.
+
+    Genes are taken in ascending order, so equal sets are one node. Which node a set and a gene give stands in a hash
+    table (linear probing; `node` 0: a free place), and in `memo` for as long as one deletion is propagated.
+    `first`: the last made of the variants that have lost these genes, a chain over Made.next; -1: none.
     """
-    ptr = np.zeros(terms + 1, np.int64)
-    for g in gene:
-        for entry in range(closure_ptr[g], closure_ptr[g + 1]):
-            # counted one place further, so that the running sum gives where each term begins
-            ptr[closure[entry] + 1] += 1
-    for term in range(terms):
-        ptr[term + 1] += ptr[term]
-    at = ptr[:-1].copy()
-    reached_sample = np.empty(ptr[-1], np.int32)
-    contained = np.empty(ptr[-1], np.int32)
-    for i in range(len(gene)):
-        for entry in range(closure_ptr[gene[i]], closure_ptr[gene[i] + 1]):
-            where = at[closure[entry]]
-            reached_sample[where] = sample[i]
-            contained[where] = entry
-            at[closure[entry]] = where + 1
-    return Reached(ptr, reached_sample, contained)
+
+    size: Int32[np.ndarray, " one"]
+    key: Int64[np.ndarray, " places"]
+    node: Int32[np.ndarray, " places"]
+    memo: Int32[np.ndarray, " sets"]
+    asked: Int32[np.ndarray, " sets"]
+    sample: Int32[np.ndarray, " sets"]
+    first: Int32[np.ndarray, " sets"]
 
 
-@compiled
-@no_type_check
-def _hashed(contained, start, stop):
-    """64 bits of a set of genes: each one's bits mixed (splitmix64's finish, doi:10.1145/2660193.2660195), summed."""
-    found = np.uint64(0)
-    for i in range(start, stop):
-        # + 1, for entry 0 would mix to 0, and a set with it would hash like the set without
-        x = (np.uint64(contained[i]) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        found += x ^ (x >> np.uint64(27))
-    return found
+class Here(NamedTuple):
+    """Of the sample that is visited: the terms that it touches, and of each term the set of genes and the variant.
 
-
-@compiled
-@no_type_check
-def _same(contained, start, other, size):
-    """Whether two sets of genes, each ascending, are equal."""
-    for i in range(size):
-        if contained[start + i] != contained[other + i]:
-            return False
-    return True
-
-
-@compiled
-@no_type_check
-def _look_up(table, contained, start, stop, first, size):
-    """Return the variant whose genes are contained[start:stop], or -1; and its place in the hash table, or a free one.
-
-    Hashes only find the place: the sets themselves are compared, or two that collide would silently become one variant.
+    0 and -1 where it touches nothing. `direct` are its genes' direct annotations: the term, and the term-gene pair.
     """
-    at = np.int64(_hashed(contained, start, stop) & np.uint64(len(table) - 1))
-    while table[at] >= 0:
-        other = table[at]
-        if size[other] == stop - start and _same(contained, start, first[other], stop - start):
-            return other, at
-        # linear probing: at most half of the table is full, so it meets a free place
-        at = (at + 1) & (len(table) - 1)
-    return -1, at
+
+    terms: Int32[np.ndarray, " terms"]
+    genes: Int32[np.ndarray, " terms"]
+    variant: Int32[np.ndarray, " terms"]
+    direct: Int32[np.ndarray, " direct"]
+    pair: Int64[np.ndarray, " direct"]
 
 
 @compiled
 @no_type_check
-def distinct_variants(reached, closure_size):
-    """Join what reaches a (term, sample) into a touch, and touches with equal genes into a variant.
+def _with_gene(sets, node, gene):
+    """Return the set of a set's genes and one more: known, or a new node of the trie."""
+    key = (np.int64(node) << np.int64(32)) | np.int64(gene)
+    # splitmix64's multiplier and shift (doi:10.1145/2660193.2660195); node 0 marks free places, so keys are compared
+    at = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & (len(sets.key) - 1)
+    while sets.node[at] != 0:
+        if sets.key[at] == key:
+            return sets.node[at]
+        # at most half of the table is full, so it meets a free place
+        at = (at + 1) & (len(sets.key) - 1)
+    sets.size[0] += 1
+    sets.key[at], sets.node[at] = key, sets.size[0]
+    return sets.size[0]
 
-    Returns Touches and Variants. An entry of the closure is of one gene AND one term, so one hash table serves all
-    terms: sets of different terms differ.
+
+@compiled
+@no_type_check
+def _reach(deletions, genes, contains, here, sets):
+    """Propagate a sample's deletions: which terms they reach, each with the set of genes; returns how many, and pairs.
+
+    `deletions` is the number of the first of them. A gene meets few different sets, each at many terms: each is asked
+    for once a deletion.
     """
-    terms, entries = len(reached.ptr) - 1, len(reached.sample)
-    contained = reached.contained
-    touch_term, touch_sample = np.empty(entries, np.int64), np.empty(entries, np.int64)
-    touch_variant = np.empty(entries, np.int64)
-    ptr = np.zeros(terms + 1, np.int64)
-    shown, first = np.zeros(entries + terms, np.int64), np.zeros(entries + terms, np.int64)
-    size, lead = np.zeros(entries + terms, np.int32), np.full(entries + terms, -1, np.int32)
-    slots = 2 ** int(np.ceil(np.log2(2 * entries + 2)))  # at most half full; & (slots - 1) is its modulo
-    # most variants of small terms have lost a single gene: those are looked up by its entry, without a hash
-    alone, table = np.full(closure_size, -1, np.int32), np.full(slots, -1, np.int32)
-    touch, variants = 0, 0
-    for term in range(terms):
-        ptr[term] = variants
-        variants += 1  # the wild type, whether a sample shows it or not: all others are counted from it
-        i, stop = reached.ptr[term], reached.ptr[term + 1]
-        while i < stop:
-            j = i + 1
-            while j < stop and reached.sample[j] == reached.sample[i]:
-                j += 1
-            own, at = -1, 0
-            if j == i + 1:
-                own = alone[contained[i]]
-            else:
-                own, at = _look_up(table, contained, i, j, first, size)
-            if own < 0:
-                own, variants = variants, variants + 1
-                first[own], size[own], lead[own] = i, j - i, reached.sample[i]
-                if j == i + 1:
-                    alone[contained[i]] = own
-                else:
-                    table[at] = own
-            shown[own] += 1
-            touch_term[touch], touch_sample[touch], touch_variant[touch] = term, reached.sample[i], own
-            touch, i = touch + 1, j
-    ptr[terms] = variants
-    touches = Touches(touch_term[:touch], touch_sample[:touch], touch_variant[:touch])
-    return touches, Variants(ptr, shown[:variants], first[:variants], size[:variants], lead[:variants])
+    touched, pairs = 0, 0
+    for i in range(len(genes)):
+        for entry in range(contains.ptr[genes[i]], contains.ptr[genes[i] + 1]):
+            term = contains.term[entry]
+            before = here.genes[term]
+            if before == 0:
+                here.terms[touched] = term
+                touched += 1
+            if sets.asked[before] != deletions + i:
+                sets.asked[before], sets.memo[before] = deletions + i, _with_gene(sets, before, genes[i])
+            here.genes[term] = sets.memo[before]
+            if contains.pair[entry] >= 0:
+                here.direct[pairs], here.pair[pairs] = term, contains.pair[entry]
+                pairs += 1
+    return touched, pairs
 
 
 @compiled
 @no_type_check
-def _by_sample(touch_sample, samples):
-    """Sort the touches by sample, by counting."""
-    ptr = np.zeros(samples + 1, np.int64)
-    for s in touch_sample:
-        ptr[s + 1] += 1
-    for s in range(samples):
-        ptr[s + 1] += ptr[s]
-    at, found = ptr[:-1].copy(), np.empty(len(touch_sample), np.int32)
-    for touch in range(len(touch_sample)):
-        s = touch_sample[touch]
-        found[at[s]] = touch
-        at[s] += 1
-    return BySample(ptr, found)
+def _known(sample, terms, here, sets, made):
+    """Set the variants of a sample's terms that were made before: of each of its sets, those whose term shows it."""
+    for term in terms:
+        node = here.genes[term]
+        if sets.sample[node] != sample:
+            sets.sample[node] = sample
+            v = sets.first[node]
+            while v >= 0:
+                if here.genes[made.term[v]] == node:
+                    here.variant[made.term[v]] = v
+                v = made.next[v]
 
 
 @compiled
 @no_type_check
-def _visit(touches, own, span, variants, edges, reads, at):
-    """Find the reads of the variants that the samples span[0]:span[1] lead; write from `at` on, return the end.
+def _read(terms, here, up, first, reads, at):
+    """Write the reads of the variants from `first` on, which are this sample's: what it touches is what they read.
 
-    A variant's reads are the same for every sample that shows it: only its leading sample writes them. `mine` keeps
-    what other samples left, but is read only at ancestors of touched terms, which this sample touches, too.
+    A variant's reads are the same for every sample that shows it. A sample that touches a child touches its parents.
     """
-    mine = np.empty(len(variants.ptr) - 1, np.int32)  # the sample's variant of each term that it touches
-    for s in range(span[0], span[1]):
-        first, last = own.ptr[s], own.ptr[s + 1]
-        for i in range(first, last):
-            touch = own.touch[i]
-            mine[touches.term[touch]] = touches.variant[touch]
-        for i in range(first, last):
-            touch = own.touch[i]
-            child = touches.term[touch]
-            for e in range(edges.ptr[child], edges.ptr[child + 1]):
-                reader = mine[edges.up_parent[e]]
-                if variants.lead[reader] == s:
-                    reads.reader[at], reads.edge[at] = reader, edges.edge[e]
-                    reads.variant[at] = touches.variant[touch] - variants.ptr[child]
-                    at += 1
+    for child in terms:
+        for e in range(up.ptr[child], up.ptr[child + 1]):
+            reader = here.variant[up.parent[e]]
+            if reader >= first:
+                reads.reader[at], reads.edge[at], reads.variant[at] = reader, up.edge[e], here.variant[child]
+                at += 1
     return at
 
 
-@parallel
+@compiled
 @no_type_check
-def _visit_all(touches, own, cuts, bounds, variants, edges, reads):
-    """Samples cuts[i]:cuts[i + 1] are one thread's, which writes from bounds[i] on; returns where each ended."""
-    ends = np.zeros(len(cuts) - 1, np.int64)
-    for task in prange(len(cuts) - 1):
-        ends[task] = _visit(touches, own, (cuts[task], cuts[task + 1]), variants, edges, reads, bounds[task])
-    return ends
+def _tables(terms, most_direct, most_sets, reached):
+    """What _visit_all works on: Here, GeneSets and Made, empty."""
+    here = Here(
+        np.empty(terms, np.int32), np.zeros(terms, np.int32), np.full(terms, -1, np.int32),
+        np.empty(most_direct, np.int32), np.empty(most_direct, np.int64),
+    )  # fmt: skip
+    places = 2  # & (places - 1) is a hash's modulo
+    while places < 2 * most_sets:
+        places *= 2
+    sets = GeneSets(
+        np.zeros(1, np.int32), np.empty(places, np.int64), np.zeros(places, np.int32),
+        np.empty(most_sets + 1, np.int32), np.full(most_sets + 1, -1, np.int32), np.full(most_sets + 1, -1, np.int32),
+        np.full(most_sets + 1, -1, np.int32),
+    )  # fmt: skip
+    made = Made(np.empty(reached, np.int32), np.empty(reached, np.int32), np.empty(reached, np.int32))
+    return here, sets, made
 
 
 @compiled
 @no_type_check
-def _sort_reads(reads, bounds, ends, variant_ptr, parent):
-    """Sort the reads by the variant that reads, by counting, after the wild types', which read every child's."""
-    variants = variant_ptr[-1]
-    read_ptr = np.zeros(variants + 1, np.int64)
-    for e in range(len(parent)):
-        read_ptr[variant_ptr[parent[e]] + 1] += 1
-    for task in range(len(ends)):
-        for i in range(bounds[task], ends[task]):
-            read_ptr[reads.reader[i] + 1] += 1
-    for v in range(variants):
-        read_ptr[v + 1] += read_ptr[v]
-    at = read_ptr[:-1].copy()
-    read_edge, read_variant = np.empty(read_ptr[-1], np.int32), np.empty(read_ptr[-1], np.int32)
-    for e in range(len(parent)):
-        reader = variant_ptr[parent[e]]
-        read_edge[at[reader]], read_variant[at[reader]] = e, 0
-        at[reader] += 1
-    for task in range(len(ends)):
-        for i in range(bounds[task], ends[task]):
-            where = at[reads.reader[i]]
-            read_edge[where], read_variant[where] = reads.edge[i], reads.variant[i]
-            at[reads.reader[i]] = where + 1
-    return read_ptr, read_edge, read_variant
-
-
-def find_reads(
-    touches: Touches, samples: int, variants: Variants, edges: Edges
-) -> tuple[Int64[np.ndarray, " variants_plus_1"], Int32[np.ndarray, " reads"], Int32[np.ndarray, " reads"]]:
-    """Return read_ptr, and of each read the edge and the child's variant, counted from the child's wild type."""
-    own = _by_sample(touches.sample, samples)
-    # how many reads the touches before one can have at most: where each thread may write without asking the others
-    most = pointers(np.diff(edges.ptr)[touches.term[own.touch]])
-    cuts = np.searchsorted(own.ptr, np.linspace(0, own.ptr[-1], get_num_threads() + 1))
-    # samples without a touch at either end: no search finds them, some thread must take them
-    cuts[0], cuts[-1] = 0, samples
-    bounds = most[own.ptr[cuts]]
-    reads = Reads(*(np.empty(most[-1], np.int32) for _ in range(3)))
-    ends = _visit_all(touches, own, cuts, bounds, variants, edges, reads)
-    found: tuple[np.ndarray, np.ndarray, np.ndarray] = _sort_reads(reads, bounds, ends, variants.ptr, edges.parent)
-    return found
+def _visit_all(deleted, contains, up, reached, most_reads, most_sets):
+    """Visit every sample: what it touches, the variants that it is the first to show, what these read and have lost."""
+    most_direct = 0
+    for s in range(len(deleted.ptr) - 1):
+        here_direct = 0
+        for gene in deleted.gene[deleted.ptr[s] : deleted.ptr[s + 1]]:
+            here_direct += contains.ptr[gene + 1] - contains.ptr[gene]
+        most_direct = max(most_direct, here_direct)
+    here, sets, made = _tables(len(up.ptr) - 1, most_direct, most_sets, reached)
+    touches = Touches(np.empty(reached, np.int32), np.empty(reached, np.int32), np.empty(reached, np.int32))
+    reads = Found(np.empty(most_reads, np.int32), np.empty(most_reads, np.int32), np.empty(most_reads, np.int32))
+    lost = Lost(np.empty(reached, np.int32), np.empty(reached, np.int64))
+    touch, variants, read, loss = 0, 0, 0, 0
+    for s in range(len(deleted.ptr) - 1):
+        genes = deleted.gene[deleted.ptr[s] : deleted.ptr[s + 1]]
+        touched, pairs = _reach(deleted.ptr[s], genes, contains, here, sets)
+        terms, first = here.terms[:touched], variants
+        _known(s, terms, here, sets, made)
+        for term in terms:
+            if here.variant[term] < 0:
+                node = here.genes[term]
+                made.term[variants], made.shown[variants], made.next[variants] = term, 0, sets.first[node]
+                here.variant[term] = sets.first[node] = variants
+                variants += 1
+            own = here.variant[term]
+            made.shown[own] += 1
+            touches.term[touch], touches.sample[touch], touches.variant[touch] = term, s, own
+            touch += 1
+        if variants > first:
+            read = _read(terms, here, up, first, reads, read)
+            loss = _lose(here, pairs, first, lost, loss)
+        for term in terms:
+            here.genes[term], here.variant[term] = 0, -1
+    return (
+        Touches(touches.term[:touch], touches.sample[:touch], touches.variant[:touch]),
+        Made(made.term[:variants], made.shown[:variants], made.next[:variants]),
+        Found(reads.reader[:read], reads.edge[:read], reads.variant[:read]),
+        Lost(lost.variant[:loss], lost.pair[:loss]),
+    )
 
 
 @compiled
 @no_type_check
-def lost_pairs(variants, reached, closure_pair):
-    """Return lost_ptr [variants + 1], and the term-gene pairs that each variant has lost.
+def _lose(here, pairs, first, lost, at):
+    """Write the lost pairs of the variants from `first` on: only genes annotated to the term itself have weights."""
+    for i in range(pairs):
+        own = here.variant[here.direct[i]]
+        if own >= first:
+            lost.variant[at], lost.pair[at] = own, here.pair[i]
+            at += 1
+    return at
 
-    Of a variant's genes only those annotated to the term itself have a weight there; the others' loss comes in
-    through the children.
+
+@compiled
+@no_type_check
+def _number(made_term, terms):
+    """Number the variants term by term, the wild type first; returns each one's number, and CSR term -> variants."""
+    ptr = np.zeros(terms + 1, np.int64)
+    for term in made_term:
+        ptr[term + 1] += 1
+    for term in range(terms):
+        ptr[term + 1] += ptr[term] + 1
+    at, number = ptr[:-1] + 1, np.empty(len(made_term), np.int32)
+    for v in range(len(made_term)):
+        number[v] = at[made_term[v]]
+        at[made_term[v]] += 1
+    return number, ptr
+
+
+@compiled
+@no_type_check
+def _weights(number, shown, touches, variant_ptr, samples):
+    """How many samples each variant stands for; the touches' variants get their numbers."""
+    weight = np.zeros(variant_ptr[-1])
+    # all samples that touch nothing of a term show its wild type
+    for term in range(len(variant_ptr) - 1):
+        weight[variant_ptr[term]] = samples
+    for i in range(len(touches.term)):
+        weight[variant_ptr[touches.term[i]]] -= 1
+        touches.variant[i] = number[touches.variant[i]]
+    for v in range(len(number)):
+        weight[number[v]] = shown[v]
+    return weight
+
+
+@compiled
+@no_type_check
+def _by_slot(reads, number, variant_ptr, edges, edge_slot):
+    """Sort the reads by slot, by counting, the wild types' among them; returns slot_ptr and slot_reader.
+
+    Two numbers of one slot's readers ascend, for a term's variants are numbered in the order in which they were found.
     """
-    ptr, found = np.zeros(len(variants.first) + 1, np.int64), np.empty(len(reached.contained), np.int64)
-    at = 0
-    for v in range(len(variants.first)):
-        for i in range(variants.first[v], variants.first[v] + variants.size[v]):
-            pair = closure_pair[reached.contained[i]]
-            if pair >= 0:
-                found[at] = pair
-                at += 1
-        ptr[v + 1] = at
-    return ptr, found[:at]
+    ptr = np.zeros(edge_slot[-1] + 1, np.int32)
+    slots = np.empty(len(reads.edge), np.int32)
+    for i in range(len(reads.edge)):
+        edge = reads.edge[i]
+        slots[i] = edge_slot[edge] + number[reads.variant[i]] - variant_ptr[edges.child[edge]]
+        ptr[slots[i] + 1] += 1
+    for e in range(len(edge_slot) - 1):
+        ptr[edge_slot[e] + 1] += 1  # the wild type's slot
+    for s in range(len(ptr) - 1):
+        ptr[s + 1] += ptr[s]
+    at, reader = ptr[:-1].copy(), np.empty(ptr[-1], np.int32)
+    for e in range(len(edge_slot) - 1):
+        reader[ptr[edge_slot[e]]] = variant_ptr[edges.parent[e]]
+    for i in range(len(slots)):
+        reader[at[slots[i]]] = number[reads.reader[i]]
+        at[slots[i]] += 1
+    return ptr, reader
+
+
+@compiled
+@no_type_check
+def _by_variant(lost, number, variants):
+    """Sort the lost pairs by variant, by counting; returns lost_ptr and the pairs, of a variant ascending."""
+    ptr = np.zeros(variants + 1, np.int64)
+    for v in lost.variant:
+        ptr[number[v] + 1] += 1
+    for v in range(variants):
+        ptr[v + 1] += ptr[v]
+    at, pairs = ptr[:-1].copy(), np.empty(len(lost.pair), np.int64)
+    for i in range(len(lost.pair)):
+        own = number[lost.variant[i]]
+        pairs[at[own]] = lost.pair[i]
+        at[own] += 1
+    return ptr, pairs

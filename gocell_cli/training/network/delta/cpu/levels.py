@@ -44,8 +44,8 @@ class CpuPass:
         weight = plan.weight.astype(dtype)
         self.varies = plan.varies.astype(dtype)
         self.variants = kernels.VariantArrays(
-            read_ptr=plan.read_ptr,
-            read_slot=slot[plan.read_edge] + plan.read_variant,
+            read_ptr=plan.reads.ptr,
+            read_slot=slot[plan.reads.edge] + plan.reads.variant,
             lost_ptr=plan.lost_ptr,
             lost_piece=index.pair_piece[plan.lost],
             weight=weight,

@@ -86,8 +86,8 @@ def make_matmul_plan(index: DeltaIndex, plan: DeltaPlan) -> MatmulPlan:
     band_block = pointers(np.diff(band_variant) * index.band_blocks)
     slots = _make_slots(index, plan.variant_ptr, band_variant, band_block)
     variants = np.arange(len(plan.weight))
-    slot = slots.edge[plan.read_edge] + plan.read_variant
-    band_reads = plan.read_ptr[band_variant]
+    slot = slots.edge[plan.reads.edge] + plan.reads.variant
+    band_reads = plan.reads.ptr[band_variant]
     all_slots = slot + np.repeat(slots.first[:-1], np.diff(band_reads))
     # stable: each sum takes its parts in one order, so a run can be repeated
     by_slot, by_block = np.argsort(all_slots, kind="stable"), np.argsort(slots.input, kind="stable")
@@ -99,7 +99,7 @@ def make_matmul_plan(index: DeltaIndex, plan: DeltaPlan) -> MatmulPlan:
         bands=_make_bands(index, slots, bounds),
         input=slots.input,
         slot=slot,
-        slot_reader=np.repeat(variants, np.diff(plan.read_ptr))[by_slot],
+        slot_reader=np.repeat(variants, np.diff(plan.reads.ptr))[by_slot],
         slot_bag=_starts(all_slots, int(slots.first[-1]))[:-1],
         user=by_block[: user_bag[-2]],  # the last block's users read the zeros: nobody's gradient
         user_bag=user_bag[:-1],
@@ -234,7 +234,7 @@ def plan_tensors(
     return PlanTensors(
         chunk=there(matmuls.chunk), input=there(matmuls.input), slot=there(matmuls.slot),
         slot_reader=there(matmuls.slot_reader), slot_bag=there(matmuls.slot_bag), user=there(matmuls.user),
-        user_bag=there(matmuls.user_bag), bag=there(plan.read_ptr[:-1]), term=there(plan.term),
+        user_bag=there(matmuls.user_bag), bag=there(plan.reads.ptr[:-1]), term=there(plan.term),
         start=there(plan.variant_ptr[:-1]), weight=there(plan.weight).to(dtype), varies=there(whole.varies).to(dtype),
         wild=there(whole.wild > 0).to(dtype),
         lost_variant=there(matmuls.lost_variant), pieces=tuple(map(there, pieces)),
