@@ -13,7 +13,7 @@ import typer
 
 from gocell_cli import errors
 from gocell_cli.commands.shell.settings import leaves, options, variable_names
-from gocell_cli.commands.tree import app
+from gocell_cli.commands.tree import mounted
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = {
@@ -39,7 +39,7 @@ def write(folder: Path) -> None:
 
 def commands() -> str:
     """The reference of the command line, from Typer's own objects."""
-    tree: Any = typer.main.get_command(app)
+    tree: Any = typer.main.get_command(mounted())
     variables = {(o.words, o.name): variable_names(o)[1] for o in options(tree)}
     lines = ["# Commands", "", _text(tree.help), ""]
     for words, leaf in leaves(tree):

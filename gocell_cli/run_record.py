@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN
 from gocell_cli.errors import DamagedCache
 from gocell_cli.typed_file import Malformed, json_text, parse_json, read_small
 
@@ -18,6 +17,9 @@ CONFIG, RECORD, METRICS = "config.toml", "run.json", "metrics.jsonl"
 MOST_RECORD, MOST_METRICS = 1 << 24, 1 << 29
 """Bytes: a record is some kilobytes, and a line of metrics 1.5, of which 100,000 epochs have 150 MB."""
 AGAIN = "train it again: gocell train --out DIR"
+
+# Spelled out here, so that a run is refused before NumPy is loaded; a test holds them equal to dcell_rules'.
+DIRECTIONS = ("root_down", "leaf_up")
 
 Numbers = dict[str, int | float | None]
 """Metrics by name; None where the samples do not define one."""
@@ -84,8 +86,8 @@ class HierarchyRecord:
     files: tuple[CopyRecord, ...]
 
     def __post_init__(self) -> None:
-        if self.level_direction not in (ROOT_DOWN, LEAF_UP):
-            raise ValueError(f"level_direction is neither {ROOT_DOWN} nor {LEAF_UP}")
+        if self.level_direction not in DIRECTIONS:
+            raise ValueError(f"level_direction is neither {' nor '.join(DIRECTIONS)}")
         if not self.files:
             raise ValueError("no file of its hierarchy is recorded")
 

@@ -15,7 +15,7 @@ from gocell_cli.building.plan import BuildOptions, BuildPlan, plan_build
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset
 from gocell_cli.sources.screens import kuzmin, own_table, table_columns
-from gocell_cli.storage.schema import BACKENDS
+from gocell_cli.storage.records import BACKENDS
 from tests import toy
 from tests.sources.http_server import LocalSite, serving
 

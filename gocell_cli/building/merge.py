@@ -10,7 +10,7 @@ from pathlib import Path
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.own_files import require_cache
-from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
+from gocell_cli.storage.records import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
 from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, place_of, recover, remove_leftover
 from gocell_cli.whole_file import sync, writing
 

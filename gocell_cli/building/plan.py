@@ -35,7 +35,8 @@ from gocell_cli.domain.term_hierarchy import TermHierarchy, make_term_hierarchy
 from gocell_cli.errors import InvalidInput
 from gocell_cli.gene_names import NameCounts, few_found
 from gocell_cli.storage.manifest import canonical_json
-from gocell_cli.storage.schema import FORMAT_VERSION, Hierarchy, Provenance
+from gocell_cli.storage.records import FORMAT_VERSION
+from gocell_cli.storage.schema import Hierarchy, Provenance
 
 LATER_RULES = ("include_evidence", "namespaces", "redundant", "genes", "as_is")
 """Rules that came after the first caches."""

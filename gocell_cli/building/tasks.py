@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from gocell_cli.errors import ExtraMissing, SourceMissing, Unfinished
-from gocell_cli.storage.schema import Samples, ShardRecord
+from gocell_cli.storage.records import ShardRecord
+from gocell_cli.storage.schema import Samples
 from gocell_cli.storage.staging import write_shard
 
 # one under way and one waiting: a worker that is done finds its next shard without asking for it

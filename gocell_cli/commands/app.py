@@ -60,14 +60,15 @@ def _run() -> int:
     import typer
 
     from gocell_cli.commands.shell.last_resort import check_surroundings
-    from gocell_cli.commands.shell.settings import load_settings
+    from gocell_cli.commands.shell.settings import any_given, load_settings
     from gocell_cli.commands.shell.terminal import note
-    from gocell_cli.commands.tree import app
+    from gocell_cli.commands.tree import mounted
 
-    tree: Any = typer.main.get_command(app)
     if COMPLETION in os.environ:
-        tree.main(prog_name="gocell")  # which leaves by itself
+        typer.main.get_command(mounted()).main(prog_name="gocell")  # which leaves by itself
     check_surroundings(sys.argv)
+    # a command is the first word; what stands before it, such as --help, is of all
+    tree: Any = typer.main.get_command(mounted("" if any_given() else "".join(sys.argv[1:2])))
     settings = load_settings(tree)
     for name in settings.unknown if settings is not None else ():
         note(f"{name}: no option goes by this variable; gocell config show --all lists those there are", "warning")

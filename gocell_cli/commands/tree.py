@@ -1,40 +1,58 @@
-"""The tree of commands. Rooms are imported inside the commands, so that `--help` answers at once."""
+"""The tree of commands, of which only what is asked for is loaded, and what a command needs only once it runs.
 
+`gocell train` need not wait for what `gocell build-cache` is made of.
+"""
+
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gocell_cli.commands.build.build_cache import build_cache
-from gocell_cli.commands.build.fetch import fetch
-from gocell_cli.commands.build.verify_levels import verify_levels
-from gocell_cli.commands.look.cache import cache_app
-from gocell_cli.commands.look.config import config_app
-from gocell_cli.commands.look.doctor import doctor
-from gocell_cli.commands.look.export import export
-from gocell_cli.commands.look.inspect import inspect_app
-from gocell_cli.commands.look.plot import plot_app
-from gocell_cli.commands.look.report import report
-from gocell_cli.commands.model.predict import explain, predict
-from gocell_cli.commands.model.train import evaluate, train
 from gocell_cli.commands.shell.command_line import Commands
 from gocell_cli.commands.shell.terminal import show
 
-app = Commands(name="gocell", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
-app.command("fetch")(fetch)
-app.command("verify-levels")(verify_levels)
-app.command("build-cache")(build_cache)
-app.command("train")(train)
-app.command("evaluate")(evaluate)
-app.command("predict")(predict)
-app.command("explain")(explain)
-app.command("doctor")(doctor)
-app.command("export")(export)
-app.command("report")(report)
-app.add_typer(inspect_app, name="inspect")
-app.add_typer(cache_app, name="cache")
-app.add_typer(plot_app, name="plot")
-app.add_typer(config_app, name="config")
+COMMANDS = {
+    "fetch": "build.fetch:fetch",
+    "verify-levels": "build.verify_levels:verify_levels",
+    "build-cache": "build.build_cache:build_cache",
+    "train": "model.train:train",
+    "evaluate": "model.train:evaluate",
+    "predict": "model.predict:predict",
+    "explain": "model.predict:explain",
+    "doctor": "look.doctor:doctor",
+    "export": "look.export:export",
+    "report": "look.report:report",
+}
+GROUPS = {
+    "inspect": "look.inspect:inspect_app",
+    "cache": "look.cache:cache_app",
+    "plot": "look.plot:plot_app",
+    "config": "look.config:config_app",
+}
+"""Where each lies: module and name in this room; in the order of `gocell --help`."""
+
+
+def mounted(word: str = "") -> Commands:
+    """Return the app with all its commands, or with the one that `word` names alone, where it names one.
+
+    `config` shows the settings of all commands, so it comes with them.
+    """
+    app = Commands(name="gocell", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    alone = word != "config" and word in (*COMMANDS, *GROUPS)
+    for name, place in COMMANDS.items():
+        if not alone or name == word:
+            app.command(name)(_loaded(place))
+    for name, place in GROUPS.items():
+        if not alone or name == word:
+            app.add_typer(_loaded(place), name=name)
+    app.callback()(gocell)
+    return app
+
+
+def _loaded(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(f"gocell_cli.commands.{module}"), name)
 
 
 def _version(wanted: bool) -> bool:
@@ -44,7 +62,6 @@ def _version(wanted: bool) -> bool:
     return wanted
 
 
-@app.callback()
 def gocell(
     _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")

@@ -9,7 +9,8 @@ from gocell_cli.figures.cache_figures import funnel, sample_figures
 from gocell_cli.figures.level_figures import SAID, LevelPicture, batch_distribution, level_distributions
 from gocell_cli.figures.page import Page, PageTable, Picture, Section
 from gocell_cli.storage.reader import Cache
-from gocell_cli.storage.schema import Hierarchy, Manifest
+from gocell_cli.storage.records import Manifest
+from gocell_cli.storage.schema import Hierarchy
 
 
 def cache_page(cache: Cache) -> Page:

@@ -8,10 +8,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN
 from gocell_cli.errors import DamagedCache
-from gocell_cli.storage.schema import (
+from gocell_cli.storage.records import (
     BACKENDS,
+    DIRECTIONS,
     FORMAT_VERSION,
     LEVEL_KINDS,
     MANIFEST,
@@ -93,7 +93,7 @@ def manifest_faults(manifest: Manifest, data: bytes) -> list[str]:
 def _words(m: Manifest) -> list[str]:
     known = (
         ("level_by", m.level_by, LEVEL_KINDS),
-        ("level_direction", m.level_direction, (ROOT_DOWN, LEAF_UP)),
+        ("level_direction", m.level_direction, DIRECTIONS),
         ("width_by", m.width_by, WIDTH_KINDS),
         ("phenotype.statistic", m.phenotype.get("statistic"), STATISTICS),
     )

@@ -16,8 +16,7 @@ from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import read_manifest
 from gocell_cli.storage.propagation import reached_terms, terms_by_level
 from gocell_cli.storage.reader import Cache
-from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST
-from gocell_cli.storage.staging import PARTIAL
+from gocell_cli.storage.records import MANIFEST, PART_MANIFEST, PARTIAL
 
 
 def describe_cache(cache: Cache) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.manifest import MOST_MANIFEST
-from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST
+from gocell_cli.storage.records import MANIFEST, PART_MANIFEST
 from gocell_cli.storage.tables import SCHEMAS
 from gocell_cli.typed_file import Malformed, read_small
 from gocell_cli.whole_file import TEMPORARY

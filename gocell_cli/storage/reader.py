@@ -13,9 +13,10 @@ from gocell_cli.storage.hierarchy_check import check_hierarchy, level_counts
 from gocell_cli.storage.lmdb_walk import is_known, remember, walk
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest, shard_faults
 from gocell_cli.storage.propagation import deleted_pairs, mutant_state, pair_state
+from gocell_cli.storage.records import FileRecord, Manifest, ShardRecord
 from gocell_cli.storage.sample_check import Limits, sample_faults
 from gocell_cli.storage.samples import concat_samples, logical_sha256, one_sample, take_samples
-from gocell_cli.storage.schema import FileRecord, Hierarchy, Manifest, Provenance, Sample, Samples, ShardRecord
+from gocell_cli.storage.schema import Hierarchy, Provenance, Sample, Samples
 from gocell_cli.storage.shards import SHARD_BACKENDS, decode_records
 from gocell_cli.storage.tables import HIERARCHY_DIR, provenance_counts, read_hierarchy, read_provenance
 from gocell_cli.whole_file import write_whole

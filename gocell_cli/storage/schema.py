@@ -1,4 +1,4 @@
-"""The cache format's names and dtypes. A leaf: everything that reads or writes a cache reads it here.
+"""The cache format's arrays and dtypes. A leaf, as `records.py` is: what reads or writes a cache reads it here.
 
 A cache is a directory:
 
@@ -8,10 +8,9 @@ A cache is a directory:
     samples/part-00000.parquet|.lmdb    the samples, by shard and backend
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int16, Int32, Int64, UInt8
@@ -21,14 +20,6 @@ from gocell_cli.dcell_rules import ROOT_DOWN, forbidden_edges
 from gocell_cli.errors import LevelsError
 from gocell_cli.gene_names import GeneNames
 
-# a reader refuses any other: a cache is built again sooner than half understood
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-PART_MANIFEST = "part.json"
-BACKENDS = ("parquet", "lmdb")
-LEVEL_KINDS = ("stratum", "level", "depth", "height")
-STATISTICS = ("", "p_value", "sd")
-WIDTH_KINDS = ("direct", "contained")
 NONE_INDEX = -1
 BLOCK = 2048
 """Genes whose bits are unpacked at once: 40 MB for 20,000 terms."""
@@ -157,26 +148,6 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class FileRecord:
-    """One file of a cache: path relative to it, size in bytes, sha256 of its bytes."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class ShardRecord:
-    """One shard: its samples [start, start + rows), the hash of their values, and a file a backend."""
-
-    index: int
-    start: int
-    rows: int
-    logical_sha256: str
-    files: Mapping[str, FileRecord]
-
-
-@dataclass(frozen=True)
 class Provenance:
     """What `Samples` index: strains as (id, allele name), the kind of each, and the names of the query groups.
 
@@ -187,99 +158,6 @@ class Provenance:
     strains: tuple[tuple[str, str], ...]
     kinds: tuple[str, ...]
     query_groups: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class JoinCounts:
-    """How the names of one join were found (`NameCounts.as_json`)."""
-
-    join: str
-    rows: Mapping[str, int]
-    rows_unknown: int
-    rows_ambiguous: int
-    names: int
-    names_unknown: int
-    names_ambiguous: int
-    unknown: tuple[str, ...]
-    ambiguous: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class FileCounts:
-    """One of a data set's files: its rows begin at `first_row`, and are of the data set of this index."""
-
-    name: str
-    first_row: int
-    rows_read: int
-    dataset: int = 0
-
-
-@dataclass(frozen=True)
-class Counts:
-    """The types of what is read of `Manifest.counts`; what has a default may be absent, and there may be more."""
-
-    rows_read: int
-    samples: int
-    dropped: Mapping[str, int]
-    rows_with_unannotated_gene: int = 0
-    annotations: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
-    ontology: Mapping[str, int | Mapping[str, int]] = field(default_factory=dict)
-    terms_after: Mapping[str, int] = field(default_factory=dict)
-    simulated: Mapping[str, float] = field(default_factory=dict)
-    files: tuple[FileCounts, ...] = ()
-    names: tuple[JoinCounts, ...] = ()
-    merged_alleles: Mapping[str, int] = field(default_factory=dict)
-    gene_naming: Mapping[str, str | bool | int | Mapping[str, int]] = field(default_factory=dict)
-    gene_list: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Config:
-    """The types of what is read of `Manifest.config`; there may be more, which only its hash is taken of."""
-
-    format_version: int
-    package_version: str
-    dataset: str
-    phenotype: str
-    dataset_options: Mapping[str, Any]
-    sources: Mapping[str, str]
-    go_release: str
-    filters: Mapping[str, Any]
-    keep_unannotated: bool
-    level_by: str
-    backends: tuple[str, ...]
-    shard_size: int
-    seed: int | None
-    duplicates: str = ""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """Everything about a cache that is not an array; `config` is what the fingerprint is taken of."""
-
-    format_version: int
-    package_version: str
-    fingerprint: str
-    config: Mapping[str, Any]
-    datasets: tuple[str, ...]
-    phenotype: Mapping[str, str]
-    counts: Mapping[str, Any]
-    level_by: str
-    level_direction: str
-    level_counts: tuple[int, ...]
-    width_by: str
-    files: tuple[FileRecord, ...]
-    shards: tuple[ShardRecord, ...]
-
-    @property
-    def samples(self) -> int:
-        """Number of samples."""
-        return sum(shard.rows for shard in self.shards)
-
-    @property
-    def all_files(self) -> tuple[FileRecord, ...]:
-        """Every file of the cache but the manifest itself and its hash."""
-        return (*self.files, *(file for shard in self.shards for file in shard.files.values()))
 
 
 @runtime_checkable

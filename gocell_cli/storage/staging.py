@@ -47,14 +47,13 @@ from gocell_cli.storage.own_files import (
     require_cache,
     require_partial,
 )
+from gocell_cli.storage.records import MANIFEST, PART_MANIFEST, PARTIAL, FileRecord, Manifest, ShardRecord
 from gocell_cli.storage.samples import logical_sha256
-from gocell_cli.storage.schema import MANIFEST, PART_MANIFEST, FileRecord, Manifest, Samples, ShardRecord
+from gocell_cli.storage.schema import Samples
 from gocell_cli.storage.shards import SHARD_BACKENDS
 from gocell_cli.storage.tables import SAMPLES_DIR
 from gocell_cli.typed_file import Malformed, parse_json, read_small
 from gocell_cli.whole_file import exchange, settle, sync, write_whole, writing
-
-PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import torch
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from gocell_cli.errors import ExtraMissing
 
@@ -34,6 +35,15 @@ def train_extra() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in EXTRA:
             raise
-        raise ExtraMissing(
-            f"the trainer needs {error.name}, which is not installed", hint="pip install 'gocell[train]'"
-        ) from error
+        raise _missing(str(error.name)) from error
+
+
+def require_extra() -> None:
+    """Raise ExtraMissing where a library of the extra is not installed; none of them is loaded for that."""
+    for name in EXTRA:
+        if find_spec(name) is None:
+            raise _missing(name)
+
+
+def _missing(name: str) -> ExtraMissing:
+    return ExtraMissing(f"the trainer needs {name}, which is not installed", hint="pip install 'gocell[train]'")

@@ -49,7 +49,7 @@ def test_no_module_is_a_drawer() -> None:
 
 
 def test_the_app_loads_no_heavy_library() -> None:
-    loaded = _loaded_after("import gocell_cli.commands.app, gocell_cli.commands.tree")
+    loaded = _loaded_after("import gocell_cli.commands.app; from gocell_cli.commands.tree import mounted; mounted()")
     assert not loaded & {"torch", "networkx", "pyarrow", "lmdb", "numpy", "pooch", "requests", "filelock"}
 
 

@@ -18,8 +18,8 @@ import pytest
 from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.manifest import canonical_json
 from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.records import BACKENDS
 from gocell_cli.storage.samples import logical_sha256
-from gocell_cli.storage.schema import BACKENDS
 from gocell_cli.storage.verify import verify_cache
 from tests.attempts import attempts
 

@@ -26,7 +26,7 @@ def switch_off() -> None:
     import json
 
     from gocell_cli.storage import hierarchy_check, manifest, own_files, reader, shards, staging, tables
-    from gocell_cli.storage.schema import FileRecord, Manifest, ShardRecord
+    from gocell_cli.storage.records import FileRecord, Manifest, ShardRecord
 
     def plain(data: bytes, _kind: object) -> Manifest:
         raw: dict[str, Any] = json.loads(data)

@@ -13,8 +13,8 @@ from gocell_cli.building.tasks import ExecutorChoice
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import encode_manifest
 from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.records import BACKENDS
 from gocell_cli.storage.samples import logical_sha256
-from gocell_cli.storage.schema import BACKENDS
 from gocell_cli.storage.verify import verify_cache
 from tests.storage.strategies import assert_equal
 

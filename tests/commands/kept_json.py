@@ -178,9 +178,9 @@ def in_this_process(words: list[str]) -> Printed:
     """Run `gocell` here: its libraries are loaded once for all commands."""
     from typer.testing import CliRunner
 
-    from gocell_cli.commands.tree import app
+    from gocell_cli.commands.tree import mounted
 
-    done = CliRunner().invoke(app, words)
+    done = CliRunner().invoke(mounted(), words)
     return done.exit_code, done.stdout, f"{done.output}{done.exception!r}"
 
 

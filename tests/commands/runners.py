@@ -9,12 +9,13 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from gocell_cli.commands.tree import app
+from gocell_cli.commands.tree import mounted
 from gocell_cli.errors import GocellError
 from tests import toy
 from tests.commands.fork_server import completed, environment
 
 GOCELL = str(Path(sys.executable).parent / "gocell")
+APP = mounted()
 
 
 def run(*words: object, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -47,7 +48,7 @@ def toy_build(folder: Path) -> list[object]:
 
 def invoke(*words: object) -> Result:
     """Run the app in this process; a GocellError comes back as `result.exception`."""
-    return CliRunner().invoke(app, [str(w) for w in words])
+    return CliRunner().invoke(APP, [str(w) for w in words])
 
 
 def document(*words: object) -> Any:

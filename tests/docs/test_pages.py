@@ -12,7 +12,7 @@ import typer
 
 from gocell_cli import errors
 from gocell_cli.commands.shell.settings import leaves
-from gocell_cli.commands.tree import app
+from gocell_cli.commands.tree import mounted
 from tests.attempts import whole_only
 from tests.browser import needs_browser, opened
 from tests.commands.conftest import Built
@@ -21,7 +21,7 @@ from tests.docs.console_blocks import Step, differs, run, steps
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-TREE: Any = typer.main.get_command(app)
+TREE: Any = typer.main.get_command(mounted())
 
 
 @pytest.fixture(scope="session")

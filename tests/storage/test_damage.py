@@ -8,7 +8,7 @@ import pytest
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.reader import Cache
-from gocell_cli.storage.schema import BACKENDS
+from gocell_cli.storage.records import BACKENDS
 from gocell_cli.storage.tables import SCHEMAS
 
 SHARDS = {backend: [f"samples/part-0000{i}.{backend}" for i in (0, 1)] for backend in BACKENDS}

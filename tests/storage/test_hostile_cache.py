@@ -20,8 +20,8 @@ from gocell_cli.storage import lmdb_walk, shards
 from gocell_cli.storage.lmdb_walk import is_known, remember, walk
 from gocell_cli.storage.manifest import canonical_json
 from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.records import BACKENDS
 from gocell_cli.storage.samples import logical_sha256
-from gocell_cli.storage.schema import BACKENDS
 from gocell_cli.storage.shards import SCHEMA, SHARD_BACKENDS, ParquetShard
 from gocell_cli.storage.verify import verify_cache
 from gocell_cli.training.data.batch import CacheRows

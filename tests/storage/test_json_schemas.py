@@ -15,7 +15,7 @@ from gocell_cli.building.plan import BuildPlan
 from gocell_cli.storage import shards, tables
 from gocell_cli.storage.json_schemas import NAMES, load_schema, schema_faults
 from gocell_cli.storage.manifest import encode_manifest, read_manifest
-from gocell_cli.storage.schema import FORMAT_VERSION, LEVEL_KINDS, WIDTH_KINDS, FileRecord, Manifest, ShardRecord
+from gocell_cli.storage.records import FORMAT_VERSION, LEVEL_KINDS, WIDTH_KINDS, FileRecord, Manifest, ShardRecord
 
 PACKAGE = Path(gocell_cli.__file__).parent
 

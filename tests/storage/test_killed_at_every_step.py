@@ -18,7 +18,7 @@ import pytest
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.merge import merge_parts
 from gocell_cli.building.plan import BuildPlan
-from gocell_cli.storage.schema import MANIFEST
+from gocell_cli.storage.records import MANIFEST
 from gocell_cli.storage.staging import Leftover, partial_directory, remove_partial
 from tests.attempts import ATTACKS
 from tests.building.test_build import build_parts, contents, recut

@@ -17,7 +17,7 @@ from gocell_cli.storage.manifest import (
     record_file,
 )
 from gocell_cli.storage.reader import Cache
-from gocell_cli.storage.schema import FORMAT_VERSION, FileRecord
+from gocell_cli.storage.records import FORMAT_VERSION, FileRecord
 
 
 def rewrite(cache: Path, manifest: Any) -> None:

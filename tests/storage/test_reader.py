@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.records import BACKENDS
 from gocell_cli.storage.samples import one_sample
-from gocell_cli.storage.schema import BACKENDS, Sample
+from gocell_cli.storage.schema import Sample
 from tests.reference import mutant_state as oracle
 from tests.storage import hand_made
 from tests.storage.strategies import assert_equal

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.errors import DamagedCache
+from gocell_cli.storage.records import BACKENDS
 from gocell_cli.storage.samples import logical_sha256, one_sample
-from gocell_cli.storage.schema import BACKENDS, Sample, Samples
+from gocell_cli.storage.schema import Sample, Samples
 from gocell_cli.storage.shards import COMMIT_EVERY, ROW_GROUP, SHARD_BACKENDS
 from tests.attempts import attempts
 from tests.storage.strategies import Drawn, as_columns, as_samples, assert_equal, sample_lists

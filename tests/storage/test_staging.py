@@ -18,8 +18,8 @@ from gocell_cli.errors import DamagedCache, Unfinished, UsageError
 from gocell_cli.storage import staging as staging_module
 from gocell_cli.storage.own_files import LOCK
 from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.records import BACKENDS, ShardRecord
 from gocell_cli.storage.samples import logical_sha256
-from gocell_cli.storage.schema import BACKENDS, ShardRecord
 from gocell_cli.storage.staging import (
     Leftover,
     StagedPlan,

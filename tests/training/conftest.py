@@ -13,7 +13,8 @@ from gocell_cli.domain.term_filters import PRESETS
 from gocell_cli.sources.go import bundle
 from gocell_cli.sources.screens import essentiality
 from gocell_cli.storage.reader import Cache, Rows
-from gocell_cli.storage.schema import BACKENDS, Hierarchy, Samples
+from gocell_cli.storage.records import BACKENDS
+from gocell_cli.storage.schema import Hierarchy, Samples
 
 with warnings.catch_warnings():  # torch_geometric compiles its pooling layers on import, as torch no longer likes
     warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is", DeprecationWarning, r"torch\.jit\.")

@@ -144,7 +144,7 @@ def _plan(
     shard_size: int,
 ) -> "BuildPlan":
     from gocell_cli.building.plan import BuildOptions, plan_build
-    from gocell_cli.storage.schema import BACKENDS
+    from gocell_cli.storage.records import BACKENDS
 
     data.check()
     terms.check()

@@ -44,7 +44,7 @@ def remember_latest(root: Path, cache: Path) -> None:
 
 def leftovers(root: Path) -> list[Path]:
     """Return the partial directories of unfinished builds under the data root."""
-    from gocell_cli.storage.staging import PARTIAL
+    from gocell_cli.storage.records import PARTIAL
 
     return sorted(p for p in (root / "caches").glob(f"*{PARTIAL}") if p.is_dir())
 
@@ -55,10 +55,11 @@ def find_cache(cache: Path | None, root: Path) -> Path:
     if cache is None and not latest.is_file():
         raise SourceMissing(f"{latest}: no cache has been built under {root} yet", hint=BUILD_HINT)
     found = cache if cache is not None else _named_by(latest)
-    if not found.is_dir():
+    if not found.is_dir() and _was_begun(found):
         _give_back(found)
+        if not found.is_dir():
+            _refuse_unfinished(found)
     if not found.is_dir():
-        _refuse_unfinished(found)
         source = "" if cache is not None else f" (named by {latest})"
         raise SourceMissing(f"{found}: no such cache{source}", hint=BUILD_HINT)
     return found
@@ -79,6 +80,17 @@ def _named_by(latest: Path) -> Path:
     except OSError as error:  # a name that no file system takes
         raise SourceMissing(f"{latest}: names no cache ({error.strerror})", hint=BUILD_HINT) from error
     return path
+
+
+def _was_begun(cache: Path) -> bool:
+    """Whether anything of a build of this cache lies beside it: asked first, for staging takes time to load."""
+    from gocell_cli.storage.records import PARTIAL
+
+    try:
+        place = cache.resolve()
+        return place.with_name(place.name + PARTIAL).is_dir()
+    except (OSError, RuntimeError):  # RuntimeError until Python 3.12, for links that lead in a circle
+        return False
 
 
 def _give_back(cache: Path) -> None:

@@ -150,11 +150,20 @@ def meanings(matching: list[Option]) -> dict[tuple[Any, bool], list[Option]]:
     return found
 
 
+def _given() -> tuple[dict[str, Path], dict[str, str]]:
+    """The files and variables that there are; the user's file first, then the project's: later ones overwrite."""
+    files = {kind: path for kind, path in reversed(settings_files().items()) if _is_there(path)}
+    return files, {name: value for name, value in os.environ.items() if _is_ours(name)}
+
+
+def any_given() -> bool:
+    """Whether a file or a variable may hold a setting: all commands are then loaded, for it may be one of any."""
+    return any(_given())
+
+
 def load_settings(command: Any) -> Settings | None:
     """Return the settings in effect, None where there are none; raises InvalidInput for a key no option goes by."""
-    # The user's file first, then the project's: later ones overwrite.
-    files = {kind: path for kind, path in reversed(settings_files().items()) if _is_there(path)}
-    variables = {name: value for name, value in os.environ.items() if _is_ours(name)}
+    files, variables = _given()
     if not files and not variables:
         return None
     known = options(command)

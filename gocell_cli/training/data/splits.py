@@ -13,9 +13,7 @@ from jaxtyping import Bool, Int64
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import NONE_INDEX, Samples
-
-SPLITS = ("random", "query", "gene")
-PARTS = ("train", "validation", "test")
+from gocell_cli.training.data.split_kinds import PARTS, SPLITS
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ all that lies below it is constant too.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from jaxtyping import Float
@@ -27,6 +26,7 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions, SampleBatch
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.config import DCellConfig
 from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.dense.genes import DeletedGenes, GeneInput, GeneValues, GeneWeights
@@ -43,47 +43,10 @@ with train_extra():
 
 Batch: TypeAlias = SampleBatch | Deletions | Tensor
 """Deletions, as a cache's rows or as CSR columns; or values of all genes, [samples, genes]."""
-CHOICES = {
-    "norm_order": ("tanh-bn", "bn-tanh"),
-    "gene_weights": ("own", "shared"),
-    "width_by": ("direct", "contained"),
-    "form": ("dense", "delta", "auto"),
-}
 
 
 DELTA_PAYS = 64
 """Samples from which the delta form is the faster one on a CPU, at widths 6 and 20 alike (measured)."""
-
-
-@dataclass(frozen=True)
-class DCellConfig:
-    """Everything that shapes the network but the hierarchy.
-
-    width_by: n_t of the width is the term's `direct` or `contained` genes; d_t = max(min_width, ceil(ratio * n_t)).
-    init_range: weights and biases are drawn from U(-init_range, init_range). alpha: weight of the other terms' losses.
-    gene_weights: every (term, gene) pair its `own` column, or besides it one `shared` direction a term for all its
-    genes: z_t += a_t * (number of t's genes deleted). eps, momentum: BatchNorm's. form: `dense` runs all terms of all
-    samples, `delta` only what a deletion touches, each distinct variant of a term once, `auto` the faster of both for
-    each batch; the numbers are equal.
-    """
-
-    width_by: str = "direct"
-    min_width: int = 20
-    ratio: float = 0.3
-    norm_order: str = "tanh-bn"
-    init_range: float = 0.001
-    alpha: float = 0.3
-    gene_weights: str = "own"
-    eps: float = 1e-5
-    momentum: float = 0.1
-    form: str = "dense"
-
-    def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
-        if self.min_width < 1 or self.ratio < 0 or self.eps <= 0:
-            raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
 
 
 def term_reference(

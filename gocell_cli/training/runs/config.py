@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import InvalidInput, UsageError
-from gocell_cli.training.data.splits import SPLITS
-from gocell_cli.training.network.dcell import DCellConfig
+from gocell_cli.training.data.split_kinds import SPLITS
+from gocell_cli.training.network.config import DCellConfig
 from gocell_cli.typed_file import Malformed, parse_toml, read_small, toml_value
 
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -20,9 +20,10 @@ from gocell_cli.run_record import (
     SplitRecord,
 )
 from gocell_cli.storage.reader import Cache, read_copy
-from gocell_cli.storage.schema import FileRecord, Hierarchy
+from gocell_cli.storage.records import FileRecord
+from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.labels import LabelScale, check_differ
-from gocell_cli.training.data.splits import PARTS
+from gocell_cli.training.data.split_kinds import PARTS
 from gocell_cli.training.evaluation.baselines import Genotypes, baselines
 from gocell_cli.training.evaluation.rlipp import TermScore, rlipp
 from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of

@@ -15,9 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any
 
 from gocell_cli.errors import CannotWrite, DamagedCache, SourceMissing, Unfinished, UsageError
 from gocell_cli.run_record import CONFIG, METRICS, RECORD, RunRecord, metrics_text, read_record, record_text
@@ -25,12 +23,12 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.typed_file import json_text, parse_json
 from gocell_cli.whole_file import whole_file, write_whole, writing
 
-with train_extra():
-    import torch
-    from safetensors import SafetensorError, safe_open
-    from safetensors.torch import save_file
+if TYPE_CHECKING:
+    from filelock import FileLock
     from torch import Tensor
 
+# torch, safetensors and filelock are loaded where a checkpoint or a lock is: a directory that is taken, or holds no
+# run, is refused at once.
 __all__ = ["CONFIG", "METRICS", "RECORD", "RunStore"]
 LOCK = ".lock"
 OS_ERROR = re.compile(r"os error (\d+)")
@@ -58,13 +56,15 @@ class RunStore:
         Raises UsageError where a run is here already, another process trains here, or no directory can be.
         """
         store = cls(directory)
+        store.require_free()
         store._made = not directory.exists()
         _make(directory, exist_ok=True)
         store.lock()
-        # only now: a process that made its run between the look and the lock has written run.json
-        if store.exists():
+        try:  # again: a process that made its run between the look and the lock has written run.json
+            store.require_free()
+        except UsageError:
             store.release()
-            raise UsageError(f"{directory}: a run is here already", hint="--resume goes on with it; or another --out")
+            raise
         return store
 
     @classmethod
@@ -82,6 +82,8 @@ class RunStore:
         """Hold the run against other processes; raises UsageError where one trains it now."""
         if self._lock is not None or not self.writable:
             return
+        from filelock import FileLock, Timeout
+
         lock = FileLock(self.directory / LOCK)
         with writing(self.directory / LOCK):
             try:
@@ -117,6 +119,19 @@ class RunStore:
     def exists(self) -> bool:
         """Whether a run has been begun here."""
         return (self.directory / RECORD).is_file()
+
+    def require_free(self) -> None:
+        """Raise UsageError where a run has been begun."""
+        if self.exists():
+            hint = "--resume goes on with it; or another --out"
+            raise UsageError(f"{self.directory}: a run is here already", hint=hint)
+
+    def require_checkpoint(self, name: str) -> Path:
+        """Return a checkpoint's path; raises SourceMissing where there is none."""
+        path = self.directory / f"{name}.safetensors"
+        if not path.is_file():
+            raise SourceMissing(f"{path}: no such checkpoint", hint="train for at least one epoch: gocell train")
+        return path
 
     def untrained(self) -> bool:
         """Whether no epoch was finished and nothing saved: `best` alone may be there, which is written first."""
@@ -162,13 +177,15 @@ class RunStore:
         """Write metrics.jsonl: whole, so that a resumed epoch never stands there twice."""
         self.write_text(METRICS, metrics_text(history))
 
-    def save(self, name: str, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    def save(self, name: str, tensors: Mapping[str, "Tensor"], state: Mapping[str, Any]) -> None:
         """Write a checkpoint: tensors, and everything else as JSON in the same file's header, with a hash of both.
 
         Raises Malformed for a state that JSON can't hold.
         """
         if not self.writable:
             return
+        from safetensors.torch import save_file
+
         # safetensors takes contiguous tensors only, and strings only as metadata: hence the JSON
         plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
         text = json_text(dict(state))
@@ -187,14 +204,14 @@ class RunStore:
             path = self.directory / f"{name}.safetensors"
             raise DamagedCache(f"{path}: {error.message}", why=error.why, hint=error.hint) from error
 
-    def load(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def load(self, name: str) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
         """Read a checkpoint; raises SourceMissing where there is none, DamagedCache where it can't be read.
 
         Checkpoints of before there was a hash have none, and are taken as they are.
         """
-        path = self.directory / f"{name}.safetensors"
-        if not path.is_file():
-            raise SourceMissing(f"{path}: no such checkpoint", hint="train for at least one epoch: gocell train")
+        path = self.require_checkpoint(name)
+        with train_extra():
+            from safetensors import SafetensorError, safe_open
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
@@ -212,8 +229,10 @@ class RunStore:
         return tensors, state
 
 
-def _sha256(tensors: Mapping[str, Tensor], state: str) -> str:
+def _sha256(tensors: Mapping[str, "Tensor"], state: str) -> str:
     """Hash everything in a checkpoint: a bit that has turned is another prediction, and no reader would see it."""
+    import torch
+
     found = hashlib.sha256(state.encode())
     for key in sorted(tensors):
         tensor = tensors[key]
@@ -226,6 +245,8 @@ def _sha256(tensors: Mapping[str, Tensor], state: str) -> str:
 @contextmanager
 def _rust_errors() -> Iterator[None]:
     """Turn what safetensors says of a disk, in words only, into the OSError that it was."""
+    from safetensors import SafetensorError
+
     try:
         yield
     except SafetensorError as error:

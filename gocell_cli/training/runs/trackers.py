@@ -15,12 +15,12 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.store import RunStore
 
-with train_extra():
-    from torch.utils.tensorboard.writer import SummaryWriter
-
 
 def write_events(store: RunStore, history: Sequence[Mapping[str, Any]]) -> None:
     """Write tensorboard/: one event a number and epoch, for `tensorboard --logdir RUN`."""
+    with train_extra():  # here, for it takes half a second that a refused run need not wait
+        from torch.utils.tensorboard.writer import SummaryWriter
+
     with SummaryWriter(str(store.directory / "tensorboard")) as writer:
         for line in history:
             numbers = {**_named("train", line["train"]), **_named("validation", line["validation"])}

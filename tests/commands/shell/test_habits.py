@@ -7,11 +7,11 @@ import pytest
 import typer
 
 from gocell_cli.commands.shell.settings import leaves
-from gocell_cli.commands.tree import app
+from gocell_cli.commands.tree import mounted
 from tests.commands.conftest import Built
 from tests.commands.runners import run, run_real
 
-LEAVES = dict(leaves(typer.main.get_command(app)))
+LEAVES = dict(leaves(typer.main.get_command(mounted())))
 WITHOUT_JSON: set[tuple[str, ...]] = set()
 ESCAPE = "\x1b["
 

@@ -10,10 +10,10 @@ from typing import Any
 import typer
 
 from gocell_cli.commands.shell.settings import leaves
-from gocell_cli.commands.tree import app
+from gocell_cli.commands.tree import mounted
 
 CODE = Path(__file__).resolve().parents[3] / "gocell_cli"
-TREE: Any = typer.main.get_command(app)
+TREE: Any = typer.main.get_command(mounted())
 GLOBAL = {"--help"}
 ENDS = re.compile(r"[;,()`'\"]| or | and |: |\n|\.$|\. ")
 """What ends a command within a sentence."""

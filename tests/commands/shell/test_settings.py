@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from gocell_cli.commands.shell.settings import NOT_OF_A_FOLDER, Option, meanings, options
-from gocell_cli.commands.tree import app
+from gocell_cli.commands.tree import mounted
 from tests.commands.conftest import Built
 from tests.commands.runners import run
 
@@ -97,7 +97,7 @@ def test_a_runs_own_config_wins_over_standing_settings(folders: tuple[Path, dict
 def test_a_key_of_several_commands_means_one_thing_or_is_refused() -> None:
     """A setting reaches every command that has an option of its name: what fits one must not break another."""
     by_name: dict[str, list[Option]] = {}
-    for option in options(typer.main.get_command(app)):
+    for option in options(typer.main.get_command(mounted())):
         by_name.setdefault(option.long, []).append(option)
     assert {name for name, found in by_name.items() if len(meanings(found)) > 1} == {"genes"}
     assert {o.words for o in by_name["split"]} == {("train",)}  # evaluate's is --part
@@ -201,7 +201,7 @@ def test_a_folders_file_says_neither_where_things_run_nor_where_data_come_from_o
 
 def test_every_option_that_takes_a_place_is_looked_at_here() -> None:
     """A new option that names a place or a machine must be allowed or refused on purpose."""
-    known = options(typer.main.get_command(app))
+    known = options(typer.main.get_command(mounted()))
     data = {"cache", "gaf", "gene-table", "genes", "hierarchy", "obo"}  # only read, and as data
     assert {o.long for o in known if o.path} - set(NOT_OF_A_FOLDER) == data
     assert set(NOT_OF_A_FOLDER) <= {o.long for o in known}

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from gocell_cli.storage.reader import Cache
-from gocell_cli.storage.schema import BACKENDS
+from gocell_cli.storage.records import BACKENDS
 from gocell_cli.training.data.batch import CacheRows, SampleBatch, collate
 from gocell_cli.training.data.order import RowBatches
 from tests.training.conftest import FORK_OF_THREADS

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch, HeteroData
 from torch_geometric.loader import DataLoader as PygDataLoader
 
 from gocell_cli.storage.reader import Cache
-from gocell_cli.storage.schema import BACKENDS
+from gocell_cli.storage.records import BACKENDS
 from gocell_cli.training.pyg.cell_batch import KEPT_SIZES
 from gocell_cli.training.pyg.cell_dataset import FOLLOW_BATCH, HAS_ANNOTATION, IS_CHILD_OF, CellDataset
 from tests import toy
