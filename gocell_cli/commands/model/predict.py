@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gocell_cli.commands.model.train import RunDir
+from gocell_cli.commands.model.train import RunDir, opened_cache
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json, show_result
 from gocell_cli.errors import UsageError
@@ -42,22 +42,35 @@ def predict(
 
     The run's own directory is enough: its cache is read only where --cache names it, or the run is older than that.
     """
-    from gocell_cli.training.runs.run import open_predictor
-
-    if all_pairs:
-        if out is None:
-            raise UsageError("--all-pairs writes a file", hint="--out pairs.parquet")
-        _all_pairs(open_predictor(run, cache), genes, out, json=json)
-        return
-    if genes is None or out is not None:
+    if all_pairs and out is None:
+        raise UsageError("--all-pairs writes a file", hint="--out pairs.parquet")
+    if not all_pairs and (genes is None or out is not None):
         raise UsageError("no genotype, or --out without --all-pairs", hint="--genes YKL191W,YLR172C")
-    predictor = open_predictor(run, cache)
-    found = predictor.predictions([predictor.genotype(entry) for entry in genes])
+    predictor = _opened(run, cache, genes or [], out)
+    if out is not None:
+        _all_pairs(predictor, genes, out, json=json)
+        return
+    found = predictor.predictions([predictor.genotype(entry) for entry in genes or []])
     if json:
         show_json([prediction.as_json() for prediction in found])
         return
     for prediction in found:
         _print(prediction)
+
+
+def _opened(run: Path, cache: Path | None, genes: list[str], out: Path | None) -> "Predictor":
+    """Open what a run predicts with; what is asked for is checked before torch is loaded."""
+    from gocell_cli.commands.model.refusals import before_opening, named_genes, require_pairs, require_pairs_file
+
+    record = before_opening(run, cache, samples=False)
+    if out is not None:
+        require_pairs_file(out)
+    hierarchy, named = named_genes(run, record, genes)
+    if out is not None and genes and named is not None:
+        require_pairs(len({gene for genotype in named for gene in genotype}))
+    from gocell_cli.training.runs.run import open_predictor
+
+    return open_predictor(run, cache, hierarchy)
 
 
 def _all_pairs(predictor: "Predictor", genes: list[str] | None, out: Path, *, json: bool) -> None:
@@ -99,9 +112,19 @@ def explain(
 
     RLIPP reads the run's cache; where that is gone, --genes still shows what the deletion does.
     """
+    from gocell_cli.commands.model.refusals import before_opening, named_genes, no_gene
+    from gocell_cli.training.runs.store import RunStore
+
+    record = RunStore(run).record()
+    scored = genes is None or cache is not None or Path(record.cache).is_dir()
+    before_opening(run, cache, samples=scored)
+    _, named = named_genes(run, record, [] if genes is None else [genes])
+    if named == [()]:
+        raise no_gene()
+    opened = opened_cache(run, cache) if scored else None
     from gocell_cli.training.runs.run import explain_run
 
-    found = explain_run(run, cache, genes, samples or rlipp_samples)
+    found = explain_run(run, opened, genes, samples or rlipp_samples)
     scores = _named(found.hierarchy, found.scores, ("rlipp", "power", "children_power"))
     changes = _named(found.hierarchy, found.effects, ("activation", "head"))
     _draw(run / "figures", scores, changes)

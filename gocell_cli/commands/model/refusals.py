@@ -5,23 +5,34 @@ told in a fraction of one. What only the samples or the weights can tell comes l
 (NumPy), then the network (torch). tests/commands/model/test_refusals.py walks through them all.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gocell_cli.errors import DamagedCache, UsageError
+from gocell_cli.errors import UsageError
 from gocell_cli.run_record import RunRecord
 from gocell_cli.storage.manifest import read_manifest
 from gocell_cli.training.extra import require_extra
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.devices import require_device
-from gocell_cli.training.runs.store import RunStore, recorded_cache
+from gocell_cli.training.runs.store import RunStore, recorded_cache, require_same
 from gocell_cli.training.runs.trackers import require_wandb
 
+if TYPE_CHECKING:
+    from gocell_cli.storage.schema import Hierarchy
 
-def before_training(cache: Path, out: Path | None, config: RunConfig) -> None:
-    """Raise what `begin_run` would raise of a cache's manifest, of the place, of the device and of what is missing."""
+
+def before_training(cache: Path, out: Path, config: RunConfig, *, named: bool) -> None:
+    """Raise what `begin_run` would raise of a cache's manifest, of the place, of the device and of what is missing.
+
+    `out` is the run's directory where it is `named`, else the one in which the run gets its own.
+    """
     _of_this_machine(config)
-    if out is not None:
-        RunStore(out).require_free()
+    store = RunStore(out)
+    if named:
+        store.require_free()
+        store.require_idle()
+    store.require_place()
     read_manifest(cache)
 
 
@@ -33,6 +44,7 @@ def before_resuming(run: Path) -> None:
     _of_its_cache(store.record(), None)
     if not store.untrained():
         store.require_checkpoint("last")
+    store.require_idle()
 
 
 def before_opening(run: Path, cache: Path | None, *, samples: bool) -> RunRecord:
@@ -46,9 +58,38 @@ def before_opening(run: Path, cache: Path | None, *, samples: bool) -> RunRecord
     return record
 
 
+def named_genes(
+    run: Path, record: RunRecord, entries: Sequence[str]
+) -> tuple["Hierarchy | None", list[tuple[int, ...]] | None]:
+    """Return the hierarchy that a run keeps, and the genes of each entry; raises UsageError for a name of none.
+
+    None for a run of before runs kept one: its genes are the cache's, which is opened later.
+    """
+    if record.hierarchy is None:
+        return None, None
+    from gocell_cli.training.runs.kept import kept_hierarchy
+
+    hierarchy = kept_hierarchy(run, record.hierarchy)
+    lookup = hierarchy.lookup
+    return hierarchy, [lookup.genotype(lookup.names_in(entry)) for entry in entries]
+
+
+def no_gene() -> UsageError:
+    """The error of a genotype without a gene, of which there is nothing to explain."""
+    return UsageError("--genes names no gene", hint="--genes YKL191W,YLR172C")
+
+
+def require_pairs(genes: int) -> None:
+    """Raise UsageError where so few genes make no pair."""
+    if genes < 2:
+        raise UsageError(f"{genes} genes make no pair", hint="leave out --genes for all of them")
+
+
 def require_pairs_file(out: Path) -> None:
-    """Raise UsageError where what stands at the file of --all-pairs cannot be one: it would be neither kept nor used."""
-    if out.exists() and not _is_parquet(out):
+    """Raise UsageError where what stands at the file of --all-pairs is no such file, CannotWrite where none can be."""
+    if not out.exists():
+        RunStore(out).require_place()
+    elif not _is_parquet(out):
         raise UsageError(f"{out}: is there already", why="it holds no such pairs", hint="another --out, or remove it")
 
 
@@ -67,6 +108,4 @@ def _of_this_machine(config: RunConfig) -> None:
 
 def _of_its_cache(record: RunRecord, cache: Path | None) -> None:
     directory = recorded_cache(record, cache)
-    fingerprint = read_manifest(directory).fingerprint
-    if fingerprint != record.fingerprint:
-        raise not_this_cache(directory, fingerprint, record)
+    require_same(directory, read_manifest(directory).fingerprint, record)

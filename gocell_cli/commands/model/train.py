@@ -16,6 +16,7 @@ from gocell_cli.errors import UsageError
 from gocell_cli.user_text import slug
 
 if TYPE_CHECKING:
+    from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.config import RunConfig
     from gocell_cli.training.runs.run import Evaluation
     from gocell_cli.training.runs.trainer import Trainer
@@ -86,10 +87,16 @@ def evaluate(
     run: RunDir, part: PartOption = "test", split: OldPart = None, cache: opt.CacheDir = None, json: opt.Json = False
 ) -> None:
     """Predict a part of a run's split with its best weights, beside baselines fitted on the same split."""
-    from gocell_cli.training.runs.run import evaluate_run, load_best, reopen
+    from gocell_cli.commands.model.refusals import before_opening
+    from gocell_cli.training.data.split_kinds import require_part
     from gocell_cli.training.runs.store import RunStore
 
-    trainer = reopen(RunStore(run), cache)
+    require_part(split or part)
+    before_opening(run, cache, samples=True)
+    opened = opened_cache(run, cache)
+    from gocell_cli.training.runs.run import evaluate_run, load_best, reopen
+
+    trainer = reopen(RunStore(run), opened)
     load_best(trainer)
     evaluation = evaluate_run(trainer, split or part)
     if json:
@@ -110,26 +117,52 @@ def _is_standing(context: typer.Context, name: str) -> bool:
 
 
 def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig") -> "Trainer":
-    """Take the place asked for, or the next of ROOT/runs/CACHE-1, -2, ..., and begin a run there."""
-    from gocell_cli.storage.reader import Cache
-    from gocell_cli.training.runs.run import begin_run
+    """Take the place asked for, or the next of ROOT/runs/CACHE-1, -2, ..., and begin a run there.
+
+    In this order: what cannot be is told before torch is loaded, which takes seconds.
+    """
+    from gocell_cli.commands.model.refusals import before_training
     from gocell_cli.training.runs.store import RunStore
 
     found = find_cache(cache, root)
+    before_training(found, out or root / "runs", config, named=out is not None)
     name = slug(found.resolve().name)
+    from gocell_cli.storage.reader import Cache
+    from gocell_cli.training.runs.samples import RunSamples
+
+    opened = Cache(found)
+    samples = RunSamples.of(opened, config)
+    samples.check_differ()
+    from gocell_cli.training.runs.run import begin_run
+
     return begin_run(
         lambda: RunStore.reserve(out) if out is not None else RunStore.reserve_next(root / "runs", name),
-        Cache(found),
+        opened,
         config,
+        samples,
     )
 
 
 def _resume(out: Path | None, changed: bool) -> "Trainer":
-    from gocell_cli.training.runs.run import resume_run
-
     if out is None or changed:
         raise UsageError("--resume goes on with the settings a run has", hint="gocell train --resume --out RUN")
-    return resume_run(out)
+    from gocell_cli.commands.model.refusals import before_resuming
+
+    before_resuming(out)
+    opened = opened_cache(out, None)
+    from gocell_cli.training.runs.run import resume_run
+
+    return resume_run(out, opened)
+
+
+def opened_cache(run: Path, cache: Path | None) -> "Cache":
+    """Open the cache that a run was trained on, all samples read and checked: before torch is loaded."""
+    from gocell_cli.training.runs.kept import open_cache
+    from gocell_cli.training.runs.store import RunStore
+
+    opened = open_cache(RunStore(run), cache)
+    opened.columns()
+    return opened
 
 
 def _fit(trainer: "Trainer") -> None:

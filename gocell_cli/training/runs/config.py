@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.errors import InvalidInput, UsageError
+from gocell_cli.errors import DamagedCache, InvalidInput, UsageError
+from gocell_cli.run_record import CONFIG
 from gocell_cli.training.data.split_kinds import SPLITS
 from gocell_cli.training.network.config import DCellConfig
 from gocell_cli.typed_file import Malformed, parse_toml, read_small, toml_value
@@ -163,10 +164,18 @@ def read_config(path: Path, base: RunConfig | None = None) -> RunConfig:
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such file") from error
     except Malformed as error:
-        raise InvalidInput(f"{path}: not TOML: {error}") from error
+        raise InvalidInput(f"{path}: not TOML: {error}", hint="a run's own config.toml is such a file") from error
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
     return (base or RunConfig()).changed(changes, where=f"{path}: ")
+
+
+def run_config(directory: Path) -> RunConfig:
+    """Return a run's settings; raises DamagedCache where they are none, for nobody asked for them just now."""
+    try:
+        return read_config(directory / CONFIG)
+    except (UsageError, InvalidInput) as error:
+        raise DamagedCache(error.message, why=error.why, hint=error.hint or "train the run again") from error
 
 
 def resolve(

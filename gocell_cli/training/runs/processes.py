@@ -14,6 +14,7 @@ from jaxtyping import Float64, Int64, Shaped
 
 from gocell_cli.training.data.order import share
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.runs.devices import no_cuda
 from gocell_cli.training.runs.one_machine import SLOT_BYTES, Asking, OneMachine
 
 with train_extra():
@@ -29,6 +30,8 @@ class Processes:
     def __init__(self, device: str, precision: str) -> None:
         world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
         strategy = "ddp" if world > 1 else "auto"
+        if device == "cuda" and not torch.cuda.is_available():
+            raise no_cuda()  # Fabric would tell it as a fault of ours
         nodes = world // local
         self.fabric = Fabric(accelerator=device, devices=local, num_nodes=nodes, strategy=strategy, precision=precision)  # type: ignore[arg-type]
         if world > 1:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from gocell_cli.errors import DamagedCache, GocellError, InvalidInput, SourceMissing, UsageError
+from gocell_cli.errors import GocellError, SourceMissing, UsageError
 from gocell_cli.run_record import (
     CopyRecord,
     HierarchyRecord,
@@ -19,17 +19,18 @@ from gocell_cli.run_record import (
     RunRecord,
     SplitRecord,
 )
-from gocell_cli.storage.reader import Cache, read_copy
-from gocell_cli.storage.records import FileRecord
+from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.data.labels import LabelScale, check_differ
-from gocell_cli.training.data.split_kinds import PARTS
+from gocell_cli.training.data.labels import LabelScale
+from gocell_cli.training.data.split_kinds import PARTS, require_part
 from gocell_cli.training.evaluation.baselines import Genotypes, baselines
 from gocell_cli.training.evaluation.rlipp import TermScore, rlipp
 from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of
 from gocell_cli.training.inference.predict import Predictor
-from gocell_cli.training.runs.config import RunConfig, read_config
+from gocell_cli.training.runs.config import RunConfig, run_config
+from gocell_cli.training.runs.kept import kept_hierarchy, open_cache
 from gocell_cli.training.runs.processes import Processes
+from gocell_cli.training.runs.samples import RunSamples
 from gocell_cli.training.runs.states import BestState, read_state, require_meaning, require_settings
 from gocell_cli.training.runs.store import CONFIG, RunStore
 from gocell_cli.training.runs.trackers import require_wandb, write_events
@@ -39,17 +40,20 @@ from gocell_cli.training.runs.weights import BEFORE, Layout, known_genes, load_w
 RLIPP_BATCH = 512
 
 
-def begin_run(reserve: Callable[[], RunStore], cache: Cache, config: RunConfig) -> Trainer:
+def begin_run(
+    reserve: Callable[[], RunStore], cache: Cache, config: RunConfig, samples: RunSamples | None = None
+) -> Trainer:
     """Take a place, and make a run there: its settings, its hierarchy, its cache's fingerprint, its split.
 
-    `reserve` is RunStore.reserve or reserve_next of some place. What fails before the run is made leaves no trace.
+    `reserve` is RunStore.reserve or reserve_next of some place, `samples` what was read of the cache already. What
+    fails before the run is made leaves no trace.
     """
     require_wandb(config)
     processes = Processes(config.device, config.precision)
     store = _reserve(processes, reserve)
     try:
-        trainer = Trainer(cache, config, store, processes)
-        check_differ(trainer.values[trainer.train_rows], trainer.kind)
+        trainer = Trainer(cache, config, store, processes, samples=samples)
+        trainer.samples.check_differ()
         store.write_text(CONFIG, config.to_toml())
         if store.writable:  # of several processes the first alone writes, and has a hierarchy to record
             store.write_record(_first_record(trainer, cache))
@@ -97,37 +101,29 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
     )
 
 
-def resume_run(directory: Path) -> Trainer:
+def resume_run(directory: Path, cache: Cache | None = None) -> Trainer:
     """Go on with a run from its `last`, or begin it where it was stopped before the first of them.
 
-    Raises UsageError where another process trains it.
+    `cache` is the run's own, where it is open already. Raises UsageError where another process trains it.
     """
     store = RunStore(directory)
     store.require()
-    config = _config(directory)
+    config = run_config(directory)
     processes = Processes(config.device, config.precision)
     store.writable = processes.first
     store.lock()
-    trainer = _reopened(store, open_cache(store), config, processes)
+    trainer = _reopened(store, open_cache(store, cache), config, processes)
     if not store.untrained():
         trainer.resume()
     return trainer
 
 
-def reopen(store: RunStore, cache: Path | None = None) -> Trainer:
+def reopen(store: RunStore, cache: Path | Cache | None = None) -> Trainer:
     """Open a run's cache and network as they were, to measure; raises SourceMissing where the cache is gone."""
-    record_cache, config = open_cache(store, cache), _config(store.directory)
+    record_cache, config = open_cache(store, cache), run_config(store.directory)
     processes = Processes(config.device, config.precision)
     store.writable = store.writable and processes.first
     return _reopened(store, record_cache, config, processes)
-
-
-def _config(directory: Path) -> RunConfig:
-    """Return a run's settings; raises DamagedCache where they are none, for nobody asked for them just now."""
-    try:
-        return read_config(directory / CONFIG)
-    except (UsageError, InvalidInput) as error:
-        raise DamagedCache(error.message, why=error.why, hint=error.hint or "train the run again") from error
 
 
 def _reopened(store: RunStore, cache: Cache, config: RunConfig, processes: Processes) -> Trainer:
@@ -143,29 +139,6 @@ def recorded_layout(record: RunRecord, cache: Cache | None = None) -> Layout:
     return Layout(BEFORE, Layout.of_cache(cache).width_by)
 
 
-def open_cache(store: RunStore, cache: Path | None = None) -> Cache:
-    """Open the cache of a run, or the one given: it must be the one that the run was trained on.
-
-    Raises SourceMissing where it is gone, DamagedCache where it is another one.
-    """
-    record = store.record()
-    directory = cache or Path(record.cache)
-    if not directory.is_dir():
-        raise SourceMissing(
-            f"{directory}: the cache of this run is not there",
-            why="evaluate, RLIPP and --resume read its samples; predict, and explain's effects, need only the run",
-            hint="--cache DIR, where it is now",
-        )
-    opened = Cache(directory)
-    if opened.manifest.fingerprint != record.fingerprint:
-        raise DamagedCache(
-            f"{opened.directory}: not the cache this run was trained on",
-            why=f"its fingerprint is {opened.manifest.fingerprint[:8]}, the run's {record.fingerprint[:8]}",
-            hint="pass the right one: --cache DIR",
-        )
-    return opened
-
-
 def load_best(trainer: Trainer) -> dict[str, Any]:
     """Put the best weights into a trainer's network, in evaluation mode; returns the checkpoint's state."""
     tensors, state = trainer.store.load("best")
@@ -176,10 +149,11 @@ def load_best(trainer: Trainer) -> dict[str, Any]:
     return state
 
 
-def open_predictor(directory: Path, cache: Path | None = None) -> Predictor:
+def open_predictor(directory: Path, cache: Path | None = None, hierarchy: Hierarchy | None = None) -> Predictor:
     """Open what a run predicts with: its best weights and the hierarchy it keeps, and no sample.
 
     With `cache`, or for a run of before runs kept their hierarchy, the cache that it was trained on is read instead.
+    `hierarchy` is the one that it keeps, where it is read already.
     """
     store = RunStore(directory)
     record = store.record()
@@ -187,7 +161,8 @@ def open_predictor(directory: Path, cache: Path | None = None) -> Predictor:
         trainer = reopen(store, cache)
         load_best(trainer)
         return _predictor_of(trainer)
-    config, hierarchy = _config(directory), _kept_hierarchy(directory, record.hierarchy)
+    config = run_config(directory)
+    hierarchy = hierarchy or kept_hierarchy(directory, record.hierarchy)
     scale = LabelScale(**asdict(record.label))
     processes = Processes(config.device, config.precision)
     model = recorded_layout(record).network(hierarchy, config).to(processes.device, processes.dtype).eval()
@@ -204,15 +179,6 @@ def open_predictor(directory: Path, cache: Path | None = None) -> Predictor:
 def _predictor_of(trainer: Trainer) -> Predictor:
     """A trainer's network, the best weights loaded, without its samples."""
     return Predictor(trainer.model, trainer.hierarchy, trainer.scale, trainer.kind, trainer.trained_genes())
-
-
-def _kept_hierarchy(directory: Path, kept: HierarchyRecord) -> Hierarchy:
-    try:
-        records = [FileRecord(**asdict(record)) for record in kept.files]
-        return read_copy(directory, records, kept.level_by, kept.level_direction)
-    except DamagedCache as error:
-        hint = "--cache DIR reads the hierarchy of the cache that the run was trained on"
-        raise DamagedCache(error.message, why=error.why, hint=hint) from error
 
 
 @dataclass(frozen=True)
@@ -240,8 +206,7 @@ class Evaluation:
 
 def evaluate_run(trainer: Trainer, part: str) -> Evaluation:
     """Predict a part of the split, and fit every baseline on the same training and validation samples."""
-    if part not in PARTS:
-        raise UsageError(f"no part {part!r}", hint=f"--part {'|'.join(PARTS)}")
+    require_part(part)
     rows = trainer.split.rows(part)
     true = trainer.values[rows]
     fitted = baselines(*(_genotypes(trainer, r) for r in (trainer.train_rows, trainer.split.validation, rows)))
@@ -278,7 +243,7 @@ class Explanation:
     effects: list[TermEffect] | None
 
 
-def explain_run(directory: Path, cache: Path | None, names: str | None, most: int) -> Explanation:
+def explain_run(directory: Path, cache: Path | Cache | None, names: str | None, most: int) -> Explanation:
     """Score terms over the first `most` test samples; with the `names` of genes also the effects of their deletion.
 
     Where the run's cache is gone the effects come alone; raises SourceMissing where none were asked for, and UsageError

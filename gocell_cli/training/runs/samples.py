@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache
-from gocell_cli.training.data.labels import LabelScale, check_labels, label_scale
+from gocell_cli.training.data.labels import LabelScale, check_differ, check_labels, label_scale
 from gocell_cli.training.data.splits import Split, make_split
 from gocell_cli.training.runs.config import RunConfig
 
@@ -44,6 +44,10 @@ class RunSamples:
             raise UsageError(f"{len(train_rows)} training samples have a label", hint="choose another phenotype")
         logits = config.loss == "bce" or (config.loss == "auto" and kind == "viability")
         return cls(values, split, kind, train_rows, label_scale(values[train_rows], logits=logits))
+
+    def check_differ(self) -> None:
+        """Raise InvalidInput where nothing but rounding tells the training labels apart."""
+        check_differ(self.values[self.train_rows], self.kind)
 
     @property
     def nan_labels(self) -> int:

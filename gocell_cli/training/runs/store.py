@@ -126,6 +126,20 @@ class RunStore:
             hint = "--resume goes on with it; or another --out"
             raise UsageError(f"{self.directory}: a run is here already", hint=hint)
 
+    def require_idle(self) -> None:
+        """Raise UsageError where another process trains here; of several processes of one run none asks."""
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1 and (self.directory / LOCK).exists():
+            self.lock()
+            self.release()
+
+    def require_place(self) -> None:
+        """Raise CannotWrite where no directory can be made: what stands there is none, or may not be written."""
+        place = next(path for path in (self.directory, *self.directory.parents) if path.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+            why = f"{place}: {'no folder' if not place.is_dir() else 'may not be written'}"
+            hint = "choose another --out or --root"
+            raise CannotWrite(f"{self.directory}: cannot be written", why=why, hint=hint)
+
     def require_checkpoint(self, name: str) -> Path:
         """Return a checkpoint's path; raises SourceMissing where there is none."""
         path = self.directory / f"{name}.safetensors"
@@ -227,6 +241,28 @@ class RunStore:
                 f"{path}: a damaged checkpoint: {error}", hint="train again, or --resume an older one"
             ) from error
         return tensors, state
+
+
+def recorded_cache(record: RunRecord, cache: Path | None = None) -> Path:
+    """Return where a run's cache is, or the one given; raises SourceMissing where no folder is there."""
+    directory = cache or Path(record.cache)
+    if not directory.is_dir():
+        raise SourceMissing(
+            f"{directory}: the cache of this run is not there",
+            why="evaluate, RLIPP and --resume read its samples; predict, and explain's effects, need only the run",
+            hint="--cache DIR, where it is now",
+        )
+    return directory
+
+
+def require_same(directory: Path, fingerprint: str, record: RunRecord) -> None:
+    """Raise DamagedCache where a cache, by its fingerprint, is not the one that a run was trained on."""
+    if fingerprint != record.fingerprint:
+        raise DamagedCache(
+            f"{directory}: not the cache this run was trained on",
+            why=f"its fingerprint is {fingerprint[:8]}, the run's {record.fingerprint[:8]}",
+            hint="pass the right one: --cache DIR",
+        )
 
 
 def _sha256(tensors: Mapping[str, "Tensor"], state: str) -> str:

@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from gocell_cli.errors import DamagedCache, Diverged, UsageError
+from gocell_cli.errors import DamagedCache, Diverged
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.batch import CacheRows
-from gocell_cli.training.data.labels import LabelScale, check_labels, label_scale
 from gocell_cli.training.data.order import RowBatches, drawn
-from gocell_cli.training.data.splits import make_split
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import head_of, put_statistics, statistics, use_population
 from gocell_cli.training.network.loss import DCellLoss
 from gocell_cli.training.runs.config import DEFAULTS, RunConfig
 from gocell_cli.training.runs.measuring import LOSSES, Measuring
 from gocell_cli.training.runs.processes import Processes
+from gocell_cli.training.runs.samples import RunSamples
 from gocell_cli.training.runs.states import SCHEDULED, LastState, read_state, require_settings, shaping
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.runs.weights import TRAINED_GENES, Layout, layout_of, load_weights
@@ -86,22 +85,19 @@ class Trainer:
     """One run: `fit` trains it, from the start or from `last`. The cache's columns are read once, here."""
 
     def __init__(
-        self, cache: Cache, config: RunConfig, store: RunStore, processes: Processes, layout: Layout | None = None
+        self,
+        cache: Cache,
+        config: RunConfig,
+        store: RunStore,
+        processes: Processes,
+        layout: Layout | None = None,
+        samples: RunSamples | None = None,
     ) -> None:
         self.config, self.store, self.processes = config, store, processes
         self.rows, self.hierarchy = CacheRows(cache), cache.hierarchy
-        samples = cache.columns()
-        self.values = samples.value
-        self.split = make_split(samples, config.split, config.fractions, config.seed, len(cache.hierarchy.gene_names))
-        self.kind = cache.manifest.phenotype["kind"]
-        check_labels(self.values, self.kind)
-        self.nan_labels = int(np.isnan(self.values).sum())
-        self.train_rows = self.split.train[np.isfinite(self.values[self.split.train])]
-        if len(self.train_rows) < 2:
-            raise UsageError(f"{len(self.train_rows)} training samples have a label", hint="choose another phenotype")
-        binary = self.kind == "viability"
-        logits = config.loss == "bce" or (config.loss == "auto" and binary)
-        self.scale: LabelScale = label_scale(self.values[self.train_rows], logits=logits)
+        self.samples = samples = samples or RunSamples.of(cache, config)
+        self.values, self.split, self.kind = samples.values, samples.split, samples.kind
+        self.train_rows, self.nan_labels, self.scale = samples.train_rows, samples.nan_labels, samples.scale
         # right before the network is made, whose first weights are then the seed's alone
         torch.manual_seed(config.seed)
         self.layout = layout or Layout.of_cache(cache)
@@ -109,7 +105,7 @@ class Trainer:
         copies = TRAINED_COPIES if on_cpu else 1
         self.model = self.layout.network(cache.hierarchy, config, copies).to(processes.device, processes.dtype)
         self.model.group = processes if processes.world > 1 else None
-        kind = "bce" if logits else "mse"
+        kind = "bce" if self.scale.logits else "mse"
         loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
         self.measuring = Measuring(self.model, self.rows, loss, self.scale, processes)
         self.optimiser = torch.optim.AdamW(

@@ -1,0 +1,261 @@
+"""Everything that train, evaluate, predict and explain refuse, and what they have loaded by then: never torch.
+
+torch, numba, scipy and Lightning take seconds to load; what is wrong with a command line, a setting or a path is told in
+a fraction of one. That is a test of modules, not of time; `make bench ONLY=coldstart` has the times.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from tests.commands.fork_server import PROJECT, environment
+from tests.commands.model.refused import MODULES
+from tests.commands.runners import run
+
+ARRAYS = ("numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A command that ends with `code` and says `told`; `arrays`: its samples or genes must be read to know.
+
+    `given` makes, in an empty folder beside CACHE (a small cache) and RUN (a run on it), what it is tried on.
+    """
+
+    words: str
+    code: int
+    told: str
+    arrays: bool = False
+    given: Callable[[Path], object] = lambda folder: folder
+    missing: str = ""
+
+
+def write(name: str, text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def damaged(source: str, name: str, text: str = "{}") -> Callable[[Path], object]:
+    """A copy of CACHE or RUN, called `bad`, with another text in one of its files."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(folder / source, folder / "bad", symlinks=False)
+        (folder / "bad" / name).write_text(text)
+
+    return make
+
+
+def without(name: str) -> Callable[[Path], object]:
+    def make(folder: Path) -> None:
+        shutil.copytree(folder / "RUN", folder / "bad")
+        (folder / "bad" / name).unlink()
+
+    return make
+
+
+def moved(folder: Path) -> None:
+    """A run whose cache is not there any more."""
+    shutil.copytree(folder / "RUN", folder / "bad")
+    record = json.loads((folder / "bad" / "run.json").read_text())
+    (folder / "bad" / "run.json").write_text(json.dumps({**record, "cache": "/nowhere"}))
+
+
+def another(folder: Path) -> None:
+    """A run of another cache."""
+    shutil.copytree(folder / "RUN", folder / "bad")
+    record = json.loads((folder / "bad" / "run.json").read_text())
+    (folder / "bad" / "run.json").write_text(json.dumps({**record, "fingerprint": "0" * 64}))
+
+
+TRAIN = [
+    Refusal("train --nonsense", 2, "No such option: --nonsense"),
+    Refusal("train --epochs 0", 2, "greater than or equal to 1"),
+    Refusal("train --epochs many", 2, "--epochs"),
+    Refusal("train --lr 1 --lr 2", 2, "--lr is given 2 times"),
+    Refusal("train CACHE CACHE", 2, "unexpected extra argument"),
+    Refusal("train CACHE --batch-size 1", 2, "greater than or equal to 2"),
+    Refusal("train CACHE --lr nan", 2, "lr is nan, not a finite number"),
+    Refusal("train CACHE --lr 0", 2, "must be above 0"),
+    Refusal("train CACHE --split rows", 2, "split is 'rows'"),
+    Refusal("train CACHE --device gpu", 2, "device is 'gpu'"),
+    Refusal("train CACHE --precision 16", 2, "precision is '16'"),
+    Refusal("train CACHE --set nonsense=1", 2, "no setting 'nonsense'"),
+    Refusal("train CACHE --set nonsense", 2, "no NAME=VALUE"),
+    Refusal("train CACHE --set norm_order=none", 2, "norm_order is 'none'"),
+    Refusal("train CACHE --set gene_weights=none", 2, "gene_weights is 'none'"),
+    Refusal("train CACHE --set form=none", 2, "form is 'none'"),
+    Refusal("train CACHE --set fractions=[1,1,1]", 2, "do not add up to 1"),
+    Refusal("train CACHE --set min_width=0", 2, "min_width is 0"),
+    Refusal("train CACHE --set min_width=wide", 2, "min_width is 'wide'"),
+    Refusal("train CACHE --set l2=1 --set weight_decay=1", 2, "would both shrink"),
+    Refusal("train CACHE --config run.toml", 2, "no such file"),
+    Refusal("train CACHE --config run.toml", 4, "not TOML", given=write("run.toml", "=")),
+    Refusal("train CACHE --config run.toml", 2, "no setting 'nonsense'", given=write("run.toml", "nonsense = 1")),
+    Refusal("train CACHE --set wandb=here", 7, "wandb is not installed", missing="wandb"),
+    Refusal("train CACHE", 7, "the trainer needs torch", missing="torch"),
+    Refusal("train CACHE", 7, "the trainer needs numba", missing="numba"),
+    Refusal("train", 6, "no cache has been built"),
+    Refusal("train nowhere", 6, "nowhere: no such cache"),
+    Refusal("train .", 5, "no finished cache"),
+    Refusal("train bad", 5, "its sha256 is not the one", given=damaged("CACHE", "manifest.json")),
+    Refusal("train CACHE --root file", 2, "the data root is no folder", given=write("file", "")),
+    Refusal("train CACHE --out RUN", 2, "a run is here already"),
+    Refusal("train CACHE --out file", 2, "cannot be written", given=write("file", "")),
+    Refusal("train CACHE --out file/run", 2, "cannot be written", given=write("file", "")),
+    Refusal("train CACHE --resume", 2, "settings a run has"),
+    Refusal("train --resume --out RUN --epochs 3", 2, "settings a run has"),
+    Refusal("train --resume --out nowhere", 6, "no run is here"),
+    Refusal("train --resume --out bad", 6, "the cache of this run is not there", given=moved),
+    Refusal("train --resume --out bad", 5, "not the cache this run was trained on", given=another),
+    Refusal("train --resume --out bad", 6, "no such checkpoint", given=without("last.safetensors")),
+    Refusal("train", 4, "no command has an option", given=write("gocell.toml", "nonsense = 1")),
+    Refusal("train", 4, "no file found in a folder may say", given=write("gocell.toml", '[train]\nout = "x"')),
+    Refusal("train CACHE", 2, "split is 'rows'", given=write("gocell.toml", '[train]\nsplit = "rows"')),
+    Refusal("train CACHE", 2, "no setting 'a'", given=write("gocell.toml", '[train]\nset = ["a=1"]')),
+    Refusal("train CACHE --split query", 2, "without a query group", arrays=True),
+    Refusal("train CACHE --set loss=bce", 2, "needs a phenotype of 0 and 1", arrays=True),
+    Refusal("train CACHE --set fractions=[1.0,0.0,0.0]", 2, "leaves a part empty", arrays=True),
+]
+OPENED = [
+    Refusal("{} nowhere", 6, "no run is here"),
+    Refusal("{} RUN --nonsense", 2, "No such option"),
+    Refusal("{}", 2, "Missing argument"),
+    Refusal("{} RUN", 7, "the trainer needs torch", missing="torch"),
+    Refusal("{} RUN --cache nowhere", 6, "the cache of this run is not there"),
+    Refusal("{} RUN --cache .", 5, "no finished cache"),
+    Refusal("{} bad", 5, "this run cannot be read", given=damaged("RUN", "run.json")),
+    Refusal("{} bad", 5, "no setting 'nonsense'", given=damaged("RUN", "config.toml", "nonsense = 1")),
+    Refusal("{} bad", 5, "not TOML", given=damaged("RUN", "config.toml", "=")),
+    Refusal("{} bad", 6, "no such checkpoint", given=without("best.safetensors")),
+]
+EVALUATE = [
+    Refusal("evaluate RUN --part all", 2, "no part 'all'"),
+    Refusal("evaluate bad", 6, "the cache of this run is not there", given=moved),
+    Refusal("evaluate bad", 5, "not the cache this run was trained on", given=another),
+]
+PREDICT = [
+    Refusal("predict RUN", 2, "no genotype"),
+    Refusal("predict RUN --genes x --out pairs.parquet", 2, "--out without --all-pairs"),
+    Refusal("predict RUN --all-pairs", 2, "--all-pairs writes a file"),
+    Refusal("predict RUN --all-pairs --out file", 2, "is there already", given=write("file", "text")),
+    Refusal("predict RUN --all-pairs --out file/pairs.parquet", 2, "cannot be written", given=write("file", "text")),
+    Refusal("predict RUN --genes no_such_gene", 2, "no gene 'no_such_gene'", arrays=True),
+    Refusal("predict RUN --genes YAL001C --all-pairs --out pairs.parquet", 2, "1 genes make no pair", arrays=True),
+    Refusal(
+        "predict bad --genes YAL001C",
+        5,
+        "damaged",
+        arrays=True,
+        given=damaged("RUN", "hierarchy/genes.parquet", "text"),
+    ),
+]
+EXPLAIN = [
+    Refusal("explain RUN --top 0", 2, "greater than or equal to 1"),
+    Refusal("explain RUN --rlipp-samples 1", 2, "greater than or equal to 8"),
+    Refusal("explain bad", 6, "the cache of this run is not there", given=moved),
+    Refusal("explain RUN --genes no_such_gene", 2, "no gene 'no_such_gene'", arrays=True),
+    Refusal("explain RUN --genes ,", 2, "--genes names no gene", arrays=True),
+]
+MORE = {"predict": " --genes YAL001C", "evaluate": "", "explain": ""}
+REFUSALS = [
+    *TRAIN,
+    *(
+        Refusal(one.words.format(name) + more, one.code, one.told, one.arrays, one.given, one.missing)
+        for name, more in MORE.items()
+        for one in OPENED
+    ),
+    *EVALUATE,
+    *PREDICT,
+    *EXPLAIN,
+]
+
+
+@pytest.fixture(scope="module")
+def small_run(small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch on the small cache."""
+    folder = tmp_path_factory.mktemp("run")
+    words = ("--epochs", 1, "--set", "min_width=2", "--set", "ratio=0.0", "--set", "form=dense", "-q")
+    done = run("train", small_cache, "--out", folder / "run", *words, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def found(small_cache: Path, small_run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What became of each of REFUSALS."""
+    asked = []
+    for number, one in enumerate(REFUSALS):
+        folder = tmp_path_factory.mktemp(f"refused-{number}")
+        (folder / "CACHE").symlink_to(small_cache)
+        (folder / "RUN").symlink_to(small_run)
+        one.given(folder)
+        asked.append((one.words.split(), str(folder), one.missing))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.commands.model.refused"], input=json.dumps(asked), capture_output=True, text=True,
+        cwd=PROJECT, env=environment(), check=True, timeout=600,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def label(number: int) -> str:
+    return f"{REFUSALS[number].words} {REFUSALS[number].told}"
+
+
+@pytest.mark.parametrize("number", range(len(REFUSALS)), ids=label)
+def test_a_refusal_loads_no_torch(number: int, found: list[dict[str, Any]]) -> None:
+    one, got = REFUSALS[number], found[number]
+    assert (got["code"], one.told in got["errors"]) == (one.code, True), got
+    assert "Traceback" not in got["errors"]
+    assert "hint:" in got["errors"] or one.code == 2
+    assert set(got["loaded"]) <= set(ARRAYS if one.arrays else ())
+
+
+def test_what_is_not_refused_loads_them(small_cache: Path, tmp_path: Path) -> None:
+    """The test can fail: the same look finds torch where a command goes on."""
+    asked = [(["train", str(small_cache), "--out", "run", "--epochs", "1", "--set", "form=dense"], str(tmp_path), "")]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.commands.model.refused"], input=json.dumps(asked), capture_output=True, text=True,
+        cwd=PROJECT, env=environment(), check=True, timeout=600,
+    )  # fmt: skip
+    (got,) = json.loads(done.stdout)
+    assert got["code"] == 0, got
+    assert {"torch", "numpy", "pyarrow", "safetensors.torch"} <= set(got["loaded"]) <= set(MODULES)
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "explain"])
+def test_help_loads_neither_torch_nor_pydantic(name: str) -> None:
+    code = f"""
+import sys
+sys.argv = ["gocell", "{name}", "--help"]
+from gocell_cli.commands.app import _run
+try:
+    _run()
+finally:
+    print([m for m in ({", ".join(map(repr, MODULES))}, "pydantic", "gocell_cli.commands.build") if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
+    assert f"Usage: gocell {name}" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_run_that_is_being_trained_is_refused(small_cache: Path, small_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_run, tmp_path / "run")
+    (tmp_path / "new").mkdir()
+    for folder in ("run", "new"):
+        with FileLock(tmp_path / folder / ".lock"):
+            words = ["--resume"] if folder == "run" else [str(small_cache)]
+            asked = [(["train", *words, "--out", folder], str(tmp_path), "")]
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.commands.model.refused"], input=json.dumps(asked), capture_output=True,
+                text=True, cwd=PROJECT, env=environment(), check=True, timeout=600,
+            )  # fmt: skip
+        (got,) = json.loads(done.stdout)
+        assert (got["code"], got["loaded"]) == (2, [])
+        assert "another process is training here" in got["errors"]
