@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 import gocell_cli
+from gocell_cli import dcell_rules, run_record
 from gocell_cli.commands.shell import options as choices
 from gocell_cli.domain import alleles, genotype, term_filters
 from gocell_cli.sources.download import catalog
 from gocell_cli.sources.go import gene_naming
 from gocell_cli.sources.screens import costanzo as costanzo2016
 from gocell_cli.sources.screens import kuzmin as kuzmin_table
-from gocell_cli.storage import schema
+from gocell_cli.storage import records
 
 PACKAGE = Path(gocell_cli.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,18 +86,23 @@ def test_functions_stay_small() -> None:
 @pytest.mark.parametrize(
     ("choice", "values"),
     [
-        (choices.LevelBy, schema.LEVEL_KINDS),
+        (choices.LevelBy, records.LEVEL_KINDS),
         (choices.Preset, tuple(term_filters.PRESETS)),
         (choices.Order, kuzmin_table.ORDERS),
         (choices.Temperature, costanzo2016.TEMPERATURES),
         (choices.Alleles, alleles.ALLELES),
         (choices.Duplicates, genotype.DUPLICATES),
         (choices.SourceName, tuple(catalog.SOURCES)),
-        (choices.Backend, (*schema.BACKENDS, "both")),
-        (choices.WidthBy, schema.WIDTH_KINDS),
+        (choices.Backend, (*records.BACKENDS, "both")),
+        (choices.WidthBy, records.WIDTH_KINDS),
         (choices.GeneId, gene_naming.GENE_IDS),
         (choices.Redundant, term_filters.REDUNDANT),
     ],
 )
 def test_option_values_are_those_of_the_rooms(choice: type[StrEnum], values: tuple[str, ...]) -> None:
     assert {c.value for c in choice} == set(values)
+
+
+def test_directions_are_spelled_alike() -> None:
+    """Twice spelled out where no NumPy may be loaded."""
+    assert records.DIRECTIONS == run_record.DIRECTIONS == (dcell_rules.ROOT_DOWN, dcell_rules.LEAF_UP)
