@@ -17,7 +17,7 @@ from jaxtyping import Float, Int64
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dense.genes import GeneInput
-from gocell_cli.training.network.dense.memory import ChunkViews, WeightViews, Workspaces
+from gocell_cli.training.network.dense.memory import ChunkViews, RowViews, WeightViews, Workspaces
 from gocell_cli.training.network.layout import Stack, StackIndex
 from gocell_cli.training.network.process_group import ProcessGroup
 from gocell_cli.training.network.statistics import RunningStatistics
@@ -98,11 +98,14 @@ class LevelPass(ABC):
 
     @abstractmethod
     def linear(self, views: ChunkViews, weights: WeightViews) -> None:
-        """Fill the chunk's `inner` with z, or tanh(z) where BatchNorm comes after it."""
+        """Fill the chunk's `inner` with z, or in evaluation with a."""
 
     @abstractmethod
     def norm(self, views: ChunkViews) -> None:
-        """Fill the chunk's `outer` with h = gamma (a - mean) / sqrt(var + eps) + beta, a = inner; or the tanh of it."""
+        """Fill the chunk's `outer` with h = gamma (a - mean) / sqrt(var + eps) + beta; or the tanh of it.
+
+        `inner` is left as a: tanh(z) where BatchNorm comes after the tanh, else z.
+        """
 
     @abstractmethod
     def outputs(self) -> Float[Tensor, "neurons samples"]:
@@ -142,7 +145,8 @@ class LevelPass(ABC):
         """Go down all levels; returns what `down` does, dy summed over the columns for the heads' biases."""
         net, tables = self.net, self.tables
         # empty, not zeros: the chunks write them part by part, and leave none out
-        child, gamma, beta, head, dz_sum = map(torch.empty_like, (net.child, *[net.gamma] * 4))
+        child = net.workspaces.gradient.like(net.child)
+        gamma, beta, head, dz_sum = map(torch.empty_like, [net.gamma] * 4)
         for views, weights in zip(tables.chunks, self.weights, strict=True):
             for run, (_, u_t) in zip(views.runs, weights.runs, strict=True):
                 # written, not added: the head's gradient is the first in every row, parents add theirs to it below
@@ -159,6 +163,8 @@ class LevelPass(ABC):
             self._gather(views)
             for block, (_, weight_t) in zip(views.blocks, weights.blocks, strict=True):
                 self._matmul(child[block.weight].view(block.shape), block.dz, block.x_t)
+                if block.padding.start < block.padding.stop:
+                    child[block.padding].zero_()
                 self._matmul(block.x, weight_t, block.dz)  # over the inputs, which nothing reads any more
             if views.blocks:
                 tables.grad_blocks.index_add_(0, self.source[views.sources], views.inputs)
@@ -212,11 +218,21 @@ class TrainingPass(LevelPass):
     def linear(self, views: ChunkViews, weights: WeightViews) -> None:
         self.genes.fill(views.inner, views.chunk)
         self._add_children(views, weights)
-        if self.net.tanh_first:
-            views.inner.tanh_()
 
     def norm(self, views: ChunkViews) -> None:
-        net, rows, a, h = self.net, views.chunk.rows, views.inner, views.outer
+        for part in self._parts(views):
+            self._norm_rows(part)
+
+    def _parts(self, views: ChunkViews) -> tuple[RowViews, ...]:
+        """A chunk's rows as they are normalised: by what fits the cache; all at once where processes join sums."""
+        if self.net.group is None:
+            return views.parts
+        return (RowViews(views.chunk.rows, views.inner, views.outer, views.grad),)
+
+    def _norm_rows(self, part: RowViews) -> None:
+        net, rows, a, h = self.net, part.rows, part.inner, part.outer
+        if net.tanh_first:
+            a.tanh_()
         mean, varies = self.mean[rows], self.varies[rows]
         torch.div(self._reduced(a.sum(1)), self.n, out=mean)
         torch.sub(a, mean[:, None], out=h)
@@ -234,10 +250,17 @@ class TrainingPass(LevelPass):
         return table
 
     def _norm_gradient(self, views: ChunkViews, gamma: Tensor, beta: Tensor, dz_sum: Tensor) -> None:
-        net, rows, a, dh = self.net, views.chunk.rows, views.inner, views.grad
+        start = views.chunk.rows.start
+        for part in self._parts(views):
+            own = slice(part.rows.start - start, part.rows.stop - start)
+            self._rows_gradient(part, gamma[own], beta[own])
+            torch.sum(part.grad, 1, out=dz_sum[own])
+
+    def _rows_gradient(self, part: RowViews, gamma: Tensor, beta: Tensor) -> None:
+        net, rows, a, dh = self.net, part.rows, part.inner, part.grad
         mean, inv = self.mean[rows], self.inv[rows]
         if not net.tanh_first:
-            tanh_gradient(dh, views.outer, grad_input=dh)
+            tanh_gradient(dh, part.outer, grad_input=dh)
         if net.group:
             self._global_norm_gradient(a, dh, rows, gamma, beta)
         else:
@@ -253,7 +276,6 @@ class TrainingPass(LevelPass):
                 tanh_gradient(da[0], a, grad_input=dh)
             else:
                 dh.copy_(da[0])
-        torch.sum(dh, 1, out=dz_sum)
 
     def _global_norm_gradient(self, a: Tensor, dh: Tensor, rows: slice, gamma: Tensor, beta: Tensor) -> None:
         """The same over all processes: da = gamma inv (dh - mean(dh) - c inv^2 mean(dh c)), c = a - mean."""

@@ -4,11 +4,15 @@ At batch 2048 a level's rows are tens of MB, and each of some thirty passes over
 chunks of a few terms they run in cache. At batch 32 a chunk is a whole level.
 
 A fresh table of a few hundred MB costs a page fault for each 4 kB of it, at every step; the pass that borrowed a
-workspace gives it back by letting go of it, so two passes that are alive at once never share one.
+workspace gives it back by letting go of it, so two passes that are alive at once never share one. The same holds of the
+gradient of the child weights (`LentGradient`), 600 MB with preset `ma2018`.
 """
 
 import weakref
 from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.layout import Bucket, Stack
@@ -22,13 +26,20 @@ KEPT = 3
 CHUNK_BYTES = 12 << 20
 """Bytes of a chunk's inputs and tables on a CPU. Of 2, 4, 8, 12 and 16 MB measured, 8 and more win: two level 2 caches
 hold 4, but twice the launches cost more."""
+PART_BYTES = 4 << 20
+"""Bytes of the tables of a part of a chunk: a chunk of one wide term is larger than the cache (1,920 neurons of 2,048
+samples are 16 MB a table), but BatchNorm, tanh and their gradients go row by row, so they pass it in parts."""
 TABLES = 3
 """Tables of a chunk's neurons in use at once: inner, outer, grad."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Terms of a chunk of one shape: rows and sources relative to the chunk, `weight` in the stacked weights."""
+    """Terms of a chunk of one shape: rows and sources relative to the chunk, `weight` in the stacked weights.
+
+    A term that is a block by itself, as wide ones are, is multiplied without its padding; `padding` is that in the
+    stacked weights (empty otherwise). What its rows would give is 0: so are their weights, and their dz.
+    """
 
     terms: int
     out: int
@@ -36,6 +47,7 @@ class Block:
     rows: slice
     sources: slice
     weight: slice
+    padding: slice
 
 
 @dataclass(frozen=True)
@@ -98,22 +110,30 @@ def _runs(parts: list[Bucket]) -> tuple[Run, ...]:
     )
 
 
-def _chunk(parts: list[Bucket]) -> Chunk:
+def _block(p: Bucket, out: int, row: int, source: int) -> Block:
+    """A bucket's part of a chunk that starts at these rows; `out` of its rows a term are multiplied."""
+    whole = p.weight + p.terms * p.out * p.inp
+    used = p.weight + p.terms * out * p.inp
+    return Block(
+        p.terms,
+        out,
+        p.inp,
+        slice(p.neuron - row, p.neuron - row + p.terms * out),
+        slice(p.source - source, p.source - source + p.terms * p.inp),
+        slice(p.weight, used),
+        slice(used, whole),
+    )
+
+
+def _chunk(stack: Stack, parts: list[Bucket]) -> Chunk:
     first, last = parts[0], parts[-1]
     rows = slice(first.neuron, last.neuron + last.terms * last.out)
     sources = slice(first.source, last.source + last.terms * last.inp)
-    blocks = tuple(
-        Block(
-            p.terms,
-            p.out,
-            p.inp,
-            slice(p.neuron - rows.start, p.neuron - rows.start + p.terms * p.out),
-            slice(p.source - sources.start, p.source - sources.start + p.terms * p.inp),
-            slice(p.weight, p.weight + p.terms * p.out * p.inp),
-        )
-        for p in parts
-        if p.inp
-    )
+
+    def width(p: Bucket) -> int:
+        return int(stack.width[stack.order[p.first]]) if p.terms == 1 else p.out
+
+    blocks = tuple(_block(p, width(p), rows.start, sources.start) for p in parts if p.inp)
     return Chunk(first.group, first.first, last.first + last.terms, rows, sources, blocks, _runs(parts))
 
 
@@ -129,11 +149,11 @@ def chunks(stack: Stack, row_bytes: int, chunk_bytes: int | None) -> tuple[Chunk
         for part in _split(bucket, max(1, limit // (TABLES * bucket.out + bucket.inp))):
             size = part.terms * (TABLES * part.out + part.inp)
             if open_parts and (part.group != open_parts[0].group or used + size > limit):
-                made.append(_chunk(open_parts))
+                made.append(_chunk(stack, open_parts))
                 open_parts, used = [], 0
             open_parts.append(part)
             used += size
-    return (*made, _chunk(open_parts)) if open_parts else tuple(made)
+    return (*made, _chunk(stack, open_parts)) if open_parts else tuple(made)
 
 
 class WeightViews:
@@ -149,6 +169,7 @@ class BlockViews:
     """A block's tables, batched by term: z and dz [terms, out, samples], x [terms, inp, samples], x transposed."""
 
     weight: slice
+    padding: slice
     shape: tuple[int, int, int]
     z: Tensor
     x: Tensor
@@ -169,10 +190,24 @@ class RunViews:
 
 
 @dataclass(frozen=True)
+class RowViews:
+    """Some rows of every table, [rows, samples]."""
+
+    rows: slice
+    inner: Tensor
+    outer: Tensor
+    grad: Tensor
+
+
+@dataclass(frozen=True)
 class ChunkViews:
-    """A chunk and its rows of every table; `inputs` and `sources` by neuron block, [blocks, piece * samples]."""
+    """A chunk and its rows of every table; `inputs` and `sources` by neuron block, [blocks, piece * samples].
+
+    `parts` are its rows again, so few at a time that their tables fit the cache.
+    """
 
     chunk: Chunk
+    parts: tuple[RowViews, ...]
     inner: Tensor
     outer: Tensor
     grad: Tensor
@@ -221,7 +256,8 @@ class Buffers:
         for b in chunk.blocks:
             inputs = x[b.sources].view(b.terms, b.inp, samples)
             own_z, own_dz = (table[b.rows].view(b.terms, b.out, samples) for table in (z, dh))
-            blocks.append(BlockViews(b.weight, (b.terms, b.out, b.inp), own_z, inputs, inputs.transpose(1, 2), own_dz))
+            shape = (b.terms, b.out, b.inp)
+            blocks.append(BlockViews(b.weight, b.padding, shape, own_z, inputs, inputs.transpose(1, 2), own_dz))
         runs = []
         for r in chunk.runs:
             neurons = slice(chunk.rows.start + r.rows.start, chunk.rows.start + r.rows.stop)
@@ -230,7 +266,19 @@ class Buffers:
             runs.append(RunViews(neurons, heads, r.terms, r.out, own_h, own_dh))
         sources = slice(chunk.sources.start // self._piece, chunk.sources.stop // self._piece)
         by_block = x.view(-1, self._piece * samples)
-        return ChunkViews(chunk, z, h, dh, by_block, sources, tuple(blocks), tuple(runs))
+        parts = tuple(self._rows(rows) for rows in row_parts(chunk.rows, samples * z.element_size()))
+        return ChunkViews(chunk, parts, z, h, dh, by_block, sources, tuple(blocks), tuple(runs))
+
+    def _rows(self, rows: slice) -> RowViews:
+        return RowViews(rows, self.inner[rows], self.outer[rows], self.grad[rows])
+
+
+def row_parts(rows: slice, row_bytes: int) -> list[slice]:
+    """Cut rows into parts of like size, each with at most PART_BYTES of tables."""
+    count = rows.stop - rows.start
+    pieces = max(1, -(-count * TABLES * row_bytes // PART_BYTES))
+    bounds = [rows.start + count * i // pieces for i in range(pieces + 1)]
+    return [slice(a, b) for a, b in pairwise(bounds) if a < b]
 
 
 class Loan:
@@ -240,11 +288,39 @@ class Loan:
         self.buffers = buffers
 
 
+class LentGradient:
+    """Memory for one large gradient, lent again once no tensor over it is left.
+
+    `zero_grad` drops a gradient and the next step asks for the like of it: 600 MB given back to the system and taken
+    anew, page by page, cost more than the product that writes them gains. A gradient that is still held (kept by the
+    caller, or added up over several steps) keeps its memory, and the next one is new.
+    """
+
+    def __init__(self) -> None:
+        self._memory: np.ndarray | None = None
+        self._holder: weakref.ref[np.ndarray] | None = None
+
+    def like(self, table: Tensor) -> Tensor:
+        """Return a tensor of the shape and dtype of `table`; what it holds is arbitrary."""
+        if table.device.type != "cpu" or table.dtype not in (torch.float32, torch.float64):
+            return torch.empty_like(table)  # other devices' allocators keep what they free by themselves
+        if self._holder is not None and self._holder() is not None:
+            return torch.empty_like(table)
+        wanted = np.dtype(np.float32 if table.dtype == torch.float32 else np.float64)
+        if self._memory is None or (self._memory.shape, self._memory.dtype) != (table.shape, wanted):
+            self._memory = np.empty(tuple(table.shape), dtype=wanted)
+        # an array object of its own, which the tensor's storage holds and lets go of last; the memory lives on here
+        lent = self._memory[:]
+        self._holder = weakref.ref(lent)
+        return torch.from_numpy(lent)
+
+
 class Workspaces:
     """Buffers by size, dtype and device; the least recently used are dropped first."""
 
     def __init__(self) -> None:
         self._kept: list[tuple[Buffers, weakref.ref[Loan]]] = []
+        self.gradient = LentGradient()
 
     def borrow(self, stack: Stack, samples: int, like: Tensor, most: int | None = None) -> Loan:
         """Return buffers for `samples` in the dtype and on the device of `like`; what they hold is arbitrary.
