@@ -8,31 +8,23 @@ from gocell_cli.training.extra import train_extra
 with train_extra():
     from numba import njit
 
-OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}}
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 """nogil: a plan may be made while the network runs. fastmath: a multiply and an add may be one instruction, no more.
 
 Sums must keep their order: variants that are computed alike are then equal to the bit, their difference is 0, and a
 run can be repeated. To assume that no number is infinite would break a term whose running variance is (no sample
-touched it): 1 / sqrt(inf) is 0."""
+touched it): 1 / sqrt(inf) is 0. error_model: a division by 0 is inf or NaN, not an exception that every division
+must be able to raise."""
 
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function at its first call."""
-    return _compile(function, OPTIONS)
-
-
-def parallel(function: Callable[..., Any]) -> Any:
-    """Compile a function whose `prange` loops run on numba's threads."""
-    return _compile(function, {**OPTIONS, "parallel": True})
-
-
-def reordered(function: Callable[..., Any]) -> Any:
-    """Compile a function whose sums may be taken in any order, which lets them run in vectors: a dot product."""
-    return _compile(function, {**OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}})
-
-
-def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     try:
-        return njit(cache=True, **options)(function)
+        return njit(cache=True, **OPTIONS)(function)
     except RuntimeError:  # no folder can be written to: compiled anew in each process
-        return njit(**options)(function)
+        return njit(**OPTIONS)(function)
+
+
+def part(function: Callable[..., Any]) -> Any:
+    """Compile a function as a part of those that call it, which alone are kept on disk."""
+    return njit(**OPTIONS)(function)

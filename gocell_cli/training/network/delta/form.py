@@ -10,7 +10,7 @@ from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.backend import DeltaNetwork, DeltaPass, Gradients
 from gocell_cli.training.network.delta.cpu import kernels
-from gocell_cli.training.network.delta.cpu.layout import Buffers
+from gocell_cli.training.network.delta.cpu.layout import Buffers, Network
 from gocell_cli.training.network.delta.cpu.levels import CpuPass
 from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan, make_delta_index, make_plan
@@ -30,6 +30,7 @@ class DeltaForm:
     """The index arrays of a hierarchy; `heads` gives those of a batch's distinct variants."""
 
     index: DeltaIndex
+    network: Network
     compiled: bool = True
     buffers: Buffers = field(default_factory=Buffers, compare=False, repr=False)
 
@@ -42,7 +43,8 @@ class DeltaForm:
         pair_gene = np.empty(len(model.stack.row_position), dtype=np.int32)
         # gene_rows lists term-gene rows gene by gene; turned round, it gives each row's gene
         pair_gene[arrays["gene_rows"].cpu().numpy()] = np.repeat(np.arange(len(counts)), counts)
-        return cls(make_delta_index(model.stack, closure[0], closure[1], pair_gene))
+        index = make_delta_index(model.stack, closure[0], closure[1], pair_gene)
+        return cls(index, Network.of(index, model.stack))
 
     def plan(self, batch: Deletions) -> DeltaPlan:
         """Plan a batch; on the CPU."""
@@ -80,8 +82,8 @@ class DeltaForm:
         # evaluation normalises by statistics that all processes have: nothing to join
         group = model.group if net.training else None
         whole = Whole.of(self.index, plan, group, net.gamma.device)
-        if self._compiled(net.gamma) and group is None:
-            return CpuPass(net, self.index, plan, self.buffers)
+        if self._compiled(net.gamma):
+            return CpuPass(net, self.network, self.index, plan, whole, self.buffers)
         return TensorPass(net, self.index, plan, whole)
 
     def _compiled(self, tensor: Tensor) -> bool:
@@ -92,8 +94,11 @@ class DeltaForm:
         table, starts = model.gene_weight.detach(), model.index["block_start"]
         if not self._compiled(table):
             return model.bias.detach() + sum_rows(table, starts[:-1]).view(-1)
-        wild = model.bias.detach().clone()
-        kernels.add_genes(table.numpy(), starts.numpy(), wild.view(-1, model.stack.piece).numpy())
+        bias = model.bias.detach()
+        wild = torch.empty_like(bias)
+        kernels.add_genes(
+            self.network.lanes, table.numpy().reshape(-1), self.network.terms.gene_start, bias.numpy(), wild.numpy()
+        )
         return wild
 
     def _network(self, model: Stacked, *, training: bool) -> DeltaNetwork:
@@ -120,9 +125,7 @@ class DeltaForm:
         """One gradient for each parameter that `heads` named, in that order."""
         piece = model.stack.piece
         wild, genes = found.wild.view(-1, piece), found.genes
-        if self._compiled(genes):
-            kernels.add_to_genes(wild.numpy(), model.index["block_start"].numpy(), genes.numpy())
-        else:
+        if not self._compiled(genes):  # the compiled loops have handed it on already
             genes.add_(wild.index_select(0, model.index["block_of_piece"]))
         return found.weights, genes, found.wild, found.gamma, found.beta, found.head, found.direction
 

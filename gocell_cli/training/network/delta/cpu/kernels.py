@@ -1,4 +1,4 @@
-"""Compiled loops of the delta form on the CPU: a term's variants stay in the cache from sum to statistics to output.
+"""Compiled loops of the delta form on the CPU: a task is some neurons of a term, from its children to its heads.
 
 Of term t, variant 0 is the wild type; its x is h_0, that of the others x_v = h_v - h_0, so that a product that a
 variant does not read need not exist (docs/algebra.md, "The delta form"; one term in plain torch: `term_reference` in
@@ -14,589 +14,677 @@ then BatchNorm over the batch's n samples, variant v counted weight_v times, of 
 where a is tanh(z) (tanh-bn, d_v = a_v - a_0) or z (bn-tanh). Counted so, what is equal is exactly equal: d_v is 0, not
 rounding noise that 1 / sqrt(eps) = 316 would blow up at every level, and the gradient that should be 0 is exactly 0.
 
-A call runs one band. Parameters and statistics of a band are tables [terms, width], d, x and their gradient g tables
-[variants, width]. Variants are the outer loop and neurons the inner one, for a variant's neurons lie side by side in
-memory and a term's statistics are one vector that stays in the cache; inner loops run over slices, which the compiler
-turns into vector instructions: indexed with an offset they took three times as long. Sums over variants are taken in
-float64, for they have up to thousands of terms of both signs.
+Where things lie. Neurons are counted in blocks of `piece`; block b of term t, with V variants, is V rows of `piece`
+numbers side by side in each table, from row row_ptr[t] + b V on: a block of 2,048 variants is 160 kB and stays in a
+core's cache from sum to head, and walks through no more pages than that. A row is one vector (`vectors.py`).
 
-Each parallel loop is nothing but calls of a compiled function for a task: numba's passes over a parallel function take
-seconds for a long one.
+A level and direction has one list of tasks (`Schedule`), each of some blocks of a term. Threads take the next one by
+an atomic counter; a task writes nothing that another one of its level reads or writes, and takes its own sums in a
+fixed order, so the result does not depend on who took what. Upwards a task takes each child's products in tiles of
+three variants (`_tile`: accumulators of 20 float32 in nine registers, W's row and three numbers of x beside them; four
+variants' do not fit the sixteen that there are, 28 GFLOP/s against 39) and adds them to the variants that read them
+while they are in the first cache: no table of products. Downwards a child's task fetches what its parents' variants
+got, sums it for each of its own, and takes from that its own gradient and the edge's weights' alike.
+
+Either has two phases with BatchNorm's sums between them: PARTIAL leaves them, FINAL takes them. One call runs both,
+or several processes join theirs in between.
+
+Sums over variants are taken in the table's dtype for SOME of them and in float64 beyond: they have up to thousands of
+terms of both signs.
 """
 
 from typing import NamedTuple, no_type_check
 
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.delta.compiling import compiled, parallel, reordered
+from gocell_cli.training.network.delta.compiling import compiled, part
+from gocell_cli.training.network.delta.cpu.vectors import (
+    count_up,
+    current,
+    get,
+    load,
+    muladd,
+    scaled,
+    size,
+    store,
+    tanh,
+    total,
+    wide,
+    zeros,
+)
 
 with train_extra():
     import numpy as np
-    from numba import prange
+
+PARTIAL, FINAL = 1, 2
+TILE = 3
+"""Rows whose products are summed side by side."""
+CHUNK = 63
+"""Variants of a child that are taken at once: whole tiles, and what they read and write stays in the first caches."""
+SOME = 32
+SPINS = 4000
+"""Looks at a counter before a thread that waits goes to sleep: about 20 us."""
+LINE = 8
+"""Counters stand this many int64 apart: a cache line each, or threads would wait for each other's."""
 
 
-class VariantArrays(NamedTuple):
-    """Of every variant of the batch, whichever its band; what variant v reads are the slots read_slot[read_ptr[v]:...].
+class Terms(NamedTuple):
+    """Of the hierarchy. Term t has `blocks` of neurons, the first of all is first_block, and `genes` of its own.
 
-    read_slot counts from the first slot of the band's products; lost_piece is the first piece of the weights of a
-    term-gene pair that v has lost, lost_ptr[v]:lost_ptr[v + 1]. share: weight / samples in training, else 0.
+    The pieces of gene weights of block q are gene_start[q]:gene_start[q + 1]. Edges up from its children are
+    child_edge[t]:child_edge[t + 1], those to its parents parent_edge[parent_ptr[t]:parent_ptr[t + 1]].
     """
 
-    read_ptr: np.ndarray
-    read_slot: np.ndarray
+    blocks: np.ndarray
+    first_block: np.ndarray
+    genes: np.ndarray
+    gene_start: np.ndarray
+    child_edge: np.ndarray
+    parent_ptr: np.ndarray
+    parent_edge: np.ndarray
+
+
+class Edges(NamedTuple):
+    """Child and parent; the weights of the parent's neuron o begin at number `weight` + o * `stride`."""
+
+    child: np.ndarray
+    parent: np.ndarray
+    weight: np.ndarray
+    stride: np.ndarray
+
+
+class Batch(NamedTuple):
+    """A batch's plan (`plan.py`), and the row at which a term's part of the tables begins.
+
+    lost_piece: the first piece of a lost pair's weights. share: weight / samples in training, else 0. varies: 1, or 0
+    where all samples of a term agree. wild: samples that show a term's wild type. `samples`, varies
+    and wild are those of all processes.
+    """
+
+    variant_ptr: np.ndarray
+    row_ptr: np.ndarray
+    edge_slot: np.ndarray
+    slot_ptr: np.ndarray
+    slot_reader: np.ndarray
     lost_ptr: np.ndarray
     lost_piece: np.ndarray
     weight: np.ndarray
     share: np.ndarray
-
-
-class BandArrays(NamedTuple):
-    """A band: rows of TASK; its terms' variants (of all) and slots, CSR; varies: 1, or 0 where all samples agree.
-
-    A pair's weights are a piece for each block of neurons, gene_step pieces apart: a term's number of genes.
-    """
-
-    tasks: np.ndarray
-    variant_ptr: np.ndarray
-    slot_ptr: np.ndarray
-    gene_step: np.ndarray
     varies: np.ndarray
-
-
-class Tables(NamedTuple):
-    """A band's part of the three tables, [variants, width]; g is empty on the way up."""
-
-    d: np.ndarray
-    x: np.ndarray
-    g: np.ndarray
-
-
-class Inputs(NamedTuple):
-    """What z is made of: the band's products [slots, width], gene pieces, and [terms, width] wild and direction.
-
-    wild is bias plus all genes; direction has no row without shared gene weights. On the way down: their gradients.
-    """
-
-    products: np.ndarray
-    genes: np.ndarray
     wild: np.ndarray
-    direction: np.ndarray
+    samples: float
 
 
-class Norm(NamedTuple):
-    """BatchNorm's parameters [terms, width] and settings; read outside training only: the statistics of evaluation.
+class Parameters(NamedTuple):
+    """Flat tables of neurons but for weights and genes; wild is bias plus all genes. `direction` may be empty.
 
-    counted_mean is the running mean less the wild type's a_0 (no row in training).
+    counted_mean (the running mean less the wild type's a_0) and running_var are read outside training only.
     """
 
+    weights: np.ndarray
+    genes: np.ndarray
+    direction: np.ndarray
+    wild: np.ndarray
     gamma: np.ndarray
     beta: np.ndarray
+    head: np.ndarray
     counted_mean: np.ndarray
     running_var: np.ndarray
     eps: float
-    samples: float
     training: bool
     tanh_first: bool
 
 
+class Tables(NamedTuple):
+    """Rows of `piece` numbers: d is what BatchNorm takes less the wild type's, x what parents read.
+
+    g is the gradient of x while it is being summed, then that of z; dots [rows] is x times the head's weights.
+    """
+
+    d: np.ndarray
+    x: np.ndarray
+    g: np.ndarray
+    dots: np.ndarray
+
+
 class State(NamedTuple):
-    """What the way up leaves for the way down, [terms, width]: a_0, mean (less a_0), variance, 1 / sqrt(var + eps)."""
+    """Of each neuron: a_0, mean (less a_0), biased variance and 1 / sqrt(var + eps); and BatchNorm's sums, float64.
+
+    Upwards, from PARTIAL to FINAL: mean64 and squares, the sum of weight (d - mean)^2. Downwards: own_total and
+    own_moment, the sum of what BatchNorm's output gets and of that times d - mean; all_*: those of all processes.
+    """
 
     a0: np.ndarray
     mean: np.ndarray
     var: np.ndarray
     inv: np.ndarray
+    mean64: np.ndarray
+    squares: np.ndarray
+    own_total: np.ndarray
+    own_moment: np.ndarray
+    all_total: np.ndarray
+    all_moment: np.ndarray
 
 
 class Found(NamedTuple):
-    """Gradients that the way down sets, [terms, width]."""
+    """Gradients, shaped like the parameters; `wild` is dz of wild types."""
 
+    weights: np.ndarray
+    genes: np.ndarray
+    direction: np.ndarray
+    wild: np.ndarray
     gamma: np.ndarray
     beta: np.ndarray
     head: np.ndarray
 
 
-class Place(NamedTuple):
-    """Where a term is worked on: neurons [lo, hi); its first variant of all, and [first, last) of the band's."""
+class Schedule(NamedTuple):
+    """Tasks (term, first block, end), level by level: level_ptr; `counters`, two a level: taken, and done."""
 
-    term: int
-    variant: int
-    first: int
-    last: int
-    lo: int
-    hi: int
+    tasks: np.ndarray
+    level_ptr: np.ndarray
+    counters: np.ndarray
 
 
-@compiled
-@no_type_check
-def _place(band, task, term):
-    start = band.variant_ptr[0]
-    variant = band.variant_ptr[term]
-    return Place(term, variant, variant - start, band.variant_ptr[term + 1] - start, task.lo, task.hi)
+class Scratch(NamedTuple):
+    """A thread's own: weights of an edge turned round, a chunk of products, a chunk of what parents got."""
 
-
-@compiled
-@no_type_check
-def _at(table, place):
-    """A term's rows of a table [variants, width]."""
-    return table[place.first : place.last, place.lo : place.hi]
-
-
-@compiled
-@no_type_check
-def _of(values, place):
-    """A term's row of a table [terms, width]."""
-    return values[place.term, place.lo : place.hi]
+    packed: np.ndarray
+    rows: np.ndarray
+    given: np.ndarray
 
 
 # ----------------------------------------------------------------------------------------------------- the way up
 
 
-@compiled
+@part
 @no_type_check
-def _add_up(d, place, variants, inputs, step):
+def _pack(lanes, weights, start, stride, inputs, packed):
+    """W^T of an edge to one block of its parent: a vector of the block's weights for each of the child's neurons."""
+    piece = size(lanes)
+    for o in range(piece):
+        own = start + o * stride
+        for i in range(inputs):
+            packed[i * piece + o] = get(weights, own + i)
+
+
+@part
+@no_type_check
+def _tile(lanes, table, at, step, blocks, packed, rows, to):
+    """Three rows of a table times packed weights; its blocks are `step` numbers apart.
+
+    Rows behind a term's last are another's, or none's: their products are not used.
+    """
+    piece = size(lanes)
+    a, b, c = zeros(lanes, table), zeros(lanes, table), zeros(lanes, table)
+    for block in range(blocks):
+        own = at + block * step
+        first = block * piece * piece
+        for i in range(piece):
+            w = load(lanes, packed, first + i * piece)
+            a = muladd(a, get(table, own + i), w)
+            b = muladd(b, get(table, own + piece + i), w)
+            c = muladd(c, get(table, own + 2 * piece + i), w)
+    store(rows, to, a)
+    store(rows, to + piece, b)
+    store(rows, to + 2 * piece, c)
+
+
+@part
+@no_type_check
+def _add_products(lanes, terms, edges, batch, weights, tables, scratch, edge, block, base):
+    """Add an edge's products to the rows of d that read them; variant v's row, v of all, is at base + v * piece."""
+    piece = size(lanes)
+    child = get(edges.child, edge)
+    blocks, variants = get(terms.blocks, child), batch.variant_ptr[child + 1] - batch.variant_ptr[child]
+    start = get(edges.weight, edge) + block * piece * get(edges.stride, edge)
+    _pack(lanes, weights, start, get(edges.stride, edge), blocks * piece, scratch.packed)
+    rows, d = scratch.rows, tables.d
+    for first in range(0, variants, CHUNK):
+        count = min(CHUNK, variants - first)
+        at = (get(batch.row_ptr, child) + first) * piece
+        for v in range(0, count, TILE):
+            _tile(lanes, tables.x, at + v * piece, variants * piece, blocks, scratch.packed, rows, v * piece)
+        slot = get(batch.edge_slot, edge) + first
+        for v in range(count):
+            own = load(lanes, rows, v * piece)
+            for i in range(get(batch.slot_ptr, slot + v), get(batch.slot_ptr, slot + v + 1)):
+                to = base + get(batch.slot_reader, i) * piece
+                store(d, to, load(lanes, d, to) + own)
+
+
+@part
+@no_type_check
+def _add_up(lanes, terms, edges, batch, net, tables, scratch, term, block):
     """Set d to what each variant reads, less the genes that it has lost; its first row to the wild type's sum."""
-    genes = inputs.genes
-    piece = genes.shape[1]
-    for v in range(len(d)):
-        own = d[v]
-        own[:] = 0
-        for i in range(variants.read_ptr[place.variant + v], variants.read_ptr[place.variant + v + 1]):
-            read = inputs.products[variants.read_slot[i], place.lo : place.hi]
-            for k in range(len(own)):
-                own[k] += read[k]
-        for i in range(variants.lost_ptr[place.variant + v], variants.lost_ptr[place.variant + v + 1]):
-            for b in range(place.lo // piece, place.hi // piece):
-                part = own[b * piece - place.lo : (b + 1) * piece - place.lo]
-                gene = genes[variants.lost_piece[i] + b * step]
-                for k in range(len(part)):
-                    part[k] -= gene[k]
-            if len(inputs.direction):  # shared gene weights: the same step for each lost gene, whichever it is
-                own += _of(inputs.direction, place)
+    piece = size(lanes)
+    d, first = tables.d, batch.variant_ptr[term]
+    variants = batch.variant_ptr[term + 1] - first
+    row = get(batch.row_ptr, term) + block * variants
+    for v in range(variants):
+        store(d, (row + v) * piece, zeros(lanes, d))
+    for edge in range(terms.child_edge[term], terms.child_edge[term + 1]):
+        _add_products(lanes, terms, edges, batch, net.weights, tables, scratch, edge, block, (row - first) * piece)
+    step, q = block * get(terms.genes, term), get(terms.first_block, term) + block
+    for v in range(variants):
+        at = (row + v) * piece
+        for i in range(get(batch.lost_ptr, first + v), get(batch.lost_ptr, first + v + 1)):
+            own = load(lanes, d, at) - load(lanes, net.genes, (get(batch.lost_piece, i) + step) * piece)
+            if len(net.direction):  # shared gene weights: the same step for each lost gene, whichever it is
+                own = own + load(lanes, net.direction, q * piece)
+            store(d, at, own)
+    store(d, row * piece, load(lanes, d, row * piece) + load(lanes, net.wild, q * piece))
 
 
-@compiled
+@part
 @no_type_check
-def _statistics(d, weight, samples):
-    """Mean (counted from the wild type's) and biased variance of each neuron, a variant counted `weight` times.
+def _sums(lanes, batch, tables, state, term, row, q):
+    """Mean (counted from the wild type's) and squared deviations of a block, a variant counted `weight` times.
 
     In two passes, the mean first: the mean of squares less the square of the mean loses what tiny variances have.
     """
-    total, squares = np.zeros(d.shape[1]), np.zeros(d.shape[1])
-    mean = np.empty(d.shape[1], d.dtype)
-    for v in range(1, len(d)):  # the wild type's d is 0
-        own, times = d[v], weight[v]
-        for k in range(len(own)):
-            total[k] += times * own[k]
-    for k in range(len(mean)):
-        mean[k] = total[k] / samples
-    for v in range(len(d)):
-        own, times = d[v], weight[v]
-        for k in range(len(own)):
-            c = own[k] - mean[k]
-            squares[k] += times * c * c
-    return mean, squares / samples
+    piece = size(lanes)
+    d, first = tables.d, batch.variant_ptr[term]
+    variants, samples = batch.variant_ptr[term + 1] - first, 0.0
+    whole = zeros(lanes, state.mean64)
+    for start in range(0, variants, SOME):
+        some = zeros(lanes, d)
+        for v in range(start, min(start + SOME, variants)):
+            samples += get(batch.weight, first + v)
+            some = muladd(some, get(batch.weight, first + v), load(lanes, d, (row + v) * piece))
+        whole = whole + wide(some)
+    # a process of which no sample is left: mean and squares 0
+    store(state.mean64, q * piece, scaled(1.0 / max(samples, 1.0), whole))
+    store(state.mean, q * piece, load(lanes, state.mean64, q * piece))
+    mean, whole = load(lanes, state.mean, q * piece), zeros(lanes, state.mean64)
+    for start in range(0, variants, SOME):
+        some = zeros(lanes, d)
+        for v in range(start, min(start + SOME, variants)):
+            away = load(lanes, d, (row + v) * piece) - mean
+            some = muladd(some, scaled(get(batch.weight, first + v), away), away)
+        whole = whole + wide(some)
+    store(state.squares, q * piece, whole)
 
 
-@compiled
+@part
 @no_type_check
-def _normalise(d, place, variants, varies, norm, state):
-    """Take a_0 out of d's first row, set the state; return scale and offset, BatchNorm of a_v is d_v scale + offset."""
-    a0, mean, var, inv = _of(state.a0, place), _of(state.mean, place), _of(state.var, place), _of(state.inv, place)
-    a0[:] = d[0]
-    d[0] = 0
-    if norm.training:
-        found, squares = _statistics(d, variants.weight[place.variant : place.variant + len(d)], norm.samples)
-        for k in range(len(a0)):
-            mean[k] = found[k]
-            # where all samples agree on a variant that is not the wild type, mean is its d but for rounding: times
-            # varies = 0 the variance, and with it the slope, is exactly 0, not rounding / sqrt(eps)
-            var[k] = varies * squares[k]
-            inv[k] = varies / np.sqrt(var[k] + norm.eps)
-    else:
-        counted, spread = _of(norm.counted_mean, place), _of(norm.running_var, place)
-        for k in range(len(a0)):
-            mean[k] = counted[k]  # of a running mean in float32, minus a0, only rounding would be left
-            inv[k] = 1 / np.sqrt(spread[k] + norm.eps)
-    scale = _of(norm.gamma, place) * inv
-    return scale, _of(norm.beta, place) - mean * scale
-
-
-@compiled
-@no_type_check
-def _linear_task(task, band, variants, tables, inputs, norm, state):
-    for term in range(task.first, task.last):
-        place = _place(band, task, term)
-        d, x = _at(tables.d, place), _at(tables.x, place)
-        _add_up(d, place, variants, inputs, band.gene_step[term])
-        z0, wild = d[0], _of(inputs.wild, place)
-        for k in range(len(z0)):
-            z0[k] += wild[k]
-        if norm.tanh_first:
-            for v in range(1, len(d)):
-                own = d[v]
-                for k in range(len(own)):
-                    own[k] += z0[k]
-        else:
-            scale, offset = _normalise(d, place, variants, band.varies[term], norm, state)
-            for v in range(len(d)):
-                own, given = d[v], x[v]
-                for k in range(len(own)):
-                    given[k] = own[k] * scale[k] + offset[k]
-
-
-@parallel
-@no_type_check
-def linear(band, variants, tables, inputs, norm, state):
-    """Z of the band's variants. With tanh last, go on through BatchNorm: x is what tanh is taken of; else d is.
-
-    tanh itself is PyTorch's, between this call and `outputs`: it runs in vectors, numba's one number at a time.
-    """
-    for i in prange(len(band.tasks)):
-        _linear_task(band.tasks[i], band, variants, tables, inputs, norm, state)
-
-
-@compiled
-@no_type_check
-def _hand_over(x, head, heads):
-    """Give each variant's head, whose x is h - h_0 or, in the first row, h_0."""
-    base = 0.0
-    for v in range(len(x)):
-        own, total = x[v], 0.0
-        for k in range(len(own)):
-            total += own[k] * head[k]
-        heads[v] = base + total
-        if v == 0:
-            base = total
-
-
-@compiled
-@no_type_check
-def _outputs_task(task, band, variants, tables, norm, state, head, heads):
-    for term in range(task.first, task.last):
-        place = _place(band, task, term)
-        d, x = _at(tables.d, place), _at(tables.x, place)
-        outer = d if norm.tanh_first else x  # what tanh has just been taken of
-        origin = outer[0]
+def _up_partial(lanes, terms, edges, batch, net, tables, state, scratch, term, block):
+    """What BatchNorm takes, less the wild type's, and its sums."""
+    piece = size(lanes)
+    _add_up(lanes, terms, edges, batch, net, tables, scratch, term, block)
+    variants = batch.variant_ptr[term + 1] - batch.variant_ptr[term]
+    row, q = get(batch.row_ptr, term) + block * variants, get(terms.first_block, term) + block
+    d = tables.d
+    z0 = load(lanes, d, row * piece)
+    if net.tanh_first:
         # tanh(z_0 + d) - tanh(z_0), as t (1 - a_0^2) / (1 + a_0 t) of t = tanh(d), keeps more digits of small d, but
         # is 0 / 0 where both are saturated: in float32 against float64, heads at weights of 0.1 came out 30 times worse
-        for v in range(1, len(x)):
-            own = outer[v]
-            for k in range(len(own)):
-                own[k] -= origin[k]
-        if norm.tanh_first:
-            scale, offset = _normalise(d, place, variants, band.varies[term], norm, state)
-            x[0] = offset
-            for v in range(1, len(d)):
-                own, given = d[v], x[v]
-                for k in range(len(own)):
-                    given[k] = own[k] * scale[k]
-        _hand_over(x, _of(head, place), heads[place.first : place.last])
+        a0 = tanh(z0)
+        store(state.a0, q * piece, a0)
+        for v in range(1, variants):
+            store(d, (row + v) * piece, tanh(z0 + load(lanes, d, (row + v) * piece)) - a0)
+    else:
+        store(state.a0, q * piece, z0)
+    store(d, row * piece, zeros(lanes, d))
+    if net.training:
+        _sums(lanes, batch, tables, state, term, row, q)
 
 
-@parallel
+@part
 @no_type_check
-def outputs(band, variants, tables, norm, state, head, heads):
-    """With tanh first, BatchNorm of it; then x of every variant, and its head.
+def _settle(lanes, batch, net, state, term, q):
+    """Set a block's mean, variance and inverse deviation."""
+    piece = size(lanes)
+    for k in range(q * piece, (q + 1) * piece):
+        if net.training:
+            varies = batch.varies[term]
+            state.mean[k] = state.mean64[k]
+            # where all samples agree on a variant that is not the wild type, mean is its d but for rounding: times
+            # varies = 0 the variance, and with it the slope, is exactly 0, not rounding / sqrt(eps)
+            state.var[k] = varies * state.squares[k] / batch.samples
+            state.inv[k] = varies / np.sqrt(state.var[k] + net.eps)
+        else:
+            state.mean[k] = net.counted_mean[k]  # of a running mean in float32, minus a0, only rounding would be left
+            state.inv[k] = 1 / np.sqrt(net.running_var[k] + net.eps)
 
-    heads [parts, variants]: tasks that share terms have a part each, of their own neurons, to be added up.
+
+@part
+@no_type_check
+def _up_final(lanes, terms, batch, net, tables, state, term, block):
+    """Through BatchNorm to x of every variant, and its part of the head."""
+    piece = size(lanes)
+    variants = batch.variant_ptr[term + 1] - batch.variant_ptr[term]
+    row, q = get(batch.row_ptr, term) + block * variants, get(terms.first_block, term) + block
+    d, x = tables.d, tables.x
+    _settle(lanes, batch, net, state, term, q)
+    scale = load(lanes, net.gamma, q * piece) * load(lanes, state.inv, q * piece)
+    offset = load(lanes, net.beta, q * piece) - load(lanes, state.mean, q * piece) * scale
+    h0 = offset if net.tanh_first else tanh(offset)
+    head = load(lanes, net.head, q * piece)
+    store(x, row * piece, h0)
+    tables.dots[row] = total(h0 * head)
+    for v in range(row + 1, row + variants):
+        own = load(lanes, d, v * piece) * scale
+        if not net.tanh_first:
+            own = tanh(own + offset) - h0
+        store(x, v * piece, own)
+        tables.dots[v] = total(own * head)
+
+
+@compiled
+@no_type_check
+def up(lanes, terms, edges, batch, net, tables, state, scratch, schedule, phases, level, end):
+    """Run levels from `level` on, children first; returns `end`, or a level of which another thread has a task left.
+
+    The caller sleeps a little then, and calls again.
     """
-    for i in prange(len(band.tasks)):
-        part = np.int64(i) if len(heads) > 1 else 0
-        _outputs_task(band.tasks[i], band, variants, tables, norm, state, head, heads[part])
+    while level < end:
+        first = schedule.level_ptr[level]
+        tasks = schedule.level_ptr[level + 1] - first
+        while True:
+            mine = count_up(schedule.counters, 2 * LINE * level)
+            if mine >= tasks:
+                break
+            term = schedule.tasks[first + mine, 0]
+            for block in range(schedule.tasks[first + mine, 1], schedule.tasks[first + mine, 2]):
+                if phases & PARTIAL:
+                    _up_partial(lanes, terms, edges, batch, net, tables, state, scratch, term, block)
+                if phases & FINAL:
+                    _up_final(lanes, terms, batch, net, tables, state, term, block)
+            count_up(schedule.counters, 2 * LINE * level + LINE)
+        spins = 0
+        while current(schedule.counters, 2 * LINE * level + LINE) < tasks:
+            spins += 1
+            if spins > SPINS:
+                return level
+        level += 1
+    return level
+
+
+@compiled
+@no_type_check
+def add_heads(terms, batch, dots, heads):
+    """Give each variant its head: the sum over the term's blocks, and of the wild type's, from which it is counted."""
+    for term in range(len(terms.blocks)):
+        first = batch.variant_ptr[term]
+        variants = batch.variant_ptr[term + 1] - first
+        row = batch.row_ptr[term]
+        for v in range(variants):
+            own = dots[row + v]
+            for block in range(1, terms.blocks[term]):
+                own += dots[row + block * variants + v]
+            heads[first + v] = own if v == 0 else own + heads[first]
 
 
 # --------------------------------------------------------------------------------------------------- the way down
 
 
-@compiled
+@part
 @no_type_check
-def _heads_down(g, x, dy, head, found):
-    """Turn dx (in g) into dh, and add the heads' part; set the gradient of the head's weights.
+def _fetch(lanes, batch, g, scratch, base, slot, count, to):
+    """Sum for each of a chunk's variants the rows of a parent's block that read it, into `given`."""
+    piece = size(lanes)
+    for v in range(count):
+        first, last = get(batch.slot_ptr, slot + v), get(batch.slot_ptr, slot + v + 1)
+        own = zeros(lanes, g)
+        for i in range(first, last):
+            own = own + load(lanes, g, base + get(batch.slot_reader, i) * piece)
+        store(scratch.given, to + v * piece, own)
 
-    x_v is h_v - h_0 and x_0 is h_0, so dh_0 = dx_0 - SUM over v > 0 of dx_v (= 2 g_0 - SUM over all of g). The head
-    saw h_v: its gradient is SUM dy_v x_v, and x_0 = h_0 once more for each v > 0.
+
+@part
+@no_type_check
+def _add_tile(lanes, given, at, packed, rows, to):
+    """Add three rows of `given` times a block of weights to `rows`."""
+    piece = size(lanes)
+    a, b, c = (load(lanes, rows, to), load(lanes, rows, to + piece), load(lanes, rows, to + 2 * piece))
+    for o in range(piece):
+        w = load(lanes, packed, o * piece)
+        a = muladd(a, get(given, at + o), w)
+        b = muladd(b, get(given, at + piece + o), w)
+        c = muladd(c, get(given, at + 2 * piece + o), w)
+    store(rows, to, a)
+    store(rows, to + piece, b)
+    store(rows, to + 2 * piece, c)
+
+
+@part
+@no_type_check
+def _weight_tiles(lanes, given, at, x, row, count, found, start, stride, fresh):
+    """A block of an edge's weights' gradient: three of its rows at a time, summed over a chunk's variants.
+
+    `fresh`: the chunk is the first, and sets it. Of the last three rows some may be none of the block's: they are not
+    kept.
     """
-    total, every = np.zeros(g.shape[1]), 0.0
-    for v in range(1, len(g)):
-        own = g[v]
-        for k in range(len(own)):
-            total[k] += own[k]
-    g[0] -= total
-    total[:] = 0
-    for v in range(len(g)):
-        own, times = g[v], dy[v]
-        every += times
-        for k in range(len(own)):
-            own[k] += times * head[k]
-        if v > 0:
-            given = x[v]
-            for k in range(len(own)):
-                total[k] += times * given[k]
-    h0 = x[0]
-    for k in range(len(found)):
-        found[k] = total[k] + every * h0[k]
+    piece = size(lanes)
+    for o in range(0, piece, TILE):
+        a, b, c = zeros(lanes, x), zeros(lanes, x), zeros(lanes, x)
+        for v in range(count):
+            own, by = load(lanes, x, row + v * piece), at + v * piece + o
+            a = muladd(a, get(given, by), own)
+            b = muladd(b, get(given, by + 1), own)
+            c = muladd(c, get(given, by + 2), own)
+        to = start + o * stride
+        if not fresh:
+            a = a + load(lanes, found, to)
+        store(found, to, a)
+        if o + 1 < piece:
+            if not fresh:
+                b = b + load(lanes, found, to + stride)
+            store(found, to + stride, b)
+        if o + 2 < piece:
+            if not fresh:
+                c = c + load(lanes, found, to + 2 * stride)
+            store(found, to + 2 * stride, c)
 
 
-@compiled
+@part
 @no_type_check
-def _moments_down(g, d, x, absent, mean, tanh_first):
-    """With tanh last, go through it; return the sum of what BatchNorm's output gets, and of that times a - mean."""
-    total, moment, h0 = np.zeros(g.shape[1]), np.zeros(g.shape[1]), x[0].copy()
-    if absent:  # a wild type that stands for no sample is only the origin that the others are counted from
-        g[0] = 0
-    for v in range(len(g)):
-        own, given, away = g[v], x[v], d[v]
-        if not tanh_first and v == 0:
-            for k in range(len(own)):
-                own[k] -= own[k] * given[k] * given[k]
-        elif not tanh_first:
-            for k in range(len(own)):
-                h = given[k] + h0[k]
-                own[k] -= own[k] * h * h
-        for k in range(len(own)):
-            total[k] += own[k]
-        for k in range(len(own)):
-            moment[k] += own[k] * (away[k] - mean[k])
-    return total, moment
+def _down_edge(lanes, terms, edges, batch, weights, tables, found, scratch, edge, lo, hi):
+    """An edge's part of the gradient of its child's x, blocks [lo, hi), and of the weights from these."""
+    piece = size(lanes)
+    child, parent = get(edges.child, edge), get(edges.parent, edge)
+    variants = batch.variant_ptr[child + 1] - batch.variant_ptr[child]
+    first_reader = batch.variant_ptr[parent]
+    readers = batch.variant_ptr[parent + 1] - first_reader
+    stride, span = get(edges.stride, edge), (CHUNK + TILE) * piece
+    g, x, rows = tables.g, tables.x, scratch.rows
+    for first in range(0, variants, CHUNK):
+        count = min(CHUNK, variants - first)
+        slot = get(batch.edge_slot, edge) + first
+        for above in range(get(terms.blocks, parent)):
+            base = (get(batch.row_ptr, parent) + above * readers - first_reader) * piece
+            _fetch(lanes, batch, g, scratch, base, slot, count, above * span)
+        for block in range(lo, hi):
+            row = (get(batch.row_ptr, child) + block * variants + first) * piece
+            for v in range(count):
+                store(rows, v * piece, load(lanes, g, row + v * piece))
+            for above in range(get(terms.blocks, parent)):
+                start = get(edges.weight, edge) + above * piece * stride + block * piece
+                # side by side: `stride` apart the rows may all fall into one set of the cache
+                for o in range(piece):
+                    store(scratch.packed, o * piece, load(lanes, weights, start + o * stride))
+                for v in range(0, count, TILE):
+                    _add_tile(lanes, scratch.given, above * span + v * piece, scratch.packed, rows, v * piece)
+                _weight_tiles(
+                    lanes, scratch.given, above * span, x, row, count, found.weights, start, stride, first == 0
+                )
+            for v in range(count):
+                store(g, row + v * piece, load(lanes, rows, v * piece))
 
 
-@compiled
+@part
 @no_type_check
-def _norm_down(g, d, share, slope, plain, scale, a0, tanh_first):
-    """From the gradient of BatchNorm's output to dz of every variant; returns the sum of all of them."""
-    common = np.zeros(g.shape[1])
-    for v in range(len(g)):
-        own, away, part = g[v], d[v], share[v]
-        for k in range(len(own)):
-            own[k] = (own[k] - part * (plain[k] + away[k] * slope[k])) * scale[k]
-        if tanh_first:
-            for k in range(len(own)):
-                a = away[k] + a0[k]
-                own[k] -= own[k] * a * a
-        for k in range(len(own)):
-            common[k] += own[k]
-    return common
+def _heads_down(lanes, batch, tables, state, found, dy, term, row, q):
+    """Turn dx (in g) into dh but for the heads' part, and set the gradient of the head's weights.
 
-
-@compiled
-@no_type_check
-def _scatter(g, place, variants, inputs, slots, step):
-    """Hand dz of each variant to the products that it read and, negated, to the genes that it has lost.
-
-    `slots`, the term's products, are set to what all of its variants add up to: no other term reads them.
+    x_v is h_v - h_0 and x_0 is h_0, so dh_0 = dx_0 - SUM over v > 0 of dx_v. The head saw h_v: its gradient is
+    SUM dy_v x_v, and x_0 = h_0 once more for each v > 0.
     """
-    genes = inputs.genes
-    piece = genes.shape[1]
-    inputs.products[slots[0] : slots[1], place.lo : place.hi] = 0
-    for v in range(len(g)):
-        own = g[v]
-        for i in range(variants.read_ptr[place.variant + v], variants.read_ptr[place.variant + v + 1]):
-            read = inputs.products[variants.read_slot[i], place.lo : place.hi]
-            for k in range(len(own)):
-                read[k] += own[k]
-        for i in range(variants.lost_ptr[place.variant + v], variants.lost_ptr[place.variant + v + 1]):
-            for b in range(place.lo // piece, place.hi // piece):
-                part = own[b * piece - place.lo : (b + 1) * piece - place.lo]
-                gene = genes[variants.lost_piece[i] + b * step]
-                for k in range(len(part)):
-                    gene[k] -= part[k]
-            if len(inputs.direction):
-                slope = _of(inputs.direction, place)
-                slope += own
+    piece = size(lanes)
+    g, x, first = tables.g, tables.x, batch.variant_ptr[term]
+    variants, every = batch.variant_ptr[term + 1] - first, 0.0
+    whole, seen = zeros(lanes, state.mean64), zeros(lanes, state.mean64)
+    for start in range(0, variants, SOME):
+        some, own = zeros(lanes, g), zeros(lanes, g)
+        for v in range(start, min(start + SOME, variants)):
+            every += get(dy, first + v)
+            if v > 0:
+                some = some + load(lanes, g, (row + v) * piece)
+                own = muladd(own, get(dy, first + v), load(lanes, x, (row + v) * piece))
+        whole, seen = whole + wide(some), seen + wide(own)
+    store(g, row * piece, wide(load(lanes, g, row * piece)) - whole)
+    store(found.head, q * piece, muladd(seen, every, wide(load(lanes, x, row * piece))))
+
+
+@part
+@no_type_check
+def _down_partial(lanes, terms, batch, net, tables, state, found, dy, term, block):
+    """From dx of a block, all its parents' edges summed, to what BatchNorm's output gets, and the sums of that."""
+    piece = size(lanes)
+    g, d, x, first = tables.g, tables.d, tables.x, batch.variant_ptr[term]
+    variants = batch.variant_ptr[term + 1] - first
+    row, q = get(batch.row_ptr, term) + block * variants, get(terms.first_block, term) + block
+    _heads_down(lanes, batch, tables, state, found, dy, term, row, q)
+    head, mean = load(lanes, net.head, q * piece), load(lanes, state.mean, q * piece)
+    # a wild type that no sample shows is only the origin that the others are counted from
+    absent = batch.wild[term] == 0
+    h0 = load(lanes, x, row * piece)
+    whole, moment = zeros(lanes, state.mean64), zeros(lanes, state.mean64)
+    for start in range(0, variants, SOME):
+        some, away = zeros(lanes, g), zeros(lanes, g)
+        for v in range(start, min(start + SOME, variants)):
+            at = (row + v) * piece
+            own = muladd(load(lanes, g, at), get(dy, first + v), head)
+            if v == 0 and absent:
+                own = zeros(lanes, g)
+            if not net.tanh_first:
+                h = load(lanes, x, at)
+                if v > 0:
+                    h = h + h0
+                own = own - own * h * h
+            store(g, at, own)
+            some = some + own
+            away = muladd(away, own, load(lanes, d, at) - mean)
+        whole, moment = whole + wide(some), moment + wide(away)
+    store(state.own_total, q * piece, whole)
+    store(state.own_moment, q * piece, moment)
+
+
+@part
+@no_type_check
+def _down_final(lanes, terms, batch, net, tables, state, found, scratch, term, block):
+    """Through BatchNorm to dz of every variant, and the gradients of the block's own parameters."""
+    piece = size(lanes)
+    g, d, first = tables.g, tables.d, batch.variant_ptr[term]
+    variants = batch.variant_ptr[term + 1] - first
+    row, q = get(batch.row_ptr, term) + block * variants, get(terms.first_block, term) + block
+    slope, plain = 0, piece
+    # a variant's share of what goes back through mean and variance: total + (d_v - mean) slope = plain + d_v slope
+    for k in range(piece):
+        j, inv = q * piece + k, np.float64(state.inv[q * piece + k])
+        scratch.rows[slope + k] = state.all_moment[j] * inv * inv
+        scratch.rows[plain + k] = state.all_total[j] - np.float64(state.mean[j]) * scratch.rows[slope + k]
+        found.gamma[j] = state.own_moment[j] * inv
+        found.beta[j] = state.own_total[j]
+    tilt, level = load(lanes, scratch.rows, slope), load(lanes, scratch.rows, plain)
+    scale = load(lanes, net.gamma, q * piece) * load(lanes, state.inv, q * piece)
+    a0, whole = load(lanes, state.a0, q * piece), zeros(lanes, state.mean64)
+    for start in range(0, variants, SOME):
+        some = zeros(lanes, g)
+        for v in range(start, min(start + SOME, variants)):
+            at = (row + v) * piece
+            away = load(lanes, d, at)
+            own = (load(lanes, g, at) - scaled(get(batch.share, first + v), muladd(level, away, tilt))) * scale
+            if net.tanh_first:
+                a = away + a0
+                own = own - own * a * a
+            store(g, at, own)
+            some = some + own
+        whole = whole + wide(some)
+    # z_0 is in every variant, so its gradient is the sum of all. BatchNorm takes away what all z share: where it
+    # comes first, that sum is 0, and rounding in its place would reach every untouched child's weights
+    if net.training and not net.tanh_first:
+        whole = zeros(lanes, state.mean64)
+    store(found.wild, q * piece, whole)
+    store(g, row * piece, whole)
+    _genes_down(lanes, terms, batch, net, tables, found, term, block, row)
+
+
+@part
+@no_type_check
+def _genes_down(lanes, terms, batch, net, tables, found, term, block, row):
+    """Hand dz to the block's genes: the sum of all variants' to each gene, less that of those that have lost it."""
+    piece = size(lanes)
+    g, first = tables.g, batch.variant_ptr[term]
+    variants = batch.variant_ptr[term + 1] - first
+    q, step = get(terms.first_block, term) + block, block * get(terms.genes, term)
+    common = load(lanes, g, row * piece)
+    for i in range(get(terms.gene_start, q), get(terms.gene_start, q + 1)):
+        store(found.genes, i * piece, common)
+    turn = zeros(lanes, g)
+    for v in range(variants):
+        own = load(lanes, g, (row + v) * piece)
+        for i in range(get(batch.lost_ptr, first + v), get(batch.lost_ptr, first + v + 1)):
+            at = (get(batch.lost_piece, i) + step) * piece
+            store(found.genes, at, load(lanes, found.genes, at) - own)
+            turn = turn + own
+    if len(net.direction):
+        store(found.direction, q * piece, turn)
 
 
 @compiled
 @no_type_check
-def _gradients_task(task, band, variants, tables, inputs, norm, state, head, dy, found):
-    for term in range(task.first, task.last):
-        place = _place(band, task, term)
-        d, x, g = _at(tables.d, place), _at(tables.x, place), _at(tables.g, place)
-        mean, inv = _of(state.mean, place), _of(state.inv, place)
-        _heads_down(g, x, dy[place.first : place.last], _of(head, place), _of(found.head, place))
-        absent = variants.weight[place.variant] == 0
-        total, moment = _moments_down(g, d, x, absent, mean, norm.tanh_first)
-        # a variant's share of what goes back through mean and variance: total + (d_v - mean) slope = plain + d_v slope
-        scale, slope = _of(norm.gamma, place) * inv, np.empty(g.shape[1], g.dtype)
-        plain = np.empty(g.shape[1], g.dtype)
-        for k in range(len(slope)):
-            slope[k] = moment[k] * inv[k] * inv[k]
-            plain[k] = total[k] - mean[k] * slope[k]
-        share = variants.share[place.variant : place.variant + len(g)]
-        common = _norm_down(g, d, share, slope, plain, scale, _of(state.a0, place), norm.tanh_first)
-        # z_0 is in every variant, so its gradient is the sum of all. BatchNorm takes away what all z share: where it
-        # comes first, that sum is 0, and rounding in its place would reach every untouched child's weights
-        if norm.training and not norm.tanh_first:
-            common[:] = 0
-        _of(found.gamma, place)[:] = moment * inv
-        _of(found.beta, place)[:] = total
-        _of(inputs.wild, place)[:] = common
-        g[0] = common
-        _scatter(g, place, variants, inputs, (band.slot_ptr[term], band.slot_ptr[term + 1]), band.gene_step[term])
+def down(lanes, terms, edges, batch, net, tables, state, scratch, schedule, phases, level, end, dy, found):
+    """Run levels, parents first; else as `up`. The schedule's first level is the topmost.
 
-
-@parallel
-@no_type_check
-def gradients(band, variants, tables, inputs, norm, state, head, dy, found):
-    """From dx (in g) and the heads' gradient dy to dz of every variant (into g), on to Inputs and Found.
-
-    Backwards all of a band's parents come first: they have added to g what they read of it.
+    All of a term's parents have run: its task sums what they got (g is theirs and dz by now).
     """
-    for i in prange(len(band.tasks)):
-        _gradients_task(band.tasks[i], band, variants, tables, inputs, norm, state, head, dy, found)
+    piece = size(lanes)
+    while level < end:
+        first = schedule.level_ptr[level]
+        tasks = schedule.level_ptr[level + 1] - first
+        while True:
+            mine = count_up(schedule.counters, 2 * LINE * level)
+            if mine >= tasks:
+                break
+            task = schedule.tasks[first + mine]
+            term, lo, hi = task[0], task[1], task[2]
+            if phases & PARTIAL:
+                variants = batch.variant_ptr[term + 1] - batch.variant_ptr[term]
+                row = get(batch.row_ptr, term)
+                for v in range(row + lo * variants, row + hi * variants):
+                    store(tables.g, v * piece, zeros(lanes, tables.g))
+                for i in range(get(terms.parent_ptr, term), get(terms.parent_ptr, term + 1)):
+                    edge = get(terms.parent_edge, i)
+                    _down_edge(lanes, terms, edges, batch, net.weights, tables, found, scratch, edge, lo, hi)
+            for block in range(lo, hi):
+                if phases & PARTIAL:
+                    _down_partial(lanes, terms, batch, net, tables, state, found, dy, term, block)
+                if phases & FINAL:
+                    _down_final(lanes, terms, batch, net, tables, state, found, scratch, term, block)
+            count_up(schedule.counters, 2 * LINE * level + LINE)
+        spins = 0
+        while current(schedule.counters, 2 * LINE * level + LINE) < tasks:
+            spins += 1
+            if spins > SPINS:
+                return level
+        level += 1
+    return level
 
 
-# ------------------------------------------------- products of edges with few variants: W times x, and the way back
+@part
+@no_type_check
+def _sum_rows(lanes, table, first, last, own):
+    for i in range(first, last):
+        own = own + load(lanes, table, i * size(lanes))
+    return own
 
 
 @compiled
 @no_type_check
-def _add_product(out, left, right):
-    """Add left [rows, inner] times right [inner, columns] to out [rows, columns]; four inner ones a pass over out."""
-    inner = len(right)
-    for r in range(len(out)):
-        own, by = out[r], left[r]
-        for quad in range(inner // 4):
-            j = 4 * quad
-            a, b, c, e = by[j], by[j + 1], by[j + 2], by[j + 3]
-            first, second, third, fourth = right[j], right[j + 1], right[j + 2], right[j + 3]
-            for k in range(len(own)):
-                own[k] += a * first[k] + b * second[k] + (c * third[k] + e * fourth[k])
-        for j in range(inner - inner % 4, inner):
-            a, first = by[j], right[j]
-            for k in range(len(own)):
-                own[k] += a * first[k]
-
-
-@reordered
-@no_type_check
-def _dot(a, b):
-    total = 0.0
-    for i in range(len(a)):
-        total += a[i] * b[i]
-    return total
-
-
-@compiled
-@no_type_check
-def _child(table, edge):
-    """The edge's child's rows [variants, inp], of x or of its gradient."""
-    rows = table[edge.at : edge.at + edge.variants * edge.pitch].reshape((edge.variants, edge.pitch))
-    return rows[:, : edge.inp]
-
-
-@compiled
-@no_type_check
-def _weights(weights, edge, neuron):
-    """The edge's weights to one of the parent's neurons, [inp]."""
-    start = edge.weight + neuron * edge.stride
-    return weights[start : start + edge.inp]
-
-
-@compiled
-@no_type_check
-def _products_task(edges, x, weights, found):
-    out = found.shape[1]
-    turned = np.empty((0, out), found.dtype)  # W^T, so that the inner loop runs over out: side by side in `found`
-    for e in range(len(edges)):
-        edge = edges[e]
-        if edge.variants == 1:  # the wild type's alone: turning W around would cost more than the product
-            row = x[edge.at : edge.at + edge.inp]
-            for o in range(out):
-                found[edge.slot, o] = _dot(_weights(weights, edge, o), row)
-            continue
-        if len(turned) != edge.inp:
-            turned = np.empty((edge.inp, out), found.dtype)
-        for o in range(out):
-            own = _weights(weights, edge, o)
-            for i in range(edge.inp):
-                turned[i, o] = own[i]
-        given = found[edge.slot : edge.slot + edge.variants]
-        given[:] = 0
-        _add_product(given, _child(x, edge), turned)
-
-
-@parallel
-@no_type_check
-def products(cuts, edges, x, weights, found):
-    """Set x W^T of every edge: rows [slot, slot + variants) of `found` [slots, out].
-
-    Too small for a matrix library's calls, and there are thousands. edges: rows of EDGE; few[cuts[i]:cuts[i + 1]] are
-    one task's.
-    """
-    for i in prange(len(cuts) - 1):
-        _products_task(edges[cuts[i] : cuts[i + 1]], x, weights, found)
-
-
-@compiled
-@no_type_check
-def _outer(dz, edge, x, weights, g, weight_gradients):
-    """The gradients of an edge of one variant, the wild type's; with BatchNorm first they are 0 and are left so."""
-    row, back = x[edge.at : edge.at + edge.inp], g[edge.at : edge.at + edge.inp]
-    for o in range(len(dz)):
-        if dz[o] != 0:
-            own, found, times = _weights(weights, edge, o), _weights(weight_gradients, edge, o), dz[o]
-            for i in range(len(row)):
-                found[i] = times * row[i]
-                back[i] += times * own[i]
-
-
-@compiled
-@no_type_check
-def _product_gradients_task(edges, x, weights, given, g, weight_gradients):
-    out = given.shape[1]
-    copied = np.empty(
-        (out, 0), given.dtype
-    )  # W, then its gradient, rows side by side: `stride` apart they miss the cache
-    for e in range(len(edges)):
-        edge = edges[e]
-        if edge.variants == 1:
-            _outer(given[edge.slot], edge, x, weights, g, weight_gradients)
-            continue
-        if copied.shape[1] != edge.inp:
-            copied = np.empty((out, edge.inp), given.dtype)
-        for o in range(out):
-            copied[o] = _weights(weights, edge, o)
-        dz = given[edge.slot : edge.slot + edge.variants]
-        _add_product(_child(g, edge), dz, copied)
-        copied[:] = 0
-        _add_product(copied, dz.T, _child(x, edge))
-        for o in range(out):
-            _weights(weight_gradients, edge, o)[:] = copied[o]
-
-
-@parallel
-@no_type_check
-def product_gradients(cuts, edges, x, weights, given, g, weight_gradients):
-    """From the products' gradients `given` to those of the weights (set: an edge's are its own) and of x (added to g).
-
-    All edges of a child are one task's, for they add to the same rows of g.
-    """
-    for i in prange(len(cuts) - 1):
-        _product_gradients_task(edges[cuts[i] : cuts[i + 1]], x, weights, given, g, weight_gradients)
-
-
-# ------------------------------------------------------------------------- the genes' constant, once a step
-
-
-@parallel
-@no_type_check
-def add_genes(genes, block_start, found):
-    """Add to block q of `found` [blocks, piece] its gene pieces, block_start[q]:block_start[q + 1]."""
-    for q in prange(len(found)):
-        own = found[q]
-        for i in range(block_start[q], block_start[q + 1]):
-            gene = genes[i]
-            for k in range(len(own)):
-                own[k] += gene[k]
-
-
-@parallel
-@no_type_check
-def add_to_genes(gradient, block_start, genes):
-    """Add block q's gradient to each of its gene pieces: all of them are in the wild type's z."""
-    for q in prange(len(gradient)):
-        own = gradient[q]
-        for i in range(block_start[q], block_start[q + 1]):
-            gene = genes[i]
-            for k in range(len(own)):
-                gene[k] += own[k]
+def add_genes(lanes, genes, gene_start, bias, found):
+    """Set `found` to the bias and the sum of each block's gene pieces, gene_start[q]:gene_start[q + 1] of block q."""
+    piece = size(lanes)
+    for q in range(len(gene_start) - 1):
+        own = load(lanes, bias, q * piece)
+        store(found, q * piece, _sum_rows(lanes, genes, get(gene_start, q), get(gene_start, q + 1), own))

@@ -1,176 +1,136 @@
-"""Where everything of a batch lies on the CPU: bands one after another in flat tables, and which thread takes what.
+"""Where everything of a batch lies on the CPU: rows of `piece` numbers, and the tasks of each level.
 
-A table has a number for each variant's neurons: band i's part is [variants, width], its terms' variants one after
-another, each term's wild type first. Numbers of a table are many (7 million at 2,048 triples) and every pass over one
+A table has a row for each block of neurons of each variant: block b of term t is V rows, its variants one after
+another, from row row_ptr[t] + b V on. Numbers of a table are many (7 million at 2,048 triples) and every pass over one
 waits for memory, so the same few tables serve a whole step, and later steps again.
 """
 
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
 
 from gocell_cli.csr import pointers
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.cpu import kernels
+from gocell_cli.training.network.delta.cpu.vectors import Lanes
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
+from gocell_cli.training.network.layout import Stack
 
 with train_extra():
     import torch
     from torch import Tensor
 
-MANY = 128
-"""Variants of an edge's child from which a matrix library's call pays (measured: 64 to 256 make no difference).
-
-Below, the call itself takes longer than the product, and there are thousands of edges.
-"""
 SPARE = 1.2
 """How much larger than asked for a table is made: the next batch's may be a little longer."""
-
-
-class Edge(NamedTuple):
-    """Where an edge's product lies: [variants, inp] of its child times W^T gives [variants, out] from `slot` on.
-
-    The child's first variant begins at `at` in the table x, each next one `pitch` after it; W's row o begins at
-    `weight` + o * `stride` in the stacked weights. A band's products have a slot for each variant of each edge's child.
-    """
-
-    variants: int
-    at: int
-    pitch: int
-    inp: int
-    weight: int
-    stride: int
-    slot: int
-
-
-class Task(NamedTuple):
-    """One thread's part of a band: terms [first, last) of it, and of these the neurons [lo, hi)."""
-
-    first: int
-    last: int
-    lo: int
-    hi: int
-
-
-# As rows of a NumPy array a kernel reads their fields by name (numba compiles that to an offset).
-EDGE = np.dtype([(name, np.int64) for name in Edge._fields])
-TASK = np.dtype([(name, np.int64) for name in Task._fields])
+SHARES = 4
+"""Tasks that a level is cut into for each thread, at least, where its terms have blocks enough."""
+BLOCK, ROW, TERM = 40, 60, 300
+"""Cycles, about, of a block's weights to be turned, a row to be normalised, and a term: what tasks are cut by."""
+ALONE = 2_000_000
+"""Cycles of a pass below which one thread runs it: to wake another one takes longer than it helps."""
 
 
 @dataclass(frozen=True)
-class Band:
-    """A band in one batch: its terms, variants (of all), part of the tables, neurons, and its work.
+class Network:
+    """What kernels read of the hierarchy, by `piece`; level i is the terms level_ptr[i]:level_ptr[i + 1]."""
 
-    Edges whose child has `few` variants are cut into tasks, few[cuts[i]:cuts[i + 1]]; the `many` are a matrix
-    library's. The products that term t's variants read are the slots slot_ptr[t]:slot_ptr[t + 1].
-    """
+    lanes: Lanes
+    terms: kernels.Terms
+    edges: kernels.Edges
+    level_ptr: Int64[np.ndarray, " levels_plus_1"]
+    most_blocks: int
 
-    terms: slice
-    variants: slice
-    table: slice
-    neurons: slice
-    width: int
-    tasks: np.ndarray
-    slots: int
-    slot_ptr: Int64[np.ndarray, " terms_plus_1"]
-    few: np.ndarray
-    cuts: Int64[np.ndarray, " tasks_plus_1"]
-    many: tuple[Edge, ...]
-
-
-def edge_slots(index: DeltaIndex, plan: DeltaPlan) -> Int64[np.ndarray, " edges"]:
-    """Return each edge's first slot, counted from its band's."""
-    variants = np.diff(plan.variant_ptr)[index.child]
-    first = pointers(variants)
-    band = index.band_of_term[index.parent]
-    start = first[np.searchsorted(band, np.arange(len(index.band_blocks)))]
-    slots: Int64[np.ndarray, " edges"] = first[:-1] - start[band]
-    return slots
-
-
-def lay_out_bands(
-    index: DeltaIndex, plan: DeltaPlan, piece: int, slot: Int64[np.ndarray, " edges"], threads: int
-) -> list[Band]:
-    """Lay the tables out band by band, and share the work of each among threads; `slot` is `edge_slots`' answer."""
-    first_variant = plan.variant_ptr[index.band_ptr]
-    table = pointers(np.diff(first_variant) * index.band_blocks) * piece
-    neurons = pointers(np.diff(index.band_ptr) * index.band_blocks) * piece
-    edges = _edges(index, plan, piece, table, slot)
-    bounds = np.searchsorted(index.band_of_term[index.parent], np.arange(len(index.band_blocks) + 1))
-    found = []
-    for i, blocks in enumerate(index.band_blocks.tolist()):
-        here = slice(int(bounds[i]), int(bounds[i + 1]))
-        own, child, parent = edges[here], index.child[here], index.parent[here]
-        # by child, as `_cuts` takes them
-        order = np.argsort(child, kind="stable")
-        order = order[own["variants"][order] < MANY]
-        terms = slice(int(index.band_ptr[i]), int(index.band_ptr[i + 1]))
-        slots = np.append(own["slot"], own["variants"].sum())
-        found.append(
-            Band(
-                terms=terms,
-                variants=slice(int(first_variant[i]), int(first_variant[i + 1])),
-                table=slice(int(table[i]), int(table[i + 1])),
-                neurons=slice(int(neurons[i]), int(neurons[i + 1])),
-                width=blocks * piece,
-                tasks=_tasks(plan.variant_ptr[terms.start : terms.stop + 1], blocks, piece, threads),
-                slots=int(slots[-1]),
-                slot_ptr=slots[np.searchsorted(parent, np.arange(terms.start, terms.stop + 1))],
-                few=own[order],
-                cuts=_cuts(own["variants"][order], child[order], threads),
-                many=tuple(Edge(*edge) for edge in own[own["variants"] >= MANY].tolist()),
-            )
+    @classmethod
+    def of(cls, index: DeltaIndex, stack: Stack) -> "Network":
+        """Derive it; a term has the blocks that its own neurons fill, none of those that pad it to its bucket's."""
+        piece = stack.piece
+        blocks = -(-stack.width[stack.order] // piece)
+        terms = kernels.Terms(
+            blocks=blocks,
+            first_block=stack.first_neuron // piece,
+            genes=index.term_genes,
+            gene_start=stack.block_start,
+            child_edge=np.searchsorted(index.parent, np.arange(index.terms + 1)),
+            parent_ptr=index.parent_ptr,
+            parent_edge=index.parent_edge,
         )
-    return found
+        edges = kernels.Edges(index.child, index.parent, index.edge_chunk * piece, index.edge_stride * piece)
+        return cls(Lanes(piece), terms, edges, levels_of(index), int(blocks.max(initial=1)))
+
+    def neurons(self, level: int) -> slice:
+        """The neurons of a level."""
+        first = np.append(self.terms.first_block, len(self.terms.gene_start) - 1) * self.lanes.piece
+        return slice(int(first[self.level_ptr[level]]), int(first[self.level_ptr[level + 1]]))
 
 
-def _edges(index: DeltaIndex, plan: DeltaPlan, piece: int, table: np.ndarray, slot: np.ndarray) -> np.ndarray:
-    """All edges as rows of EDGE."""
-    child, first = index.child, plan.variant_ptr
-    band = index.band_of_term[child]
-    found = np.empty(len(child), EDGE)
-    found["variants"] = first[child + 1] - first[child]
-    found["pitch"] = index.band_blocks[band] * piece
-    found["at"] = table[band] + (first[child] - first[index.band_ptr[band]]) * found["pitch"]
-    found["inp"], found["weight"] = index.child_blocks * piece, index.edge_chunk * piece
-    found["stride"], found["slot"] = index.edge_stride * piece, slot
-    return found
+def levels_of(index: DeltaIndex) -> Int64[np.ndarray, " levels_plus_1"]:
+    """Cut the running order into as few ranges as go without an edge inside one: what may run at once."""
+    cuts = [0]
+    # edges are sorted by parent: a term whose child stands in the range begins the next
+    for child, parent in zip(index.child.tolist(), index.parent.tolist(), strict=True):
+        if child >= cuts[-1]:
+            cuts.append(parent)
+    return np.array([*cuts, index.terms], dtype=np.int64)
 
 
-def _tasks(variant_ptr: Int64[np.ndarray, " terms_plus_1"], blocks: int, piece: int, threads: int) -> np.ndarray:
-    """Cut a band into rows of TASK: terms of about equally many variants; of few terms, all of them and some neurons.
+@dataclass(frozen=True)
+class Rows:
+    """A batch's rows: `row_ptr` by term, and how many there are; cycles of each term's work, up and down."""
 
-    The upper terms are alone in their bands, and are touched by all samples: only their neurons can be shared out.
-    Whole terms otherwise, for BatchNorm's sums then need no second look at another thread's.
-    """
-    terms = len(variant_ptr) - 1
-    # whole terms would be uneven shares of so few; neurons are cut at blocks, which genes' pieces keep whole
-    if terms < 4 * threads and blocks > 1:
-        cuts = np.linspace(0, blocks, min(blocks, threads) + 1).astype(np.int64) * piece
-        return np.array([(0, terms, a, b) for a, b in pairwise(cuts)], TASK)
-    cuts = np.searchsorted(variant_ptr, np.linspace(variant_ptr[0], variant_ptr[-1], threads + 1))
-    cuts[0], cuts[-1] = 0, terms
-    return np.array([(a, b, 0, blocks * piece) for a, b in pairwise(cuts)], TASK)
+    row_ptr: Int64[np.ndarray, " terms"]
+    rows: int
+    up: np.ndarray
+    down: np.ndarray
+
+    @classmethod
+    def of(cls, network: Network, plan: DeltaPlan) -> "Rows":
+        """Count them."""
+        terms, edges = network.terms, network.edges
+        variants = np.diff(plan.variant_ptr)
+        ptr = pointers(variants * terms.blocks)
+        piece = network.lanes.piece
+        # eight multiply-adds a cycle
+        each = terms.blocks[edges.child] * terms.blocks[edges.parent] * (piece * piece)
+        work = each * (variants[edges.child] / 8 + BLOCK / 20)
+        own = variants * terms.blocks * ROW + TERM
+        return cls(
+            row_ptr=ptr[:-1].copy(),
+            rows=int(ptr[-1]),
+            up=own + np.bincount(edges.parent, work, len(variants)),
+            down=own + np.bincount(edges.child, 2 * work, len(variants)),
+        )
 
 
-def _cuts(
-    variants: Int64[np.ndarray, " few"], child: Int64[np.ndarray, " few"], threads: int
-) -> Int64[np.ndarray, " tasks_plus_1"]:
-    """Cut edges, sorted by child, into tasks of about equally many variants.
+def make_schedule(network: Network, work: np.ndarray, threads: int, *, upwards: bool) -> kernels.Schedule:
+    """Cut each level into tasks, the largest first; a term of much of its level's work is cut into its blocks."""
+    blocks = network.terms.blocks
+    levels = len(network.level_ptr) - 1
+    level = np.repeat(np.arange(levels), np.diff(network.level_ptr))
+    share = np.bincount(level, work, levels) / (SHARES * threads)
+    parts = np.minimum(blocks, np.ceil(work / share[level]).astype(np.int64)) if threads > 1 else np.ones_like(blocks)
+    term = np.repeat(np.arange(len(blocks)), parts)
+    number = np.arange(len(term)) - np.repeat(pointers(parts)[:-1], parts)
+    lo, hi = (blocks[term] * n // parts[term] for n in (number, number + 1))
+    at = level[term] if upwards else levels - 1 - level[term]
+    order = np.lexsort((-(work / parts)[term], at))
+    tasks = np.stack([term, lo, hi], axis=1)[order]
+    return kernels.Schedule(
+        np.ascontiguousarray(tasks),
+        pointers(np.bincount(at, minlength=levels)),
+        np.zeros(2 * kernels.LINE * levels, np.int64),
+    )
 
-    A child's edges stay in one task: backwards they all add to the same rows of its gradient, and two threads that
-    did so would lose each other's sums.
-    """
-    total = pointers(variants)
-    cuts = np.searchsorted(total, np.linspace(0, total[-1], threads + 1))
-    first = np.searchsorted(child, child)  # of an edge, the first of its child's
-    whole = [int(first[c]) if 0 < c < len(child) else int(c) for c in cuts.tolist()]
-    whole[0], whole[-1] = 0, len(child)
-    return np.array(whole, dtype=np.int64)
+
+def make_scratch(network: Network, dtype: np.dtype) -> kernels.Scratch:
+    """A thread's own tables."""
+    piece, most = network.lanes.piece, network.most_blocks
+    rows = (kernels.CHUNK + 2 * kernels.TILE) * piece
+    return kernels.Scratch(
+        packed=np.empty(most * piece * piece, dtype), rows=np.empty(rows, dtype), given=np.empty(most * rows, dtype)
+    )
 
 
 class Buffers:

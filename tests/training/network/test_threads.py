@@ -1,0 +1,204 @@
+"""The threads of the delta form: no more than any limit allows, and PyTorch's and numba's own left as they were."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.delta import threads
+from gocell_cli.training.network.delta.cpu import layout
+from gocell_cli.training.network.delta.form import DeltaForm
+from gocell_cli.training.network.delta.threads import allowed_threads, cgroup_cores, run_together
+from gocell_cli.training.network.loss import DCellLoss
+from tests.training import networks as nets
+
+
+@pytest.fixture(autouse=True)
+def _torch_threads() -> object:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", threads.LIMITS)
+def test_a_variables_limit_is_obeyed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in threads.LIMITS:
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setattr(threads, "cgroup_cores", lambda: 3.5)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    torch.set_num_threads(6)
+    assert allowed_threads() == 3, "of 3.5 cores three threads have all of theirs"
+    monkeypatch.setenv(name, "2")
+    assert allowed_threads() == 2
+    monkeypatch.setenv(name, "1,4")
+    assert allowed_threads() == 1
+    for nonsense in ("", "none", "0", "-2"):
+        monkeypatch.setenv(name, nonsense)
+        assert allowed_threads() == 3
+
+
+def test_the_least_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in threads.LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    for cores, quota, told, wanted in ((8, 8.0, 2, 2), (1, 8.0, 4, 1), (8, 0.5, 4, 1), (8, float("inf"), 4, 4)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, n=cores: set(range(n)), raising=False)
+        monkeypatch.setattr(threads, "cgroup_cores", lambda q=quota: q)
+        torch.set_num_threads(told)
+        assert allowed_threads() == wanted
+
+
+def test_quotas_of_a_cgroup_and_of_those_above_it(tmp_path: Path) -> None:
+    proc, root = tmp_path / "cgroup", tmp_path / "fs"
+    folder = root / "slurm" / "job"
+    folder.mkdir(parents=True)
+    proc.write_text("0::/slurm/job\n", "utf-8")
+    assert cgroup_cores(proc, root) == float("inf"), "no quota anywhere"
+    (folder / "cpu.max").write_text("max 100000\n", "utf-8")
+    assert cgroup_cores(proc, root) == float("inf")
+    (folder.parent / "cpu.max").write_text("150000 100000\n", "utf-8")
+    assert cgroup_cores(proc, root) == 1.5
+    (folder / "cpu.max").write_text("50000 100000\n", "utf-8")
+    assert cgroup_cores(proc, root) == 0.5
+    (folder / "cpu.max").write_text("damaged", "utf-8")
+    assert cgroup_cores(proc, root) == 1.5
+    assert cgroup_cores(tmp_path / "none", root) == float("inf")
+
+
+def test_quotas_of_the_first_version(tmp_path: Path) -> None:
+    proc, root = tmp_path / "cgroup", tmp_path / "fs"
+    folder = root / "cpu,cpuacct" / "box"
+    folder.mkdir(parents=True)
+    proc.write_text("4:memory:/box\n3:cpu,cpuacct:/box\n", "utf-8")
+    (folder / "cpu.cfs_quota_us").write_text("-1\n", "utf-8")
+    (folder / "cpu.cfs_period_us").write_text("100000\n", "utf-8")
+    assert cgroup_cores(proc, root) == float("inf")
+    (folder / "cpu.cfs_quota_us").write_text("200000\n", "utf-8")
+    assert cgroup_cores(proc, root) == 2
+
+
+def test_work_is_shared_and_nobody_waits_for_a_helper_that_is_late() -> None:
+    seen: list[int] = []
+    gate = threading.Barrier(3)
+
+    def work() -> None:
+        gate.wait(20)  # three threads, or it breaks
+        seen.append(threading.get_ident())
+
+    run_together(3, work)
+    assert len(set(seen)) == 3
+    before = threading.active_count()
+    run_together(1, lambda: seen.append(0))
+    assert threading.active_count() == before, "one thread needs no other"
+
+
+def test_a_helpers_error_is_not_lost() -> None:
+    main = threading.get_ident()
+    started = threading.Event()
+
+    def work() -> None:
+        if threading.get_ident() == main:
+            assert started.wait(20)
+            return
+        started.set()
+        raise ValueError("a helper's")
+
+    with pytest.raises(ValueError, match="a helper's"):
+        run_together(2, work)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_makes_threads_of_its_own() -> None:
+    run_together(2, lambda: None)
+    child = os.fork()
+    if child == 0:
+        both = threading.Barrier(2)
+        try:
+            run_together(2, lambda: both.wait(20) and None)
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def gradients(count: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """A step's heads, gradients and statistics, with so many threads, however small the work."""
+    monkeypatch.setattr(layout, "ALONE", 0)
+    monkeypatch.setattr("gocell_cli.training.network.delta.cpu.levels.ALONE", 0)
+    monkeypatch.setattr("gocell_cli.training.network.delta.cpu.levels.allowed_threads", lambda: count)
+    hierarchy = nets.random_network(5, terms=60, genes=80)
+    torch.manual_seed(0)
+    model = DCell(hierarchy, DCellConfig(min_width=6, ratio=1.3, width_by="contained", init_range=0.3, form="delta"))
+    model.to(dtype)
+    batch = nets.deletions(nets.random_genotypes(5, 300, 80), 80)
+    heads = model.heads(batch)
+    DCellLoss(model.root)(heads, torch.linspace(-1, 1, batch.samples, dtype=dtype)).total.backward()
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return {**found, "heads": heads.dense(), "var": model.running_var, "mean": model.running_mean}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_number_of_threads_changes_no_bit(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = gradients(1, dtype, monkeypatch)
+    for count in (2, 3):
+        other = gradients(count, dtype, monkeypatch)
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_small_batch_starts_no_thread() -> None:
+    model, _ = nets.pair(nets.random_network(4), DCellConfig(min_width=4, form="delta"))
+    form = DeltaForm.of(model)
+    plan = form.plan(nets.deletions([(0,), (1, 2)], 12))
+    assert layout.Rows.of(form.network, plan).up.sum() < layout.ALONE
+
+
+MANNERS = """
+import os, torch, numba, threading
+torch.set_num_threads({told})
+from gocell_cli.training.network.delta.cpu import levels
+levels.ALONE = 0
+from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.loss import DCellLoss
+from tests.training import networks as nets
+model = DCell(nets.random_network(5, terms=60, genes=80), DCellConfig(min_width=4, form="delta"))
+before = torch.get_num_threads(), numba.get_num_threads()
+for _ in range(2):
+    heads = model.heads(nets.deletions(nets.random_genotypes(5, 20, 80), 80))
+    DCellLoss(model.root)(heads, torch.linspace(-1, 1, 100)).total.backward()
+assert (torch.get_num_threads(), numba.get_num_threads()) == before, "the settings of others are left as they were"
+own = [t for t in threading.enumerate() if t.name.startswith("gocell-delta")]
+print(len(own))
+"""
+
+
+@pytest.mark.parametrize(
+    ("told", "variables"), [(1, {}), (2, {"OMP_NUM_THREADS": "1"}), (2, {"SLURM_CPUS_PER_TASK": "1"})]
+)
+def test_others_threads_are_left_alone(told: int, variables: dict[str, str]) -> None:
+    """In a process of its own, as the settings are one for all that a process runs."""
+    env = {**os.environ, **variables}
+    code = MANNERS.format(told=told)
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip() == "0", "one thread was allowed: the caller's"
+
+
+def test_counters_of_a_schedule_stand_a_cache_line_apart() -> None:
+    model, _ = nets.pair(nets.random_network(4), DCellConfig(min_width=4, form="delta"))
+    form = DeltaForm.of(model)
+    plan = form.plan(nets.deletions([(0,), (1, 2)], 12))
+    rows = layout.Rows.of(form.network, plan)
+    for upwards in (True, False):
+        schedule = layout.make_schedule(form.network, rows.up, 2, upwards=upwards)
+        levels = len(form.network.level_ptr) - 1
+        assert len(schedule.counters) * 8 == 2 * 64 * levels
+        done = {(int(t), b) for t, lo, hi in schedule.tasks for b in range(lo, hi)}
+        assert len(done) == form.network.terms.blocks.sum(), "every block of every term once"
+        assert np.array_equal(np.diff(schedule.level_ptr) > 0, np.ones(levels, bool))
