@@ -13,8 +13,9 @@ from packaging.utils import canonicalize_name
 from tests.packaging.requirements import ROOT, lowest, names, requirements
 
 PACKAGE = ROOT / "gocell_cli"
-EXTRAS = ("train", "dask", "wandb", "docs", "dev")
+EXTRAS = ("train", "triton", "dask", "wandb", "docs", "dev")
 DASK, WANDB = {"building/tasks.py"}, {"training/runs/trackers.py"}
+TRITON = {"training/network/delta/gpu/kernels.py"}
 TORCH = {"commands/look/doctor.py"}
 """Files that import from an extra; doctor only says whether torch is there."""
 PLUGINS = {
@@ -51,10 +52,12 @@ def _room(path: Path) -> str:
         return "dask"
     if name in WANDB:
         return "wandb"
+    if name in TRITON:
+        return "triton"
     return "train" if name.startswith("training/") or name in TORCH else ""
 
 
-@pytest.mark.parametrize("room", ["", "train", "dask", "wandb"])
+@pytest.mark.parametrize("room", ["", "train", "triton", "dask", "wandb"])
 def test_a_room_imports_what_its_extra_brings(room: str) -> None:
     paths = [path for path in PACKAGE.rglob("*.py") if _room(path) == room]
     assert paths

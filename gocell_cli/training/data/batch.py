@@ -131,6 +131,10 @@ class Deletions:
         key = torch.unique(sample * total_genes + genes.long())
         return cls(key // total_genes, key % total_genes, samples)
 
+    def to(self, device: torch.device | str) -> "Deletions":
+        """Return the deletions on a device."""
+        return Deletions(self.sample.to(device), self.gene.to(device), self.samples)
+
     @classmethod
     def from_batch(cls, batch: SampleBatch, total_genes: int) -> "Deletions":
         """The deletions of a batch read from a cache."""

@@ -29,6 +29,7 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.config import DCellConfig
 from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.delta.heads import VariantHeads
+from gocell_cli.training.network.delta.ready import ReadyBatch
 from gocell_cli.training.network.dense.genes import DeletedGenes, GeneInput, GeneValues, GeneWeights
 from gocell_cli.training.network.dense.levels import EvaluationPass, LevelPass, Levels, Network, TrainingPass
 from gocell_cli.training.network.dense.memory import Workspaces
@@ -41,12 +42,18 @@ with train_extra():
     import torch
     from torch import Tensor, nn
 
-Batch: TypeAlias = SampleBatch | Deletions | Tensor
-"""Deletions, as a cache's rows or as CSR columns; or values of all genes, [samples, genes]."""
+Batch: TypeAlias = SampleBatch | Deletions | ReadyBatch | Tensor
+"""Deletions, as a cache's rows, as CSR columns, or made ready before; or values of all genes, [samples, genes]."""
 
 
-DELTA_PAYS = 64
-"""Samples from which the delta form is the faster one on a CPU, at widths 6 and 20 alike (measured)."""
+DELTA_PAYS = {"cpu": 64, "cuda": 2}
+"""Samples from which the delta form is the faster one: on a CPU measured, at widths 6 and 20 alike.
+
+On CUDA PREDICTED, not measured: some 200 launches a step against the dense form's 1,100, at any batch (docs/gpu.md;
+`make gpu` prints what to put here).
+"""
+TENSORS_PAY = 2048
+"""The same without kernels of ours, in PyTorch's operations: PREDICTED for every such device, measured on none."""
 
 
 def term_reference(
@@ -152,22 +159,47 @@ class DCell(Stacked):
         """
         if self.delta is None or isinstance(batch, Tensor):
             return False
-        samples = batch.samples if isinstance(batch, Deletions) else len(batch)
-        enough = samples >= DELTA_PAYS or (self.training and self.group is not None)
-        # on other devices it was never measured
-        return self.config.form == "delta" or (enough and self.bias.device.type == "cpu")
+        if isinstance(batch, ReadyBatch):
+            return True
+        samples, device = batch.samples if isinstance(batch, Deletions) else len(batch), self.bias.device.type
+        if self.config.form == "delta":
+            return True
+        if device == "cpu" and torch.is_autocast_enabled("cpu"):
+            return False  # the compiled loops know no bf16
+        kernels = DELTA_PAYS["cpu" if device == "cpu" else "cuda"]
+        pays = TENSORS_PAY if self.delta.uses_tensors(self.bias.device) else kernels
+        return samples >= pays or (self.training and self.group is not None)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def heads(self, batch: Batch) -> Tensor | VariantHeads:
         """Return what `forward` does, left as heads of distinct variants in the delta form; DCellLoss takes both."""
         return self.variant_heads(batch) if self._rows_suffice(batch) else self(batch)
 
+    def ready(self, batch: Batch, target: Float[Tensor, " samples"] | None = None, *, copied: bool = False) -> Batch:
+        """Return a batch on the model's device, with its plan, and its targets, where it will run in the delta form.
+
+        Any thread may do this ahead of the step, which then waits for no plan and no device; `heads` and the loss take
+        what it gives. copied: on another CUDA stream than the step's, which is made to wait for it.
+        """
+        if isinstance(batch, Tensor | ReadyBatch):
+            return batch
+        own = self._deletions(batch)
+        if self.delta is None or not self._rows_suffice(own):
+            # a batch that runs dense: few numbers, and read by the stream that copies them
+            return own if copied else own.to(self.bias.device)
+        values = None if target is None else target.detach().cpu().double().numpy()
+        return self.delta.ready(self, own, values, copied=copied)
+
+    def _deletions(self, batch: SampleBatch | Deletions) -> Deletions:
+        return batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, self.index.genes)
+
     def variant_heads(self, batch: Batch) -> VariantHeads:
         """Return the heads of a batch's distinct variants; raises UsageError where the model or the batch has none."""
         if self.delta is None or isinstance(batch, Tensor):
             raise UsageError("distinct variants are the delta form's, of deletions", hint="DCellConfig(form='delta')")
-        own = batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, self.index.genes)
-        return self.delta.heads(self, self.delta.plan(own))
+        if not isinstance(batch, ReadyBatch):
+            batch = self.delta.ready(self, self._deletions(batch))
+        return self.delta.heads(self, batch)
 
     @torch.no_grad()
     def levels(self, batch: Batch) -> tuple[Float[Tensor, "samples terms"], Float[Tensor, "neurons samples"]]:
@@ -203,9 +235,9 @@ class DCell(Stacked):
                 kind = f"{tuple(batch.shape)} {batch.dtype}"
                 raise UsageError(f"gene values are {kind}, not {wanted} {self.bias.dtype} without gradient")
             return GeneValues(weights, batch)
-        if isinstance(batch, SampleBatch):
-            batch = Deletions.from_batch(batch, self.index.genes)
-        return DeletedGenes(weights, batch)
+        if isinstance(batch, ReadyBatch):
+            raise UsageError("a batch made ready has no values for the dense form", hint="pass the batch itself")
+        return DeletedGenes(weights, self._deletions(batch).to(self.bias.device))
 
     def parameter_count(self) -> int:
         """Trained numbers, padding not counted."""

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from jaxtyping import Float
 
 from gocell_cli.errors import UsageError
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.heads import VariantHeads
+from gocell_cli.training.network.delta.ready import VariantTargets
 
 with train_extra():
     from torch import Tensor
     from torch.nn.functional import binary_cross_entropy_with_logits
 
+Target: TypeAlias = Float[Tensor, " samples"] | VariantTargets
+"""Each sample's target; or, made ready with a batch of the delta form, each variant's."""
 LOSSES = ("mse", "bce")
 AUXILIARY = ("sum", "mean")
 
@@ -61,7 +65,7 @@ class DCellLoss:
     def __call__(
         self,
         heads: Float[Tensor, "samples terms"] | VariantHeads,
-        target: Float[Tensor, " samples"],
+        target: Target,
         weights: Iterable[Tensor] = (),
     ) -> LossParts:
         """Return the loss of a batch; `weights` are the tensors that l2 counts.
@@ -82,11 +86,13 @@ class DCellLoss:
         return LossParts(root + self.alpha * others + self.l2 * squares, root, others, squares)
 
     def term_losses(
-        self, heads: Float[Tensor, "samples terms"] | VariantHeads, target: Float[Tensor, " samples"]
+        self, heads: Float[Tensor, "samples terms"] | VariantHeads, target: Target
     ) -> Float[Tensor, " terms"]:
         """Each term's own loss, the mean over the samples."""
         if isinstance(heads, VariantHeads):
             return heads.term_losses(target, self.kind)
+        if not isinstance(target, Tensor):
+            raise UsageError("targets summed by variant are the delta form's", hint="pass the samples' targets")
         wanted = target.to(heads.dtype)[:, None].expand_as(heads)
         if self.kind == "bce":
             return binary_cross_entropy_with_logits(heads, wanted, reduction="none").mean(0)

@@ -16,6 +16,7 @@ from gocell_cli.errors import UsageError
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import Batch, DCell
+from gocell_cli.training.network.delta.ready import ReadyBatch
 from gocell_cli.training.network.dense.levels import EvaluationPass
 from gocell_cli.training.network.wild_type import absolute_mean
 
@@ -90,7 +91,7 @@ def _from_rows(model: DCell, batches: Iterable[Batch]) -> bool:
         return False
     own, samples, unfit = list[Deletions](), 0, 0
     for batch in batches:
-        if isinstance(batch, Tensor) or samples > ROWS_MOST:
+        if isinstance(batch, Tensor | ReadyBatch) or samples > ROWS_MOST:
             unfit = 1
             break
         own.append(batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, model.index.genes))
@@ -98,7 +99,7 @@ def _from_rows(model: DCell, batches: Iterable[Batch]) -> bool:
     unfit, samples = _over_all(model, torch.tensor([unfit, samples])).tolist()
     if unfit or not samples:
         return False
-    counted, var, varies = model.delta.statistics(model, model.delta.plan(Deletions.joined(own)))
+    counted, var, varies = model.delta.statistics(model, model.delta.ready(model, Deletions.joined(own)))
     model.running_var.copy_(var.where(varies[model.index["term_of_neuron"]], torch.inf))
     model.set_running_mean(absolute_mean(model, counted))
     return True

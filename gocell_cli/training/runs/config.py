@@ -110,7 +110,7 @@ class RunConfig:
         """The network's settings; widths count what the cache's preset says."""
         return DCellConfig(
             width_by, self.min_width, self.ratio, self.norm_order, self.init_range, self.alpha, self.gene_weights,
-            form="dense" if self.precision == "bf16-mixed" else self.form,
+            form=self.form,
         )  # fmt: skip
 
     def changed(self, changes: Mapping[str, Any], where: str = "") -> "RunConfig":

@@ -55,14 +55,14 @@ def compare(
     start = {name: value.clone() for name, value in dense.state_dict().items()}
     wanted, loss = step(dense.train(training), batch, target, kind, rows=False)
     assert delta.delta is not None
-    for rows, compiled in ((False, True), (True, True), (True, False)):
-        delta.delta = replace(delta.delta, compiled=compiled)
+    for rows, backend in ((False, "cpu"), (True, "cpu"), (True, "tensors")):
+        delta.delta = replace(delta.delta, backend=backend)
         delta.load_state_dict(start)
         found, own = step(delta.train(training), batch, target, kind, rows=rows)
         assert own == pytest.approx(loss, abs=1e-10)
         assert found.keys() == wanted.keys()
         for name in wanted:
-            assert torch.allclose(found[name], wanted[name], rtol=0, atol=1e-10), (name, compiled)
+            assert torch.allclose(found[name], wanted[name], rtol=0, atol=1e-10), (name, backend)
 
 
 @settings(max_examples=attempts(8, 200))
@@ -109,22 +109,22 @@ def test_samples_that_agree_share_their_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("norm_order", "compiled"),
+    ("norm_order", "backend"),
     [
-        ("tanh-bn", True),
-        ("bn-tanh", False),
-        pytest.param("bn-tanh", True, marks=whole_only),
-        pytest.param("tanh-bn", False, marks=whole_only),
+        ("tanh-bn", "cpu"),
+        ("bn-tanh", "tensors"),
+        pytest.param("bn-tanh", "cpu", marks=whole_only),
+        pytest.param("tanh-bn", "tensors", marks=whole_only),
     ],
 )
 def test_gradients_that_should_be_zero_are_exactly_zero_in_float32(
-    bundled_hierarchy: Hierarchy, norm_order: str, compiled: bool
+    bundled_hierarchy: Hierarchy, norm_order: str, backend: str
 ) -> None:
     """Of terms that no sample touches: weights, bias, gamma. With bn-tanh also columns of untouched children."""
     torch.manual_seed(0)
     model = DCell(bundled_hierarchy, DCellConfig(init_range=0.1, norm_order=norm_order, form="delta"))
     assert model.delta is not None
-    model.delta = replace(model.delta, compiled=compiled)
+    model.delta = replace(model.delta, backend=backend)
     genes = np.unique(bundled_hierarchy.row_gene)[:40]
     batch = nets.deletions([(int(g), int(h)) for g, h in zip(genes[::2], genes[1::2], strict=True)], 6604)
     loss = DCellLoss(model.root)(model.heads(batch), torch.linspace(-1, 1, 20))
@@ -151,15 +151,15 @@ def test_gradients_that_should_be_zero_are_exactly_zero_in_float32(
             assert not gradient.transpose(1, 2)[idle].any()
 
 
-@pytest.mark.parametrize("compiled", [True, pytest.param(False, marks=whole_only)])
-def test_the_bundled_hierarchy_in_float64(bundled_hierarchy: Hierarchy, compiled: bool) -> None:
+@pytest.mark.parametrize("backend", ["cpu", pytest.param("tensors", marks=whole_only)])
+def test_the_bundled_hierarchy_in_float64(bundled_hierarchy: Hierarchy, backend: str) -> None:
     """All 3,793 terms, every one touched, at the initialisation that keeps rounding small."""
     torch.manual_seed(1)
     dense = DCell(bundled_hierarchy, DCellConfig(norm_order="tanh-bn")).double()
     delta = DCell(bundled_hierarchy, DCellConfig(norm_order="tanh-bn", form="delta")).double()
     delta.load_state_dict(dense.state_dict())
     assert delta.delta is not None
-    delta.delta = replace(delta.delta, compiled=compiled)
+    delta.delta = replace(delta.delta, backend=backend)
     batch = nets.deletions(nets.covering_singles(bundled_hierarchy), 6604)
     y = torch.linspace(-1, 1, batch.samples, dtype=torch.float64)
     for model in (dense, delta):

@@ -18,7 +18,7 @@ from gocell_cli.training.network.population import set_population
 from tests.training import networks as nets
 
 TERMS, GENES, DELETED, STEPS = 80, 80, 60, 150
-FORMS = {"delta": ("delta", True), "tensors": ("delta", False), "dense": ("dense", True)}
+FORMS = {"delta": ("delta", "cpu"), "tensors": ("delta", "tensors"), "dense": ("dense", None)}
 
 
 def samples(seed: int) -> tuple[nets.Genotypes, Tensor]:
@@ -59,12 +59,12 @@ def predictions(
 ) -> np.ndarray:
     """The root's heads of 200 samples that were not trained on, by a checkpoint cast to a dtype."""
     hierarchy, config, state = trained
-    name, compiled = FORMS[form]
+    name, backend = FORMS[form]
     model = DCell(hierarchy, replace(config, form=name))
     model.load_state_dict(state)
     model.to(dtype).eval()
     if model.delta is not None:
-        model.delta = replace(model.delta, compiled=compiled)
+        model.delta = replace(model.delta, backend=backend)
     genotypes, _ = samples(0)
     if statistics == "population":
         set_population(model, lambda: [nets.deletions(genotypes[a : a + 500], GENES) for a in (0, 500)])

@@ -24,10 +24,10 @@ genotypes = st.lists(st.sets(st.integers(0, GENES - 1), max_size=5).map(sorted).
 Found = dict[str, torch.Tensor]
 
 
-def model_of(hierarchy: Hierarchy, config: DCellConfig, compiled: bool) -> DCell:
+def model_of(hierarchy: Hierarchy, config: DCellConfig, backend: str | None = None) -> DCell:
     model = nets.pair(hierarchy, config, 1)[0]
     if model.delta is not None:
-        model.delta = replace(model.delta, compiled=compiled)
+        model.delta = replace(model.delta, backend=backend)
     return model
 
 
@@ -73,17 +73,17 @@ def shares_of(samples: int, cuts: list[int]) -> list[np.ndarray]:
     st.integers(0, 50),
     st.sampled_from(["tanh-bn", "bn-tanh"]),
     st.sampled_from(["own", "shared"]),
-    st.booleans(),
+    st.sampled_from(["cpu", "tensors"]),
 )
 def test_a_step_of_any_shares_is_the_whole_batchs(
-    batch: nets.Genotypes, cuts: list[int], seed: int, norm_order: str, gene_weights: str, compiled: bool
+    batch: nets.Genotypes, cuts: list[int], seed: int, norm_order: str, gene_weights: str, backend: str
 ) -> None:
     """Shares of one sample and of none; a term that varies only between processes; a wild type that one alone shows."""
     hierarchy, config = nets.random_network(seed), replace(SMALL, norm_order=norm_order, gene_weights=gene_weights)
     shares = shares_of(len(batch), cuts)
     # not the dense form: of gradients that are 0 it leaves 1e-14, which AdamW divides by their own size
-    wanted = whole_step(model_of(hierarchy, config, compiled), batch, np.arange(len(batch)), None, GENES)
-    models = [model_of(hierarchy, config, compiled) for _ in shares]
+    wanted = whole_step(model_of(hierarchy, config, backend), batch, np.arange(len(batch)), None, GENES)
+    models = [model_of(hierarchy, config, backend) for _ in shares]
 
     def work(member: Member) -> Found:
         return whole_step(models[member.rank], batch, shares[member.rank], member, GENES)
@@ -116,7 +116,7 @@ def test_a_step_on_the_bundled_hierarchy(bundled_hierarchy: Hierarchy, norm_orde
 @pytest.mark.parametrize("shares", [[4, 3], [7, 0], [0, 2, 5]])
 def test_population_statistics_of_shares_are_those_of_the_split(form: str, shares: list[int]) -> None:
     split: nets.Genotypes = [(0, 1), (1,), (0, 1, 2), (), (1, 4), (0,), (0, 3)]
-    alone, *models = (model_of(nets.random_network(4), replace(SMALL, form=form), True) for _ in range(1 + len(shares)))
+    alone, *models = (model_of(nets.random_network(4), replace(SMALL, form=form)) for _ in range(1 + len(shares)))
     set_population(alone, lambda: [nets.deletions(split, GENES)])
     ends = np.cumsum([0, *shares])
 
@@ -132,7 +132,7 @@ def test_population_statistics_of_shares_are_those_of_the_split(form: str, share
 
 
 def test_a_batch_of_one_sample_in_all_is_an_error_everywhere() -> None:
-    models = [model_of(nets.random_network(4), SMALL, False) for _ in range(2)]
+    models = [model_of(nets.random_network(4), SMALL, "tensors") for _ in range(2)]
 
     def work(member: Member) -> str:
         model = models[member.rank].train()
@@ -146,7 +146,7 @@ def test_a_batch_of_one_sample_in_all_is_an_error_everywhere() -> None:
 
 def test_what_runs_is_chosen_alike_whatever_the_shares() -> None:
     """63 samples of 127 would be too few for `auto`, 64 enough: one process would ask for what the other does not."""
-    model = model_of(nets.random_network(4), replace(SMALL, form="auto"), False)
+    model = model_of(nets.random_network(4), replace(SMALL, form="auto"))
     small, large = (nets.deletions([(0,), (1, 2)] * n, GENES) for n in (1, 40))
     assert isinstance(model.train().heads(small), torch.Tensor)
     assert isinstance(model.heads(large), VariantHeads)

@@ -19,6 +19,7 @@ class DeltaNetwork:
 
     weights: the stacked child weights; genes: the table [pieces, piece]; wild: bias plus all genes of each neuron;
     counted_mean: in evaluation, the running mean counted from the wild type's activation (`wild_type.py`).
+    precision: of products on a GPU, `ieee`, `tf32` or `bf16`; all sums and statistics are of the parameters' dtype.
     """
 
     piece: int
@@ -35,6 +36,7 @@ class DeltaNetwork:
     eps: float
     training: bool
     gradients: bool = True
+    precision: str = "ieee"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 """A model run in its delta form: the same parameters and state, on the distinct variants of a batch's plan."""
 
 from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from importlib.util import find_spec
 from typing import Any
+from warnings import warn
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -12,8 +15,10 @@ from gocell_cli.training.network.delta.backend import DeltaNetwork, DeltaPass, G
 from gocell_cli.training.network.delta.cpu import kernels
 from gocell_cli.training.network.delta.cpu.layout import Buffers, Network
 from gocell_cli.training.network.delta.cpu.levels import CpuPass
-from gocell_cli.training.network.delta.heads import VariantHeads
+from gocell_cli.training.network.delta.gpu.layout import WIDE, GpuIndex, lay_out, make_gpu_index
+from gocell_cli.training.network.delta.heads import VariantHeads, spread
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan, make_delta_index, make_plan
+from gocell_cli.training.network.delta.ready import ReadyBatch, VariantTargets, on_device, shown
 from gocell_cli.training.network.delta.tensors.levels import TensorPass
 from gocell_cli.training.network.delta.whole import Whole
 from gocell_cli.training.network.statistics import Stacked, check_samples
@@ -25,14 +30,46 @@ with train_extra():
     from torch.nn.functional import embedding_bag
 
 
+@cache
+def has_triton() -> bool:
+    """Whether the GPU's kernels can be compiled; says once where they can't."""
+    if find_spec("triton") is None:
+        warn(
+            "Triton is not installed: the delta form runs in PyTorch's operations, slower (pip install triton)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
+
+
+def _precision(table: Tensor) -> str:
+    """What torch is set to: autocast's bf16, TF32 where matrix products may take it, else the dtype's own."""
+    kind = table.device.type
+    # some devices have no autocast, and torch raises where it is asked about theirs
+    cast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    if cast and torch.get_autocast_dtype(kind) is torch.bfloat16:
+        return "bf16"
+    fast = table.dtype is torch.float32 and torch.get_float32_matmul_precision() != "highest"
+    return "tf32" if fast else "ieee"
+
+
 @dataclass(frozen=True)
 class DeltaForm:
-    """The index arrays of a hierarchy; `heads` gives those of a batch's distinct variants."""
+    """The index arrays of a hierarchy; `heads` gives those of a batch's distinct variants.
+
+    backend: `cpu`, `gpu` or `tensors`, whichever device the network is on; None takes the device's own. wide: see
+    gpu/layout.py. precision: of products on a GPU, see backend.py; None takes what torch is set to.
+    """
 
     index: DeltaIndex
     network: Network
-    compiled: bool = True
+    piece: int
+    backend: str | None = None
+    wide: int = WIDE
+    precision: str | None = None
     buffers: Buffers = field(default_factory=Buffers, compare=False, repr=False)
+    devices: dict[torch.device, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, model: Stacked) -> "DeltaForm":
@@ -44,50 +81,92 @@ class DeltaForm:
         # gene_rows lists term-gene rows gene by gene; turned round, it gives each row's gene
         pair_gene[arrays["gene_rows"].cpu().numpy()] = np.repeat(np.arange(len(counts)), counts)
         index = make_delta_index(model.stack, closure[0], closure[1], pair_gene)
-        return cls(index, Network.of(index, model.stack))
+        return cls(index, Network.of(index, model.stack), model.stack.piece)
+
+    @cached_property
+    def gpu_index(self) -> GpuIndex:
+        """The GPU's arrays of the hierarchy, on the CPU."""
+        return make_gpu_index(self.index, self.piece)
 
     def plan(self, batch: Deletions) -> DeltaPlan:
         """Plan a batch; on the CPU."""
         return make_plan(self.index, batch.sample.cpu().numpy(), batch.gene.cpu().numpy(), batch.samples)
 
-    def heads(self, model: Stacked, plan: DeltaPlan) -> VariantHeads:
+    def ready(
+        self,
+        model: Stacked,
+        batch: Deletions,
+        target: Float[np.ndarray, " samples"] | None = None,
+        *,
+        copied: bool = False,
+    ) -> ReadyBatch:
+        """Plan a batch, and have the plan, and the targets where given, on the model's device; in any thread.
+
+        copied: on a stream of this thread's own, for which the step must wait.
+        """
+        device, plan = model.bias.device, self.plan(batch)
+        laid = None
+        if self._backend(device) == "gpu":
+            laid = lay_out(self.index, self.gpu_index, plan, shown(plan, self.index.terms - 1), self.wide)
+        targets = None
+        if target is not None:
+            targets = VariantTargets.of(plan, target.astype(np.float64), device, model.bias.dtype)
+        return on_device(plan, device, laid, targets, copied)
+
+    def heads(self, model: Stacked, batch: ReadyBatch) -> VariantHeads:
         """Return the heads of all variants, with gradients to the model's parameters."""
-        levels = self._pass(model, self._network(model, training=model.training), plan)
+        batch.arrived()
+        levels = self._pass(model, self._network(model, training=model.training), batch)
         if model.training:
             check_samples(levels.whole.samples)
         values: Tensor = _DeltaLevels.apply(  # type: ignore[no-untyped-call]
             levels, lambda found: self._unpack(model, found), model.child_weight, model.gene_weight, model.bias,
             model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction,
         )  # fmt: skip
-        term = torch.from_numpy(plan.term).to(values.device)
-        bias = model.head_bias.index_select(0, term)
-        return VariantHeads(values + bias, plan, model.index["term_position"].cpu().numpy())
+        values = values + spread(model.head_bias, batch)
+        return VariantHeads(values, batch, model.index["term_position"], int(model.stack.order[-1]))
 
     @torch.no_grad()
     def statistics(
-        self, model: Stacked, plan: DeltaPlan
+        self, model: Stacked, batch: ReadyBatch
     ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"], Bool[Tensor, " terms"]]:
-        """Return every neuron's mean and biased variance over a plan's samples (of all processes), and what terms vary.
+        """Return every neuron's mean and biased variance over a batch's samples (of all processes); what terms vary.
 
         The mean is counted from the wild type's activation; the model's own statistics stay as they are.
         """
         net = self._network(model, training=True)
         # a pass in training mode computes them; momentum 0 keeps it from moving the model's own
-        levels = self._pass(model, replace(net, statistics=replace(net.statistics, momentum=0.0)), plan)
+        still = replace(net, statistics=replace(net.statistics, momentum=0.0))
+        levels = self._pass(model, still, batch)
         levels.up()
         return levels.mean, levels.var, torch.from_numpy(levels.whole.varies > 0).to(levels.var.device)
 
-    def _pass(self, model: Stacked, net: DeltaNetwork, plan: DeltaPlan) -> DeltaPass:
-        """Compiled loops on the CPU, batched matmuls elsewhere."""
-        # evaluation normalises by statistics that all processes have: nothing to join
+    def _pass(self, model: Stacked, net: DeltaNetwork, batch: ReadyBatch) -> DeltaPass:
+        """The pass of the network's device; evaluation normalises by statistics that all processes have."""
         group = model.group if net.training else None
-        whole = Whole.of(self.index, plan, group, net.gamma.device)
+        whole = Whole.of(self.index, batch.plan, group, net.gamma.device)
+        if batch.laid is not None and batch.ints is not None:
+            from gocell_cli.training.network.delta.gpu.levels import DeviceIndex, GpuPass
+
+            device = net.gamma.device
+            if device not in self.devices:
+                self.devices[device] = DeviceIndex.of(self.gpu_index, device)
+            return GpuPass(net, self.devices[device], batch.laid, batch.ints, whole)
         if self._compiled(net.gamma):
-            return CpuPass(net, self.network, self.index, plan, whole, self.buffers)
-        return TensorPass(net, self.index, plan, whole)
+            return CpuPass(net, self.network, self.index, batch.plan, whole, self.buffers)
+        return TensorPass(net, self.index, batch.plan, whole)
+
+    def _backend(self, device: torch.device) -> str:
+        if self.backend is not None or device.type == "cpu":
+            return self.backend or "cpu"
+        return "gpu" if device.type == "cuda" and has_triton() else "tensors"
+
+    def uses_tensors(self, device: torch.device) -> bool:
+        """Whether there is nothing better for a device than PyTorch's operations."""
+        return self._backend(device) == "tensors"
 
     def _compiled(self, tensor: Tensor) -> bool:
-        return self.compiled and tensor.device.type == "cpu"
+        return self._backend(tensor.device) == "cpu"
 
     def _wild(self, model: Stacked) -> Float[Tensor, " neurons"]:
         """Bias plus all genes of each neuron."""
@@ -119,6 +198,7 @@ class DeltaForm:
             eps=model.eps,
             training=training,
             gradients=torch.is_grad_enabled(),
+            precision=self.precision or _precision(table),
         )
 
     def _unpack(self, model: Stacked, found: Gradients) -> tuple[Tensor | None, ...]:

@@ -1,0 +1,134 @@
+"""A batch made ready ahead of its step: its plan, laid out, on the network's device; and its targets, by variant.
+
+All of it is made on the CPU from what is known before the step, so that another thread can make it, and comes to a GPU
+as one or two copies from page-locked memory: nothing of a step then waits for the device.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64, Int, Shaped
+
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.gpu.layout import GpuPlan, packed, there
+from gocell_cli.training.network.delta.plan import DeltaPlan
+
+with train_extra():
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class VariantTargets:
+    """Of each variant the mean of its samples' targets, and their summed squared deviations from it (`left`)."""
+
+    samples: int
+    mean: Float[Tensor, " variants"]
+    left: Float[Tensor, " variants"]
+
+    @property
+    def shape(self) -> tuple[int]:
+        """That of the targets they stand for."""
+        return (self.samples,)
+
+    def __len__(self) -> int:
+        return self.samples
+
+    @classmethod
+    def of(
+        cls, plan: DeltaPlan, target: Float64[np.ndarray, " samples"], device: torch.device, dtype: torch.dtype
+    ) -> "VariantTargets":
+        """Sum them up, in float64 whatever the network's dtype: the sums run over thousands of samples."""
+        sums = torch.from_numpy(np.stack(_summed(plan, target))).to(dtype)
+        mean, left = there(sums, device)
+        return cls(plan.samples, mean, left)
+
+
+def _summed(plan: DeltaPlan, true: Float64[np.ndarray, " samples"]) -> tuple[np.ndarray, np.ndarray]:
+    """Each variant's mean target, and the sum of squared deviations from it; in float64.
+
+    A wild type's sums are those of all samples less its term's touches: it stands for thousands, and a sum over
+    them for each of 3,793 terms would cost as much as the dense form. Counted from the mean of all targets, so
+    that the difference of sums of squares keeps its digits.
+    """
+    touches, centre = plan.touches, true.mean() if len(true) else 0.0
+    own = true[touches.sample] - centre
+    found = []
+    for values, every in ((own, 0.0), (own**2, float(np.square(true - centre).sum()))):
+        sums = np.bincount(touches.variant, values, len(plan.weight))
+        sums = sums.astype(np.float64)  # where no sample touches anything, bincount counts in int64
+        sums[plan.variant_ptr[:-1]] = every - np.bincount(touches.term, values, len(plan.variant_ptr) - 1)
+        found.append(sums)
+    mean = found[0] / np.maximum(plan.weight, 1.0)  # a variant of weight 0 has no target: its mean counts 0 times
+    # a difference of sums, which rounding may leave a little below 0
+    left = np.maximum(found[1] - plan.weight * mean**2, 0.0)
+    return mean + centre, left
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyBatch:
+    """A batch's plan, and what of it lies on the network's device; `targets` where they were known.
+
+    term, weight: of each variant. start: where each term's variants begin. shown: the variant that each sample shows of
+    the term above all others. laid, ints: the GPU's layout and its integers. copied: after which they are there.
+    """
+
+    plan: DeltaPlan
+    term: Int[Tensor, " variants"]
+    start: Int[Tensor, " terms_plus_1"]
+    shown: Int[Tensor, " samples"]
+    weight: Shaped[Tensor, " variants"]
+    targets: VariantTargets | None = None
+    laid: GpuPlan | None = None
+    ints: Int[Tensor, " ints"] | None = None
+    copied: "torch.cuda.Event | None" = None
+
+    def __len__(self) -> int:
+        return self.plan.samples
+
+    @property
+    def samples(self) -> int:
+        """Samples of the batch."""
+        return self.plan.samples
+
+    def arrived(self) -> None:
+        """Let what the current stream is asked from now on come after the copies, which another stream made."""
+        if self.copied is None:
+            return
+        stream = torch.cuda.current_stream()
+        stream.wait_event(self.copied)
+        targets = () if self.targets is None else (self.targets.mean, self.targets.left)
+        for tensor in (self.term, self.start, self.shown, self.ints, *targets):
+            if tensor is not None:
+                tensor.record_stream(stream)  # or its memory could be another's before this stream has read it
+
+
+def shown(plan: DeltaPlan, position: int) -> Int[np.ndarray, " samples"]:
+    """The variant of one term that each sample shows."""
+    # a term's first variant is its wild type: what all samples show that do not touch it
+    found = np.full(plan.samples, plan.variant_ptr[position])
+    own = np.flatnonzero(plan.touches.term == position)
+    found[plan.touches.sample[own]] = plan.touches.variant[own]
+    return found
+
+
+def on_device(
+    plan: DeltaPlan, device: torch.device, laid: GpuPlan | None, targets: VariantTargets | None, copied: bool
+) -> ReadyBatch:
+    """Move a plan, laid out or not. `copied`: on the current stream, which is not the one that will read it."""
+    arrays: Mapping[str, np.ndarray] = {
+        "term": plan.term, "variant_ptr": plan.variant_ptr, "shown": shown(plan, len(plan.variant_ptr) - 2),
+        "weight": plan.weight,
+    }  # fmt: skip
+    if device.type == "cpu" and laid is None:
+        term, start, last, weight = (torch.from_numpy(array) for array in arrays.values())
+        return ReadyBatch(plan, term, start, last, weight, targets)
+    own, parts = (laid.ints, laid.parts) if laid is not None else packed(arrays)
+    ints = own.to(device, non_blocking=True)
+    term, start, last, weight = (ints[parts[name]] for name in arrays)
+    event = None
+    if copied and device.type == "cuda":
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record()
+    return ReadyBatch(plan, term, start.long(), last, weight, targets, laid, ints, event)
