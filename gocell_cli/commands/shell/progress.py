@@ -125,9 +125,10 @@ class Download:
 def describe(state: "Progress") -> str:
     """One line on a training: epoch, speed, loss, validation r."""
     pearson = "" if state.validation_pearson is None else f", validation r {state.validation_pearson:.3f}"
+    loss = "" if state.loss is None else f", loss {state.loss:.4f}"
     return (
         f"epoch {state.epoch + 1}/{state.epochs}, step {state.step}/{state.steps}: "
-        f"{state.samples_per_second:,.0f} samples/s, loss {state.loss:.4f}{pearson}"
+        f"{state.samples_per_second:,.0f} samples/s{loss}{pearson}"
     )
 
 

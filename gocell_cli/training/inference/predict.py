@@ -15,10 +15,12 @@ from jaxtyping import Bool, Float64, Int64
 from gocell_cli.csr import pointers
 from gocell_cli.errors import Diverged
 from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.data.ahead import ahead, threads_beside
 from gocell_cli.training.data.batch import CacheRows, Deletions, SampleBatch
 from gocell_cli.training.data.labels import LabelScale
+from gocell_cli.training.data.order import cut
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.dcell import DCell
+from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.population import set_population
 
@@ -47,8 +49,7 @@ def put_statistics(model: DCell, saved: dict[str, Tensor]) -> None:
 
 def use_population(model: DCell, rows: CacheRows, train: Int64[np.ndarray, " train"]) -> None:
     """Normalise by the statistics of the training rows from now on."""
-    device = model.bias.device
-    set_population(model, lambda: rows.batches(train, EVALUATION_BATCH, device))
+    set_population(model, lambda: rows.batches(train, EVALUATION_BATCH))
 
 
 def head_of(heads: Tensor | VariantHeads, term: int) -> Tensor:
@@ -65,18 +66,25 @@ def root_heads(
 ) -> Float64[np.ndarray, " rows"]:
     """Return the root's head for each row of `order`, in evaluation mode; the model's mode is left as it was.
 
-    `also` gets each batch with its heads.
+    `also` gets each batch, on the CPU, with its heads. Other threads make the batches ready; nothing is read back from
+    a GPU before the last of them.
     """
-    was_training, found = model.training, list[Tensor]()
+    was_training, found, parts = model.training, list[Tensor](), cut(order, EVALUATION_BATCH)
     model.eval()
+
+    def make(number: int) -> tuple[SampleBatch, Batch]:
+        batch = rows.__getitems__(parts[number])
+        return batch, model.ready(batch)
+
     try:
-        for batch in rows.batches(order, EVALUATION_BATCH, model.bias.device):
-            heads = model.heads(batch)
-            found.append(head_of(heads, model.root).double().cpu())
-            also(batch, heads)
+        with ahead(make, range(len(parts)), threads_beside(model.bias.device)) as batches:
+            for batch, ready in batches:
+                heads = model.heads(ready)
+                found.append(head_of(heads, model.root).double())
+                also(batch, heads)
     finally:
         model.train(was_training)
-    return torch.cat(found).numpy() if found else np.zeros(0)
+    return torch.cat(found).cpu().numpy() if found else np.zeros(0)
 
 
 def deletions_of(genotypes: Sequence[Genotype], genes: int, device: torch.device) -> Deletions:

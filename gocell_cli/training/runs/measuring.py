@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 
 from gocell_cli.training.data.batch import CacheRows, SampleBatch
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.evaluation.metrics import evaluate
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import root_heads
-from gocell_cli.training.network.dcell import DCell
+from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.delta.heads import VariantHeads
-from gocell_cli.training.network.loss import DCellLoss, LossParts
+from gocell_cli.training.network.delta.ready import ReadyBatch
+from gocell_cli.training.network.loss import DCellLoss, LossParts, Target
 from gocell_cli.training.runs.processes import Processes
 
 with train_extra():
@@ -34,12 +36,31 @@ class Measuring:
     scale: LabelScale
     processes: Processes
 
-    def target(self, batch: SampleBatch) -> Tensor:
-        """Return the labels as the loss compares with them, on the network's device."""
-        values = self.scale.forward(batch.value.cpu().numpy())
-        return torch.from_numpy(values).to(self.processes.device, self.processes.dtype)
+    def target(self, batch: SampleBatch) -> Float[Tensor, " samples"]:
+        """Return the labels as the loss compares with them; on the CPU, where the cache's are."""
+        return torch.from_numpy(self.scale.forward(batch.value.cpu().numpy())).to(self.processes.dtype)
 
-    def losses(self, heads: Tensor | VariantHeads, target: Tensor) -> LossParts:
+    def ready(self, batch: SampleBatch) -> tuple[Batch, Target]:
+        """Return a batch and its target on the network's device; where that is a GPU, copied by a stream of its own.
+
+        In whichever thread: the stream that trains waits for the copy, and no CPU does.
+        """
+        device, target = self.processes.device, self.target(batch)
+        if device.type != "cuda":
+            ready = self.model.ready(batch, target)
+        else:
+            with torch.cuda.stream(self._copying):
+                ready = self.model.ready(batch, target, copied=True)
+        if isinstance(ready, ReadyBatch) and ready.targets is not None:
+            return ready, ready.targets
+        return ready, target.to(device)
+
+    @cached_property
+    def _copying(self) -> torch.cuda.Stream:
+        """One for all threads: memory that a stream gave back is its own to take again."""
+        return torch.cuda.Stream(self.processes.device)  # type: ignore[no-untyped-call]
+
+    def losses(self, heads: Tensor | VariantHeads, target: Target) -> LossParts:
         """Return the loss of some samples' heads."""
         model = self.model
         return self.loss(heads, target, (model.child_weight, model.gene_weight, model.head_weight))
@@ -64,27 +85,30 @@ class Measuring:
         return {**(losses or {}), **evaluate(predicted, true, mean=self.scale.mean, sd=self.scale.sd, kind=kind)}
 
     def _labelled_losses(self, heads: Tensor | VariantHeads, target: Tensor, labelled: Tensor) -> LossParts:
+        """The loss of those samples that have a label; target and labels on the CPU."""
         if bool(labelled.all()):
-            return self.losses(heads, target)
+            return self.losses(heads, target if isinstance(heads, VariantHeads) else target.to(heads.device))
         # a variant's weight counts samples without a label, too: these are left out sample by sample
         dense = heads.dense() if isinstance(heads, VariantHeads) else heads
-        return self.losses(dense[labelled], target[labelled])
+        kept = labelled.nonzero()[:, 0].to(dense.device)
+        return self.losses(dense.index_select(0, kept), target[labelled].to(dense.device))
 
     def _run(self, order: Int64[np.ndarray, " rows"]) -> tuple[Float64[np.ndarray, " rows"], dict[str, float | None]]:
         found, place = np.zeros(len(order)), self.processes.share(np.arange(len(order)))
         # last the number of labelled samples: over processes, means add up only as sums
-        sums = np.zeros(len(LOSSES) + 1)
+        sums = torch.zeros(len(LOSSES) + 1, dtype=torch.float64, device=self.processes.device)
 
         def add(batch: SampleBatch, heads: Tensor | VariantHeads) -> None:
             labelled = torch.isfinite(batch.value)
             n = int(labelled.sum())
             if n:
                 parts = self._labelled_losses(heads, self.target(batch), labelled)
-                sums[:-1] += [n * float(getattr(parts, name)) for name in LOSSES.values()]
+                # left on the device: the next batch need not wait for this one's
+                sums[:-1] += n * torch.stack([getattr(parts, name).double() for name in LOSSES.values()])
                 sums[-1] += n
 
         # 0 at the other processes' places, so that the sum over all puts the shares together
         found[place] = root_heads(self.model, self.rows, order[place], add)
-        *totals, n = self.processes.summed(sums).tolist()
+        *totals, n = self.processes.summed(sums.cpu().numpy()).tolist()
         losses = {name: total / n if n else None for name, total in zip(LOSSES, totals, strict=True)}
         return self.scale.backward(self.processes.summed(found)), losses

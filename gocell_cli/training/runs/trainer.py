@@ -6,7 +6,7 @@ the same numbers: `last` holds weights, optimiser, scheduler, and the step withi
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,14 +15,17 @@ from jaxtyping import Bool, Int64
 
 from gocell_cli.errors import DamagedCache, Diverged
 from gocell_cli.storage.reader import Cache
+from gocell_cli.training.data.ahead import ahead, threads_beside
 from gocell_cli.training.data.batch import CacheRows
-from gocell_cli.training.data.order import RowBatches, drawn
+from gocell_cli.training.data.order import RowBatches, cut, drawn
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import head_of, put_statistics, statistics, use_population
-from gocell_cli.training.network.loss import DCellLoss
+from gocell_cli.training.network.dcell import Batch
+from gocell_cli.training.network.loss import DCellLoss, Target
 from gocell_cli.training.runs.config import DEFAULTS, RunConfig
 from gocell_cli.training.runs.measuring import LOSSES, Measuring
 from gocell_cli.training.runs.processes import Processes
+from gocell_cli.training.runs.readings import Reading, Readings
 from gocell_cli.training.runs.samples import RunSamples
 from gocell_cli.training.runs.states import SCHEDULED, LastState, read_state, require_settings, shaping
 from gocell_cli.training.runs.store import RunStore
@@ -45,14 +48,14 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """What a progress bar shows after a step."""
+    """What a progress bar shows after a step; the loss is of the steps that the device has reported, or None."""
 
     epoch: int
     epochs: int
     step: int
     steps: int
     samples_per_second: float
-    loss: float
+    loss: float | None
     validation_pearson: float | None
 
 
@@ -79,6 +82,17 @@ class Clock:
     def seconds(self) -> dict[str, float]:
         """Seconds by kind."""
         return {kind: round(getattr(self, kind), 4) for kind in ("load", "model", "optimiser", "metrics")}
+
+
+@dataclass(frozen=True)
+class ReadyStep:
+    """A step's batch, this process's part of it, ready on the device; `samples` are those of all processes."""
+
+    number: int
+    places: slice
+    samples: int
+    batch: Batch
+    target: Target
 
 
 class Trainer:
@@ -126,8 +140,10 @@ class Trainer:
         return found
 
     def _begin_epoch(self) -> None:
-        """Nothing summed yet, no prediction made: of the epoch's order, in its own positions."""
-        self.step, self.sums, self.seen = 0, np.zeros(len(LOSSES)), np.zeros(len(self.train_rows))
+        """Nothing summed yet, no prediction made: of the epoch's order, in its own positions, on the device."""
+        self.step, self.sums, self.summed = 0, np.zeros(len(LOSSES)), 0
+        self.seen = torch.zeros(len(self.train_rows), dtype=torch.float64, device=self.processes.device)
+        self.readings = Readings(self.processes.device)
 
     def _scheduler(self) -> Any:
         schedulers, config = torch.optim.lr_scheduler, self.config
@@ -152,23 +168,50 @@ class Trainer:
 
     def _epoch(self, report: Callable[[Progress], None], clock: Clock) -> None:
         processes, config = self.processes, self.config
-        self.batches = batches = RowBatches(
-            self.train_rows, config.batch_size, config.seed, self.epoch, self.step, processes.rank, processes.world
-        )
+        self.batches = batches = self.epoch_batches()
         begun, first, sizes = time.perf_counter(), self.step, list(map(len, batches.parts))
         self.model.train()
         clock.start()
-        for step in range(first, len(sizes)):
-            losses = self._train(batches.order[batches.own(step)], batches.own(step), sizes[step], clock)
+        with ahead(self._ready, range(first, len(sizes)), threads_beside(processes.device)) as steps:
+            for step in steps:
+                clock.lap("load")
+                self._train(step, clock)
+                self.step = step.number + 1
+                self._take(self.readings.read())
+                rate = sum(sizes[first : self.step]) / (time.perf_counter() - begun)
+                pearson = self.history[-1]["validation"]["pearson"] if self.history else None
+                mean = float(self.sums[0] / self.summed) if self.summed else None
+                report(Progress(self.epoch, config.epochs, self.step, len(sizes), rate, mean, pearson))
+                self._obey()
+                clock.lap("metrics")
+        self._take(self.readings.read(all_of_them=True))
+
+    def epoch_batches(self) -> RowBatches:
+        """Return the epoch's batches, those before the next step left out."""
+        config, processes = self.config, self.processes
+        return RowBatches(
+            self.train_rows, config.batch_size, config.seed, self.epoch, self.step, processes.rank, processes.world
+        )
+
+    def _ready(self, number: int) -> ReadyStep:
+        """Make a step's batch ready, in a thread that need not be the one that trains."""
+        places, samples = self.batches.own(number), len(self.batches.parts[number])
+        batch = self.rows.__getitems__(self.batches.order[places])
+        ready, target = self.measuring.ready(batch)
+        # a share of a batch is a range of the epoch's order
+        first = int(places[0]) if len(places) else 0
+        return ReadyStep(number, slice(first, first + len(places)), samples, ready, target)
+
+    def _take(self, readings: Iterable[Reading]) -> None:
+        """Add up what steps gave; raises Diverged, as all processes do, where one's numbers are not finite."""
+        for reading in readings:
+            if not np.isfinite(reading.losses).all():
+                raise self._diverged(reading.step + 1, f"the loss is {reading.losses[0]:g}")
+            if not np.isfinite(reading.norm):
+                raise self._diverged(reading.step + 1, f"the gradient's norm is {reading.norm:g}")
             # weighted by samples: an epoch's last batch may be of another size
-            self.sums += sizes[step] * losses
-            self.step = step + 1
-            rate = sum(sizes[first : self.step]) / (time.perf_counter() - begun)
-            pearson = self.history[-1]["validation"]["pearson"] if self.history else None
-            mean = float(self.sums[0] / sum(sizes[: self.step]))
-            report(Progress(self.epoch, config.epochs, self.step, len(sizes), rate, mean, pearson))
-            self._obey()
-            clock.lap("metrics")
+            self.sums += reading.samples * reading.losses
+            self.summed += reading.samples
 
     def _obey(self) -> None:
         """Save, or save and stop, where any process was asked to."""
@@ -178,36 +221,25 @@ class Trainer:
         if stop:
             raise Stopped
 
-    def _train(
-        self, rows: Int64[np.ndarray, " some"], places: Int64[np.ndarray, " some"], samples: int, clock: Clock
-    ) -> np.ndarray:
-        """One step on this process's rows; returns the batch's loss and what it is made of, of all processes.
-
-        `places` are where the rows stand in the epoch's order, `samples` those of all processes.
-        """
-        processes = self.processes
-        batch = self.rows.__getitems__(rows).to(processes.device)
-        target = self.measuring.target(batch)
-        clock.lap("load")
+    def _train(self, step: ReadyStep, clock: Clock) -> None:
+        """One step on this process's rows; nothing of it waits for the device."""
+        processes, share = self.processes, (step.places.stop - step.places.start) / step.samples
         with processes.fabric.autocast():
-            heads = self.model.heads(batch)
-        losses = self.measuring.losses(heads, target).shared(len(rows) / samples, processes.world, self.config.l2)
-        found = processes.summed(np.array([float(getattr(losses, name).detach()) for name in LOSSES.values()]))
-        # the sum over all processes: where it is not finite they all stop, and none waits for the others
-        if not np.isfinite(found).all():
-            raise self._diverged(self.step + 1, f"the loss is {found[0]:g}")
+            heads = self.model.heads(step.batch)
+        losses = self.measuring.losses(heads, step.target).shared(share, processes.world, self.config.l2)
+        found = torch.stack([getattr(losses, name).detach().double() for name in LOSSES.values()])
+        processes.reduce(found, "sum")
         self.optimiser.zero_grad()
         processes.fabric.backward(losses.total)
         processes.sum_gradients(self.model.parameters())
         clock.lap("model")
+        norm = found.new_zeros(())
         if self.config.clip:
-            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-            if not bool(torch.isfinite(norm)):
-                raise self._diverged(self.step + 1, f"the gradient's norm is {float(norm):g}")
+            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip).double()
         self.optimiser.step()
         clock.lap("optimiser")
-        self.seen[places] = head_of(heads, self.model.root).detach().double().cpu().numpy()
-        return found
+        self.seen[step.places] = head_of(heads, self.model.root).detach().double()
+        self.readings.add(step.number, step.samples, torch.cat([found, norm[None]]))
 
     def _diverged(self, step: int, what: str) -> Diverged:
         """Where it happened, what is kept, and the settings that made it likely."""
@@ -268,7 +300,7 @@ class Trainer:
     def _train_metrics(self) -> dict[str, Any]:
         """The epoch's losses and metrics as they were in training: each sample by the weights that met it."""
         losses = dict(zip(LOSSES, (self.sums / len(self.train_rows)).tolist(), strict=True))
-        predicted = self.scale.backward(self.processes.summed(self.seen))
+        predicted = self.scale.backward(self.processes.summed(self.seen.cpu().numpy()))
         return self.measuring.metrics(predicted, self.values[self.batches.order], losses)
 
     def _finish(self) -> None:
@@ -291,7 +323,8 @@ class Trainer:
         return dict(self.model.state_dict())
 
     def save_last(self) -> None:
-        """Save everything that `resume` needs."""
+        """Save everything that `resume` needs; first it is asked for what the device has not reported yet."""
+        self._take(self.readings.read(all_of_them=True))
         # safetensors holds a flat dictionary: the state of each parameter becomes dotted names
         optimiser = {
             f"optimiser.{index}.{name}": tensor
@@ -305,7 +338,7 @@ class Trainer:
             "scheduler": self._schedule(), "learning_rate": self.optimiser.param_groups[0]["lr"],
             "layout": layout_of(self.model), "settings": shaping(self.config),
         }  # fmt: skip
-        seen = {"seen": torch.from_numpy(self.processes.summed(self.seen))}
+        seen = {"seen": torch.from_numpy(self.processes.summed(self.seen.cpu().numpy()))}
         self.store.save("last", {**self._weights(), **optimiser, **seen}, state)
 
     def _schedule(self) -> dict[str, Any]:
@@ -326,7 +359,7 @@ class Trainer:
             if seen is None or seen.shape != self.seen.shape or not bool(torch.isfinite(seen).all()):
                 raise _damaged("its predictions are not those of this epoch")
         if self.processes.first:  # the epoch's predictions are summed over processes
-            self.seen = seen.double().numpy().copy()
+            self.seen = seen.double().to(self.processes.device)
 
     def _take_optimiser(self, tensors: Mapping[str, Tensor]) -> None:
         """Take AdamW's moments; raises DamagedCache where they are not those of this network's parameters."""
@@ -364,6 +397,9 @@ class Trainer:
         self.epoch, self.step, self.waited = state.epoch, state.step, state.waited
         self.best = state.best if state.best is not None else float("inf")
         self.sums, self.history = np.array(state.sums), [asdict(line) for line in state.history]
+        # sums of `step` batches, the last of which may be shorter
+        parts = cut(np.arange(len(self.train_rows)), self.config.batch_size, world=self.processes.world)
+        self.summed = sum(map(len, parts[: self.step]))
 
 
 def _damaged(reason: str) -> DamagedCache:
