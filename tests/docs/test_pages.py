@@ -83,7 +83,7 @@ def test_the_code_of_own_trainers_runs(essentiality: Built, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     blocks = PYTHON_BLOCK.findall((DOCS / "howto" / "own-trainer.md").read_text("utf-8"))
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         exec(compile(block, "own-trainer.md", "exec"), names)
     assert len(names["batch"]) == len(names["cache"]) % 512  # the last of an epoch is what is left
