@@ -24,6 +24,7 @@ from gocell_cli.training.network.dcell import Batch
 from gocell_cli.training.network.loss import DCellLoss, Target
 from gocell_cli.training.runs.config import DEFAULTS, RunConfig
 from gocell_cli.training.runs.measuring import LOSSES, Measuring
+from gocell_cli.training.runs.optimiser import make_optimiser
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.readings import Reading, Readings
 from gocell_cli.training.runs.samples import RunSamples
@@ -122,9 +123,7 @@ class Trainer:
         kind = "bce" if self.scale.logits else "mse"
         loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
         self.measuring = Measuring(self.model, self.rows, loss, self.scale, processes)
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
-        )
+        self.optimiser = make_optimiser(processes, self.model.parameters(), config.lr, config.weight_decay)
         self.scheduler = self._scheduler()
         self.history: list[dict[str, Any]] = []
         self.epoch, self.best, self.waited = 0, float("inf"), 0
@@ -231,12 +230,8 @@ class Trainer:
         processes.reduce(found, "sum")
         self.optimiser.zero_grad()
         processes.fabric.backward(losses.total)
-        processes.sum_gradients(self.model.parameters())
         clock.lap("model")
-        norm = found.new_zeros(())
-        if self.config.clip:
-            norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip).double()
-        self.optimiser.step()
+        norm = self.optimiser.joined_step(self.config.clip).double()
         clock.lap("optimiser")
         self.seen[step.places] = head_of(heads, self.model.root).detach().double()
         self.readings.add(step.number, step.samples, torch.cat([found, norm[None]]))

@@ -52,7 +52,8 @@ def whole_step(model: DCell, batch: nets.Genotypes, own: np.ndarray, member: Mem
             if member:
                 member.reduce(parameter.grad, "sum")
             found[f"{name} gradient"] = parameter.grad.clone()
-    torch.optim.AdamW(model.parameters(), lr=0.01).step()
+    # eps: by the usual 1e-8 it would divide the rounding of a gradient that is 0, 1e-15, and make a step of 1e-7 of it
+    torch.optim.AdamW(model.parameters(), lr=0.01, eps=1e-3).step()
     return found | {name: value.clone() for name, value in model.state_dict().items()}
 
 
