@@ -30,8 +30,8 @@ def before_training(cache: Path, out: Path, config: RunConfig, *, named: bool) -
     _of_this_machine(config)
     store = RunStore(out)
     if named:
-        store.require_free()
         store.require_idle()
+        store.require_free()
     store.require_place()
     read_manifest(cache)
 

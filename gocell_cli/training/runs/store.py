@@ -56,6 +56,7 @@ class RunStore:
         Raises UsageError where a run is here already, another process trains here, or no directory can be.
         """
         store = cls(directory)
+        store.require_idle()  # first: of a run that is still trained, `--resume` would be no hint
         store.require_free()
         store._made = not directory.exists()
         _make(directory, exist_ok=True)
