@@ -94,9 +94,11 @@ class CpuPass:
         """Run all levels; of several processes each level in two phases, with a `join` of its neurons' sums between."""
         upwards = kernel is kernels.up
         levels = len(self.network.level_ptr) - 1
+        made = make_schedule(self.network, work, self.threads, upwards=upwards)
 
         def phase(phases: int, first: int, end: int) -> None:
-            schedule = make_schedule(self.network, work, self.threads, upwards=upwards)
+            # the tasks are the same in either phase, and are shared out anew
+            schedule = made._replace(counters=np.zeros_like(made.counters))
 
             def share() -> None:
                 given = (
