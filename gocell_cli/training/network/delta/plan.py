@@ -63,6 +63,12 @@ class DeltaIndex:
     term_genes: Int64[np.ndarray, " terms"]
 
     @cached_property
+    def term_level_ptr(self) -> Int64[np.ndarray, " levels_plus_1"]:
+        """Level l is the terms term_level_ptr[l]:term_level_ptr[l + 1]."""
+        found: Int64[np.ndarray, " levels_plus_1"] = self.band_ptr[self.level_ptr]
+        return found
+
+    @cached_property
     def gene_reads(self) -> Int64[np.ndarray, " genes"]:
         """How many edges go up from the terms that contain a gene: as many reads a deletion can make at most."""
         return np.diff(np.append(0, np.cumsum(np.diff(self.parent_ptr)[self.closure]))[self.closure_ptr])

@@ -58,22 +58,12 @@ class Network:
             parent_edge=index.parent_edge,
         )
         edges = kernels.Edges(index.child, index.parent, index.edge_chunk * piece, index.edge_stride * piece)
-        return cls(Lanes(piece), terms, edges, levels_of(index), int(blocks.max(initial=1)))
+        return cls(Lanes(piece), terms, edges, index.term_level_ptr, int(blocks.max(initial=1)))
 
     def neurons(self, level: int) -> slice:
         """The neurons of a level."""
         first = np.append(self.terms.first_block, len(self.terms.gene_start) - 1) * self.lanes.piece
         return slice(int(first[self.level_ptr[level]]), int(first[self.level_ptr[level + 1]]))
-
-
-def levels_of(index: DeltaIndex) -> Int64[np.ndarray, " levels_plus_1"]:
-    """Cut the running order into as few ranges as go without an edge inside one: what may run at once."""
-    cuts = [0]
-    # edges are sorted by parent: a term whose child stands in the range begins the next
-    for child, parent in zip(index.child.tolist(), index.parent.tolist(), strict=True):
-        if child >= cuts[-1]:
-            cuts.append(parent)
-    return np.array([*cuts, index.terms], dtype=np.int64)
 
 
 @dataclass(frozen=True)

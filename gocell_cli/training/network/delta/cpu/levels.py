@@ -95,17 +95,21 @@ class CpuPass:
         upwards = kernel is kernels.up
         levels = len(self.network.level_ptr) - 1
         made = make_schedule(self.network, work, self.threads, upwards=upwards)
+        # a thread takes one and gives it back: two phases a level would each take fresh memory otherwise
+        spare = [make_scratch(self.network, self.dtype) for _ in range(self.threads)]
 
         def phase(phases: int, first: int, end: int) -> None:
             # the tasks are the same in either phase, and are shared out anew
             schedule = made._replace(counters=np.zeros_like(made.counters))
 
             def share() -> None:
+                scratch = spare.pop()
                 given = (
                     self.network.lanes, self.network.terms, self.network.edges, self.batch, self.parameters,
-                    self.tables, self.state, make_scratch(self.network, self.dtype), schedule, phases,
+                    self.tables, self.state, scratch, schedule, phases,
                 )  # fmt: skip
                 through_levels(lambda level: int(kernel(*given, level, end, *more)), first, end)
+                spare.append(scratch)
 
             run_together(self.threads, share)
 

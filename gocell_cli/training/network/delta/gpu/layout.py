@@ -86,7 +86,7 @@ class GpuIndex:
 
 def make_gpu_index(index: DeltaIndex, piece: int) -> GpuIndex:
     """Derive the arrays."""
-    level_ptr = index.band_ptr[index.level_ptr]
+    level_ptr = index.term_level_ptr
     cols = 32 if piece > 16 else 16
     blocks = index.band_blocks[index.band_of_term]
     tiles = -(-blocks * piece // cols)
