@@ -60,7 +60,8 @@ def predict(
 
 def _opened(run: Path, cache: Path | None, genes: list[str], out: Path | None) -> "Predictor":
     """Open what a run predicts with; what is asked for is checked before torch is loaded."""
-    from gocell_cli.commands.model.refusals import before_opening, named_genes, require_pairs, require_pairs_file
+    from gocell_cli.commands.model.refusals import before_opening, named_genes, require_pairs_file
+    from gocell_cli.training.inference.requests import require_pairs
 
     record = before_opening(run, cache, samples=False)
     if out is not None:
@@ -112,7 +113,8 @@ def explain(
 
     RLIPP reads the run's cache; where that is gone, --genes still shows what the deletion does.
     """
-    from gocell_cli.commands.model.refusals import before_opening, named_genes, no_gene
+    from gocell_cli.commands.model.refusals import before_opening, named_genes
+    from gocell_cli.training.inference.requests import no_gene
     from gocell_cli.training.runs.store import RunStore
 
     record = RunStore(run).record()

@@ -74,17 +74,6 @@ def named_genes(
     return hierarchy, [lookup.genotype(lookup.names_in(entry)) for entry in entries]
 
 
-def no_gene() -> UsageError:
-    """The error of a genotype without a gene, of which there is nothing to explain."""
-    return UsageError("--genes names no gene", hint="--genes YKL191W,YLR172C")
-
-
-def require_pairs(genes: int) -> None:
-    """Raise UsageError where so few genes make no pair."""
-    if genes < 2:
-        raise UsageError(f"{genes} genes make no pair", hint="leave out --genes for all of them")
-
-
 def require_pairs_file(out: Path) -> None:
     """Raise UsageError where what stands at the file of --all-pairs is no such file, CannotWrite where none can be."""
     if not out.exists():

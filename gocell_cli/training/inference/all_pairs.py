@@ -24,6 +24,7 @@ from gocell_cli.errors import DamagedCache, Diverged, GocellError, UsageError
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import FITNESS, Predictor, head_of
+from gocell_cli.training.inference.requests import require_pairs
 from gocell_cli.whole_file import TEMPORARY, whole_file, writing
 
 with train_extra():
@@ -110,8 +111,7 @@ def predict_all_pairs(task: PairTask, out: Path, report: Callable[[int, int], No
 
 def _write_pairs(task: PairTask, out: Path, report: Callable[[int, int], None]) -> int:
     """Write the file; returns how many of its pairs an earlier call had predicted."""
-    if len(task.genes) < 2:
-        raise UsageError(f"{len(task.genes)} genes make no pair", hint="leave out --genes for all of them")
+    require_pairs(len(task.genes))
     if out.exists():
         _require_same(task, out)
     with _held(out) as folder:

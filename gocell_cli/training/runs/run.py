@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from gocell_cli.errors import GocellError, SourceMissing, UsageError
+from gocell_cli.errors import GocellError, SourceMissing
 from gocell_cli.run_record import (
     CopyRecord,
     HierarchyRecord,
@@ -27,6 +27,7 @@ from gocell_cli.training.evaluation.baselines import Genotypes, baselines
 from gocell_cli.training.evaluation.rlipp import TermScore, rlipp
 from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of
 from gocell_cli.training.inference.predict import Predictor
+from gocell_cli.training.inference.requests import no_gene
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.kept import kept_hierarchy, open_cache
 from gocell_cli.training.runs.processes import Processes
@@ -259,7 +260,7 @@ def explain_run(directory: Path, cache: Path | Cache | None, names: str | None, 
     predictor = _predictor_of(trainer) if trainer is not None else open_predictor(directory)
     genotype = predictor.genotype(names) if names is not None else None
     if genotype == ():
-        raise UsageError("--genes names no gene", hint="--genes YKL191W,YLR172C")
+        raise no_gene()
     scores = score_terms(trainer, most) if trainer is not None else None
     return Explanation(predictor.hierarchy, scores, effects(predictor, genotype) if genotype is not None else None)
 
