@@ -44,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes give a test a number, not their content: gzip writes the second into its header, so that two processes
+    that collect the same tests would name them differently (pytest-xdist then runs none)."""
+    return "bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real data: GOCELL_TEST_DATA, else ../shared/data beside the checkout."""
