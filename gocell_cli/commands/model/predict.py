@@ -60,7 +60,7 @@ def predict(
 
 def _opened(run: Path, cache: Path | None, genes: list[str], out: Path | None) -> "Predictor":
     """Open what a run predicts with; what is asked for is checked before torch is loaded."""
-    from gocell_cli.commands.model.refusals import before_opening, named_genes, require_pairs_file
+    from gocell_cli.commands.model.refusals import before_opening, named_genes, require_pairs_file, tell_compiling
     from gocell_cli.training.inference.requests import require_pairs
 
     record = before_opening(run, cache, samples=False)
@@ -70,6 +70,8 @@ def _opened(run: Path, cache: Path | None, genes: list[str], out: Path | None) -
     if out is not None and genes and named is not None:
         require_pairs(len({gene for genotype in named for gene in genotype}))
     from gocell_cli.training.runs.run import open_predictor
+
+    tell_compiling()
 
     return open_predictor(run, cache, hierarchy)
 
@@ -113,7 +115,7 @@ def explain(
 
     RLIPP reads the run's cache; where that is gone, --genes still shows what the deletion does.
     """
-    from gocell_cli.commands.model.refusals import before_opening, named_genes
+    from gocell_cli.commands.model.refusals import before_opening, named_genes, tell_compiling
     from gocell_cli.training.inference.requests import no_gene
     from gocell_cli.training.runs.store import RunStore
 
@@ -125,6 +127,8 @@ def explain(
         raise no_gene()
     opened = opened_cache(run, cache) if scored else None
     from gocell_cli.training.runs.run import explain_run
+
+    tell_compiling()
 
     found = explain_run(run, opened, genes, samples or rlipp_samples)
     scores = _named(found.hierarchy, found.scores, ("rlipp", "power", "children_power"))

@@ -5,10 +5,12 @@ told in a fraction of one. What only the samples or the weights can tell comes l
 (NumPy), then the network (torch). tests/commands/model/test_refusals.py walks through them all.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gocell_cli.commands.shell.terminal import note
 from gocell_cli.errors import UsageError
 from gocell_cli.run_record import RunRecord
 from gocell_cli.storage.manifest import read_manifest
@@ -72,6 +74,17 @@ def named_genes(
     hierarchy = kept_hierarchy(run, record.hierarchy)
     lookup = hierarchy.lookup
     return hierarchy, [lookup.genotype(lookup.names_in(entry)) for entry in entries]
+
+
+def tell_compiling() -> None:
+    """Say so on stderr when loops are compiled, once: the first step of an installation takes seconds for it.
+
+    Loads numba. Of several processes of a run the first says it.
+    """
+    from gocell_cli.training.network.delta.compile_cache import watch
+
+    if os.environ.get("RANK", "0") == "0":
+        watch.tell = note
 
 
 def require_pairs_file(out: Path) -> None:

@@ -87,7 +87,7 @@ def evaluate(
     run: RunDir, part: PartOption = "test", split: OldPart = None, cache: opt.CacheDir = None, json: opt.Json = False
 ) -> None:
     """Predict a part of a run's split with its best weights, beside baselines fitted on the same split."""
-    from gocell_cli.commands.model.refusals import before_opening
+    from gocell_cli.commands.model.refusals import before_opening, tell_compiling
     from gocell_cli.training.data.split_kinds import require_part
     from gocell_cli.training.runs.store import RunStore
 
@@ -95,6 +95,8 @@ def evaluate(
     before_opening(run, cache, samples=True)
     opened = opened_cache(run, cache)
     from gocell_cli.training.runs.run import evaluate_run, load_best, reopen
+
+    tell_compiling()
 
     trainer = reopen(RunStore(run), opened)
     load_best(trainer)
@@ -121,7 +123,7 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
 
     In this order: what cannot be is told before torch is loaded, which takes seconds.
     """
-    from gocell_cli.commands.model.refusals import before_training
+    from gocell_cli.commands.model.refusals import before_training, tell_compiling
     from gocell_cli.training.runs.store import RunStore
 
     found = find_cache(cache, root)
@@ -135,6 +137,8 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     samples.check_differ()
     from gocell_cli.training.runs.run import begin_run
 
+    tell_compiling()
+
     return begin_run(
         lambda: RunStore.reserve(out) if out is not None else RunStore.reserve_next(root / "runs", name),
         opened,
@@ -146,11 +150,13 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
 def _resume(out: Path | None, changed: bool) -> "Trainer":
     if out is None or changed:
         raise UsageError("--resume goes on with the settings a run has", hint="gocell train --resume --out RUN")
-    from gocell_cli.commands.model.refusals import before_resuming
+    from gocell_cli.commands.model.refusals import before_resuming, tell_compiling
 
     before_resuming(out)
     opened = opened_cache(out, None)
     from gocell_cli.training.runs.run import resume_run
+
+    tell_compiling()
 
     return resume_run(out, opened)
 

@@ -7,7 +7,6 @@ those of 256 single deletions, each computed once, which is what makes 22 millio
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import FITNESS, Predictor, head_of
 from gocell_cli.training.inference.requests import require_pairs
+from gocell_cli.training.network.delta.compile_cache import work_seconds
 from gocell_cli.whole_file import TEMPORARY, whole_file, writing
 
 with train_extra():
@@ -89,9 +89,9 @@ def predict_all_pairs(task: PairTask, out: Path, report: Callable[[int, int], No
     another process writes it now or the parts are another model's; DamagedCache where a part can't be read; Diverged
     where a prediction is no number of float32.
     """
-    started = time.perf_counter()
+    started = work_seconds()
     kept = _write_pairs(task, out, report)
-    seconds = time.perf_counter() - started
+    seconds = work_seconds() - started
     predictor, annotated = task.predictor, len(_annotated(task.predictor))
     rate = (task.pairs - kept) / seconds
     return PairSummary(

@@ -5,7 +5,6 @@ the same numbers: `last` holds weights, optimiser, scheduler, and the step withi
 """
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from gocell_cli.training.data.order import RowBatches, cut, drawn
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import head_of, put_statistics, statistics, use_population
 from gocell_cli.training.network.dcell import Batch
+from gocell_cli.training.network.delta.compile_cache import work_seconds
 from gocell_cli.training.network.loss import DCellLoss, Target
 from gocell_cli.training.runs.config import DEFAULTS, RunConfig
 from gocell_cli.training.runs.measuring import LOSSES, Measuring
@@ -62,7 +62,7 @@ class Progress:
 
 @dataclass
 class Clock:
-    """Seconds spent in each kind of work during an epoch."""
+    """Seconds spent in each kind of work during an epoch; compiling its loops is none of them."""
 
     load: float = 0.0
     model: float = 0.0
@@ -72,11 +72,11 @@ class Clock:
 
     def start(self) -> None:
         """Begin to count."""
-        self._since = time.perf_counter()
+        self._since = work_seconds()
 
     def lap(self, kind: str) -> None:
         """Give the time since the last lap to one kind of work."""
-        now = time.perf_counter()
+        now = work_seconds()
         setattr(self, kind, getattr(self, kind) + now - self._since)
         self._since = now
 
@@ -168,7 +168,7 @@ class Trainer:
     def _epoch(self, report: Callable[[Progress], None], clock: Clock) -> None:
         processes, config = self.processes, self.config
         self.batches = batches = self.epoch_batches()
-        begun, first, sizes = time.perf_counter(), self.step, list(map(len, batches.parts))
+        begun, first, sizes = work_seconds(), self.step, list(map(len, batches.parts))
         self.model.train()
         clock.start()
         with ahead(self._ready, range(first, len(sizes)), threads_beside(processes.device)) as steps:
@@ -177,7 +177,7 @@ class Trainer:
                 self._train(step, clock)
                 self.step = step.number + 1
                 self._take(self.readings.read())
-                rate = sum(sizes[first : self.step]) / (time.perf_counter() - begun)
+                rate = sum(sizes[first : self.step]) / (work_seconds() - begun)
                 pearson = self.history[-1]["validation"]["pearson"] if self.history else None
                 mean = float(self.sums[0] / self.summed) if self.summed else None
                 report(Progress(self.epoch, config.epochs, self.step, len(sizes), rate, mean, pearson))

@@ -1,9 +1,11 @@
 """numba's compiler, as the loops of the delta form use it: fused multiply-adds, kept on disk, without Python's lock."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.compile_cache import kept
 
 with train_extra():
     from numba import njit
@@ -19,10 +21,7 @@ must be able to raise."""
 
 def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function at its first call."""
-    try:
-        return njit(cache=True, **OPTIONS)(function)
-    except RuntimeError:  # no folder can be written to: compiled anew in each process
-        return njit(**OPTIONS)(function)
+    return kept(partial(njit, **OPTIONS), function)
 
 
 def part(function: Callable[..., Any]) -> Any:
