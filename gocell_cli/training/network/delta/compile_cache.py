@@ -144,7 +144,7 @@ class Watch(event.Listener):
 
 
 watch = Watch()
-event.register("numba:compile", watch)  # type: ignore[no-untyped-call]
+event.register("numba:compile", watch)
 
 
 def work_seconds() -> float:
