@@ -14,8 +14,9 @@ with train_extra():
     import torch
 
 T = TypeVar("T")
-MOST_THREADS = 4
-"""Beside a GPU: 8,192 samples take 278 ms of one core to make ready (measured), a step 2 ms of an H100 (predicted)."""
+MOST_THREADS = 8
+"""Beside a GPU: 8,192 samples take some 150 ms of one core to make ready (docs/gpu.md), a step 2 ms of an H100
+(predicted): as many as there is a core for, up to where each one's 100 MB would be better spent on a larger batch."""
 
 
 def threads_beside(device: torch.device) -> int:

@@ -19,6 +19,7 @@ from torch import Tensor
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.runs import readings
 from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.training.runs.optimiser import JoinedAdamW
 from gocell_cli.training.runs.readings import Readings
 from gocell_cli.training.runs.run import begin_run
 from gocell_cli.training.runs.store import RunStore
@@ -33,6 +34,14 @@ A_LEVEL = 8
 """Launches of ours a level, up and down together: the issue's bound is 12, PyTorch's included."""
 AT_ONCE = 4
 """For all levels at once: heads, gradients of edges and of genes; and one to spare."""
+
+
+class Foreach(JoinedAdamW):
+    """As the trainer's, in PyTorch's operations: fused, as the trainer has it, knows no meta device."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        torch.optim.AdamW.__init__(self, trainer.model.parameters(), lr=1e-3, foreach=True)
+        self.processes = trainer.processes
 
 
 @contextmanager
@@ -50,8 +59,7 @@ def without_values(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> Iterato
     trainer.model.delta = replace(trainer.model.delta, backend="gpu")
     device = trainer.processes.device = torch.device("meta")
     trainer.model.to(device)
-    # fused, as the trainer has it, knows no meta device
-    trainer.optimiser = torch.optim.AdamW(trainer.model.parameters(), lr=1e-3, foreach=True)
+    trainer.optimiser = Foreach(trainer)
     trainer.seen, trainer.readings = trainer.seen.to(device), Readings(device)
     yield names
 

@@ -4,7 +4,6 @@ All of it is made on the CPU from what is known before the step, so that another
 as one or two copies from page-locked memory: nothing of a step then waits for the device.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from jaxtyping import Float, Float64, Int, Shaped
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.gpu.layout import GpuPlan, packed, there
-from gocell_cli.training.network.delta.plan import DeltaPlan
+from gocell_cli.training.network.delta.plan import DeltaPlan, sum_by_variant
 
 with train_extra():
     import torch
@@ -48,21 +47,14 @@ class VariantTargets:
 def _summed(plan: DeltaPlan, true: Float64[np.ndarray, " samples"]) -> tuple[np.ndarray, np.ndarray]:
     """Each variant's mean target, and the sum of squared deviations from it; in float64.
 
-    A wild type's sums are those of all samples less its term's touches: it stands for thousands, and a sum over
-    them for each of 3,793 terms would cost as much as the dense form. Counted from the mean of all targets, so
-    that the difference of sums of squares keeps its digits.
+    Counted from the mean of all targets, so that the difference of sums of squares keeps its digits.
     """
-    touches, centre = plan.touches, true.mean() if len(true) else 0.0
-    own = true[touches.sample] - centre
-    found = []
-    for values, every in ((own, 0.0), (own**2, float(np.square(true - centre).sum()))):
-        sums = np.bincount(touches.variant, values, len(plan.weight))
-        sums = sums.astype(np.float64)  # where no sample touches anything, bincount counts in int64
-        sums[plan.variant_ptr[:-1]] = every - np.bincount(touches.term, values, len(plan.variant_ptr) - 1)
-        found.append(sums)
-    mean = found[0] / np.maximum(plan.weight, 1.0)  # a variant of weight 0 has no target: its mean counts 0 times
+    centre = true.mean() if len(true) else 0.0
+    away = true - centre
+    sums = sum_by_variant(plan, np.stack([away, away**2], 1))
+    mean = sums[:, 0] / np.maximum(plan.weight, 1.0)  # a variant of weight 0 has no target: its mean counts 0 times
     # a difference of sums, which rounding may leave a little below 0
-    left = np.maximum(found[1] - plan.weight * mean**2, 0.0)
+    left = np.maximum(sums[:, 1] - plan.weight * mean**2, 0.0)
     return mean + centre, left
 
 
@@ -117,18 +109,18 @@ def on_device(
     plan: DeltaPlan, device: torch.device, laid: GpuPlan | None, targets: VariantTargets | None, copied: bool
 ) -> ReadyBatch:
     """Move a plan, laid out or not. `copied`: on the current stream, which is not the one that will read it."""
-    arrays: Mapping[str, np.ndarray] = {
-        "term": plan.term, "variant_ptr": plan.variant_ptr, "shown": shown(plan, len(plan.variant_ptr) - 2),
-        "weight": plan.weight,
-    }  # fmt: skip
-    if device.type == "cpu" and laid is None:
-        term, start, last, weight = (torch.from_numpy(array) for array in arrays.values())
-        return ReadyBatch(plan, term, start, last, weight, targets)
-    own, parts = (laid.ints, laid.parts) if laid is not None else packed(arrays)
+    if laid is not None:
+        own, parts = laid.ints, laid.parts
+    else:
+        last = shown(plan, len(plan.variant_ptr) - 2)
+        if device.type == "cpu":
+            here = torch.from_numpy
+            return ReadyBatch(plan, here(plan.term), here(plan.variant_ptr), here(last), here(plan.weight), targets)
+        own, parts = packed({"term": plan.term, "variant_ptr": plan.variant_ptr, "shown": last, "weight": plan.weight})
     ints = own.to(device, non_blocking=True)
-    term, start, last, weight = (ints[parts[name]] for name in arrays)
+    term, start, shows, weight = (ints[parts[name]] for name in ("term", "variant_ptr", "shown", "weight"))
     event = None
     if copied and device.type == "cuda":
         event = torch.cuda.Event()  # type: ignore[no-untyped-call]
         event.record()
-    return ReadyBatch(plan, term, start.long(), last, weight, targets, laid, ints, event)
+    return ReadyBatch(plan, term, start.long(), shows, weight, targets, laid, ints, event)

@@ -2,7 +2,7 @@
 
 Tables x, d and g have a row for each variant, in the order of terms: term t's begin at block row_at[t], each of the
 term's padded width. A level's products lie in one table that the next level takes again. All arrays are parts of one
-buffer of 32-bit integers, so that a batch is one copy to the device.
+buffer of 32-bit integers, so that a batch is one copy to the device; the long ones are written by compiled loops.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Int, Int32, Int64
+from jaxtyping import Bool, Int, Int32, Int64
 
 from gocell_cli.csr import pointers, ranges
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.gpu.tables import (
+    Edges,
+    Slots,
+    Terms,
+    write_copies,
+    write_pairs,
+    write_readers,
+    write_reads,
+    write_tiles,
+)
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 
 with train_extra():
@@ -74,6 +84,8 @@ class GpuIndex:
     piece: int
     cols: int
     ints: Mapping[str, np.ndarray]
+    edge_ptr: Int64[np.ndarray, " terms_plus_1"]
+    pair_term: Int64[np.ndarray, " pairs"]
     level_ptr: Int64[np.ndarray, " levels_plus_1"]
     level_edge: Int64[np.ndarray, " levels_plus_1"]
     blocks: Int64[np.ndarray, " terms"]
@@ -101,6 +113,9 @@ def make_gpu_index(index: DeltaIndex, piece: int) -> GpuIndex:
         # one of a term's edges, whichever, begins where the term's weights do
         weight[index.parent[leads]] = np.minimum.reduceat(index.edge_chunk, leads)
         inputs[index.parent[leads]] = index.edge_stride[leads]
+    direct = index.closure_pair >= 0
+    pair_term = np.empty(len(index.pair_piece), np.int64)
+    pair_term[index.closure_pair[direct]] = index.closure[direct]
     ints = {
         "term_blocks": blocks, "term_neuron": neuron[:-1], "term_genes": index.term_genes,
         "edge_child": index.child, "edge_parent": index.parent, "edge_weight": index.edge_chunk,
@@ -113,6 +128,8 @@ def make_gpu_index(index: DeltaIndex, piece: int) -> GpuIndex:
         piece=piece,
         cols=cols,
         ints=ints,
+        edge_ptr=edge_ptr,
+        pair_term=pair_term,
         level_ptr=level_ptr,
         level_edge=edge_ptr[level_ptr],
         blocks=blocks,
@@ -146,16 +163,16 @@ class GpuPlan:
 
 
 @dataclass(frozen=True)
-class _Places:
+class Places:
     """Of a batch, by term: variants, first block; by edge: first block of its products, of what its slots got."""
 
-    variants: np.ndarray
-    row_at: np.ndarray
-    wide: np.ndarray
-    wide_at: np.ndarray
-    product_at: np.ndarray
-    edge_product: np.ndarray
-    edge_given: np.ndarray
+    variants: Int64[np.ndarray, " terms"]
+    row_at: Int64[np.ndarray, " terms_plus_1"]
+    wide: Bool[np.ndarray, " terms"]
+    wide_at: Int64[np.ndarray, " terms_plus_1"]
+    product_at: Int64[np.ndarray, " terms"]
+    edge_product: Int64[np.ndarray, " edges"]
+    edge_given: Int64[np.ndarray, " edges_plus_1"]
     products: int
 
 
@@ -166,49 +183,78 @@ def lay_out(
     shown: Int[np.ndarray, " samples"],
     wide_from: int = WIDE,
 ) -> GpuPlan:
-    """Lay a plan out; in NumPy, whose loops over whole arrays let other threads run. `shown` goes along."""
-    piece = fixed.piece
-    places = _places(index, fixed, plan, piece, wide_from)
-    arrays = {
+    """Lay a plan out, in any thread: others run meanwhile. `shown` goes along."""
+    places = find_places(index, fixed, plan, wide_from)
+    rows = -(-places.variants // ROWS)
+    cols = -(-fixed.blocks * fixed.piece // fixed.cols)
+    item_rows, item_cols = rows[index.child] * ~places.wide[index.parent], cols[index.parent]
+    reads = np.diff(plan.slot_ptr[plan.edge_slot]).astype(np.int64)  # of each edge
+    copies = reads * index.child_blocks * places.wide[index.parent]
+    tile_ptr, item_ptr, copy_ptr = pointers(rows * cols), pointers(item_rows * item_cols), pointers(copies)
+    high_term, high = ranges(np.zeros_like(rows), rows)
+    short = {
         "variant_ptr": plan.variant_ptr, "row_at": places.row_at[:-1], "edge_slot": plan.edge_slot[:-1],
         "edge_product": places.edge_product, "edge_given": places.edge_given[:-1],
         "edge_wide": places.wide[index.parent], "lost_ptr": plan.lost_ptr, "lost_piece": index.pair_piece[plan.lost],
         "weight": plan.weight, "term": plan.term, "varies": plan.varies,
-        "absent": plan.weight[plan.variant_ptr[:-1]] == 0, "shown": shown,
+        "absent": plan.weight[plan.variant_ptr[:-1]] == 0, "shown": shown, "slot_ptr": plan.slot_ptr,
+        "term_tile": tile_ptr[:-1], "term_rows": rows, "high_term": high_term, "high_row": high * ROWS,
     }  # fmt: skip
-    arrays |= _read_arrays(index, fixed, plan, places)
-    arrays |= _pair_arrays(index, fixed, plan, places)
-    tiles, tile_ptr = _tile_arrays(fixed, places, piece)
-    items, item_ptr = _product_arrays(index, fixed, places, piece)
-    copies, copy_ptr = _copy_arrays(index, fixed, plan, places)
-    arrays |= tiles | items | copies
-    levels = []
+    narrow = int(reads[~places.wide[index.parent]].sum())
+    tiles, items, lost = int(tile_ptr[-1]), int(item_ptr[-1]), len(plan.lost)
+    made = {
+        "slot_at": len(plan.slot_reader), "read_ptr": len(plan.weight) + 1,
+        "read_at": narrow + int(places.variants[places.wide].sum()),
+        "pair_term": lost, "pair_piece": lost, "pair_ptr": lost + 1, "pair_at": lost,
+        "tile_term": tiles, "tile_row": tiles, "tile_col": tiles, "item_edge": items, "item_row": items,
+        "item_col": items, "copy_from": int(copy_ptr[-1]), "copy_to": int(copy_ptr[-1]),
+    }  # fmt: skip
+    ints, parts = packed(short, made)
+    views = {name: ints.numpy()[part] for name, part in parts.items()}
+    write_tiles(rows, cols, ROWS, fixed.cols, views["tile_term"], views["tile_row"], views["tile_col"])
+    write_tiles(item_rows, item_cols, ROWS, fixed.cols, views["item_edge"], views["item_row"], views["item_col"])
+    pairs = _write(index, fixed, plan, places, views)
+    for name in ("pair_term", "pair_piece", "pair_ptr"):  # there is room for each lost pair, were all different
+        first = parts[name].start
+        parts[name] = slice(first, first + pairs + (name == "pair_ptr"))
+    levels = _levels(fixed, places, tile_ptr, item_ptr, copy_ptr)
+    return GpuPlan(
+        samples=plan.samples, ints=ints, parts=parts, levels=levels, table=int(places.row_at[-1]),
+        products=places.products, given=int(places.edge_given[-1]), wide=int(places.wide_at[-1]), tiles=tiles,
+        high=len(high), pairs=pairs,
+    )  # fmt: skip
+
+
+def _levels(
+    fixed: GpuIndex,
+    places: Places,
+    tile_ptr: Int64[np.ndarray, " terms_plus_1"],
+    item_ptr: Int64[np.ndarray, " edges_plus_1"],
+    copy_ptr: Int64[np.ndarray, " edges_plus_1"],
+) -> tuple[Level, ...]:
+    """Each level's part of the tiles by term, and of the products' tiles and the copies by edge."""
+    found = []
     for i, (a, b) in enumerate(pairwise(fixed.level_ptr.tolist())):
-        levels.append(
+        found.append(
             Level(
                 tiles=_items(tile_ptr[fixed.level_ptr], i),
                 stats=_items(fixed.stat_ptr, i),
                 products=_items(item_ptr[fixed.level_edge], i),
                 neurons=slice(int(fixed.neuron_ptr[i]), int(fixed.neuron_ptr[i + 1])),
                 wide=tuple(_wide_term(int(t), fixed, places) for t in a + np.flatnonzero(places.wide[a:b])),
-                copies=_items(copy_ptr[fixed.level_ptr], i),
+                copies=_items(copy_ptr[fixed.level_edge], i),
             )
         )
-    ints, parts = packed(arrays)
-    return GpuPlan(
-        samples=plan.samples, ints=ints, parts=parts, levels=tuple(levels), table=int(places.row_at[-1]),
-        products=places.products,
-        given=int(places.edge_given[-1]), wide=int(places.wide_at[-1]), tiles=int(tile_ptr[-1]),
-        high=len(arrays["high_term"]), pairs=len(arrays["pair_term"]),
-    )  # fmt: skip
+    return tuple(found)
 
 
 def _items(ptr: Int64[np.ndarray, " n"], level: int) -> Items:
     return Items(int(ptr[level]), int(ptr[level + 1] - ptr[level]))
 
 
-def _places(index: DeltaIndex, fixed: GpuIndex, plan: DeltaPlan, piece: int, wide_from: int) -> _Places:
-    variants = np.diff(plan.variant_ptr)
+def find_places(index: DeltaIndex, fixed: GpuIndex, plan: DeltaPlan, wide_from: int) -> Places:
+    """Return where everything of a batch begins."""
+    piece, variants = fixed.piece, np.diff(plan.variant_ptr)
     slots = variants[index.child]
     needed = np.bincount(index.parent, slots * index.child_blocks, index.terms) * fixed.blocks * piece**2
     plain = variants * fixed.inputs * fixed.blocks * piece**2
@@ -223,7 +269,7 @@ def _places(index: DeltaIndex, fixed: GpuIndex, plan: DeltaPlan, piece: int, wid
     product_at = first[:-1] - first[fixed.level_ptr[level]]
     given = pointers(edge_blocks)
     edge_ptr = np.searchsorted(index.parent, np.arange(index.terms))
-    return _Places(
+    return Places(
         variants=variants,
         row_at=pointers(variants * fixed.blocks),
         wide=wide,
@@ -235,89 +281,27 @@ def _places(index: DeltaIndex, fixed: GpuIndex, plan: DeltaPlan, piece: int, wid
     )
 
 
-def _read_arrays(index: DeltaIndex, fixed: GpuIndex, plan: DeltaPlan, places: _Places) -> dict[str, np.ndarray]:
-    """Of each variant where the products lie that it reads; of each slot where dz of its readers lies."""
-    reads = plan.reads
-    edge, variant = reads.edge.astype(np.int64), reads.variant.astype(np.int64)
-    parent = index.parent[edge]
-    # a wide term's variants read one row each, their own z
-    wide = np.repeat(places.wide, places.variants)
-    read_ptr = pointers(np.where(wide, 1, np.diff(reads.ptr)))
-    single, term = read_ptr[:-1][wide], plan.term[wide]
-    others = np.ones(read_ptr[-1], bool)
-    others[single] = False
-    read_at = np.empty(read_ptr[-1], np.int64)
-    read_at[single] = places.product_at[term] + (np.flatnonzero(wide) - plan.variant_ptr[term]) * fixed.blocks[term]
-    read_at[others] = (places.edge_product[edge] + variant * fixed.blocks[parent])[~places.wide[parent]]
-    slot_edge = np.repeat(np.arange(len(index.child)), np.diff(plan.edge_slot))
-    edge = np.repeat(slot_edge, np.diff(plan.slot_ptr))
-    parent = index.parent[edge]
-    own = plan.slot_reader - plan.variant_ptr[parent]
-    slot_at = np.where(
-        places.wide[parent],
-        places.wide_at[parent] + own * fixed.inputs[parent] + fixed.edge_offset[edge],
-        places.row_at[parent] + own * fixed.blocks[parent],
+def _write(index: DeltaIndex, fixed: GpuIndex, plan: DeltaPlan, places: Places, views: Mapping[str, np.ndarray]) -> int:
+    """Write what is read, copied and lost; returns how many different pairs are lost."""
+    slots = Slots(plan.variant_ptr, plan.edge_slot, plan.slot_ptr, plan.slot_reader)
+    terms = Terms(
+        fixed.edge_ptr, fixed.blocks, fixed.inputs, places.wide, places.row_at, places.wide_at, places.product_at
     )
-    return {"read_ptr": read_ptr, "read_at": read_at, "slot_ptr": plan.slot_ptr, "slot_at": slot_at}
+    edges = Edges(index.child, index.child_blocks, fixed.edge_offset, places.edge_product)
+    write_reads(slots, terms, edges, views["read_ptr"], views["read_at"])
+    write_readers(slots, terms, edges, views["slot_at"])
+    if places.wide.any():
+        write_copies(slots, terms, edges, views["copy_from"], views["copy_to"])
+    place, pair = np.zeros(len(fixed.pair_term), np.int32), views["pair_term"]
+    found: int = write_pairs(
+        plan.variant_ptr, terms, plan.lost_ptr, plan.lost, place, pair, views["pair_ptr"], views["pair_at"]
+    )
+    views["pair_piece"][:found] = index.pair_piece[pair[:found]]
+    pair[:found] = fixed.pair_term[pair[:found]]
+    return found
 
 
-def _pair_arrays(index: DeltaIndex, fixed: GpuIndex, plan: DeltaPlan, places: _Places) -> dict[str, np.ndarray]:
-    """Lost term-gene pairs, each once, and where dz of the variants lies that have lost it."""
-    variant = np.repeat(np.arange(len(plan.weight)), np.diff(plan.lost_ptr))
-    term = plan.term[variant]
-    at = places.row_at[term] + (variant - plan.variant_ptr[term]) * fixed.blocks[term]
-    order = np.argsort(plan.lost, kind="stable")
-    pairs, first = np.unique(plan.lost[order], return_index=True)
-    return {
-        "pair_term": term[order][first], "pair_piece": index.pair_piece[pairs],
-        "pair_ptr": np.append(first, len(order)), "pair_at": at[order],
-    }  # fmt: skip
-
-
-def _tile_arrays(fixed: GpuIndex, places: _Places, piece: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Tiles (term, row, neuron), a term's rows counted fastest, so that what is joined lies side by side."""
-    rows, cols = -(-places.variants // ROWS), -(-fixed.blocks * piece // fixed.cols)
-    first = pointers(rows * cols)
-    term, place = ranges(np.zeros_like(rows), rows * cols)
-    high_term, high = ranges(np.zeros_like(rows), rows)
-    arrays = {
-        "tile_term": term, "tile_row": place % rows[term] * ROWS, "tile_col": place // rows[term] * fixed.cols,
-        "term_tile": first[:-1], "term_rows": rows, "high_term": high_term, "high_row": high * ROWS,
-    }  # fmt: skip
-    return arrays, first
-
-
-def _product_arrays(
-    index: DeltaIndex, fixed: GpuIndex, places: _Places, piece: int
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Tiles (edge, slot, neuron of the parent) of the products; none of wide parents."""
-    rows = -(-places.variants[index.child] // ROWS) * ~places.wide[index.parent]
-    cols = -(-fixed.blocks[index.parent] * piece // fixed.cols)
-    first = pointers(rows * cols)
-    edge, place = ranges(np.zeros_like(rows), rows * cols)
-    arrays = {
-        "item_edge": edge, "item_row": place % rows[edge] * ROWS, "item_col": place // rows[edge] * fixed.cols,
-    }  # fmt: skip
-    return arrays, first
-
-
-def _copy_arrays(
-    index: DeltaIndex, fixed: GpuIndex, plan: DeltaPlan, places: _Places
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Blocks of x, and where wide terms' plain products want them; how many there are before each term's."""
-    reads = plan.reads
-    wide = np.flatnonzero(places.wide[index.parent[reads.edge]])
-    edge, variant = reads.edge[wide].astype(np.int64), reads.variant[wide].astype(np.int64)
-    parent, child = index.parent[edge], index.child[edge]
-    reader = np.searchsorted(reads.ptr, wide, side="right") - 1
-    start = places.row_at[child] + variant * fixed.blocks[child]
-    to = places.wide_at[parent] + (reader - plan.variant_ptr[parent]) * fixed.inputs[parent] + fixed.edge_offset[edge]
-    owner, block = ranges(np.zeros(len(edge), np.int64), index.child_blocks[edge])
-    ptr = pointers(np.bincount(parent[owner], minlength=index.terms))
-    return {"copy_from": start[owner] + block, "copy_to": to[owner] + block}, ptr
-
-
-def _wide_term(term: int, fixed: GpuIndex, places: _Places) -> WideTerm:
+def _wide_term(term: int, fixed: GpuIndex, places: Places) -> WideTerm:
     values = (
         places.variants[term], fixed.inputs[term], fixed.blocks[term], places.wide_at[term], fixed.weight[term],
         places.product_at[term], places.row_at[term],
@@ -325,13 +309,17 @@ def _wide_term(term: int, fixed: GpuIndex, places: _Places) -> WideTerm:
     return WideTerm(term, *map(int, values))
 
 
-def packed(arrays: Mapping[str, np.ndarray]) -> tuple[Tensor, dict[str, slice]]:
-    """All arrays behind each other as 32-bit integers, in memory that a copy to a GPU need not wait for."""
-    starts = pointers(np.array([-(-len(array) // ALIGNED) * ALIGNED for array in arrays.values()], dtype=np.int64))
-    ints = torch.zeros(int(starts[-1]), dtype=torch.int32, pin_memory=torch.cuda.is_available())
-    flat, parts = ints.numpy(), {}
-    for (name, array), start in zip(arrays.items(), starts.tolist(), strict=False):
-        parts[name] = slice(start, start + len(array))
+def packed(arrays: Mapping[str, np.ndarray], room: Mapping[str, int] | None = None) -> tuple[Tensor, dict[str, slice]]:
+    """All arrays behind each other as 32-bit integers, in memory that a copy to a GPU need not wait for.
+
+    room: so many more for others, which are not written yet.
+    """
+    sizes = {name: len(array) for name, array in arrays.items()} | dict(room or {})
+    starts = pointers(np.array([-(-size // ALIGNED) * ALIGNED for size in sizes.values()], dtype=np.int64))
+    ints = torch.empty(int(starts[-1]), dtype=torch.int32, pin_memory=torch.cuda.is_available())
+    parts = {name: slice(at, at + sizes[name]) for name, at in zip(sizes, starts.tolist(), strict=False)}
+    flat = ints.numpy()
+    for name, array in arrays.items():
         flat[parts[name]] = array
     return ints, parts
 
