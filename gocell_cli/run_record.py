@@ -27,7 +27,15 @@ Numbers = dict[str, int | float | None]
 
 @dataclass(frozen=True)
 class SplitRecord:
-    """`Split.report()` of training/data/splits.py, which says what each entry means."""
+    """How samples were divided, and what the test part has in common with training.
+
+    seed: the split's own. dropped: samples in no part; unused: training samples that `subset` leaves out; in train,
+    validation and test are the others. test_groups_in_train is the share, test_with_known_group the number of test
+    samples whose query group trains (None: no groups); test_with_new_gene delete a gene never deleted in training;
+    test_with_known_pair delete a pair of genes that a training sample deletes (None: none has more than two), and
+    test_with_known_genotype are of a genotype that trains. groups: of each part, in a split by query. fingerprint: of
+    which genotypes are where, the same in every cache.
+    """
 
     kind: str
     seed: int
@@ -37,9 +45,21 @@ class SplitRecord:
     dropped: int
     test_groups_in_train: float | None
     test_with_new_gene: int
+    rule: int = 1
+    test_with_known_group: int | None = None
+    test_with_known_pair: int | None = None
+    test_with_known_genotype: int | None = None
+    groups: dict[str, int] | None = None
+    fractions: tuple[float, float, float] | None = None
+    folds: int | None = None
+    fold: int | None = None
+    subset: int | None = None
+    unused: int = 0
+    fingerprint: str | None = None
 
     def __post_init__(self) -> None:
-        if min(self.train, self.validation, self.test, self.dropped, self.test_with_new_gene) < 0:
+        counts = (self.train, self.validation, self.test, self.dropped, self.test_with_new_gene, self.unused)
+        if min(counts) < 0:
             raise ValueError("a number of samples is below 0")
 
 

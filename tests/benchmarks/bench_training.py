@@ -17,7 +17,8 @@ from scipy.sparse import csr_matrix
 from torchmetrics.functional.classification import binary_auroc
 
 from gocell_cli.storage.reader import Cache
-from gocell_cli.training.data.splits import SPLITS, make_split
+from gocell_cli.training.data.splits.kinds import SPLITS, SplitChoice
+from gocell_cli.training.data.splits.split import make_split
 from tests.benchmarks.measure import GOCELL, Row, report
 from tests.benchmarks.real_data import real_data
 
@@ -76,7 +77,7 @@ def annotation_baselines(cache: Cache) -> tuple[float, float]:
     ptr, terms = hierarchy.closure
     gene = samples.genes.astype(np.int64)  # one a sample
     contains = csr_matrix((np.ones(len(terms), np.float32), terms, ptr))[gene].toarray()
-    split = make_split(samples, "random", (0.8, 0.1, 0.1), 0, len(hierarchy.gene_names))
+    split = make_split(samples, SplitChoice("random"), hierarchy.gene_names)
     y = torch.from_numpy(samples.value)
     counts = torch.from_numpy(np.diff(hierarchy.gene_ptr)[gene]).double()
     annotated = float(binary_auroc(-counts[split.test], y[split.test].long()))

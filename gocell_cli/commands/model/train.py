@@ -3,10 +3,11 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gocell_cli.commands.model.split import tell_split
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.places import data_root, find_cache
@@ -28,6 +29,13 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Any other setting, NAME=VALUE in TOML's spelling; repeatable.")
 ]
+SplitOption = Annotated[str | None, typer.Option("--split", help="random (default), query or gene.")]
+SplitSeed = Annotated[int | None, typer.Option(min=0, help="Of the split alone; default: --seed.")]
+Folds = Annotated[int | None, typer.Option(min=2, help="Divide into K folds, of which --fold is the test part.")]
+Fold = Annotated[int | None, typer.Option(min=0, help="The fold that is tested, from 0; default 0.")]
+Subset = Annotated[
+    int | None, typer.Option(min=1, help="Train on so many samples; a smaller subset lies within a larger one.")
+]
 PartOption = Annotated[str, typer.Option("--part", help="Part of the split to evaluate: train, validation or test.")]
 OldPart = Annotated[str | None, typer.Option("--split", hidden=True, help="What --part was called.")]
 
@@ -39,8 +47,12 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training split; default 20.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Samples in a step; default 256.")] = None,
     lr: Annotated[float | None, typer.Option(help="AdamW's learning rate; default 0.003.")] = None,
-    split: Annotated[str | None, typer.Option(help="random (default), query or gene.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the split, the first weights and the order.")] = None,
+    split: SplitOption = None,
+    split_seed: SplitSeed = None,
+    folds: Folds = None,
+    fold: Fold = None,
+    subset: Subset = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the first weights, the order and the split.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
     precision: Annotated[str | None, typer.Option(help="32-true (default) or bf16-mixed.")] = None,
     settings: Settings = None,
@@ -55,8 +67,8 @@ def train(
     they make the loss NaN or infinite, training ends with exit code 2 and keeps the best weights it had.
     """
     flags = {
-        "epochs": epochs, "batch_size": batch_size, "lr": lr, "split": split, "seed": seed, "device": device,
-        "precision": precision,
+        "epochs": epochs, "batch_size": batch_size, "lr": lr, "split": split, "split_seed": split_seed,
+        "folds": folds, "fold": fold, "subset": subset, "seed": seed, "device": device, "precision": precision,
     }  # fmt: skip
     given = {name: value for name, value in flags.items() if value is not None}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
@@ -67,6 +79,11 @@ def train(
 
         chosen = resolve(given, standing, config, settings or [])
         trainer = _begin(cache, out, data_root(root), chosen)
+    _train(trainer, json=json)
+
+
+def _train(trainer: "Trainer", *, json: bool) -> None:
+    """Train to the end, measure, and tell."""
     from gocell_cli.training.runs.trackers import wandb_log
 
     # Wandb is logged to by one of several processes.
@@ -88,7 +105,7 @@ def evaluate(
 ) -> None:
     """Predict a part of a run's split with its best weights, beside baselines fitted on the same split."""
     from gocell_cli.commands.model.refusals import before_opening, tell_compiling
-    from gocell_cli.training.data.split_kinds import require_part
+    from gocell_cli.training.data.splits.kinds import require_part
     from gocell_cli.training.runs.store import RunStore
 
     require_part(split or part)
@@ -176,7 +193,7 @@ def _fit(trainer: "Trainer") -> None:
 
     seen = trainer.processes.first
     if seen:
-        note(_split_line(trainer.split.report()), "train")
+        tell_split(trainer.store.record().split)
     with Signals().caught() as signals, training_progress(shown=seen) as progress:
         trainer.stop_at, trainer.save_at = signals.stop, signals.save
         try:
@@ -186,19 +203,6 @@ def _fit(trainer: "Trainer") -> None:
                 note(f"stopped; go on with: gocell train --resume --out {trainer.store.directory}", "train")
             # 128 + number, as a shell reports who died by a signal.
             sys.exit(128 + (signals.stopped_by or 0))
-
-
-def _split_line(report: dict[str, Any]) -> str:
-    """One line on the split: the size of each part, what was dropped, what leaks."""
-    sizes = ", ".join(f"{part} {report[part]:,}" for part in ("train", "validation", "test"))
-    told = [f"split {report['kind']} (seed {report['seed']}): {sizes}"]
-    if report["dropped"]:
-        told.append(f"{report['dropped']:,} across parts dropped")
-    if report["test_groups_in_train"] is not None:
-        told.append(f"{report['test_groups_in_train']:.0%} of test samples have their query in train")
-    if report["test_with_new_gene"]:
-        told.append(f"{report['test_with_new_gene']:,} test samples delete a gene never deleted in training")
-    return "; ".join(told)
 
 
 def _finish(trainer: "Trainer") -> "Evaluation":

@@ -8,12 +8,11 @@ from typing import Any
 
 from gocell_cli.errors import DamagedCache, InvalidInput, UsageError
 from gocell_cli.run_record import CONFIG
-from gocell_cli.training.data.split_kinds import SPLITS
+from gocell_cli.training.data.splits.kinds import FILE, RULES, SPLITS, SplitChoice, names_a_file
 from gocell_cli.training.network.config import DCellConfig
 from gocell_cli.typed_file import Malformed, parse_toml, read_small, toml_value
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "split": SPLITS,
     "loss": ("auto", "mse", "bce"),
     "auxiliary": ("sum", "mean"),
     "scheduler": ("constant", "cosine", "plateau"),
@@ -24,7 +23,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 LEAST = {
     "epochs": 1, "batch_size": 2, "population_samples": 2, "min_width": 1, "patience": 0, "seed": 0, "min_lr": 0,
-    "weight_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0,
+    "weight_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1, "subset": 0,
 }  # fmt: skip
 ABOVE_ZERO = ("lr", "init_range")
 MOST_COUNT = 2**63 - 1
@@ -41,7 +40,9 @@ SHOWN = 80
 class RunConfig:
     """A run's settings, all of plain types. The network's own are described in DCellConfig.
 
-    fractions: train, validation and test. clip: largest gradient norm (0: off). patience: epochs without a better
+    split: a kind, or the path of a file that names the parts (`split_column` its column), or of a run. fractions:
+    train, validation and test. split_seed: -1 is `seed`. folds, fold, subset: as in SplitChoice. split_rule: 2; runs
+    of before it was recorded have 1. clip: largest gradient norm (0: off). patience: epochs without a better
     validation loss before training stops (0: never). min_lr: where cosine ends, and plateau stops halving.
     loss: `auto` is bce for viability and mse else. population_samples: training samples that BatchNorm's population
     statistics are taken over between epochs (checkpoints and the final figures take all of them).
@@ -62,6 +63,12 @@ class RunConfig:
     patience: int = 0
     split: str = "random"
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    split_seed: int = -1
+    folds: int = 0
+    fold: int = 0
+    subset: int = 0
+    split_column: str = ""
+    split_rule: int = RULES[-1]
     seed: int = 0
     device: str = "auto"
     precision: str = "32-true"
@@ -85,11 +92,27 @@ class RunConfig:
                 raise UsageError(f"{name} is {shown}", hint=f"one of: {', '.join(allowed)}")
         for f in fields(self):
             self._check_number(f.name)
-        if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-9:
-            raise UsageError(f"the fractions {self.fractions} do not add up to 1", hint="--set fractions=[0.8,0.1,0.1]")
+        if self.split not in SPLITS and not names_a_file(self.split):
+            hint = f"one of: {', '.join(SPLITS)}; or a file: ./{self.split[:SHOWN]}"
+            raise UsageError(f"split is {self.split[:SHOWN]!r}", hint=hint)
+        if self.split_column and not names_a_file(self.split):
+            raise UsageError("split_column is a column of a file", hint="--split FILE --split-column NAME")
         if self.l2 and self.weight_decay:
             raise UsageError("l2 and weight_decay would both shrink the weights", hint="set one to 0")
-        self.network("direct")  # what it refuses is refused here, before a directory is taken
+        self.split_choice()
+        self.network("direct")  # what they refuse is refused here, before a directory is taken
+
+    def split_choice(self) -> SplitChoice:
+        """What decides the split."""
+        return SplitChoice(
+            FILE if names_a_file(self.split) else self.split,
+            self.fractions,
+            self.seed if self.split_seed < 0 else self.split_seed,
+            self.folds,
+            self.fold,
+            self.subset,
+            self.split_rule,
+        )
 
     def _check_number(self, name: str) -> None:
         """Raise UsageError for a number that is not finite or out of its range: torch would only say so much later."""
@@ -173,7 +196,7 @@ def read_config(path: Path, base: RunConfig | None = None) -> RunConfig:
 def run_config(directory: Path) -> RunConfig:
     """Return a run's settings; raises DamagedCache where they are none, for nobody asked for them just now."""
     try:
-        return read_config(directory / CONFIG)
+        return read_config(directory / CONFIG, RunConfig(split_rule=RULES[0]))  # where none is recorded
     except (UsageError, InvalidInput) as error:
         raise DamagedCache(error.message, why=error.why, hint=error.hint or "train the run again") from error
 

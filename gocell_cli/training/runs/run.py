@@ -22,7 +22,8 @@ from gocell_cli.run_record import (
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.labels import LabelScale
-from gocell_cli.training.data.split_kinds import PARTS, require_part
+from gocell_cli.training.data.splits.kinds import PARTS, require_part
+from gocell_cli.training.data.splits.overlap import split_report
 from gocell_cli.training.evaluation.baselines import Genotypes, baselines
 from gocell_cli.training.evaluation.rlipp import TermScore, rlipp
 from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of
@@ -93,7 +94,7 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
         fingerprint=cache.manifest.fingerprint,
         phenotype=dict(cache.manifest.phenotype),
         datasets=tuple(cache.manifest.datasets),
-        split=SplitRecord(**trainer.split.report()),
+        split=SplitRecord(**split_report(cache.columns(), trainer.split, cache.hierarchy.gene_names)),
         nan_labels=trainer.nan_labels,
         label=LabelRecord(**asdict(trainer.scale)),
         parameters=trainer.model.parameter_count(),

@@ -11,7 +11,7 @@ from jaxtyping import Float64, Int64
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.labels import LabelScale, check_differ, check_labels, label_scale
-from gocell_cli.training.data.splits import Split, make_split
+from gocell_cli.training.data.splits.split import Split, make_split
 from gocell_cli.training.runs.config import RunConfig
 
 
@@ -36,7 +36,7 @@ class RunSamples:
         """
         samples = cache.columns()
         values = samples.value
-        split = make_split(samples, config.split, config.fractions, config.seed, len(cache.hierarchy.gene_names))
+        split = make_split(samples, config.split_choice(), cache.hierarchy.gene_names)
         kind = cache.manifest.phenotype["kind"]
         check_labels(values, kind)
         train_rows = split.train[np.isfinite(values[split.train])]

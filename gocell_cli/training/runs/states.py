@@ -10,7 +10,10 @@ from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.typed_file import Malformed, T, typed
 
-SHAPING = ("split", "fractions", "seed", "loss", "norm_order", "gene_weights", "min_width", "ratio")
+SHAPING = (
+    *("split", "fractions", "split_seed", "folds", "fold", "subset", "split_column", "split_rule", "seed"),
+    *("loss", "norm_order", "gene_weights", "min_width", "ratio"),
+)
 """Settings that say what weights mean and which samples they have seen: with another one they predict nonsense."""
 SCHEDULED = ("last_epoch", "_step_count", "_last_lr", "best", "num_bad_epochs", "cooldown_counter")
 """What changes in torch's schedulers from epoch to epoch; all else is of the settings, or of torch's version."""

@@ -79,7 +79,7 @@ def test_a_run_leaves_what_it_promises_and_can_be_evaluated(small_cache: Path, t
     evaluation = evaluate_run(again, "test")
     record = store.record()
     assert evaluation.as_json() == record.as_json()["results"]["test"]
-    assert evaluation.n == record.split.test == 17
+    assert evaluation.n == record.split.test == 12
     assert {"loss", "loss_root", "loss_auxiliary", "loss_weights"} < evaluation.metrics.keys()
     first, last = trainer.history[0], trainer.history[-1]
     assert last["train"]["loss_root"] < first["train"]["loss_root"]

@@ -1,0 +1,71 @@
+"""What is said of a split: how large its parts are, and what its test part has in common with training."""
+
+from gocell_cli.commands.shell.terminal import note
+from gocell_cli.run_record import SplitRecord
+from gocell_cli.training.data.splits.kinds import PARTS
+
+FEW_GROUPS = 3
+"""Fewer query groups in a part, and its figures are those of one or two query strains."""
+UNEVEN = 0.5
+"""A part that holds less than this, or more than its inverse, of what it was to hold is told."""
+
+
+def tell_split(split: SplitRecord) -> None:
+    """Say on stderr what a run is trained and tested on, and what is wrong with that."""
+    note("; ".join((_sizes(split), *_leaks(split))), "train")
+    for warning in _warnings(split):
+        note(warning, "warning")
+
+
+def _sizes(split: SplitRecord) -> str:
+    """The size of each part, and of what is in none."""
+    sizes = ", ".join(f"{part} {getattr(split, part):,}" for part in PARTS)
+    fold = f", fold {split.fold} of {split.folds}" if split.folds else ""
+    told = [f"split {split.kind} (seed {split.seed}{fold}): {sizes}"]
+    if split.unused:
+        told.append(f"{split.unused:,} training samples not used (--subset)")
+    if split.dropped:
+        told.append(
+            f"{split.dropped:,} in no part" if split.kind == "file" else f"{split.dropped:,} across parts dropped"
+        )
+    return "; ".join(told)
+
+
+def _leaks(split: SplitRecord) -> list[str]:
+    """What the test part has in common with training; what a split promises is said though it is 0."""
+    told = []
+    if split.test_groups_in_train is not None:
+        told.append(f"{split.test_groups_in_train:.0%} of test samples have their query in train")
+    if split.test_with_known_pair is not None:
+        told.append(f"{split.test_with_known_pair / split.test:.0%} share a pair of genes with train")
+    if split.test_with_known_genotype:
+        told.append(f"{split.test_with_known_genotype:,} are of a genotype in train")
+    if split.test_with_new_gene:
+        told.append(f"{split.test_with_new_gene:,} test samples delete a gene never deleted in training")
+    return told
+
+
+def _warnings(split: SplitRecord) -> list[str]:
+    if split.groups is None or split.fractions is None or split.kind == "file":
+        return []
+    found = []
+    others = {part: split.groups[part] for part in PARTS[1:]}
+    if min(others.values()) < FEW_GROUPS:
+        counts = " and ".join(f"{n} in {part}" for part, n in others.items())
+        found.append(f"few query groups: {counts}; a figure of them is of these query strains alone")
+    total = split.train + split.unused + split.validation + split.test
+    asked = dict(zip(PARTS, _asked(split), strict=True))
+    uneven = [p for p in PARTS[1:] if not UNEVEN <= getattr(split, p) / max(total * asked[p], 1) <= 1 / UNEVEN]
+    if uneven:
+        held = " and ".join(f"{p} {getattr(split, p) / total:.1%} where {asked[p]:.0%} was asked" for p in uneven)
+        found.append(f"query groups are of very different sizes: {held}; those too large for a part train")
+    return found
+
+
+def _asked(split: SplitRecord) -> tuple[float, float, float]:
+    """The share of each part: of folds, validation is drawn from what is not tested."""
+    train, validation, test = split.fractions or (0.0, 0.0, 0.0)
+    if not split.folds:
+        return train, validation, test
+    rest = (1 - 1 / split.folds) / ((train + validation) or 1)
+    return train * rest, validation * rest, 1 / split.folds
