@@ -17,6 +17,7 @@ GROUPS = {
     "checks": ("bench_checks",),
     "model": ("bench_model",),
     "delta": ("bench_delta",),
+    "ready": ("bench_ready",),
     "coldstart": ("bench_coldstart",),
     "peers": ("bench_peers",),
     "levels": ("bench_levels",),

@@ -16,7 +16,7 @@ from gocell_cli.run_record import RunRecord
 from gocell_cli.storage.manifest import read_manifest
 from gocell_cli.training.extra import require_extra
 from gocell_cli.training.runs.config import RunConfig, run_config
-from gocell_cli.training.runs.devices import require_device
+from gocell_cli.training.runs.devices import require_device, require_precision
 from gocell_cli.training.runs.store import RunStore, recorded_cache, require_same
 from gocell_cli.training.runs.trackers import require_wandb
 
@@ -30,6 +30,7 @@ def before_training(cache: Path, out: Path, config: RunConfig, *, named: bool) -
     `out` is the run's directory where it is `named`, else the one in which the run gets its own.
     """
     _of_this_machine(config)
+    require_precision(config.device, config.precision)
     store = RunStore(out)
     if named:
         store.require_idle()
@@ -42,7 +43,9 @@ def before_resuming(run: Path) -> None:
     """Raise what `resume_run` would raise of a run's files, its cache's manifest and its checkpoint."""
     store = RunStore(run)
     store.require()
-    _of_this_machine(run_config(run))
+    config = run_config(run)
+    _of_this_machine(config)
+    require_precision(config.device, config.precision)
     _of_its_cache(store.record(), None)
     if not store.untrained():
         store.require_checkpoint("last")

@@ -54,7 +54,9 @@ def train(
     subset: Subset = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the first weights, the order and the split.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
-    precision: Annotated[str | None, typer.Option(help="32-true (default) or bf16-mixed.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of a step's products: 32-true (default), bf16-mixed, or tf32 on a GPU.")
+    ] = None,
     settings: Settings = None,
     config: ConfigFile = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out from its `last`.")] = False,

@@ -17,7 +17,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "auxiliary": ("sum", "mean"),
     "scheduler": ("constant", "cosine", "plateau"),
     "bn_eval": ("population", "running"),
-    "precision": ("32-true", "bf16-mixed", "64-true"),
+    "precision": ("32-true", "tf32", "bf16-mixed", "64-true"),
     "device": ("auto", "cpu", "cuda"),
     "form": ("auto", "delta", "dense"),
 }
@@ -49,7 +49,8 @@ class RunConfig:
     norm_order: torchcell's `bn-tanh`, because the paper's `tanh-bn` learned less from the same simulated data (test r
     0.72 against 0.80), and once died: neurons whose tanh is 1 for every sample have no gradient ever after.
     form: `delta` computes only what deletions touch, `dense` everything, `auto` takes the faster for each batch; the
-    numbers are the same. bf16 runs dense. wandb: a Weights & Biases project to log to as well.
+    numbers are the same. precision: of a training step; `tf32` and `bf16-mixed` take products of fewer bits (on a GPU;
+    sums, statistics and all that is measured stay float32). wandb: a Weights & Biases project to log to as well.
     """
 
     epochs: int = 20

@@ -6,7 +6,8 @@ process's on the same global batch, whatever the shares' sizes.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from jaxtyping import Float64, Int64, Shaped
 
 from gocell_cli.training.data.order import share
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.runs.devices import no_cuda
+from gocell_cli.training.network.tf32 import float32_products
+from gocell_cli.training.runs.devices import TF32, no_cuda, no_tf32
 from gocell_cli.training.runs.one_machine import SLOT_BYTES, Asking, OneMachine
 
 with train_extra():
@@ -33,11 +35,14 @@ class Processes:
         if device == "cuda" and not torch.cuda.is_available():
             raise no_cuda()  # Fabric would tell it as a fault of ours
         nodes = world // local
-        self.fabric = Fabric(accelerator=device, devices=local, num_nodes=nodes, strategy=strategy, precision=precision)  # type: ignore[arg-type]
+        kind = "32-true" if precision == TF32 else precision  # TF32 is torch's own switch, no tensor's dtype
+        self.fabric = Fabric(accelerator=device, devices=local, num_nodes=nodes, strategy=strategy, precision=kind)  # type: ignore[arg-type]
         if world > 1:
             self.fabric.launch()
         self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
-        self.device = self.fabric.device
+        self.device, self.precision = self.fabric.device, precision
+        # what the CPU knows is joined by the CPUs: through the GPUs' group it would wait for all that they have to do
+        self.hosts = dist.new_group(backend="gloo") if world > 1 and self.device.type != "cpu" else None
         self.dtype = torch.float64 if precision == "64-true" else torch.float32
         self.machine: OneMachine | None = None
         if world > 1 and nodes == 1 and self.device.type == "cpu":
@@ -48,26 +53,45 @@ class Processes:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
+    def require_precision(self) -> None:
+        """Raise UsageError where training is to be in a precision that the device has not."""
+        if self.precision != TF32:
+            return
+        if self.device.type != "cuda":
+            raise no_tf32("a CPU" if self.device.type == "cpu" else self.device.type)
+        if torch.cuda.get_device_capability(self.device) < (8, 0):
+            raise no_tf32(torch.cuda.get_device_name(self.device))
+
+    @contextmanager
+    def products(self) -> Iterator[None]:
+        """A training step's products, up and down: in TF32 where that is the precision, else as torch is set."""
+        if self.precision != TF32:
+            yield
+            return
+        with float32_products("tf32"):
+            yield
+
     def reduce(self, tensor: Tensor, kind: str) -> None:
         """Join a tensor over all processes, in place: its sum, min or max."""
         if self._small(tensor):
             every = self.gather(tensor)
             tensor.copy_(every.sum(0) if kind == "sum" else every.amin(0) if kind == "min" else every.amax(0))
         elif self.world > 1:
-            # NCCL joins a GPU's tensors only; where it is there already, this is the tensor itself
-            moved = tensor.to(self.device)
-            dist.all_reduce(moved, getattr(dist.ReduceOp, kind.upper()))
-            tensor.copy_(moved)
+            dist.all_reduce(tensor, getattr(dist.ReduceOp, kind.upper()), group=self._joining(tensor))
 
     def gather(self, tensor: Shaped[Tensor, "..."]) -> Shaped[Tensor, "processes ..."]:
         """Return the tensors of all processes, of one shape and dtype, in the order of their ranks."""
         if self.machine is not None and self._small(tensor):
             return self.machine.gather(tensor)
-        moved = tensor.to(self.device).contiguous()
-        found = moved.new_empty(self.world, *moved.shape)
+        own = tensor.contiguous()
+        found = own.new_empty(self.world, *own.shape)
         # the list of views, not all_gather_into_tensor: older releases of PyTorch have that under another name
-        dist.all_gather(list(found), moved)
-        return found.to(tensor.device)
+        dist.all_gather(list(found), own, group=self._joining(own))
+        return found
+
+    def _joining(self, tensor: Tensor) -> Any:
+        """The group that joins a tensor where it lies; None: all processes' own, which is the device's."""
+        return self.hosts if tensor.device.type == "cpu" else None
 
     def _small(self, tensor: Tensor) -> bool:
         """Whether a tensor goes from hand to hand in shared memory."""
@@ -81,7 +105,13 @@ class Processes:
 
     def any(self, flag: bool) -> bool:
         """Whether any process says so; each must ask."""
-        return bool(self.summed(np.array([float(flag)]))[0]) if self.world > 1 else flag
+        return self.any_of(flag)[0]
+
+    def any_of(self, *flags: bool) -> list[bool]:
+        """Of each flag whether any process says so; each must ask. CPUs tell each other: no device is waited for."""
+        if self.world == 1:
+            return list(flags)
+        return [total > 0 for total in self.summed(np.array(flags, dtype=np.float64)).tolist()]
 
     def told(self, outcome: Any) -> Any:
         """Return what the first process passed, whatever the others did."""

@@ -52,6 +52,7 @@ def begin_run(
     """
     require_wandb(config)
     processes = Processes(config.device, config.precision)
+    processes.require_precision()
     store = _reserve(processes, reserve)
     try:
         trainer = Trainer(cache, config, store, processes, samples=samples)
@@ -112,6 +113,7 @@ def resume_run(directory: Path, cache: Cache | None = None) -> Trainer:
     store.require()
     config = run_config(directory)
     processes = Processes(config.device, config.precision)
+    processes.require_precision()
     store.writable = processes.first
     store.lock()
     trainer = _reopened(store, open_cache(store, cache), config, processes)

@@ -214,7 +214,7 @@ class Trainer:
 
     def _obey(self) -> None:
         """Save, or save and stop, where any process was asked to."""
-        save, stop = self.processes.any(self.save_at()), self.processes.any(self.stop_at())
+        save, stop = self.processes.any_of(self.save_at(), self.stop_at())
         if save or stop:
             self.save_last()
         if stop:
@@ -223,13 +223,14 @@ class Trainer:
     def _train(self, step: ReadyStep, clock: Clock) -> None:
         """One step on this process's rows; nothing of it waits for the device."""
         processes, share = self.processes, (step.places.stop - step.places.start) / step.samples
-        with processes.fabric.autocast():
-            heads = self.model.heads(step.batch)
-        losses = self.measuring.losses(heads, step.target).shared(share, processes.world, self.config.l2)
-        found = torch.stack([getattr(losses, name).detach().double() for name in LOSSES.values()])
-        processes.reduce(found, "sum")
-        self.optimiser.zero_grad()
-        processes.fabric.backward(losses.total)
+        with processes.products():
+            with processes.fabric.autocast():
+                heads = self.model.heads(step.batch)
+            losses = self.measuring.losses(heads, step.target).shared(share, processes.world, self.config.l2)
+            found = torch.stack([getattr(losses, name).detach().double() for name in LOSSES.values()])
+            processes.reduce(found, "sum")
+            self.optimiser.zero_grad()
+            processes.fabric.backward(losses.total)
         clock.lap("model")
         norm = self.optimiser.joined_step(self.config.clip).double()
         clock.lap("optimiser")

@@ -86,6 +86,7 @@ TRAIN = [
     Refusal("train CACHE --split rows", 2, "split is 'rows'"),
     Refusal("train CACHE --device gpu", 2, "device is 'gpu'"),
     Refusal("train CACHE --precision 16", 2, "precision is '16'"),
+    Refusal("train CACHE --device cpu --precision tf32", 2, "precision is tf32, and a CPU has none"),
     Refusal("train CACHE --set nonsense=1", 2, "no setting 'nonsense'"),
     Refusal("train CACHE --set nonsense", 2, "no NAME=VALUE"),
     Refusal("train CACHE --set norm_order=none", 2, "norm_order is 'none'"),

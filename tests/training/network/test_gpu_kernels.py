@@ -110,6 +110,29 @@ def test_float32_and_bf16_against_float64(precision: str, bound: float) -> None:
             assert (found[name].double() - exact).abs().max() <= bound * largest, (name, wide)
 
 
+@pytest.mark.parametrize(("precision", "switch"), [("tf32", "high"), ("ieee", "highest"), ("bf16", "medium")])
+def test_wide_terms_products_are_of_the_kernels_precision(
+    precision: str, switch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever torch is set to, which is as it was afterwards; of bf16's there is nothing to set."""
+    asked, multiply = [], torch.mm
+
+    def recorded(*arguments: Any, **named: Any) -> torch.Tensor:
+        asked.append(torch.get_float32_matmul_precision())
+        return multiply(*arguments, **named)
+
+    monkeypatch.setattr(torch, "mm", recorded)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        model = DCell(nets.random_network(8, terms=3), DCellConfig(min_width=4, init_range=0.3, form="delta"))
+        gradients(on_gpu(model, 0, precision), [(0,), (1, 2), (3,), ()], torch.linspace(-1, 1, 4))
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert asked
+    assert set(asked) == {switch}
+
+
 @pytest.mark.parametrize("norm_order", ["tanh-bn", "bn-tanh"])
 def test_what_is_zero_is_exactly_zero_and_a_step_gives_the_same_bits_again(norm_order: str) -> None:
     """In float32, of terms that no sample touches: W, b and gamma; columns of untouched children with tanh last."""

@@ -6,7 +6,7 @@ error, and so is an operation on tensors of two devices.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gocell_cli.storage.reader import Cache
-from gocell_cli.training.runs import readings
+from gocell_cli.training.runs import processes, readings
 from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.optimiser import JoinedAdamW
 from gocell_cli.training.runs.readings import Readings
@@ -36,6 +37,17 @@ AT_ONCE = 4
 """For all levels at once: heads, gradients of edges and of genes; and one to spare."""
 
 
+class NoWaitingCopies(TorchDispatchMode):
+    """An error for a copy from the CPU for which the CPU would wait: one that is not asked to be `non_blocking`."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        named = kwargs or {}
+        if func is torch.ops.aten._to_copy.default and args[0].device.type == "cpu" and args[0].dim():
+            there = torch.device(named.get("device") or "cpu").type
+            assert there == "cpu" or named.get("non_blocking"), "a copy to the device that the CPU waits for"
+        return func(*args, **named)
+
+
 class Foreach(JoinedAdamW):
     """As the trainer's, in PyTorch's operations: fused, as the trainer has it, knows no meta device."""
 
@@ -45,14 +57,15 @@ class Foreach(JoinedAdamW):
 
 
 @contextmanager
-def without_values(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The trainer's network, optimiser and readings on the meta device; yields the names of the kernels started."""
-    names: list[str] = []
+def without_values(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[str], set[str]]]:
+    """The trainer's network, optimiser and readings on the meta device; yields names and precisions of the kernels."""
+    names, precisions = list[str](), set[str]()
 
-    def record(kernel: Any, programs: int, *arguments: Any, **_: Any) -> None:
+    def record(kernel: Any, programs: int, *arguments: Any, **constants: Any) -> None:
         assert {a.device.type for a in arguments if isinstance(a, Tensor)} == {"meta"}
         if programs:
             names.append(getattr(kernel, "__name__", None) or kernel.fn.__name__)
+            precisions.add(constants.get("PRECISION", "none"))
 
     monkeypatch.setattr(levels, "launch", record)
     assert trainer.model.delta is not None
@@ -61,7 +74,7 @@ def without_values(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> Iterato
     trainer.model.to(device)
     trainer.optimiser = Foreach(trainer)
     trainer.seen, trainer.readings = trainer.seen.to(device), Readings(device)
-    yield names
+    yield names, precisions
 
 
 @pytest.fixture
@@ -70,23 +83,62 @@ def trainer(small_cache: Path, tmp_path: Path) -> Trainer:
 
 
 @pytest.mark.parametrize("norm_order", ["bn-tanh", "tanh-bn"])
-@pytest.mark.parametrize("precision", ["ieee", "bf16"])
+@pytest.mark.parametrize("precision", ["ieee", "tf32", "bf16"])
 def test_a_step_waits_for_nothing(
     small_cache: Path, tmp_path: Path, norm_order: str, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In each precision, TF32 as `--precision tf32` sets it: for the step alone."""
     config = replace(TINY, norm_order=norm_order)
     trainer = begin_run(lambda: RunStore.reserve(tmp_path / "run"), Cache(small_cache), config)
     trainer.batches = trainer.epoch_batches()
     assert trainer.model.delta is not None
     count = len(trainer.model.delta.gpu_index.level_ptr) - 1
-    with without_values(trainer, monkeypatch) as started:
-        trainer.model.delta = replace(trainer.model.delta, precision=precision)
+    with without_values(trainer, monkeypatch) as (started, precisions):
+        if precision == "tf32":
+            trainer.processes.precision = precision
+        else:
+            trainer.model.delta = replace(trainer.model.delta, precision=precision)
         for number in range(2):
             step = trainer._ready(number)
             started.clear()
-            trainer._train(step, Clock())
+            with NoWaitingCopies() if number else nullcontext():  # the hierarchy goes there once, before the first step
+                trainer._train(step, Clock())
+                trainer._obey()
             assert list(trainer.readings.read()) == []  # it is not their turn: nobody waited
             assert A_LEVEL * (count - 1) < len(started) <= A_LEVEL * count + AT_ONCE
+        # the interpreter, which the kernels are imported into here, has no product of bf16
+        assert precisions == {"rounded" if precision == "bf16" else precision, "none"}
+        assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_step_of_several_processes_waits_for_nothing(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies on the device is joined there, what the CPUs know among them: the others' samples, who is to stop."""
+    joined: list[tuple[str, str, Any]] = []
+
+    def all_gather(found: list[Tensor], own: Tensor, group: Any = None) -> None:
+        joined.append(("gather", own.device.type, group))
+        for one in found:
+            one.copy_(own)
+
+    def all_reduce(own: Tensor, _operation: Any, group: Any = None) -> None:
+        joined.append(("reduce", own.device.type, group))
+        own.mul_(2)
+
+    monkeypatch.setattr(processes.dist, "all_gather", all_gather)
+    monkeypatch.setattr(processes.dist, "all_reduce", all_reduce)
+    trainer.batches = trainer.epoch_batches()
+    trainer.processes.world, trainer.processes.hosts = 2, "hosts"
+    trainer.model.group = trainer.processes
+    with without_values(trainer, monkeypatch) as (started, _):
+        trainer._train(trainer._ready(0), Clock())
+        joined.clear()
+        with NoWaitingCopies():
+            trainer._train(trainer._ready(1), Clock())
+            trainer._obey()
+    assert started
+    assert {(kind, group) for _, kind, group in joined} == {("cpu", "hosts"), ("meta", None)}
+    # once before the way up, and once at the end of the step
+    assert [how for how, kind, _ in joined if kind == "cpu"] == ["gather", "reduce"]
 
 
 def test_what_would_wait_is_noticed(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,9 +148,10 @@ def test_what_would_wait_is_noticed(trainer: Trainer, monkeypatch: pytest.Monkey
         waits: list[Callable[[], Any]] = [
             there.cpu, there.tolist, there.numpy, there[0].item, there.nonzero, lambda: float(there[0]),
             lambda: bool(there[0] > 0), lambda: there[there > 0], lambda: there + torch.zeros(len(there)),
+            lambda: torch.zeros(3).to("meta"),
         ]  # fmt: skip
         for wait in waits:
-            with pytest.raises((RuntimeError, NotImplementedError, TypeError)):
+            with NoWaitingCopies(), pytest.raises((RuntimeError, NotImplementedError, TypeError, AssertionError)):
                 wait()
 
 

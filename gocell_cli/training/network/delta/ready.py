@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float, Float64, Int, Shaped
 
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.delta.gpu.layout import GpuPlan, packed, there
+from gocell_cli.training.network.delta.gpu.layout import GpuPlan
+from gocell_cli.training.network.delta.pinned import packed, there
 from gocell_cli.training.network.delta.plan import DeltaPlan, sum_by_variant
 
 with train_extra():

@@ -13,6 +13,7 @@ from jaxtyping import Float, Float64, Int64
 
 from gocell_cli.csr import ranges
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.pinned import there
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 from gocell_cli.training.network.process_group import ProcessGroup
 
@@ -50,7 +51,7 @@ class Whole:
         first = index.closure_ptr[genes]
         varies = np.zeros(index.terms, dtype=np.int64)
         varies[index.closure[ranges(first, index.closure_ptr[genes + 1] - first)[1]]] = 1
-        return cls(float(samples[0]), varies, wild, group, every[:, 0].to(device))
+        return cls(float(samples[0]), varies, wild, group, there(every[:, 0], device))
 
     def moments(
         self, mean: Float[Tensor, " neurons"], squares: Float[Tensor, " neurons"]

@@ -24,10 +24,10 @@ from gocell_cli.training.network.delta.gpu.tables import (
     write_reads,
     write_tiles,
 )
+from gocell_cli.training.network.delta.pinned import packed
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 
 with train_extra():
-    import torch
     from torch import Tensor
 
 ROWS = 32
@@ -36,8 +36,6 @@ WIDE = 2**27
 """Multiply-adds of a term's products from which they are a matrix library's: 0.05 ms as small tiles (predicted)."""
 WASTE = 3
 """How many times the multiply-adds that are needed a plain product may take: what is not touched is multiplied, too."""
-ALIGNED = 4
-"""32-bit integers: Triton compiles a kernel anew for a pointer that is not a multiple of 16 bytes."""
 
 
 @dataclass(frozen=True)
@@ -307,24 +305,3 @@ def _wide_term(term: int, fixed: GpuIndex, places: Places) -> WideTerm:
         places.product_at[term], places.row_at[term],
     )  # fmt: skip
     return WideTerm(term, *map(int, values))
-
-
-def packed(arrays: Mapping[str, np.ndarray], room: Mapping[str, int] | None = None) -> tuple[Tensor, dict[str, slice]]:
-    """All arrays behind each other as 32-bit integers, in memory that a copy to a GPU need not wait for.
-
-    room: so many more for others, which are not written yet.
-    """
-    sizes = {name: len(array) for name, array in arrays.items()} | dict(room or {})
-    starts = pointers(np.array([-(-size // ALIGNED) * ALIGNED for size in sizes.values()], dtype=np.int64))
-    ints = torch.empty(int(starts[-1]), dtype=torch.int32, pin_memory=torch.cuda.is_available())
-    parts = {name: slice(at, at + sizes[name]) for name, at in zip(sizes, starts.tolist(), strict=False)}
-    flat = ints.numpy()
-    for name, array in arrays.items():
-        flat[parts[name]] = array
-    return ints, parts
-
-
-def there(tensor: Tensor, device: torch.device) -> Tensor:
-    """Move a tensor of the CPU's to a device without waiting for it: by way of page-locked memory where that is one."""
-    pinned = device.type == "cuda" and torch.cuda.is_available()
-    return (tensor.pin_memory() if pinned else tensor).to(device, non_blocking=True)

@@ -15,8 +15,10 @@ from jaxtyping import Float, Int32
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.backend import DeltaNetwork, Gradients
 from gocell_cli.training.network.delta.gpu import kernels
-from gocell_cli.training.network.delta.gpu.layout import ROWS, GpuIndex, GpuPlan, Items, Level, WideTerm, there
+from gocell_cli.training.network.delta.gpu.layout import ROWS, GpuIndex, GpuPlan, Items, Level, WideTerm
+from gocell_cli.training.network.delta.pinned import there
 from gocell_cli.training.network.delta.whole import Whole
+from gocell_cli.training.network.tf32 import float32_products
 
 with train_extra():
     import torch
@@ -115,7 +117,8 @@ class GpuPass:
         for term in level.wide:
             z = products[term.product * self.piece :][: term.variants * term.out * self.piece]
             left, right = self._inputs(term).to(self.half), self._weights(term, self.net.weights).to(self.half)
-            torch.mm(left, right.t(), out=z.view(term.variants, -1))
+            with float32_products(self.net.precision):
+                torch.mm(left, right.t(), out=z.view(term.variants, -1))
 
     def _inputs(self, term: WideTerm) -> Float[Tensor, "variants inp"]:
         return self.wide[term.at * self.piece :][: term.variants * term.inp * self.piece].view(term.variants, -1)
@@ -166,8 +169,9 @@ class GpuPass:
             self._pull(level, g, given, dy)
             self._moments(level, g, total, moment, found)
             self._dz(level, g, total, moment, found)
-            for term in level.wide:
-                self._wide_gradients(term, g, found)
+            with float32_products(net.precision):
+                for term in level.wide:
+                    self._wide_gradients(term, g, found)
         self._parameter_gradients(g, given, found)
         return found
 
