@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float, Float64
 
 from gocell_cli.errors import UsageError
@@ -21,6 +22,7 @@ from gocell_cli.training.network.process_group import ProcessGroup
 with train_extra():
     import torch
     from torch import Tensor, nn
+    from torch.autograd.graph import increment_version
 
 MEAN, REST = "running_mean", "running_mean_rest"
 
@@ -46,8 +48,19 @@ class RunningStatistics:
 
     def move(self, mean: Float64[Tensor, " neurons"], var: Float[Tensor, " neurons"], samples: float) -> None:
         """Take in a batch's mean and biased variance, as torch's BatchNorm does: the variance times n / (n - 1)."""
-        self.set_mean(torch.lerp(self.mean64, mean, self.momentum))
-        self.var.lerp_(var * (samples / max(samples - 1, 1)), self.momentum)
+        unbiased = samples / max(samples - 1, 1)
+        if self.var.device.type != "cpu":
+            self.set_mean(torch.lerp(self.mean64, mean, self.momentum))
+            self.var.lerp_(var * unbiased, self.momentum)
+            return
+        # NumPy, on one thread: to wait for PyTorch's pool at each of these operations takes longer than all of them
+        high, rest, own = self.mean.numpy(), self.rest.numpy(), self.var.numpy()
+        whole = high.astype(np.float64) + rest
+        whole += self.momentum * (mean.numpy() - whole)
+        high[:] = whole
+        rest[:] = whole - high
+        own += self.momentum * (unbiased * var.numpy() - own)
+        increment_version((self.mean, self.rest, self.var))  # what was counted from them holds no more
 
 
 class Stacked(nn.Module):

@@ -8,7 +8,8 @@ import torch
 
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.dense import memory
-from gocell_cli.training.network.dense.memory import LentGradient, row_parts
+from gocell_cli.training.network.dense.memory import row_parts
+from gocell_cli.training.network.lent import LentGradient
 from gocell_cli.training.network.loss import DCellLoss
 from tests.reference.dcell import gene_table
 from tests.training import networks as nets

@@ -123,8 +123,9 @@ class DeltaForm:
             levels, lambda found: self._unpack(model, found), model.child_weight, model.gene_weight, model.bias,
             model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction,
         )  # fmt: skip
-        values = values + spread(model.head_bias, batch)
-        return VariantHeads(values, batch, model.index["term_position"], int(model.stack.order[-1]))
+        return VariantHeads(
+            spread(values, model.head_bias, batch), batch, model.index["term_position"], int(model.stack.order[-1])
+        )
 
     @torch.no_grad()
     def statistics(

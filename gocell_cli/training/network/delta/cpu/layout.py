@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int64
 
-from gocell_cli.csr import pointers
+from gocell_cli.csr import pointers, ranges
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.cpu import kernels
 from gocell_cli.training.network.delta.cpu.vectors import Lanes
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 from gocell_cli.training.network.layout import Stack
+from gocell_cli.training.network.lent import LentGradient
 
 with train_extra():
     import torch
@@ -34,6 +35,27 @@ ALONE = 2_000_000
 
 
 @dataclass(frozen=True)
+class Unused:
+    """Pieces of the weights and of the genes' table that are padding: no kernel writes their gradient, which is 0."""
+
+    weights: Int64[np.ndarray, " pieces"]
+    genes: Int64[np.ndarray, " gene_pieces"]
+
+    @classmethod
+    def of(cls, index: DeltaIndex, stack: Stack, blocks: Int64[np.ndarray, " terms"]) -> "Unused":
+        """Find them: what no neuron of a term's own blocks reads from its children's own blocks, or from its genes."""
+        weights = np.ones(stack.child_weights // stack.piece, dtype=bool)
+        rows = blocks[index.parent] * stack.piece
+        edge, row = ranges(np.zeros_like(rows), rows)
+        first = index.edge_chunk[edge] + row * index.edge_stride[edge]
+        weights[ranges(first, blocks[index.child][edge])[1]] = False
+        genes = np.ones(int(stack.block_start[-1]), dtype=bool)
+        own = ranges(stack.first_neuron // stack.piece, blocks)[1]
+        genes[ranges(stack.block_start[own], np.diff(stack.block_start)[own])[1]] = False
+        return cls(np.flatnonzero(weights), np.flatnonzero(genes))
+
+
+@dataclass(frozen=True)
 class Network:
     """What kernels read of the hierarchy, by `piece`; level i is the terms level_ptr[i]:level_ptr[i + 1]."""
 
@@ -42,6 +64,7 @@ class Network:
     edges: kernels.Edges
     level_ptr: Int64[np.ndarray, " levels_plus_1"]
     most_blocks: int
+    unused: Unused
 
     @classmethod
     def of(cls, index: DeltaIndex, stack: Stack) -> "Network":
@@ -58,7 +81,8 @@ class Network:
             parent_edge=index.parent_edge,
         )
         edges = kernels.Edges(index.child, index.parent, index.edge_chunk * piece, index.edge_stride * piece)
-        return cls(Lanes(piece), terms, edges, index.term_level_ptr, int(blocks.max(initial=1)))
+        most = int(blocks.max(initial=1))
+        return cls(Lanes(piece), terms, edges, index.term_level_ptr, most, Unused.of(index, stack, blocks))
 
     def neurons(self, level: int) -> slice:
         """The neurons of a level."""
@@ -130,6 +154,7 @@ class Buffers:
     """
 
     def __init__(self) -> None:
+        self.weights, self.genes = LentGradient(), LentGradient()
         self._tables: dict[str, Tensor] = {}
         self._holder: weakref.ref[object] | None = None
 

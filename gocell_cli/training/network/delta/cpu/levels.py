@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.backend import DeltaNetwork, Gradients
@@ -16,6 +16,7 @@ from gocell_cli.training.network.delta.cpu.layout import ALONE, Buffers, Network
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 from gocell_cli.training.network.delta.threads import allowed_threads, run_together, through_levels
 from gocell_cli.training.network.delta.whole import Whole
+from gocell_cli.training.network.lent import LentGradient
 
 with train_extra():
     import torch
@@ -46,14 +47,19 @@ class CpuPass:
         self.tables = kernels.Tables(
             *(tables[name].numpy() if name in tables else np.empty(0, self.dtype) for name in kernels.Tables._fields)
         )
+        self.buffers = buffers
         # zeros: of neurons that are padding nothing is computed
-        self.a0, self.mean, self.var, self.inv = (torch.zeros_like(net.gamma) for _ in range(4))
+        self.a0, self.mean, self.var, self.inv = (self._zeros() for _ in range(4))
         sums = np.zeros((6, len(net.gamma)))
         # of one process, its own sums are all there are
         every = sums[2:4] if whole.group is None else sums[4:]
         self.state = kernels.State(*(t.numpy() for t in (self.a0, self.mean, self.var, self.inv)), *sums[:4], *every)
         self.batch = self._batch(index)
         self.parameters = self._parameters()
+
+    def _zeros(self) -> Float[Tensor, " neurons"]:
+        """A number for each neuron; NumPy's zeros, for PyTorch would wait for its pool to write them."""
+        return torch.from_numpy(np.zeros(len(self.net.gamma), self.dtype))
 
     def _batch(self, index: DeltaIndex) -> kernels.Batch:
         plan, weight = self.plan, self.plan.weight.astype(self.dtype)
@@ -141,15 +147,21 @@ class CpuPass:
             net.statistics.move(self.mean.double() + self.a0.double(), self.var, self.whole.samples)
         return heads
 
+    def _lent(self, memory: LentGradient, like: Tensor, unused: Int64[np.ndarray, " pieces"]) -> Tensor:
+        """Memory of the step before for a large gradient, zeros where no kernel writes."""
+        found = memory.like(like)
+        found.numpy().reshape(-1, self.net.piece)[unused] = 0.0
+        return found
+
     def down(self, dy: Float[Tensor, " variants"]) -> Gradients:
         """Parents first."""
         net = self.net
-        gamma, beta, head, wild = (torch.zeros_like(net.gamma) for _ in range(4))
+        gamma, beta, head, wild = (self._zeros() for _ in range(4))
         found = Gradients(
-            weights=torch.zeros_like(net.weights),  # zeros: padding
+            weights=self._lent(self.buffers.weights, net.weights, self.network.unused.weights),
             wild=wild,
-            genes=torch.zeros_like(net.genes),
-            direction=None if net.direction is None else torch.zeros_like(net.direction),
+            genes=self._lent(self.buffers.genes, net.genes, self.network.unused.genes),
+            direction=None if net.direction is None else self._zeros(),
             gamma=gamma,
             beta=beta,
             head=head,
