@@ -15,12 +15,14 @@ from gocell_cli.building.contents import (
     MergedSamples,
     UnannotatedRows,
     apply_unannotated_rule,
+    controlled,
     keep_listed,
     make_hierarchy,
     make_provenance,
     require_annotated,
 )
 from gocell_cli.building.tasks import SampleSource
+from gocell_cli.controls import Control
 from gocell_cli.domain.alleles import MergedAlleles, merged_alleles
 from gocell_cli.domain.annotation_check import annotation_notes, date_warnings, require_joined, term_warnings
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
@@ -52,6 +54,7 @@ class BuildOptions:
     shard_size: int = 100_000
     keep_unannotated: bool = True
     duplicates: str = "mean"
+    control: Control | None = None
     until: int | None = None
 
 
@@ -123,6 +126,8 @@ def plan_build(
     if isinstance(dataset, Simulation):
         # the teacher is wired as the hierarchy is, so a simulation can be drawn only now
         dataset = dataset.draw(terms)
+    if options.control is not None:  # after the draw: a teacher of the real hierarchy is what a control must not find
+        hierarchy = controlled(hierarchy, options.control)
     names = _joins(rows, dataset, options.rules)
     warnings = (*_few(names, genes), *_warnings(ontology, rows, annotations, dataset, options.rules))
     unannotated = _usable(dataset, genes, hierarchy, options)
@@ -252,6 +257,7 @@ def make_config(
         "keep_unannotated": options.keep_unannotated,
         "duplicates": options.duplicates,
         "level_by": options.level_by,
+        **({"control": options.control._asdict()} if options.control is not None else {}),
         "backends": list(options.backends),
         # shards of another size are other files, and parts are merged by fingerprint
         "shard_size": options.shard_size,

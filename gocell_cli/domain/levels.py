@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges
+from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges, longest_paths
 from gocell_cli.domain.ontology import Edges, Ontology
 
 SAME_LEVEL, INVERTED = "same_level", "inverted"
@@ -65,29 +65,8 @@ class LevelReport:
 
 
 def generations(terms: int, edges: Edges) -> tuple[Int32[np.ndarray, " terms"], Bool[np.ndarray, " terms"]]:
-    """Longest path from any root to each term, and which terms a cycle keeps from having one.
-
-    Peels the terms without parents, round by round (Kahn 1962, doi:10.1145/368996.369025); terms on or
-    below a cycle are never peeled.
-    """
-    generation = np.zeros(terms, dtype=np.int32)
-    waiting = np.ones(terms, dtype=bool)
-    child, parent = edges.child, edges.parent
-    round_ = 0
-    while waiting.any():
-        # a round for each generation, some 15, over whole arrays: a queue term by term would take Python 50,000 steps
-        blocked = np.zeros(terms, dtype=bool)
-        blocked[child] = True
-        peeled = waiting & ~blocked
-        if not peeled.any():
-            break
-        generation[peeled] = round_  # its last parent went the round before: the longest path
-        waiting &= ~peeled
-        # edges below a peeled parent are used up; what they led to may be free in the next round
-        left = ~peeled[parent]
-        child, parent = child[left], parent[left]
-        round_ += 1
-    return generation, waiting
+    """Longest path from any root to each term, and which terms a cycle keeps from having one."""
+    return longest_paths(terms, edges.child, edges.parent)
 
 
 def shortest(terms: int, edges: Edges) -> Int32[np.ndarray, " terms"]:

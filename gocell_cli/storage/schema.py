@@ -8,15 +8,16 @@ A cache is a directory:
     samples/part-00000.parquet|.lmdb    the samples, by shard and backend
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, Int16, Int32, Int64, UInt8
 
+from gocell_cli.controls import Wiring
 from gocell_cli.csr import pointers
-from gocell_cli.dcell_rules import ROOT_DOWN, forbidden_edges
+from gocell_cli.dcell_rules import ROOT_DOWN, forbidden_edges, longest_paths
 from gocell_cli.errors import LevelsError
 from gocell_cli.gene_names import GeneNames
 
@@ -90,6 +91,22 @@ class Hierarchy:
             terms.append(np.nonzero(held.T)[1].astype(np.int32))  # transposed, so gene by gene, terms ascending
         none = np.zeros(0, dtype=np.int32)
         return GeneTerms(pointers(np.concatenate([none, *counts])), np.concatenate([none, *terms]))
+
+    def wired(self, wiring: Wiring) -> "Hierarchy":
+        """Return the hierarchy with other edges and rows, on which its level holds; go_level and go_depth stay GO's."""
+        terms, genes = len(self.term_ids), len(self.gene_names)
+        counts = np.bincount(wiring.row_gene, minlength=genes)
+        found = replace(
+            self,
+            **wiring._asdict(),
+            stratum=longest_paths(terms, wiring.edge_child, wiring.edge_parent)[0],
+            height=longest_paths(terms, wiring.edge_parent, wiring.edge_child)[0],
+            direct_genes=np.bincount(wiring.row_term, minlength=terms).astype(np.int32),
+            gene_ptr=pointers(counts),
+            gene_rows=np.argsort(wiring.row_gene, kind="stable").astype(np.int32),
+        )
+        contained = np.bincount(found.closure.term, minlength=terms)
+        return replace(found, contained_genes=contained.astype(np.int32))
 
     def _contained_bits(self) -> UInt8[np.ndarray, "terms bytes"]:
         """Each term's contained genes as bits, gene 0 the highest bit of byte 0."""

@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import chosen_options, write_build_file
 from gocell_cli.commands.shell.command_line import as_typed, expand
-from gocell_cli.commands.shell.options import Backend, Executor, LevelBy, Unannotated
+from gocell_cli.commands.shell.options import Backend, ControlKind, Executor, LevelBy, Unannotated
 from gocell_cli.commands.shell.places import data_root, default_out, remember_latest
 from gocell_cli.commands.shell.progress import shard_progress
 from gocell_cli.commands.shell.terminal import joined_names, line, make_table, note, show, show_result, styled
@@ -22,6 +23,7 @@ PATIENCE_VARIABLE = "GOCELL_WORKER_TIMEOUT"
 if TYPE_CHECKING:
     from gocell_cli.building.build import BuildMode, BuildResult
     from gocell_cli.building.plan import BuildPlan
+    from gocell_cli.controls import Control
 
 
 @expand
@@ -29,6 +31,8 @@ def build_cache(
     terms: HierarchyChoice,
     data: DatasetChoice,
     level_by: opt.LevelByOption = LevelBy.STRATUM,
+    control: opt.ControlOption = None,
+    control_seed: opt.ControlSeed = None,
     unannotated: opt.UnannotatedOption = Unannotated.KEEP,
     backend: opt.BackendOption = Backend.PARQUET,
     shard_size: opt.ShardSize = 100_000,
@@ -55,9 +59,14 @@ def build_cache(
     started = time.perf_counter()
     chosen_root = data_root(root)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
-    plan = _plan(data, terms, chosen_root, offline, level_by, unannotated, backend, shard_size)
+    drawn = _control(control, control_seed)
+    plan = _plan(data, terms, chosen_root, offline, level_by, drawn, unannotated, backend, shard_size)
     _expect(plan, fingerprint)
-    target = out if out is not None else default_out(chosen_root, data.label, plan.phenotype.kind, plan.fingerprint)
+    target = (
+        out
+        if out is not None
+        else default_out(chosen_root, _label(data.label, drawn), plan.phenotype.kind, plan.fingerprint)
+    )
     if overwrite:
         tell_replaced(target)
     if dry_run:
@@ -67,7 +76,13 @@ def build_cache(
     if mode.part is None and (fingerprint is None or chosen_root.is_dir()):  # a rebuild elsewhere makes no data root
         remember_latest(chosen_root, result.directory)
     if mode.part is None:
-        others = {"level_by": level_by, "unannotated": unannotated, "backend": backend, "shard_size": shard_size}
+        others = {
+            **_control_options(drawn),
+            "level_by": level_by,
+            "unannotated": unannotated,
+            "backend": backend,
+            "shard_size": shard_size,
+        }
         write_build_file(result.directory, chosen_options(data, terms, **others), plan.fingerprint)
     summary = _summary(result, plan, time.perf_counter() - started)
     show_result(summary, lambda: _print(summary, result, plan), json=json, essence=summary["cache"])
@@ -119,6 +134,23 @@ def _patience() -> float:
     return seconds
 
 
+def _control(kind: ControlKind | None, seed: int | None) -> "Control | None":
+    from gocell_cli.controls import Control
+
+    if kind is None and seed is not None:
+        raise UsageError("--control-seed needs --control", hint="--control genes|edges|dag")
+    return Control(kind.value, seed or 0) if kind is not None else None
+
+
+def _label(dataset: str, control: "Control | None") -> str:
+    """Return what a cache is called by: a control's name says that it is one."""
+    return dataset if control is None else f"{dataset}-control-{control.kind}-{control.seed}"
+
+
+def _control_options(control: "Control | None") -> dict[str, Any]:
+    return {"control": control.kind, "control_seed": control.seed} if control is not None else {}
+
+
 def _build(plan: "BuildPlan", target: Path, mode: "BuildMode") -> "BuildResult":
     from gocell_cli.building.build import build
 
@@ -139,6 +171,7 @@ def _plan(
     root: Path,
     offline: bool,
     level_by: LevelBy,
+    control: "Control | None",
     unannotated: Unannotated,
     backend: Backend,
     shard_size: int,
@@ -152,6 +185,7 @@ def _plan(
     options = BuildOptions(
         rules=terms.rules(release.genes),
         level_by=level_by.value,
+        control=control,
         backends=BACKENDS if backend is Backend.BOTH else (backend.value,),
         shard_size=shard_size,
         keep_unannotated=unannotated is Unannotated.KEEP,
@@ -190,6 +224,7 @@ def _summary(result: "BuildResult", plan: "BuildPlan", seconds: float) -> dict[s
         "genes": len(hierarchy.gene_names),
         "edges": len(hierarchy.edge_child),
         "rows": hierarchy.rows,
+        **({"control": plan.config["control"]} if "control" in plan.config else {}),
         "levels": {"by": manifest.level_by, "counts": list(manifest.level_counts)},
         "rows_read": manifest.counts["rows_read"],
         "dropped": dict(manifest.counts["dropped"]),
@@ -213,11 +248,16 @@ def _print(summary: dict[str, Any], result: "BuildResult", plan: "BuildPlan") ->
         ["mutant_state rows (term, gene)", f"{summary['rows']:,}"],
         ["genes", f"{summary['genes']:,}"],
     ]
-    show(make_table(f"Hierarchy, preset {plan.options.rules.preset}", ["", "count"], funnel, right=(1,)), "")
+    title = f"Hierarchy, preset {plan.options.rules.preset}{_control_text(plan.config)}"
+    show(make_table(title, ["", "count"], funnel, right=(1,)), "")
     levels = summary["levels"]
     show(f"levels by {levels['by']} hold on every edge; terms a level: {' '.join(map(str, levels['counts']))}")
     backends = " and ".join(plan.options.backends)
     show(f"{summary['shards']} shards ({backends}), fingerprint {summary['fingerprint'][:8]}, {summary['seconds']} s")
+
+
+def _control_text(config: Mapping[str, Any]) -> str:
+    return "; a control: {kind} drawn by seed {seed}".format(**config["control"]) if "control" in config else ""
 
 
 def _sample_rows(summary: dict[str, Any], plan: "BuildPlan") -> list[list[str]]:

@@ -75,6 +75,7 @@ def info(directory: CacheArgument = None, root: Root = None, json: Json = False)
         ["fingerprint", manifest.fingerprint],
         ["dataset, phenotype", f"{', '.join(manifest.datasets)}, {manifest.phenotype['kind']}"],
         ["GO release, preset", f"{config['go_release']}, {config['filters']['preset']}"],
+        *([["control", "{kind}, seed {seed}".format(**config["control"])]] if "control" in config else []),
         ["rows read", f"{counts['rows_read']:,}"],
         *([f"dropped: {reason}", f"{n:,}"] for reason, n in counts["dropped"].items()),
         ["samples", f"{manifest.samples:,}"],

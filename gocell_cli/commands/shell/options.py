@@ -14,6 +14,14 @@ from gocell_cli.errors import UsageError
 # a test holds them equal to the constants of domain and storage.
 
 
+class ControlKind(StrEnum):
+    """What of a hierarchy is drawn at random, as a control."""
+
+    GENES = "genes"
+    EDGES = "edges"
+    DAG = "dag"
+
+
 class LevelBy(StrEnum):
     """How terms are grouped."""
 
@@ -288,6 +296,15 @@ Noise = Annotated[float | None, typer.Option(help="Simulated: share of variance 
 Panel = Annotated[int | None, typer.Option(min=1, help="Simulated: genes that are ever deleted; default 1400.")]
 MinGenes = Annotated[int | None, typer.Option(min=1, help="Fewest contained genes of a term; default: the preset's.")]
 Width = Annotated[WidthBy | None, typer.Option(help="Genes that a subsystem's width counts; default: the preset's.")]
+ControlOption = Annotated[
+    ControlKind | None,
+    typer.Option(
+        "--control",
+        help="Build a control of the hierarchy: its genes' labels exchanged, its edges drawn (of equal degrees and"
+        " levels), or a random DAG of its shape.",
+    ),
+]
+ControlSeed = Annotated[int | None, typer.Option(min=0, help="What --control is drawn by; default 0.")]
 LevelByOption = Annotated[
     LevelBy, typer.Option(help="The level of the cache: what a trainer runs at once, and mutant_state's second column.")
 ]
