@@ -11,6 +11,7 @@ import pytest
 
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import LATER_RULES, BuildOptions, BuildPlan, filter_config, plan_build
+from gocell_cli.controls import Control
 from gocell_cli.domain.genes import GeneList, GeneTable, make_gene_table
 from gocell_cli.domain.genotype import Dataset
 from gocell_cli.domain.term_filters import PRESETS, READY, FilterRules
@@ -75,6 +76,7 @@ def test_paths_do_not_matter(toy_table: Path, toy_genes: GeneTable, tmp_path: Pa
         {"shard_size": 2},
         {"keep_unannotated": False},
         {"until": 20170101},
+        {"control": Control("genes", 0)},
         {"rules": replace(toy.RULES, preset="ma2018")},
         {"rules": replace(toy.RULES, min_genes=2)},
         {"rules": replace(toy.RULES, width_by="contained")},
@@ -92,7 +94,10 @@ def test_every_option_changes_the_fingerprint(planner: Planner, change: dict[str
 
 
 def test_every_option_is_in_the_configuration(planner: Planner) -> None:
-    config = planner().config
+    # where there is no control nothing is said of one: fingerprints stay what they were
+    assert "control" not in planner().config
+    config = planner(replace(OPTIONS, control=Control("edges", 3))).config
+    assert config["control"] == {"kind": "edges", "seed": 3}
     named = {"rules": "filters", "until": "filters"}
     assert {named.get(option, option) for option in vars(OPTIONS)} <= set(config)
     assert set(vars(OPTIONS.rules)) - set(LATER_RULES) | {"until"} == set(config["filters"])
