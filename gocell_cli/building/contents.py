@@ -18,8 +18,8 @@ from gocell_cli.storage.schema import Hierarchy, Provenance, Samples
 MAX_NAMED = 5
 
 
-def make_hierarchy(terms: TermHierarchy, genes: GeneTable, level_by: str) -> Hierarchy:
-    """Return the arrays with `level_by` as the level in use.
+def make_hierarchy(terms: TermHierarchy, genes: GeneTable, level_by: str, control: Control | None = None) -> Hierarchy:
+    """Return the arrays with `level_by` as the level in use; of a control of the hierarchy, where one is asked for.
 
     Raises LevelsError where that grouping does not hold on every edge.
     """
@@ -28,7 +28,7 @@ def make_hierarchy(terms: TermHierarchy, genes: GeneTable, level_by: str) -> Hie
     grouping = terms.groupings[level_by]
     # minlength: genes without annotation have no rows, but an entry
     counts = np.bincount(terms.row_gene, minlength=len(genes))
-    return Hierarchy(
+    hierarchy = Hierarchy(
         term_ids=terms.ids,
         term_names=terms.names,
         term_namespaces=terms.namespaces,
@@ -53,9 +53,10 @@ def make_hierarchy(terms: TermHierarchy, genes: GeneTable, level_by: str) -> Hie
         level_by=level_by,
         level_direction=grouping.direction,
     )
+    return hierarchy if control is None else _controlled(hierarchy, control)
 
 
-def controlled(hierarchy: Hierarchy, control: Control) -> Hierarchy:
+def _controlled(hierarchy: Hierarchy, control: Control) -> Hierarchy:
     """Return a control of a hierarchy: its level, its terms and its genes, other edges or rows."""
     wiring = Wiring(*(getattr(hierarchy, name) for name in Wiring._fields))
     return hierarchy.wired(control_wiring(wiring, hierarchy.level, hierarchy.level_direction, control))

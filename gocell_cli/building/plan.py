@@ -15,7 +15,6 @@ from gocell_cli.building.contents import (
     MergedSamples,
     UnannotatedRows,
     apply_unannotated_rule,
-    controlled,
     keep_listed,
     make_hierarchy,
     make_provenance,
@@ -122,12 +121,10 @@ def plan_build(
     """Plan a cache; raises LevelsError, InvalidInput (`few_found`, too) or, for a simulation, UsageError."""
     published = None if isinstance(dataset, Simulation) else dataset.published
     terms, annotations = plan_hierarchy(ontology, rows, genes, options.rules, until=options.until, published=published)
-    hierarchy = make_hierarchy(terms, genes, options.level_by)
+    hierarchy = make_hierarchy(terms, genes, options.level_by, options.control)
     if isinstance(dataset, Simulation):
-        # the teacher is wired as the hierarchy is, so a simulation can be drawn only now
+        # the teacher is wired as GO is, never as a control: so a simulation can be drawn only now, and of the terms
         dataset = dataset.draw(terms)
-    if options.control is not None:  # after the draw: a teacher of the real hierarchy is what a control must not find
-        hierarchy = controlled(hierarchy, options.control)
     names = _joins(rows, dataset, options.rules)
     warnings = (*_few(names, genes), *_warnings(ontology, rows, annotations, dataset, options.rules))
     unannotated = _usable(dataset, genes, hierarchy, options)

@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import chosen_options, write_build_file
 from gocell_cli.commands.shell.command_line import as_typed, expand
-from gocell_cli.commands.shell.options import Backend, ControlKind, Executor, LevelBy, Unannotated
+from gocell_cli.commands.shell.options import Backend, Executor, LevelBy, Unannotated
 from gocell_cli.commands.shell.places import data_root, default_out, remember_latest
 from gocell_cli.commands.shell.progress import shard_progress
 from gocell_cli.commands.shell.terminal import joined_names, line, make_table, note, show, show_result, styled
@@ -26,16 +27,45 @@ if TYPE_CHECKING:
     from gocell_cli.controls import Control
 
 
+@dataclass(frozen=True)
+class CacheForm:
+    """What a cache is made like, beyond what it is made of."""
+
+    level_by: opt.LevelByOption = LevelBy.STRATUM
+    control: opt.ControlOption = None
+    control_seed: opt.ControlSeed = None
+    unannotated: opt.UnannotatedOption = Unannotated.KEEP
+    backend: opt.BackendOption = Backend.PARQUET
+    shard_size: opt.ShardSize = 100_000
+
+    def check(self) -> None:
+        """Raise UsageError for a seed of nothing."""
+        if self.control is None and self.control_seed is not None:
+            raise UsageError("--control-seed needs --control", hint="--control genes|edges|dag")
+
+    @property
+    def drawn(self) -> "Control | None":
+        """The control of the hierarchy that is asked for."""
+        from gocell_cli.controls import Control
+
+        return Control(self.control.value, self.control_seed or 0) if self.control is not None else None
+
+    def label(self, dataset: str) -> str:
+        """Return what the cache is called by: a control's name says that it is one."""
+        drawn = self.drawn
+        return dataset if drawn is None else f"{dataset}-control-{drawn.kind}-{drawn.seed}"
+
+    def options(self, data: DatasetChoice, terms: HierarchyChoice) -> dict[str, Any]:
+        """Return the options of a build file: what it depends on is told even where it is the default."""
+        told = {name: getattr(self, name) for name in ("level_by", "unannotated", "backend", "shard_size")}
+        return chosen_options(data, terms, self, **told)
+
+
 @expand
 def build_cache(
     terms: HierarchyChoice,
     data: DatasetChoice,
-    level_by: opt.LevelByOption = LevelBy.STRATUM,
-    control: opt.ControlOption = None,
-    control_seed: opt.ControlSeed = None,
-    unannotated: opt.UnannotatedOption = Unannotated.KEEP,
-    backend: opt.BackendOption = Backend.PARQUET,
-    shard_size: opt.ShardSize = 100_000,
+    form: CacheForm,
     root: opt.Root = None,
     out: opt.Out = None,
     overwrite: opt.Overwrite = False,
@@ -59,14 +89,10 @@ def build_cache(
     started = time.perf_counter()
     chosen_root = data_root(root)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
-    drawn = _control(control, control_seed)
-    plan = _plan(data, terms, chosen_root, offline, level_by, drawn, unannotated, backend, shard_size)
+    plan = _plan(data, terms, form, chosen_root, offline=offline)
     _expect(plan, fingerprint)
-    target = (
-        out
-        if out is not None
-        else default_out(chosen_root, _label(data.label, drawn), plan.phenotype.kind, plan.fingerprint)
-    )
+    label = form.label(data.label)
+    target = out if out is not None else default_out(chosen_root, label, plan.phenotype.kind, plan.fingerprint)
     if overwrite:
         tell_replaced(target)
     if dry_run:
@@ -76,14 +102,7 @@ def build_cache(
     if mode.part is None and (fingerprint is None or chosen_root.is_dir()):  # a rebuild elsewhere makes no data root
         remember_latest(chosen_root, result.directory)
     if mode.part is None:
-        others = {
-            **_control_options(drawn),
-            "level_by": level_by,
-            "unannotated": unannotated,
-            "backend": backend,
-            "shard_size": shard_size,
-        }
-        write_build_file(result.directory, chosen_options(data, terms, **others), plan.fingerprint)
+        write_build_file(result.directory, form.options(data, terms), plan.fingerprint)
     summary = _summary(result, plan, time.perf_counter() - started)
     show_result(summary, lambda: _print(summary, result, plan), json=json, essence=summary["cache"])
 
@@ -134,23 +153,6 @@ def _patience() -> float:
     return seconds
 
 
-def _control(kind: ControlKind | None, seed: int | None) -> "Control | None":
-    from gocell_cli.controls import Control
-
-    if kind is None and seed is not None:
-        raise UsageError("--control-seed needs --control", hint="--control genes|edges|dag")
-    return Control(kind.value, seed or 0) if kind is not None else None
-
-
-def _label(dataset: str, control: "Control | None") -> str:
-    """Return what a cache is called by: a control's name says that it is one."""
-    return dataset if control is None else f"{dataset}-control-{control.kind}-{control.seed}"
-
-
-def _control_options(control: "Control | None") -> dict[str, Any]:
-    return {"control": control.kind, "control_seed": control.seed} if control is not None else {}
-
-
 def _build(plan: "BuildPlan", target: Path, mode: "BuildMode") -> "BuildResult":
     from gocell_cli.building.build import build
 
@@ -168,27 +170,25 @@ def _build(plan: "BuildPlan", target: Path, mode: "BuildMode") -> "BuildResult":
 def _plan(
     data: DatasetChoice,
     terms: HierarchyChoice,
+    form: CacheForm,
     root: Path,
+    *,
     offline: bool,
-    level_by: LevelBy,
-    control: "Control | None",
-    unannotated: Unannotated,
-    backend: Backend,
-    shard_size: int,
 ) -> "BuildPlan":
     from gocell_cli.building.plan import BuildOptions, plan_build
     from gocell_cli.storage.records import BACKENDS
 
     data.check()
     terms.check()
+    form.check()
     release = terms.fetched(root, offline=offline).load()
     options = BuildOptions(
         rules=terms.rules(release.genes),
-        level_by=level_by.value,
-        control=control,
-        backends=BACKENDS if backend is Backend.BOTH else (backend.value,),
-        shard_size=shard_size,
-        keep_unannotated=unannotated is Unannotated.KEEP,
+        level_by=form.level_by.value,
+        control=form.drawn,
+        backends=BACKENDS if form.backend is Backend.BOTH else (form.backend.value,),
+        shard_size=form.shard_size,
+        keep_unannotated=form.unannotated is Unannotated.KEEP,
         until=terms.until,
         duplicates=data.duplicates.value,
     )
