@@ -113,6 +113,15 @@ class HierarchyRecord:
 
 
 @dataclass(frozen=True)
+class FittingRecord:
+    """What became of a baseline: seconds it took, settings chosen on the validation part, or why there is none."""
+
+    seconds: float
+    settings: dict[str, float]
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class ResultRecord:
     """Metrics of one part of the split, those of the baselines, and the ceiling that noise sets (simulated only)."""
 
@@ -120,6 +129,7 @@ class ResultRecord:
     n: int
     metrics: Numbers
     baselines: dict[str, Numbers]
+    fitting: dict[str, FittingRecord] | None = None
     ceiling: float | None = None
 
 

@@ -17,7 +17,7 @@ COMMANDS = {
     "verify-levels": "build.verify_levels:verify_levels",
     "build-cache": "build.build_cache:build_cache",
     "train": "model.train:train",
-    "evaluate": "model.train:evaluate",
+    "evaluate": "model.evaluate:evaluate",
     "predict": "model.predict:predict",
     "explain": "model.predict:explain",
     "doctor": "look.doctor:doctor",

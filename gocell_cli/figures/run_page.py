@@ -77,8 +77,14 @@ def _results(record: RunRecord) -> Section:
     for part, result in sorted(record.results.items(), key=lambda item: item[0] != "test"):
         predictors = {"DCell": result.metrics, **result.baselines}
         shown = [name for name in SHOWN if name in result.metrics]
-        rows = tuple((who, *(_number(values.get(name)) for name in shown)) for who, values in predictors.items())
-        tables.append(PageTable(part, ("", *shown), rows, right=tuple(range(1, len(shown) + 1))))
+        costs = {who: _number(fitting.seconds) for who, fitting in (result.fitting or {}).items()}
+        rows = tuple(
+            (who, *(_number(values.get(name)) for name in shown), costs.get(who, "-"))
+            for who, values in predictors.items()
+        )
+        tables.append(PageTable(part, ("", *shown, "s to fit"), rows, right=tuple(range(1, len(shown) + 2))))
+    left_out = [(who, fitting.reason) for who, fitting in (record.results["test"].fitting or {}).items()]
+    tables.append(PageTable("Baselines left out", (), tuple((who, why) for who, why in left_out if why is not None)))
     ceiling = record.results["test"].ceiling
     text = "Baselines are fitted on the same training part." + (
         f" No model correlates better than {ceiling:.4f} with these simulated phenotypes: the rest is noise."

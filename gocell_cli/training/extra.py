@@ -18,6 +18,7 @@ EXTRA = (
     "torchmetrics",
     "safetensors",
     "scipy",
+    "threadpoolctl",
     "tensorboard",
     "numba",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gocell_cli.commands.model.train import RunDir, opened_cache
+from gocell_cli.commands.model.evaluate import RunDir, opened_cache
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json, show_result
 from gocell_cli.errors import UsageError

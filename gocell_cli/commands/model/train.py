@@ -1,4 +1,4 @@
-"""`gocell train`, `gocell evaluate`: a separate program in spirit, which needs nothing but a cache."""
+"""`gocell train`: a separate program in spirit, which needs nothing but a cache."""
 
 import sys
 from dataclasses import replace
@@ -7,22 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gocell_cli.commands.model.evaluate import BaselinesOption, opened_cache, show_evaluation
 from gocell_cli.commands.model.split import tell_split
 from gocell_cli.commands.shell import options as opt
-from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.progress import Signals, training_progress
-from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, show_result, styled
+from gocell_cli.commands.shell.terminal import line, note, show, show_result, styled
 from gocell_cli.errors import UsageError
 from gocell_cli.user_text import slug
 
 if TYPE_CHECKING:
-    from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.config import RunConfig
-    from gocell_cli.training.runs.run import Evaluation
+    from gocell_cli.training.runs.evaluating import Evaluation
     from gocell_cli.training.runs.trainer import Trainer
 
-RunDir = Annotated[Path, typer.Argument(help="A run's directory.", autocompletion=complete_run)]
 CacheArgument = Annotated[Path | None, typer.Argument(help="Cache to train on; default: the one ROOT/latest names.")]
 RunOut = Annotated[Path | None, typer.Option("--out", help="The run's directory; default: ROOT/runs/CACHE-NUMBER.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings; flags go before it.")]
@@ -36,8 +34,6 @@ Fold = Annotated[int | None, typer.Option(min=0, help="The fold that is tested, 
 Subset = Annotated[
     int | None, typer.Option(min=1, help="Train on so many samples; a smaller subset lies within a larger one.")
 ]
-PartOption = Annotated[str, typer.Option("--part", help="Part of the split to evaluate: train, validation or test.")]
-OldPart = Annotated[str | None, typer.Option("--split", hidden=True, help="What --part was called.")]
 
 
 def train(
@@ -57,6 +53,7 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="Of a step's products: 32-true (default), bf16-mixed, or tf32 on a GPU.")
     ] = None,
+    baselines: BaselinesOption = None,
     settings: Settings = None,
     config: ConfigFile = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out from its `last`.")] = False,
@@ -71,6 +68,7 @@ def train(
     flags = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "split": split, "split_seed": split_seed,
         "folds": folds, "fold": fold, "subset": subset, "seed": seed, "device": device, "precision": precision,
+        "baselines": baselines,
     }  # fmt: skip
     given = {name: value for name, value in flags.items() if value is not None}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
@@ -102,33 +100,9 @@ def _train(trainer: "Trainer", *, json: bool) -> None:
     show_result(summary, lambda: _tell(trainer, evaluation), json=json, essence=summary["run"])
 
 
-def evaluate(
-    run: RunDir, part: PartOption = "test", split: OldPart = None, cache: opt.CacheDir = None, json: opt.Json = False
-) -> None:
-    """Predict a part of a run's split with its best weights, beside baselines fitted on the same split."""
-    from gocell_cli.commands.model.refusals import before_opening, tell_compiling
-    from gocell_cli.training.data.splits.kinds import require_part
-    from gocell_cli.training.runs.store import RunStore
-
-    require_part(split or part)
-    before_opening(run, cache, samples=True)
-    opened = opened_cache(run, cache)
-    from gocell_cli.training.runs.run import evaluate_run, load_best, reopen
-
-    tell_compiling()
-
-    trainer = reopen(RunStore(run), opened)
-    load_best(trainer)
-    evaluation = evaluate_run(trainer, split or part)
-    if json:
-        show_json(evaluation.as_json())
-    else:
-        _print(evaluation)
-
-
 def _tell(trainer: "Trainer", evaluation: "Evaluation") -> None:
     show(line(styled("bold green", "trained"), f" {trainer.store.directory}"))
-    _print(evaluation)
+    show_evaluation(evaluation)
 
 
 def _is_standing(context: typer.Context, name: str) -> bool:
@@ -180,16 +154,6 @@ def _resume(out: Path | None, changed: bool) -> "Trainer":
     return resume_run(out, opened)
 
 
-def opened_cache(run: Path, cache: Path | None) -> "Cache":
-    """Open the cache that a run was trained on, all samples read and checked: before torch is loaded."""
-    from gocell_cli.training.runs.kept import open_cache
-    from gocell_cli.training.runs.store import RunStore
-
-    opened = open_cache(RunStore(run), cache)
-    opened.columns()
-    return opened
-
-
 def _fit(trainer: "Trainer") -> None:
     from gocell_cli.training.runs.trainer import Stopped
 
@@ -217,16 +181,3 @@ def _finish(trainer: "Trainer") -> "Evaluation":
         test = evaluations["test"]
         draw_run(trainer.history, errors, test.predicted, test.true, test.metrics["pearson"], trainer.store.figures)
     return evaluations["test"]
-
-
-def _print(evaluation: "Evaluation") -> None:
-    """A row a predictor: the model, then each baseline."""
-    keys = [k for k in ("pearson", "spearman", "r2", "rmse", "auroc", "average_precision") if k in evaluation.metrics]
-    predictors = {"DCell": evaluation.metrics, **evaluation.baselines}
-    rows = [
-        [name, *("-" if values[k] is None else f"{values[k]:.4f}" for k in keys)] for name, values in predictors.items()
-    ]
-    title = f"{evaluation.split}: {evaluation.n:,} samples"
-    show(make_table(title, ["", *keys], rows, right=tuple(range(1, len(keys) + 1))))
-    if evaluation.ceiling is not None:
-        show(f"noise ceiling of these simulated phenotypes: r {evaluation.ceiling:.4f}")

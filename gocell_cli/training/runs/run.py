@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import GocellError, SourceMissing
 from gocell_cli.run_record import (
@@ -22,14 +21,13 @@ from gocell_cli.run_record import (
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.labels import LabelScale
-from gocell_cli.training.data.splits.kinds import PARTS, require_part
 from gocell_cli.training.data.splits.overlap import split_report
-from gocell_cli.training.evaluation.baselines import Genotypes, baselines
 from gocell_cli.training.evaluation.rlipp import TermScore, rlipp
 from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of
 from gocell_cli.training.inference.predict import Predictor
 from gocell_cli.training.inference.requests import no_gene
 from gocell_cli.training.runs.config import RunConfig, run_config
+from gocell_cli.training.runs.evaluating import Evaluation, evaluate_parts
 from gocell_cli.training.runs.kept import kept_hierarchy, open_cache
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.samples import RunSamples
@@ -38,6 +36,7 @@ from gocell_cli.training.runs.store import CONFIG, RunStore
 from gocell_cli.training.runs.trackers import require_wandb, write_events
 from gocell_cli.training.runs.trainer import Trainer
 from gocell_cli.training.runs.weights import BEFORE, Layout, known_genes, load_weights
+from gocell_cli.typed_file import typed
 
 RLIPP_BATCH = 512
 
@@ -185,55 +184,15 @@ def _predictor_of(trainer: Trainer) -> Predictor:
     return Predictor(trainer.model, trainer.hierarchy, trainer.scale, trainer.kind, trainer.trained_genes())
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Metrics of one part of a split, the baselines' beside them, and the ceiling that noise sets (simulated only)."""
-
-    split: str
-    n: int
-    metrics: dict[str, Any]
-    baselines: dict[str, dict[str, Any]]
-    ceiling: float | None
-    predicted: Float64[np.ndarray, " n"]
-    true: Float64[np.ndarray, " n"]
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything but the arrays."""
-        return {
-            "split": self.split,
-            "n": self.n,
-            "metrics": self.metrics,
-            "baselines": self.baselines,
-            "ceiling": self.ceiling,
-        }
-
-
-def evaluate_run(trainer: Trainer, part: str) -> Evaluation:
-    """Predict a part of the split, and fit every baseline on the same training and validation samples."""
-    require_part(part)
-    rows = trainer.split.rows(part)
-    true = trainer.values[rows]
-    fitted = baselines(*(_genotypes(trainer, r) for r in (trainer.train_rows, trainer.split.validation, rows)))
-    predicted, metrics = trainer.measuring.measure(rows)
-    measured = {name: trainer.measuring.metrics(values, true) for name, values in fitted.items()}
-    simulated = trainer.rows.cache.manifest.counts.get("simulated", {})
-    return Evaluation(part, len(rows), metrics, measured, simulated.get("ceiling"), predicted, true)
-
-
-def _genotypes(trainer: Trainer, rows: Int64[np.ndarray, " rows"]) -> Genotypes:
-    chosen = trainer.rows.cache.rows(rows)
-    return Genotypes(chosen.gene_ptr, chosen.genes, chosen.value, len(trainer.hierarchy.gene_names))
-
-
 def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
     """Evaluate the best weights on every part, and write tensorboard/ and the results into run.json."""
     load_best(trainer)
-    evaluations = {part: evaluate_run(trainer, part) for part in PARTS}
+    evaluations = evaluate_parts(trainer)
     store = trainer.store
     if store.writable:
         with store.writes(store.directory / "tensorboard"):
             write_events(store, trainer.history)
-        results = {part: ResultRecord(**e.as_json()) for part, e in evaluations.items()}
+        results = {part: typed(e.as_json(), ResultRecord) for part, e in evaluations.items()}
         store.write_record(replace(store.record(), results=results, epochs=len(trainer.history)))
     return evaluations
 

@@ -12,8 +12,8 @@ import torch
 from gocell_cli.dcell_rules import LEAF_UP
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
+from gocell_cli.training.runs.evaluating import evaluate_run
 from gocell_cli.training.runs.run import (
-    evaluate_run,
     explain_run,
     load_best,
     open_predictor,

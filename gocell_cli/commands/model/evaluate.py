@@ -1,0 +1,88 @@
+"""`gocell evaluate`: a run's predictions beside those of its baselines."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.completion import complete_run
+from gocell_cli.commands.shell.terminal import make_table, show, show_json
+
+if TYPE_CHECKING:
+    from gocell_cli.storage.reader import Cache
+    from gocell_cli.training.runs.evaluating import Evaluation
+
+RunDir = Annotated[Path, typer.Argument(help="A run's directory.", autocompletion=complete_run)]
+BaselinesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--baselines",
+        help="Baselines beside the network: default (those that cost less than training), all, none, or NAME,NAME.",
+    ),
+]
+PartOption = Annotated[str, typer.Option("--part", help="Part of the split to evaluate: train, validation or test.")]
+OldPart = Annotated[str | None, typer.Option("--split", hidden=True, help="What --part was called.")]
+SHOWN = ("pearson", "spearman", "r2", "rmse", "auroc", "average_precision")
+
+
+def evaluate(
+    run: RunDir,
+    part: PartOption = "test",
+    split: OldPart = None,
+    baselines: BaselinesOption = None,
+    cache: opt.CacheDir = None,
+    json: opt.Json = False,
+) -> None:
+    """Predict a part of a run's split with its best weights, beside baselines fitted on the same split.
+
+    Baselines are those of the run's settings, unless --baselines names others.
+    """
+    from gocell_cli.commands.model.refusals import before_opening, tell_compiling
+    from gocell_cli.training.data.splits.kinds import require_part
+    from gocell_cli.training.evaluation.baselines.names import chosen_names
+    from gocell_cli.training.runs.store import RunStore
+
+    require_part(split or part)
+    if baselines is not None:
+        chosen_names(baselines)
+    before_opening(run, cache, samples=True)
+    opened = opened_cache(run, cache)
+    from gocell_cli.training.runs.evaluating import evaluate_run
+    from gocell_cli.training.runs.run import load_best, reopen
+
+    tell_compiling()
+    trainer = reopen(RunStore(run), opened)
+    load_best(trainer)
+    evaluation = evaluate_run(trainer, split or part, baselines)
+    if json:
+        show_json(evaluation.as_json())
+    else:
+        show_evaluation(evaluation)
+
+
+def opened_cache(run: Path, cache: Path | None) -> "Cache":
+    """Open the cache that a run was trained on, all samples read and checked: before torch is loaded."""
+    from gocell_cli.training.runs.kept import open_cache
+    from gocell_cli.training.runs.store import RunStore
+
+    opened = open_cache(RunStore(run), cache)
+    opened.columns()
+    return opened
+
+
+def show_evaluation(evaluation: "Evaluation") -> None:
+    """A row a predictor: the model, then each baseline with its cost, then those that there are not, and why."""
+    keys = [k for k in SHOWN if k in evaluation.metrics]
+    costs = {name: f"{fitting.seconds:.1f}" for name, fitting in evaluation.fitting.items()}
+    rows = [
+        [name, *("-" if values[k] is None else f"{values[k]:.4f}" for k in keys), costs.get(name, "")]
+        for name, values in {"DCell": evaluation.metrics, **evaluation.baselines}.items()
+    ]
+    title = f"{evaluation.split}: {evaluation.n:,} samples"
+    show(make_table(title, ["", *keys, "s to fit"], rows, right=tuple(range(1, len(keys) + 2))))
+    for name, fitting in evaluation.fitting.items():
+        if fitting.reason is not None:
+            show(f"{name}: {fitting.reason}")
+    if evaluation.ceiling is not None:
+        show(f"noise ceiling of these simulated phenotypes: r {evaluation.ceiling:.4f}")

@@ -1,0 +1,141 @@
+"""The baselines that a run asks for, each fitted once on one training part, with what it cost or why there is none."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float64
+
+from gocell_cli.training.evaluation.baselines import additive, go_neighbours, low_rank, neighbours
+from gocell_cli.training.evaluation.baselines.names import DEFAULT, chosen_names
+from gocell_cli.training.evaluation.baselines.samples import (
+    Fitted,
+    Genotypes,
+    Known,
+    NotApplicable,
+    Others,
+    Settings,
+)
+from gocell_cli.training.extra import train_extra
+
+with train_extra():
+    from threadpoolctl import threadpool_limits
+
+FITS: dict[str, Callable[[Known, Others], Fitted]] = {
+    "mean": additive.mean,
+    "query_mean": additive.query_mean,
+    "additive": additive.additive,
+    "roles": additive.roles,
+    "multiplicative": additive.multiplicative,
+    "pair_ridge": additive.pair_ridge,
+    "profile_neighbours": neighbours.profile_neighbours,
+    "go_neighbours": go_neighbours.go_neighbours,
+    "low_rank": low_rank.low_rank,
+}
+ALWAYS = ("mean", "query_mean", "additive", "roles", "multiplicative", "pair_ridge")
+"""In the default set whatever the size: what adds takes a second or two, or is a small part of any training."""
+TRAINED_PER_SECOND = 16_000
+"""Samples that DCell trains on in a second of one core: Collins 2007, 60 epochs of 120,000 pairs, 430 s."""
+SHARE = 0.5
+"""Of the seconds that training is expected to take, what the default set may."""
+LEAST_SECONDS = 1.0
+"""What it may take however short the training is."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the default set may cost: of a training of so many epochs. `whole`: there is no bound."""
+
+    epochs: int
+    whole: bool = False
+
+    def seconds(self, known: Known) -> float:
+        """Seconds by size, never by a clock: the same samples get the same baselines on any machine."""
+        expected = self.epochs * len(known.train) / TRAINED_PER_SECOND
+        return float("inf") if self.whole else max(LEAST_SECONDS, SHARE * expected)
+
+
+def expected_seconds(name: str, known: Known) -> float:
+    """Seconds that a baseline is expected to take on one core, by the numbers of samples, genes and pairs.
+
+    Measured on Collins 2007 (120,509 pairs of 743 genes) and the bundled essentiality data (4,710 genes).
+    """
+    if name in ALWAYS or name not in FITS:
+        return 0.0
+    train = known.train.genotypes
+    genes, total = len(np.unique(train.genes)), train.total_genes
+    pairs = int((train.order * (train.order - 1) // 2).sum())
+    return {
+        "profile_neighbours": 1.2e-6 * genes**2 + 2e-10 * genes**3,
+        "go_neighbours": 3e-7 * genes * total + 2e-5 * len(train),
+        "low_rank": 3e-5 * pairs + 1.6e-2 * genes,
+    }[name]
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What became of a baseline: its cost and settings, or why there is none."""
+
+    seconds: float
+    settings: Settings = field(default_factory=dict)
+    reason: str | None = None
+
+
+class Baselines:
+    """Those that `wanted` (default, all, none or names) asks for, fitted on what is known.
+
+    `fittings` says of each what became of it. A baseline's seconds are its own: what it reads of another is counted
+    there. Raises UsageError for a name of none.
+    """
+
+    def __init__(self, known: Known, wanted: str, epochs: int) -> None:
+        self.known = known
+        self.fittings: dict[str, Fitting] = {}
+        self._fitted: dict[str, Fitted | NotApplicable] = {}
+        self._seconds: dict[str, float] = {}
+        budget = Budget(epochs, whole=wanted != DEFAULT).seconds(known)
+        for name in chosen_names(wanted):
+            budget -= self._take(name, budget)
+
+    def _take(self, name: str, budget: float) -> float:
+        """Fit a baseline where it is expected to cost no more than `budget`; returns the seconds expected."""
+        expected = expected_seconds(name, self.known)
+        if expected > budget:
+            reason = f"not in the default set: about {expected:,.0f} s, where training leaves {max(budget, 0):,.1f}"
+            self.fittings[name] = Fitting(0.0, reason=f"{reason} (--baselines all)")
+            return 0.0
+        try:
+            fitted = self._others(name)
+        except NotApplicable as reason:
+            self.fittings[name] = Fitting(self._seconds[name], reason=f"not applicable: {reason}")
+            return 0.0
+        self.fittings[name] = Fitting(self._seconds[name], fitted.settings)
+        return expected
+
+    def _others(self, name: str) -> Fitted:
+        """Return a baseline, fitted now where it is not yet; raises NotApplicable where there is none."""
+        if name not in self._fitted:
+            before, begun = sum(self._seconds.values()), time.perf_counter()
+            try:
+                # on one thread: sums of a product's parts would differ in their last bits with the number of threads
+                with threadpool_limits(1):
+                    self._fitted[name] = FITS[name](self.known, self._others)
+            except NotApplicable as reason:
+                self._fitted[name] = reason
+            within = sum(self._seconds.values()) - before
+            self._seconds[name] = time.perf_counter() - begun - within
+        found = self._fitted[name]
+        if isinstance(found, NotApplicable):
+            raise found
+        return found
+
+    def predict(self, genotypes: Genotypes) -> dict[str, Float64[np.ndarray, " n"]]:
+        """Return the predictions of each baseline that applies; of classes, within 0 and 1."""
+        found = {}
+        with threadpool_limits(1):
+            for name, fitting in self.fittings.items():
+                if fitting.reason is None:
+                    values = self._others(name).predict(genotypes)
+                    found[name] = np.clip(values, 0.0, 1.0) if self.known.classes else values
+        return found

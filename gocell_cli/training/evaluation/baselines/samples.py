@@ -1,0 +1,190 @@
+"""What a baseline sees: genotypes, the labels of the training and of the validation part, and the hierarchy.
+
+What is to be predicted is a `Genotypes`, which has no labels: none can influence a prediction.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int32, Int64
+
+from gocell_cli.csr import pointers, ranges
+from gocell_cli.free_memory import BILLION, free_memory
+from gocell_cli.storage.schema import NONE_INDEX, Hierarchy, Provenance, Samples
+from gocell_cli.training.extra import train_extra
+
+with train_extra():
+    from scipy.sparse import csr_matrix
+
+Settings = dict[str, float]
+"""What was chosen on the validation part, by name."""
+
+
+class NotApplicable(Exception):
+    """A baseline says nothing of these samples; the text says why."""
+
+
+@dataclass(frozen=True)
+class Genotypes:
+    """Samples as CSR: sample i deletes genes[gene_ptr[i]:gene_ptr[i + 1]] of `total_genes`, ascending.
+
+    `query` is the query group of each (-1: none); `array` the share of a sample's source rows in which this gene was
+    the array strain's, one number a deletion, NaN where no row says.
+    """
+
+    gene_ptr: Int64[np.ndarray, " n_plus_1"]
+    genes: Int32[np.ndarray, " deletions"]
+    total_genes: int
+    query: Int32[np.ndarray, " n"]
+    array: Float64[np.ndarray, " deletions"]
+
+    def __len__(self) -> int:
+        return len(self.gene_ptr) - 1
+
+    @property
+    def order(self) -> Int64[np.ndarray, " n"]:
+        """How many genes each sample deletes."""
+        return np.diff(self.gene_ptr)
+
+    @property
+    def owner(self) -> Int64[np.ndarray, " deletions"]:
+        """The sample of each deletion."""
+        return np.repeat(np.arange(len(self)), self.order)
+
+    def matrix(self) -> csr_matrix:
+        """Return the indicator matrix [n, total_genes], float64."""
+        return csr_matrix((np.ones(len(self.genes)), self.genes, self.gene_ptr), shape=(len(self), self.total_genes))
+
+    def take(self, rows: Int64[np.ndarray, " rows"] | Bool[np.ndarray, " n"]) -> "Genotypes":
+        """Return some of the samples, in the order asked for."""
+        rows = np.arange(len(self))[rows]
+        counts = self.order[rows]
+        _, place = ranges(self.gene_ptr[rows], counts)
+        return Genotypes(pointers(counts), self.genes[place], self.total_genes, self.query[rows], self.array[place])
+
+    @cached_property
+    def pairs(self) -> tuple[Int64[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]]:
+        """Every pair of genes that a sample deletes: (sample, gene, gene), the first gene the lower one."""
+        owner, place = self.owner, np.arange(len(self.genes))
+        # deletion j pairs with those after it in its sample
+        later = self.gene_ptr[owner + 1] - place - 1
+        first, second = ranges(place + 1, later)
+        return owner[first], self.genes[first], self.genes[second]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Samples with a label each, all of them numbers."""
+
+    genotypes: Genotypes
+    value: Float64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def take(self, rows: Int64[np.ndarray, " rows"] | Bool[np.ndarray, " n"]) -> "Labelled":
+        """Return some of the samples."""
+        return Labelled(self.genotypes.take(rows), self.value[rows])
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A fitted baseline."""
+
+    @property
+    def settings(self) -> Settings:
+        """What was chosen."""
+
+    def predict(self, genotypes: Genotypes) -> Float64[np.ndarray, " n"]:
+        """Return the phenotypes of genotypes, in their own unit."""
+
+
+OneFit = TypeVar("OneFit", bound=Fitted)
+Others = Callable[[str], Fitted]
+"""Returns another baseline fitted on the same samples; raises NotApplicable where there is none."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The training samples that have a label, and the validation samples that have one: settings are chosen on these.
+
+    `classes`: labels are 0 and 1. `kept` holds what several baselines read, made once.
+    """
+
+    train: Labelled
+    validation: Labelled
+    hierarchy: Hierarchy
+    classes: bool = False
+    seed: int = 0
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what `make` makes, made once."""
+        if name not in self.kept:
+            self.kept[name] = make()
+        return self.kept[name]
+
+    @property
+    def roles(self) -> bool:
+        """Whether training samples say which of their genes were the query's and which the array's."""
+        return bool(np.isfinite(self.train.genotypes.array).any())
+
+
+def labelled(genotypes: Genotypes, value: Float64[np.ndarray, " n"]) -> Labelled:
+    """Return the samples that have a label."""
+    kept = np.isfinite(value)
+    return Labelled(genotypes.take(kept), value[kept])
+
+
+def genotypes_of(samples: Samples, provenance: Provenance, hierarchy: Hierarchy) -> Genotypes:
+    """Read some samples of a cache, with the roles of their genes where their strains tell."""
+    genes = len(hierarchy.gene_names)
+    array = _array_share(samples, provenance, hierarchy)
+    return Genotypes(samples.gene_ptr, samples.genes, genes, samples.query_group, array)
+
+
+def _array_share(samples: Samples, provenance: Provenance, hierarchy: Hierarchy) -> Float64[np.ndarray, " deletions"]:
+    """An array strain's id begins with its gene: `YBR086C_dma5238`; a table's own is the gene alone."""
+    total = len(hierarchy.gene_names)
+    number = {name: gene for gene, name in enumerate(hierarchy.gene_names)}
+    # one entry more: of -1, no strain
+    names = [name.partition("_")[0] for name, _ in provenance.strains] + [""]
+    gene_of = np.array([number.get(name, NONE_INDEX) for name in names], dtype=np.int64)
+    array = gene_of[samples.array_strain]
+    source_owner = np.repeat(np.arange(len(samples)), np.diff(samples.source_ptr))
+    owner = np.repeat(np.arange(len(samples)), np.diff(samples.gene_ptr))
+    # (sample, gene) as one number, ascending, for samples are in order and their genes ascend
+    deletions = owner * total + samples.genes
+    told = array != NONE_INDEX
+    sources, times = np.unique(source_owner[told] * total + array[told], return_counts=True)
+    place = np.searchsorted(deletions, sources)
+    here = place < len(deletions)
+    here[here] &= deletions[place[here]] == sources[here]
+    share = np.zeros(len(deletions))
+    share[place[here]] = times[here]
+    # of a sample none of whose rows names one of its genes nothing is said
+    rows = np.bincount(owner, weights=share, minlength=len(samples))
+    share /= np.where(rows > 0, rows, np.nan)[owner]
+    return share
+
+
+def require_room(needed: float, what: str) -> None:
+    """Raise NotApplicable where `what` needs more bytes than are free."""
+    free = free_memory()
+    if free is not None and needed > free:
+        why = f"{free / BILLION:,.1f} GB are free"
+        raise NotApplicable(f"{what} would take {needed / BILLION:,.1f} GB of memory, {why}")
+
+
+def best_of(tries: Sequence[OneFit], validation: Labelled) -> OneFit:
+    """Return which of several fits errs least, by squares, on the validation samples; the first of equals.
+
+    Where there is no such sample, the first.
+    """
+    if not len(validation):
+        return tries[0]
+    errors = [float(np.square(fit.predict(validation.genotypes) - validation.value).mean()) for fit in tries]
+    return tries[int(np.argmin(errors))]
