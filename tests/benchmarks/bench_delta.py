@@ -6,12 +6,47 @@ PyTorch's operations and NumPy: 6,800. The matmuls were as predicted; planning t
 260,000 touches on one core), 1,560 batched matmuls of 42 bands 30 ms of launches, and forty passes over the tables the
 rest. Compiled loops that plan by counting and pass each term's variants while they are in the cache gave 10,000.
 
+Then written anew, predicted to halve a step: explicit vectors of one piece (20 numbers), a term's variants block by
+block so that they stay in a core's cache from the children's products to the heads, no table of products, one list of
+tasks a level taken by a counter, threads of our own, a plan sample by sample. One thread went from 380 to 181-191 ms of
+a core, two from 335 to 139 (once, quiet). CPU milliseconds of one thread's step now (2,048 random triples; an AMD EPYC
+with 32 GFLOP/s of a large matrix product a core; other work beside it, so least of several), with the operations that
+the algebra asks for and the MB, estimated, that must pass memory once:
+
+    part                               ms   GFLOP   MB    what
+    children's products, up            21    0.24   46    x of the children, weights, d
+    tanh, sums, BatchNorm, heads up    20       -   32    d, x
+    edges down                         42    0.48  100    g thrice, x, weights and their gradient
+    the rest down                      19       -   60    g, d, genes' gradient
+    plan                               30       -    -    325,000 touches; 18 of them in the visit of samples
+    targets by variant                  6       -    9    touches
+    AdamW                              12       -  188    weights, gradient, two moments; torch's fused one
+    loss, heads, averages, schedule     8       -    -
+    everything                        191                  kernels 127 in it: the parts were measured one by one
+
+So products are a sixth of the kernels: a tile runs at 36 GFLOP/s, as fast as the library's large product. The rest is
+presumably memory: 7,064 edges of 30 variants each begin at another place.
+
+Predicted, before they were written, for what is outside the kernels: loss and running averages in NumPy on one thread
+3 ms less alone, and no wait for PyTorch's pool, whose waits made a step on shared cores 516 ms where one thread took
+181; gradients' memory kept from step to step 5 ms less (27 MB of fresh pages). Measured: a step of one thread 204 to
+191 ms, of which 5 are the targets' compiled sums; the loss with targets 12.5 to 8.3, the way down with its memory 81 to
+75; the averages, beside busy neighbours on two threads, 113 to 0.8 ms. The kernels and AdamW still suffer there.
+
+By the schedule's own count of cycles two threads could gain 1.92 up and 1.98 down, four 3.3 and 3.8: the namespace
+roots' levels have one or two tasks, 5 % of the work up. What kept two at 1.3 to 1.4 must then be memory, and what runs
+alone: plan, loss, Python. Not tried yet: products of wide terms blocked over the children's neurons too (preset
+`ma2018`: 78 of 158 M multiply-adds a sample are touched, so that 1.8 of the roofline asks for 0.88 of its speed; a
+child of 1,000 neurons passes memory once for each 20 of its parent's), or by PyTorch, whose bits may depend on the
+number of threads; to fetch the next edge ahead; W turned round in registers (4 ms); half of a plan beside the other.
+
 Lost on the way, at batch 2048: variants by blocks of 20 neurons (six times the reads, for the namespace roots have 39
 blocks); index_add_ instead of embedding_bag (50 ms of a step); loops indexed with an offset instead of over slices
 (three times as slow, for the compiler does not vectorise them: 258 ms a step against 199); the few-variants products
-in plain loops (46 ms, four inner products a pass 14); numba's workqueue threads (386 ms a step against OpenMP's 258); a
-wide term cut into 80 neurons a task, which fit a core's cache but not its page table (7.7 ms a pass of the widest
-against 5.8); huge pages (no gain).
+in plain loops (46 ms, four inner products a pass 14); numba's workqueue threads (386 ms a step against OpenMP's 258);
+OpenMP, which changes PyTorch's number of threads and spins beside its pool; four variants a tile, which spill (28
+GFLOP/s against 39); a wide term cut into 80 neurons a task, which fit a core's cache but not its page table (7.7 ms
+a pass of the widest against 5.8); huge pages (no gain); a plan by terms, sorted before and after (47 ms against 27).
 """
 
 import os
