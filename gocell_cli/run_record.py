@@ -26,6 +26,16 @@ Numbers = dict[str, int | float | None]
 
 
 @dataclass(frozen=True)
+class FileMatchRecord:
+    """How a split's file fits the cache: `FileMatch` of training/data/splits/split.py, which says what they mean."""
+
+    path: str
+    not_in_cache: int
+    not_named: int
+    validation_drawn: bool
+
+
+@dataclass(frozen=True)
 class SplitRecord:
     """How samples were divided, and what the test part has in common with training.
 
@@ -56,6 +66,7 @@ class SplitRecord:
     subset: int | None = None
     unused: int = 0
     fingerprint: str | None = None
+    file: FileMatchRecord | None = None
 
     def __post_init__(self) -> None:
         counts = (self.train, self.validation, self.test, self.dropped, self.test_with_new_gene, self.unused)
@@ -147,6 +158,7 @@ class RunRecord:
     parameters: int
     layout: LayoutRecord | None = None
     hierarchy: HierarchyRecord | None = None
+    split_file: CopyRecord | None = None
     results: dict[str, ResultRecord] | None = None
     epochs: int | None = None
 

@@ -119,6 +119,7 @@ OWN: tuple[Kind, ...] = (
     Kind("last.safetensors", "run", "run/last.safetensors", "TENSORS",
          (("train", "--resume", "--out", RUN, "--json"), *USE[:1])),
     Kind("run's hierarchy", "run", "run/hierarchy/terms.parquet", "PARQUET", USE[:2], sealed=True),
+    Kind("run's split", "run", "run/split.parquet", "PARQUET", USE[1:2], sealed=True),
     Kind("pairs.parts", "pairs", "pairs.parquet.parts/00000.parquet", "PARQUET",
          (("predict", RUN, "--all-pairs", "--out", f"{WORK}/pairs.parquet", "--json"),)),
 )

@@ -1,13 +1,52 @@
-"""What is said of a split: how large its parts are, and what its test part has in common with training."""
+"""A split that a file gives, read; and what is said of any: its parts, and what testing has in common with training."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gocell_cli.commands.shell.terminal import note
+from gocell_cli.errors import SourceMissing
 from gocell_cli.run_record import SplitRecord
-from gocell_cli.training.data.splits.kinds import PARTS
+from gocell_cli.training.data.splits.kinds import PARTS, SPLITS, names_a_file, split_path
+
+if TYPE_CHECKING:
+    from gocell_cli.storage.reader import Cache
+    from gocell_cli.training.data.splits.named import NamedParts
+    from gocell_cli.training.runs.config import RunConfig
 
 FEW_GROUPS = 3
 """Fewer query groups in a part, and its figures are those of one or two query strains."""
 UNEVEN = 0.5
 """A part that holds less than this, or more than its inverse, of what it was to hold is told."""
+
+
+def split_of(said: str | None) -> str | None:
+    """Return what --split says, a file or a run of that name by its whole path: a run's settings outlive the folder."""
+    if said is None or said in SPLITS or not (names_a_file(said) or Path(said).exists()):
+        return said
+    return os.path.abspath(said)  # noqa: PTH100 resolve() would follow links
+
+
+def require_split_file(split: str) -> None:
+    """Raise SourceMissing where a split is to be read from a file that is not there; before NumPy is loaded."""
+    if names_a_file(split) and not split_path(split).is_file():
+        hint = "--split random, query or gene, the path of a file, or of a run that keeps its split"
+        raise SourceMissing(f"{split_path(split)}: cannot be read", why="no such file", hint=hint)
+
+
+def read_split_file(cache: "Cache", config: "RunConfig") -> "NamedParts | None":
+    """Return what the file of a split says of a cache's genes, None where the split is of another kind."""
+    if not names_a_file(config.split):
+        return None
+    from gocell_cli.sources.screens import split_table
+    from gocell_cli.sources.text_file import sha256_of
+    from gocell_cli.training.data.splits.named import NamedParts
+
+    path = split_path(config.split)
+    require_split_file(config.split)
+    sources = cache.manifest.config["sources"].values()
+    own = any(sha256_of(path) in source for source in sources)  # of several files it is their sums with + between
+    return NamedParts(path, *split_table.read(path, cache.hierarchy.lookup, config.split_column or None, own=own))
 
 
 def tell_split(split: SplitRecord) -> None:
@@ -46,7 +85,9 @@ def _leaks(split: SplitRecord) -> list[str]:
 
 
 def _warnings(split: SplitRecord) -> list[str]:
-    if split.groups is None or split.fractions is None or split.kind == "file":
+    if split.file is not None:
+        return _misfits(split)
+    if split.groups is None or split.fractions is None:
         return []
     found = []
     others = {part: split.groups[part] for part in PARTS[1:]}
@@ -59,6 +100,16 @@ def _warnings(split: SplitRecord) -> list[str]:
     if uneven:
         held = " and ".join(f"{p} {getattr(split, p) / total:.1%} where {asked[p]:.0%} was asked" for p in uneven)
         found.append(f"query groups are of very different sizes: {held}; those too large for a part train")
+    return found
+
+
+def _misfits(split: SplitRecord) -> list[str]:
+    """What of a file is not in the cache, and what it left open."""
+    file, found = split.file, []
+    if file is not None and file.not_in_cache:
+        found.append(f"{file.path}: {file.not_in_cache:,} of its genotypes are no samples of this cache")
+    if file is not None and file.validation_drawn:
+        found.append(f"{file.path} names no validation samples: {split.validation:,} were drawn from its training ones")
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gocell_cli.commands.model.evaluate import BaselinesOption, opened_cache, show_evaluation
-from gocell_cli.commands.model.split import tell_split
+from gocell_cli.commands.model.split import read_split_file, require_split_file, split_of, tell_split
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.progress import Signals, training_progress
@@ -27,7 +27,17 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Any other setting, NAME=VALUE in TOML's spelling; repeatable.")
 ]
-SplitOption = Annotated[str | None, typer.Option("--split", help="random (default), query or gene.")]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        metavar="KIND|FILE|RUN",
+        help="random (default), query or gene; a table (TSV, CSV, Parquet) of genes and part; or a run, for its split.",
+    ),
+]
+SplitColumn = Annotated[
+    str | None, typer.Option(help="The column of the parts in --split FILE; default: part, split, set ..")
+]
 SplitSeed = Annotated[int | None, typer.Option(min=0, help="Of the split alone; default: --seed.")]
 Folds = Annotated[int | None, typer.Option(min=2, help="Divide into K folds, of which --fold is the test part.")]
 Fold = Annotated[int | None, typer.Option(min=0, help="The fold that is tested, from 0; default 0.")]
@@ -44,6 +54,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(min=2, help="Samples in a step; default 256.")] = None,
     lr: Annotated[float | None, typer.Option(help="AdamW's learning rate; default 0.003.")] = None,
     split: SplitOption = None,
+    split_column: SplitColumn = None,
     split_seed: SplitSeed = None,
     folds: Folds = None,
     fold: Fold = None,
@@ -66,7 +77,8 @@ def train(
     they make the loss NaN or infinite, training ends with exit code 2 and keeps the best weights it had.
     """
     flags = {
-        "epochs": epochs, "batch_size": batch_size, "lr": lr, "split": split, "split_seed": split_seed,
+        "epochs": epochs, "batch_size": batch_size, "lr": lr, "split": split_of(split), "split_column": split_column,
+        "split_seed": split_seed,
         "folds": folds, "fold": fold, "subset": subset, "seed": seed, "device": device, "precision": precision,
         "baselines": baselines,
     }  # fmt: skip
@@ -119,6 +131,7 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     from gocell_cli.commands.model.refusals import before_training, tell_compiling
     from gocell_cli.training.runs.store import RunStore
 
+    require_split_file(config.split)
     found = find_cache(cache, root)
     before_training(found, out or root / "runs", config, named=out is not None)
     name = slug(found.resolve().name)
@@ -126,7 +139,7 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     from gocell_cli.training.runs.samples import RunSamples
 
     opened = Cache(found)
-    samples = RunSamples.of(opened, config)
+    samples = RunSamples.of(opened, config, named=read_split_file(opened, config))
     samples.check_differ()
     from gocell_cli.training.runs.run import begin_run
 

@@ -2,7 +2,7 @@
 
 table_file.read_table         columns of text, whatever the file's format
 -> table_columns            which of them hold genes, phenotype, alleles ...
--> _look_up                 each distinct name once; each row's names as indices
+-> look_up_genes            each distinct name once; each row's names as indices
 -> table_strains            strains and query groups, where their columns are named
 """
 
@@ -20,7 +20,7 @@ from gocell_cli.errors import InvalidInput
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp, NameCounts
 from gocell_cli.sources.screens.sga import first_reason
 from gocell_cli.sources.screens.table_columns import (
-    GENES,
+    GENE_COLUMN,
     Columns,
     TableOptions,
     choose_columns,
@@ -49,8 +49,8 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
     columns = choose_columns(table, options)
     value = table.numbers(columns.phenotype)
     statistic_kind, statistic = read_statistic(table, columns.statistic, options.statistic_kind)
-    names, found = _look_up(table, columns.genes, genes.lookup)
-    gene = _genes(found, names)
+    names, found = look_up_genes(table, columns.genes, genes.lookup)
+    gene = genes_of_names(found, names)
     genotype = _sorted(np.maximum(gene, NO_GENE))
     kept, dropped = _usable(names, gene, genotype, value)
     told = genes.lookup.counts(NAME, found, names)
@@ -130,13 +130,16 @@ def _nothing_left(table: TableFile, columns: Columns, told: NameCounts, dropped:
     )
 
 
-def _look_up(
+def look_up_genes(
     table: TableFile, columns: tuple[str, ...], lookup: GeneNames
 ) -> tuple[Int32[np.ndarray, "rows names_max"], LookUp]:
-    """Each row's names, as indices of the distinct ones (NO_NAME: none), and what these stand for."""
+    """Return each row's names, as indices of the distinct ones (NO_NAME: none), and what these stand for.
+
+    `columns` are gene_1, gene_2 .. of one gene each, or one of another name, whose cells may hold several.
+    """
     index: dict[str, int] = {}
     # names lie by columns in memory: all that follows goes through a few columns of many rows
-    if len(columns) == 1 and columns[0].casefold() == GENES:
+    if len(columns) == 1 and GENE_COLUMN.fullmatch(columns[0]) is None:
         coded = table.texts(columns[0])
         names = np.take(np.ascontiguousarray(_names_of_cells(coded.texts, lookup, index).T), coded.codes, axis=1).T
     else:
@@ -188,8 +191,8 @@ def _names_of_cells(cells: list[str], lookup: GeneNames, index: dict[str, int]) 
     return names
 
 
-def _genes(found: LookUp, names: Int32[np.ndarray, "rows names_max"]) -> Int32[np.ndarray, "rows names_max"]:
-    """Gene of each name; NO_GENE where there is no name, UNKNOWN or AMBIGUOUS where it is not one gene's."""
+def genes_of_names(found: LookUp, names: Int32[np.ndarray, "rows names_max"]) -> Int32[np.ndarray, "rows names_max"]:
+    """Return the gene of each name; NO_GENE where there is no name, UNKNOWN or AMBIGUOUS where it is not one gene's."""
     # the last entry answers for NO_NAME
     genes: Int32[np.ndarray, "rows names_max"] = np.append(found.gene, np.int32(NO_GENE))[names]
     return genes

@@ -59,7 +59,7 @@ def is_gene_column(name: str) -> bool:
 
 def choose_columns(table: TableFile, options: TableOptions) -> Columns:
     """Return the columns that are read; raises InvalidInput, with those there are, where one is missing or unclear."""
-    genes = _gene_columns(table)
+    genes = gene_columns(table)
     alleles = tuple(table.column(name, "allele column") for name in _allele_names(table, options.alleles))
     if len(alleles) not in (0, 1, len(genes)):
         reason = f"{len(alleles)} allele columns for the {len(genes)} gene columns {', '.join(genes)}"
@@ -83,7 +83,8 @@ def _allele_names(table: TableFile, given: Sequence[str]) -> list[str]:
     ]
 
 
-def _gene_columns(table: TableFile) -> tuple[str, ...]:
+def gene_columns(table: TableFile) -> tuple[str, ...]:
+    """Return the columns of the deleted genes; raises InvalidInput where there are none, or they are unclear."""
     one = [name for name in table.columns if name.casefold() == GENES]
     # By number, not by name: gene_10 comes after gene_2.
     numbered = sorted((int(match[1]), name) for name in table.columns if (match := GENE_COLUMN.fullmatch(name)))

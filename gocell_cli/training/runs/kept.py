@@ -1,13 +1,21 @@
-"""What a run keeps, and what it was trained on, opened again: its settings, its hierarchy, its cache. No torch."""
+"""What a run keeps, and what it was trained on, opened again: its settings, hierarchy, split and cache. No torch."""
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Int8
+
 from gocell_cli.errors import DamagedCache
-from gocell_cli.run_record import HierarchyRecord
+from gocell_cli.run_record import CopyRecord, FileMatchRecord, HierarchyRecord, RunRecord, SplitRecord
 from gocell_cli.storage.reader import Cache, read_copy
 from gocell_cli.storage.records import FileRecord
 from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.data.splits.kept import read_split, write_split
+from gocell_cli.training.data.splits.kinds import KEPT
+from gocell_cli.training.data.splits.overlap import split_report
+from gocell_cli.training.data.splits.split import Split
 from gocell_cli.training.runs.store import RunStore, recorded_cache, require_same
 
 
@@ -30,3 +38,28 @@ def kept_hierarchy(directory: Path, kept: HierarchyRecord) -> Hierarchy:
     except DamagedCache as error:
         hint = "--cache DIR reads the hierarchy of the cache that the run was trained on"
         raise DamagedCache(error.message, why=error.why, hint=hint) from error
+
+
+def split_record(cache: Cache, split: Split) -> SplitRecord:
+    """Return what is recorded of a split of a cache's samples."""
+    found = split_report(cache.columns(), split, cache.hierarchy.gene_names)
+    file = found.pop("file")
+    return SplitRecord(**found, file=FileMatchRecord(**file) if file is not None else None)
+
+
+def keep_split(directory: Path, cache: Cache, split: Split) -> CopyRecord:
+    """Write a run's split into its directory, and return what is recorded of the file."""
+    path = directory / KEPT
+    write_split(path, cache.columns(), split, cache.hierarchy.gene_names)
+    with path.open("rb") as file:
+        return CopyRecord(KEPT, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def kept_parts(directory: Path, record: RunRecord, samples: int) -> Int8[np.ndarray, " samples"] | None:
+    """Return the part of each sample as a run keeps them, None for a run of before runs kept them.
+
+    Raises DamagedCache where the file is not as it was recorded.
+    """
+    if record.split_file is None:
+        return None
+    return read_split(directory / KEPT, record.split_file.sha256, samples)

@@ -16,19 +16,17 @@ from gocell_cli.run_record import (
     LayoutRecord,
     ResultRecord,
     RunRecord,
-    SplitRecord,
 )
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.labels import LabelScale
-from gocell_cli.training.data.splits.overlap import split_report
 from gocell_cli.training.evaluation.rlipp import TermScore, rlipp
 from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of
 from gocell_cli.training.inference.predict import Predictor
 from gocell_cli.training.inference.requests import no_gene
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.evaluating import Evaluation, evaluate_parts
-from gocell_cli.training.runs.kept import kept_hierarchy, open_cache
+from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts, open_cache, split_record
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.samples import RunSamples
 from gocell_cli.training.runs.states import BestState, read_state, require_meaning, require_settings
@@ -87,6 +85,7 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
     """Copy the hierarchy; return all that is known of a run before its first step."""
     with trainer.store.writes(trainer.store.directory):
         files = cache.copy_hierarchy(trainer.store.directory)
+        split_file = keep_split(trainer.store.directory, cache, trainer.split)
     hierarchy = cache.hierarchy
     copies = tuple(CopyRecord(**asdict(record)) for record in files)
     return RunRecord(
@@ -94,12 +93,13 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
         fingerprint=cache.manifest.fingerprint,
         phenotype=dict(cache.manifest.phenotype),
         datasets=tuple(cache.manifest.datasets),
-        split=SplitRecord(**split_report(cache.columns(), trainer.split, cache.hierarchy.gene_names)),
+        split=split_record(cache, trainer.split),
         nan_labels=trainer.nan_labels,
         label=LabelRecord(**asdict(trainer.scale)),
         parameters=trainer.model.parameter_count(),
         layout=LayoutRecord(**asdict(trainer.layout)),
         hierarchy=HierarchyRecord(hierarchy.level_by, hierarchy.level_direction, copies),
+        split_file=split_file,
     )
 
 
@@ -130,7 +130,9 @@ def reopen(store: RunStore, cache: Path | Cache | None = None) -> Trainer:
 
 
 def _reopened(store: RunStore, cache: Cache, config: RunConfig, processes: Processes) -> Trainer:
-    return Trainer(cache, config, store, processes, recorded_layout(store.record(), cache))
+    record = store.record()
+    samples = RunSamples.of(cache, config, kept=kept_parts(store.directory, record, len(cache)))
+    return Trainer(cache, config, store, processes, recorded_layout(record, cache), samples)
 
 
 def recorded_layout(record: RunRecord, cache: Cache | None = None) -> Layout:

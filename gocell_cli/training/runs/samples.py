@@ -3,14 +3,18 @@
 A split that leaves a part empty, a phenotype that cannot be learnt: all that is wrong with them is found here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int8, Int64
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.schema import Samples
 from gocell_cli.training.data.labels import LabelScale, check_differ, check_labels, label_scale
+from gocell_cli.training.data.splits.kinds import FILE, SplitChoice
+from gocell_cli.training.data.splits.named import NamedParts, named_split
 from gocell_cli.training.data.splits.split import Split, make_split
 from gocell_cli.training.runs.config import RunConfig
 
@@ -29,14 +33,22 @@ class RunSamples:
     scale: LabelScale
 
     @classmethod
-    def of(cls, cache: Cache, config: RunConfig) -> "RunSamples":
-        """Read a cache's columns, once.
+    def of(
+        cls,
+        cache: Cache,
+        config: RunConfig,
+        *,
+        named: NamedParts | None = None,
+        kept: Int8[np.ndarray, " samples"] | None = None,
+    ) -> "RunSamples":
+        """Read a cache's columns, once; `named` is what the file of `config.split` says, `kept` the parts a run keeps.
 
-        Raises UsageError for a split or a loss that these samples do not allow, InvalidInput for labels beyond numbers.
+        Raises UsageError for a split or a loss that these samples do not allow, InvalidInput for labels beyond numbers
+        and for a file that does not fit.
         """
         samples = cache.columns()
         values = samples.value
-        split = make_split(samples, config.split_choice(), cache.hierarchy.gene_names)
+        split = _split(samples, config.split_choice(), cache.hierarchy.gene_names, named, kept)
         kind = cache.manifest.phenotype["kind"]
         check_labels(values, kind)
         train_rows = split.train[np.isfinite(values[split.train])]
@@ -53,3 +65,19 @@ class RunSamples:
     def nan_labels(self) -> int:
         """Samples without a label."""
         return int(np.isnan(self.values).sum())
+
+
+def _split(
+    samples: Samples,
+    choice: SplitChoice,
+    names: Sequence[str],
+    named: NamedParts | None,
+    kept: Int8[np.ndarray, " samples"] | None,
+) -> Split:
+    if kept is not None:
+        return Split(choice, kept)
+    if choice.kind != FILE:
+        return make_split(samples, choice, names)
+    if named is None:
+        raise UsageError("the file of this split was not read", hint="gocell train --split FILE reads it")
+    return named_split(samples, choice, named, names)

@@ -3,6 +3,7 @@
 config.toml         the resolved settings          run.json         cache, fingerprint, split report, results
 metrics.jsonl       one line an epoch              last.safetensors everything to go on; best.safetensors
 hierarchy/*.parquet the cache's, so that the run predicts without it
+split.parquet       which genotypes trained, validated and tested it
 tensorboard/        the same as events             figures/*.png
 .lock               held by the process that trains
 """

@@ -1,7 +1,7 @@
 """What a split's test part has in common with training: whoever reads its results must know."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int64
 
 from gocell_cli.storage.schema import NONE_INDEX, Samples
 from gocell_cli.training.data.splits.genotypes import are_distinct, genotype_codes
-from gocell_cli.training.data.splits.kinds import PARTS
+from gocell_cli.training.data.splits.kinds import FILE, PARTS
 from gocell_cli.training.data.splits.split import DROPPED, TEST, TRAIN, UNUSED, Split, fingerprint
 
 MOST_PAIRED = 8
@@ -136,12 +136,13 @@ def split_report(samples: Samples, split: Split, names: Sequence[str]) -> dict[s
         "test_with_known_pair": found.pair,
         "test_with_known_genotype": found.genotype,
         "groups": _groups(samples, split) if choice.kind == "query" else None,
-        "fractions": choice.fractions,
+        "fractions": choice.fractions if choice.kind != FILE else None,
         "folds": choice.folds or None,
         "fold": choice.fold if choice.folds else None,
         "subset": choice.subset or None,
         "unused": int((split.part == UNUSED).sum()),
         "fingerprint": fingerprint(split, samples, names),
+        "file": asdict(split.match) if split.match is not None else None,
     }
 
 

@@ -3,7 +3,7 @@
 random  every genotype for itself
 query   all samples of a query group (see the cache's provenance) in one part: no query strain is in two
 gene    genes are divided first; a sample whose genes lie in different parts is dropped, and counted
-file    as a file names them
+file    as a file names them (`named.py`)
 
 In each of them a genotype's samples, of which a cache of `--duplicates keep` has several, are in one part.
 """
@@ -36,11 +36,25 @@ DROPPED, UNUSED = -1, -2
 
 
 @dataclass(frozen=True)
+class FileMatch:
+    """How a split's file fits a cache: genotypes of it that no sample has, samples that it does not name.
+
+    validation_drawn: it names none for validation, and they were drawn from those that it names for training.
+    """
+
+    path: str
+    not_in_cache: int
+    not_named: int
+    validation_drawn: bool
+
+
+@dataclass(frozen=True)
 class Split:
     """Each sample's part, by number: 0 to 2 as in PARTS, DROPPED or UNUSED."""
 
     choice: SplitChoice
     part: Int8[np.ndarray, " samples"]
+    match: FileMatch | None = None
 
     def rows(self, part: str) -> Int64[np.ndarray, " rows"]:
         """The rows of `train`, `validation` or `test`, ascending."""

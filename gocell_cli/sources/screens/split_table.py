@@ -1,0 +1,179 @@
+"""A table that says which genotypes train, validate and test: a published split, a run's, or a column of a lab's own.
+
+genes,part                 gene_1,gene_2,split          sample,set
+YKL191W YLR172C,train      YKL191W,YLR172C,training     0,dev
+DPH2,test                  DPH2,,holdout                1,test
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool, Int8, Int32, Int64
+
+from gocell_cli.csr import pointers
+from gocell_cli.errors import InvalidInput, UsageError
+from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp
+from gocell_cli.sources.screens.own_table import NO_NAME, genes_of_names, look_up_genes
+from gocell_cli.sources.screens.table_columns import gene_columns, is_gene_column
+from gocell_cli.sources.screens.table_file import TableFile, read_table
+
+TRAIN, VALIDATION, TEST, NO_PART = 0, 1, 2, -1
+SPELLINGS = {
+    **dict.fromkeys(("train", "training", "trn", "fit"), TRAIN),
+    **dict.fromkeys(
+        ("validation", "valid", "validate", "validating", "val", "dev", "development", "tuning"), VALIDATION
+    ),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout"), TEST),
+    **dict.fromkeys(("", "unused", "none", "na", "nan", "null", "drop", "dropped", "exclude", "excluded"), NO_PART),
+}
+"""What each part is called, in any case, whatever of `-`, `_` and blanks is in it."""
+PART_COLUMNS = ("part", "split", "set", "partition", "subset")
+GENOTYPE_COLUMNS = ("genotype", "key", "sample_key")
+NUMBER_COLUMNS = ("sample", "row", "index", "sample_index")
+SOURCE_ROW = "source_row"
+ANY_ROW = -1
+
+
+class SplitTable(NamedTuple):
+    """Rows of such a table: `NamedParts` of training/data/splits/named.py says what they mean; no path."""
+
+    line: Int64[np.ndarray, " rows"]
+    part: Int8[np.ndarray, " rows"]
+    sample: Int64[np.ndarray, " rows"] | None
+    gene_ptr: Int64[np.ndarray, " rows_plus_1"]
+    genes: Int32[np.ndarray, " deletions"]
+    source_row: Int64[np.ndarray, " rows"]
+
+
+def read(path: Path, lookup: GeneNames, column: str | None, *, own: bool) -> SplitTable:
+    """Read such a table; `column` names the column of the parts, by default what is called so, or the only one that is.
+
+    `own`: the table is what the cache was built from, which left out, and counted, its rows of unknown genes; so they
+    are left out here. Of any other table they are errors. Raises SourceMissing where there is no such file,
+    InvalidInput with the line for what is no part, no gene or no number, and where columns are missing or unclear.
+    """
+    table = read_table(path, is_key=_is_key)
+    parts = _part_column(table, column)
+    part = _parts(table, parts)
+    samples = _numbers(table)
+    none = np.zeros(0, dtype=np.int32)
+    rows = np.full(len(table), ANY_ROW, dtype=np.int64)
+    if samples is not None:
+        return SplitTable(table.line, part, samples, np.zeros(len(table) + 1, dtype=np.int64), none, rows)
+    names, found = look_up_genes(table, _genotype_columns(table), lookup)
+    gene = genes_of_names(found, names)
+    strange = (((gene == UNKNOWN) & (names != NO_NAME)) | (gene == AMBIGUOUS)).any(axis=1)
+    if not own:
+        _require_genes(table, names, found, strange & (part != NO_PART), lookup)
+    ptr, genes = _genotypes(gene[~strange])
+    if SOURCE_ROW in table.columns:
+        rows = _whole(table, SOURCE_ROW)
+    return SplitTable(table.line[~strange], part[~strange], None, ptr, genes, rows[~strange])
+
+
+def _is_key(name: str) -> bool:
+    return is_gene_column(name) or name.casefold() in (*GENOTYPE_COLUMNS, *NUMBER_COLUMNS)
+
+
+def _plain(text: str) -> str:
+    return "".join(text.casefold().split()).replace("-", "").replace("_", "")
+
+
+def _part_column(table: TableFile, wanted: str | None) -> str:
+    if wanted is not None:
+        return table.column(wanted, "column of the parts")
+    own = {name.casefold(): name for name in table.columns}
+    called = [own[name] for name in PART_COLUMNS if name in own]
+    others = [name for name in table.columns if not _is_key(name) and name.casefold() != SOURCE_ROW]
+    found = called[:1] or [name for name in others if _holds_parts(table, name)]
+    if len(found) == 1:
+        return found[0]
+    unclear = f"{' and '.join(found)} may both be" if found else f"no column is called {PART_COLUMNS[0]!r}, or can be,"
+    hint = f"--split-column {others[0] if others else 'NAME'}"
+    raise table.fault(None, f"{unclear} the column of the parts; its columns are {table.named}", hint=hint)
+
+
+def _holds_parts(table: TableFile, column: str) -> bool:
+    """Whether all cells of a column are parts, and some are not empty."""
+    texts = {*map(_plain, table.texts(column).texts)}
+    return texts <= {*SPELLINGS} and any(SPELLINGS[text] != NO_PART for text in texts)
+
+
+def _parts(table: TableFile, column: str) -> Int8[np.ndarray, " rows"]:
+    coded = table.texts(column)
+    numbers = [SPELLINGS.get(_plain(text)) for text in coded.texts]
+    if None in numbers:
+        unknown = np.array([number is None for number in numbers])[coded.codes]
+        if unknown.any():
+            row = int(np.flatnonzero(unknown)[0])
+            hint = "train, validation (valid, val, dev) or test (holdout); empty or unused for none"
+            raise table.fault(row, f"column {column!r}: {coded.texts[coded.codes[row]]!r} is no part", hint=hint)
+    of_text = np.array([NO_PART if number is None else number for number in numbers], dtype=np.int8)
+    part: Int8[np.ndarray, " rows"] = of_text[coded.codes]
+    return part
+
+
+def _numbers(table: TableFile) -> Int64[np.ndarray, " rows"] | None:
+    """The numbers of the samples, where the table has no genes and such a column holds whole numbers alone."""
+    if any(is_gene_column(name) or name.casefold() in GENOTYPE_COLUMNS for name in table.columns):
+        return None
+    for name in table.columns:
+        if name.casefold() in NUMBER_COLUMNS and all(text.isdecimal() for text in table.texts(name).texts[:-1]):
+            return _whole(table, name)
+    return None
+
+
+def _whole(table: TableFile, name: str) -> Int64[np.ndarray, " rows"]:
+    """A column of whole numbers, ANY_ROW where it is empty."""
+    column = pc.utf8_trim_whitespace(table.columns[name])
+    try:
+        filled = pc.if_else(pc.equal(column, ""), None, column)
+        found: np.ndarray = pc.cast(filled, pa.int64()).fill_null(ANY_ROW).to_numpy(zero_copy_only=False)
+        return found
+    except pa.ArrowInvalid as error:
+        texts = column.to_pylist()
+        row = next(i for i, text in enumerate(texts) if text and not text.isdecimal())
+        raise table.fault(row, f"column {name!r}: {texts[row]!r} is no whole number") from error
+
+
+def _genotype_columns(table: TableFile) -> tuple[str, ...]:
+    if any(map(is_gene_column, table.columns)):
+        return gene_columns(table)
+    own = {name.casefold(): name for name in table.columns}
+    found = [own[name] for name in (*GENOTYPE_COLUMNS, *NUMBER_COLUMNS) if name in own]
+    if found:
+        return (found[0],)
+    hint = "name a column 'genes' (separated by blanks), columns gene_1, gene_2 .., or 'sample' (numbers of samples)"
+    raise table.fault(None, f"no column says which samples are meant; its columns are {table.named}", hint=hint)
+
+
+def _require_genes(
+    table: TableFile,
+    names: Int32[np.ndarray, "rows names_max"],
+    found: LookUp,
+    strange: Bool[np.ndarray, " rows"],
+    lookup: GeneNames,
+) -> None:
+    """Raise InvalidInput for the first row with a name that is not one gene's."""
+    if not strange.any():
+        return
+    row = int(np.flatnonzero(strange)[0])
+    name = next(found.names[i] for i in names[row].tolist() if i != NO_NAME and found.gene[i] < 0)
+    try:
+        lookup.gene(name)
+    except UsageError as error:
+        raise InvalidInput.at(table.path, int(table.line[row]), error.message, hint=error.hint) from error
+    raise table.fault(row, f"{name!r} is a name of several genes")  # in capitals or lower case throughout
+
+
+def _genotypes(
+    gene: Int32[np.ndarray, "rows names_max"],
+) -> tuple[Int64[np.ndarray, " rows_plus_1"], Int32[np.ndarray, " deletions"]]:
+    """Each row's genes, ascending, each once."""
+    gene = np.sort(gene, axis=1)
+    kept = gene >= 0
+    kept[:, 1:] &= gene[:, 1:] != gene[:, :-1]
+    return pointers(kept.sum(axis=1)), gene[kept].astype(np.int32)
