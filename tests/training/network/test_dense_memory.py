@@ -53,17 +53,22 @@ def step(model: DCell, seed: int) -> torch.Tensor:
     return model.child_weight.grad
 
 
-def test_a_gradients_memory_is_lent_again_and_what_it_held_is_forgotten() -> None:
+@pytest.mark.parametrize("form", ["dense", "delta"])
+def test_a_gradients_memory_is_lent_again_and_what_it_held_is_forgotten(form: str) -> None:
     """NaN left in it stays nowhere, not in the padding either, which no product writes."""
-    model, _ = nets.pair(nets.random_network(2), WIDE)
+    model, _ = nets.pair(nets.random_network(2), replace(WIDE, form=form))
     wanted = step(model, 1).clone()
+    assert model.gene_weight.grad is not None
+    genes = model.gene_weight.grad.clone()
     assert model.stack.child_weights > int((wanted != 0).sum())
     place = model.child_weight.grad.data_ptr()
-    model.child_weight.grad.fill_(float("nan"))
+    for parameter in (model.child_weight, model.gene_weight):
+        parameter.grad.fill_(float("nan"))
     model.zero_grad()
     found = step(model, 1)
     assert found.data_ptr() == place
     assert torch.equal(found, wanted)
+    assert torch.equal(model.gene_weight.grad, genes)
 
 
 def test_a_gradient_that_is_held_keeps_its_memory() -> None:
