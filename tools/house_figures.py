@@ -187,14 +187,16 @@ def _step(names: Names, root: Path, directory: Path, form: str) -> list[str]:
 
 
 def _with_kernels(files: list[str], root: Path) -> list[str]:
-    """The files, and those that they import for what numba compiled: its functions are no frame to Python."""
+    """The files, and those that they import for what LLVM compiled: its functions are no frame to Python."""
     found = modules(root)
     graph, names = imports(found), {str(path.relative_to(root / PACKAGE)): name for name, path in found.items()}
     for file in (reached := list(files)):  # grows as it is read: kernels import kernels
         for name in sorted(graph[names[file]]):
             path = found[name]
             compiled = (
-                [getattr(v, "py_func", None) for v in vars(sys.modules[name]).values()] if name in sys.modules else []
+                [getattr(getattr(v, "source", None), "function", None) for v in vars(sys.modules[name]).values()]
+                if name in sys.modules
+                else []
             )
             if any(f is not None and f.__code__.co_filename == str(path) for f in compiled):
                 reached += {str(path.relative_to(root / PACKAGE))} - set(reached)

@@ -20,10 +20,10 @@ EXTRA = (
     "scipy",
     "threadpoolctl",
     "tensorboard",
-    "numba",
+    "llvmlite",
 )
 
-# Threads that wait for work sleep: those of PyTorch and of numba would else spin in each other's way, and where other
+# Threads that wait for work sleep: those of PyTorch and of others would else spin in each other's way, and where other
 # programs run too, a step took ten times as long. Read by OpenMP when it is loaded, hence before torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -65,7 +65,7 @@ def measured(
 ) -> Steps:
     """Run one process of `model_step`, on so many threads whatever library asks for them."""
     words = [kind, preset, str(batch), level_by, genotypes, str(threads)]
-    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     run = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.model_step", *words],
         check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **limits},

@@ -82,9 +82,9 @@ def named_genes(
 def tell_compiling() -> None:
     """Say so on stderr when loops are compiled, once: the first step of an installation takes seconds for it.
 
-    Loads numba. Of several processes of a run the first says it.
+    Of several processes of a run the first says it.
     """
-    from gocell_cli.training.network.delta.compile_cache import watch
+    from gocell_cli.training.network.delta.compiler.cache import watch
 
     if os.environ.get("RANK", "0") == "0":
         watch.tell = note

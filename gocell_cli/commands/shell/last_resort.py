@@ -25,8 +25,6 @@ MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memor
 LEAST_ADDRESSES = 512 << 20
 """With fewer, libraries in C++ end the process (std::bad_alloc) before Python knows of it: measured at 400 MB."""
 MORE = "ulimit -v unlimited"
-NUMBA_FILE = ".numba_config.yaml"
-"""numba reads it where it runs: it names, among others, the folder from which numba unpickles what it compiled."""
 
 
 def explained(error: Exception) -> GocellError:
@@ -109,8 +107,6 @@ def check_surroundings(words: Iterable[str]) -> None:
     if allowed != resource.RLIM_INFINITY and allowed < LEAST_ADDRESSES:
         told = f"ulimit -v allows {allowed / 1e9:.2f} GB of addresses, gocell needs {LEAST_ADDRESSES / 1e9:.2f} GB"
         raise TooLarge(told, why="Arrow's threads take them as it is loaded, and end the process without", hint=MORE)
-    if Path(NUMBA_FILE).exists():
-        raise UsageError(f"{NUMBA_FILE} stands in the working directory, and numba would obey it", hint="cd elsewhere")
     for word in (*words, here):
         if any("\ud800" <= letter <= "\udfff" for letter in word):
             encoding = sys.getfilesystemencoding()

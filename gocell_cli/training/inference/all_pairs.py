@@ -24,7 +24,7 @@ from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import FITNESS, Predictor, head_of
 from gocell_cli.training.inference.requests import require_pairs
-from gocell_cli.training.network.delta.compile_cache import work_seconds
+from gocell_cli.training.network.delta.compiler.cache import work_seconds
 from gocell_cli.whole_file import TEMPORARY, whole_file, writing
 
 with train_extra():

@@ -20,7 +20,7 @@ from gocell_cli.training.data.order import RowBatches, cut, drawn
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import head_of, put_statistics, statistics, use_population
 from gocell_cli.training.network.dcell import Batch
-from gocell_cli.training.network.delta.compile_cache import work_seconds
+from gocell_cli.training.network.delta.compiler.cache import work_seconds
 from gocell_cli.training.network.loss import DCellLoss, Target
 from gocell_cli.training.runs.config import DEFAULTS, RunConfig
 from gocell_cli.training.runs.measuring import LOSSES, Measuring

@@ -1,6 +1,6 @@
 """Everything that train, evaluate, predict and explain refuse, and what they have loaded by then: never torch.
 
-torch, numba, scipy and Lightning take seconds to load; what is wrong with a command line, a setting or a path is told
+torch, LLVM, scipy and Lightning take seconds to load; what is wrong with a command line, a setting or a path is told
 in a fraction of one. That is a test of modules, not of time; `make bench ONLY=coldstart` has the times.
 """
 
@@ -110,7 +110,7 @@ TRAIN = [
     Refusal("train CACHE --config run.toml", 2, "no setting 'nonsense'", given=write("run.toml", "nonsense = 1")),
     Refusal("train CACHE --set wandb=here", 7, "wandb is not installed", missing="wandb"),
     Refusal("train CACHE", 7, "the trainer needs torch", missing="torch"),
-    Refusal("train CACHE", 7, "the trainer needs numba", missing="numba"),
+    Refusal("train CACHE", 7, "the trainer needs llvmlite", missing="llvmlite"),
     Refusal("train", 6, "no cache has been built"),
     Refusal("train nowhere", 6, "nowhere: no such cache"),
     Refusal("train .", 5, "no finished cache"),

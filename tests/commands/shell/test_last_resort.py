@@ -229,13 +229,6 @@ def test_nothing_that_lies_in_the_working_directory_is_run(tmp_path: Path) -> No
     assert not (tmp_path / "came_in").exists()
 
 
-def test_a_file_that_numba_would_obey_is_refused(tmp_path: Path) -> None:
-    (tmp_path / ".numba_config.yaml").write_text("cache_dir: evil\n")
-    found = run("cache", "ls", cwd=tmp_path)
-    assert (found.returncode, found.stdout) == (2, "")
-    assert ".numba_config.yaml stands in the working directory" in found.stderr
-
-
 @pytest.mark.parametrize("stdin", [subprocess.DEVNULL, subprocess.PIPE])
 def test_a_question_that_nobody_answers_removes_nothing(tmp_path: Path, stdin: int) -> None:
     leftover = tmp_path / "root" / "caches" / "x.partial"

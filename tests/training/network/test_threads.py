@@ -1,4 +1,4 @@
-"""The threads of the delta form: no more than any limit allows, and PyTorch's and numba's own left as they were."""
+"""The threads of the delta form: no more than any limit allows, and PyTorch's own left as they were."""
 
 import os
 import subprocess
@@ -159,7 +159,6 @@ def test_a_small_batch_starts_no_thread() -> None:
 
 MANNERS = """
 import os, torch, threading
-from numba.np.ufunc import parallel
 torch.set_num_threads({told})
 from gocell_cli.training.network.delta.cpu import levels
 levels.ALONE = 0
@@ -167,12 +166,11 @@ from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.loss import DCellLoss
 from tests.training import networks as nets
 model = DCell(nets.random_network(5, terms=60, genes=80), DCellConfig(min_width=4, form="delta"))
-before = torch.get_num_threads()  # numba is not asked for its number: the question starts its threads
+before = torch.get_num_threads()
 for _ in range(2):
     heads = model.heads(nets.deletions(nets.random_genotypes(5, 20, 80), 80))
     DCellLoss(model.root)(heads, torch.linspace(-1, 1, 100)).total.backward()
 assert torch.get_num_threads() == before, "the settings of others are left as they were"
-assert not parallel._is_initialized, "numba's threads were started"
 own = [t for t in threading.enumerate() if t.name.startswith("gocell-delta")]
 print(len(own))
 """
@@ -201,6 +199,6 @@ def test_counters_of_a_schedule_stand_a_cache_line_apart() -> None:
         schedule = layout.make_schedule(form.network, rows.up, 2, upwards=upwards)
         levels = len(form.network.level_ptr) - 1
         assert len(schedule.counters) * 8 == 2 * 64 * levels
-        done = {(int(t), b) for t, lo, hi in schedule.tasks for b in range(lo, hi)}
+        done = {(int(t), b) for t, lo, hi in zip(*schedule[:3], strict=True) for b in range(lo, hi)}
         assert len(done) == form.network.terms.blocks.sum(), "every block of every term once"
         assert np.array_equal(np.diff(schedule.level_ptr) > 0, np.ones(levels, bool))

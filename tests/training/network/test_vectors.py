@@ -6,16 +6,14 @@ from typing import Any, no_type_check
 import numpy as np
 import pytest
 
-from gocell_cli.training.network.delta.compiling import part
-from gocell_cli.training.network.delta.cpu import vectors
+from gocell_cli.training.network.delta.compiler.compiled import compiled
+from gocell_cli.training.network.delta.compiler.kinds import REGISTER, Lanes, registers
 from gocell_cli.training.network.delta.cpu.vectors import (
-    Lanes,
     count_up,
     current,
     get,
     load,
     muladd,
-    registers,
     scaled,
     size,
     store,
@@ -30,7 +28,7 @@ PIECES = [1, 7, 20] if attempts(1, 2) == 1 else list(range(1, 21))
 BOUND = 3e-7
 
 
-@part
+@compiled
 @no_type_check
 def every_operation(lanes, table, other, found, sums):
     """Row by row of `found`: what each operation gives of the tables' second pieces."""
@@ -48,20 +46,20 @@ def every_operation(lanes, table, other, found, sums):
     sums[0] = total(a)
 
 
-@part
+@compiled
 @no_type_check
 def multiply_add(lanes, table, other, found):
     store(found, 0, muladd(load(lanes, table, 0), load(lanes, other, 0), load(lanes, found, 0)))
 
 
-@part
+@compiled
 @no_type_check
 def tanh_of(lanes, given, found):
     for at in range(0, len(given) - size(lanes) + 1, size(lanes)):
         store(found, at, tanh(load(lanes, given, at)))
 
 
-@part
+@compiled
 @no_type_check
 def count(counters):
     return count_up(counters, 1), current(counters, 1)
@@ -136,10 +134,9 @@ def test_counters_count() -> None:
 
 def test_a_vector_is_a_multiply_add_of_whole_registers() -> None:
     """What the loops are fast by: 20 float32 are multiplied and added by three instructions, none on one number."""
-    assert vectors.REGISTER == 32
+    assert REGISTER == 32
     tables = [np.ones(24, np.float32) for _ in range(3)]
-    multiply_add(Lanes(20), *tables)
-    (text,) = multiply_add.inspect_asm().values()
+    text = multiply_add.assembly(Lanes(20), *tables)
     fused = re.findall(r"\bvfmadd\w+\s.*", text)
     if not fused:
         pytest.skip("this processor has no fused multiply-add of x86")

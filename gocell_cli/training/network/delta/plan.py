@@ -18,8 +18,14 @@ from jaxtyping import Float64, Int32, Int64
 
 from gocell_cli.csr import pointers
 from gocell_cli.errors import UsageError
-from gocell_cli.training.network.delta.compiling import compiled
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.compiler.compiled import compiled
+from gocell_cli.training.network.delta.compiler.emitter import Emitter, Intrinsic, Value
+from gocell_cli.training.network.delta.compiler.kinds import BITS, INT
 from gocell_cli.training.network.layout import Stack
+
+with train_extra():
+    from llvmlite import ir
 
 # --------------------------------------------------------------------------------------- the index of a hierarchy
 
@@ -226,21 +232,24 @@ def make_plan(
     """Plan a batch of deletions, sorted by (sample, gene), each once; raises UsageError for more than int32 counts."""
     deletions = Deleted(np.searchsorted(sample, np.arange(samples + 1)), gene)
     reached = np.diff(index.closure_ptr)[gene]
+    of_sample = np.add.reduceat(np.append(reached, 0), deletions.ptr[:-1])
     # distinct sets of genes: of a sample all combinations at most, and no more than what is reached
-    every = np.minimum(
-        2.0 ** np.minimum(np.diff(deletions.ptr), 60), np.add.reduceat(np.append(reached, 0), deletions.ptr[:-1])
-    )
-    sizes = np.array([reached.sum(), index.gene_reads[gene].sum() + len(index.parent), int(every.sum())])
+    every = np.minimum(2.0 ** np.minimum(np.diff(deletions.ptr), 60), of_sample)
+    reads = index.gene_reads[gene].sum() + len(index.parent)
+    sizes = np.array([reached.sum(), reads, int(every.sum()), of_sample.max(initial=0)])
     if sizes.max() > np.iinfo(np.int32).max:
         raise UsageError(f"{samples:,} samples are too many for one batch", hint="a smaller batch_size")
     contains = Contains(index.closure_ptr, index.closure, index.closure_pair)
     up = Up(index.parent_ptr, index.parent_edge, index.parent[index.parent_edge])
-    touches, made, reads, lost = _visit_all(deletions, contains, up, *sizes.tolist())
-    number, variant_ptr = _number(made.term, index.terms)
-    weight = _weights(number, made.shown, touches, variant_ptr, samples)
+    touches, made, found, lost = _visit_all(deletions, contains, up, (*sizes.tolist(),))
+    number, variant_ptr = np.empty(len(made.term), np.int32), np.zeros(index.terms + 1, np.int64)
+    _number(made.term, variant_ptr, np.empty(index.terms, np.int64), number)
+    weight = np.zeros(variant_ptr[-1])
+    _weights(number, made.shown, touches, variant_ptr, samples, weight)
     edge_slot = pointers(np.diff(variant_ptr)[index.child])
-    slot_ptr, slot_reader = _by_slot(reads, number, variant_ptr, Edges(index.child, index.parent), edge_slot)
-    lost_ptr, pairs = _by_variant(lost, number, len(weight))
+    slot_ptr, slot_reader = _by_slot(found, number, variant_ptr, Edges(index.child, index.parent), edge_slot)
+    lost_ptr, pairs = np.zeros(len(weight) + 1, np.int64), np.empty(len(lost.pair), np.int64)
+    _by_variant(lost, number, lost_ptr, np.empty(len(weight), np.int64), pairs)
     deleted = np.bincount(gene, minlength=len(index.closure_ptr) - 1)
     return DeltaPlan(samples, variant_ptr, weight, edge_slot, slot_ptr, slot_reader, lost_ptr, pairs, deleted, touches)
 
@@ -252,7 +261,7 @@ def sum_by_variant(plan: DeltaPlan, values: Float64[np.ndarray, "samples 2"]) ->
     for each of 3,793 terms would cost as much as the dense form.
     """
     found = np.zeros((len(plan.weight), 2))
-    _add_touches(plan.touches, values, found)
+    _add_touches(plan.touches, np.ascontiguousarray(values).reshape(-1), found.reshape(-1))
     found[plan.variant_ptr[:-1]] = values.sum(0) - np.add.reduceat(found, plan.variant_ptr[:-1])
     return found
 
@@ -260,7 +269,7 @@ def sum_by_variant(plan: DeltaPlan, values: Float64[np.ndarray, "samples 2"]) ->
 # Compiled loops. Samples are the outer loop, for what a sample touches fits the nearest cache: a number for each term,
 # and the entries of its genes' closures, side by side. By terms instead, with a sort by counting before and after, it
 # took nearly twice as long (47 ms a batch of 2,048 triple deletions, not 27). int32 where the numbers fit: these passes
-# wait for memory. Named tuples cost nothing: numba compiles them to their fields.
+# wait for memory.
 
 
 class Deleted(NamedTuple):
@@ -346,13 +355,19 @@ class Here(NamedTuple):
     pair: Int64[np.ndarray, " direct"]
 
 
+@Intrinsic
+def _hashed(code: Emitter, key: Value) -> Value:
+    """The upper half of splitmix64's product (doi:10.1145/2660193.2660195)."""
+    product = code.builder.mul(key.number, ir.Constant(BITS, 0x9E3779B97F4A7C15))
+    return Value(INT, (code.builder.lshr(product, ir.Constant(BITS, 32)),))
+
+
 @compiled
 @no_type_check
 def _with_gene(sets, node, gene):
     """Return the set of a set's genes and one more: known, or a new node of the trie."""
-    key = (np.int64(node) << np.int64(32)) | np.int64(gene)
-    # splitmix64's multiplier and shift (doi:10.1145/2660193.2660195); node 0 marks free places, so keys are compared
-    at = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & (len(sets.key) - 1)
+    key = (node << 32) | gene
+    at = _hashed(key) & (len(sets.key) - 1)  # node 0 marks free places, so keys are compared
     while sets.node[at] != 0:
         if sets.key[at] == key:
             return sets.node[at]
@@ -365,22 +380,22 @@ def _with_gene(sets, node, gene):
 
 @compiled
 @no_type_check
-def _reach(deletions, genes, contains, here, sets):
+def _reach(deleted, sample, contains, here, sets):
     """Propagate a sample's deletions: which terms they reach, each with the set of genes; returns how many, and pairs.
 
-    `deletions` is the number of the first of them. A gene meets few different sets, each at many terms: each is asked
-    for once a deletion.
+    A gene meets few different sets, each at many terms: each is asked for once a deletion.
     """
     touched, pairs = 0, 0
-    for i in range(len(genes)):
-        for entry in range(contains.ptr[genes[i]], contains.ptr[genes[i] + 1]):
+    for i in range(deleted.ptr[sample], deleted.ptr[sample + 1]):
+        gene = deleted.gene[i]
+        for entry in range(contains.ptr[gene], contains.ptr[gene + 1]):
             term = contains.term[entry]
             before = here.genes[term]
             if before == 0:
                 here.terms[touched] = term
                 touched += 1
-            if sets.asked[before] != deletions + i:
-                sets.asked[before], sets.memo[before] = deletions + i, _with_gene(sets, before, genes[i])
+            if sets.asked[before] != i:
+                sets.asked[before], sets.memo[before] = i, _with_gene(sets, before, gene)
             here.genes[term] = sets.memo[before]
             if contains.pair[entry] >= 0:
                 here.direct[pairs], here.pair[pairs] = term, contains.pair[entry]
@@ -390,10 +405,10 @@ def _reach(deletions, genes, contains, here, sets):
 
 @compiled
 @no_type_check
-def _known(sample, terms, here, sets, made):
+def _known(sample, touched, here, sets, made):
     """Set the variants of a sample's terms that were made before: of each of its sets, those whose term shows it."""
-    for term in terms:
-        node = here.genes[term]
+    for i in range(touched):
+        node = here.genes[here.terms[i]]
         if sets.sample[node] != sample:
             sets.sample[node] = sample
             v = sets.first[node]
@@ -405,12 +420,13 @@ def _known(sample, terms, here, sets, made):
 
 @compiled
 @no_type_check
-def _read(terms, here, up, first, reads, at):
+def _read(touched, here, up, first, reads, at):
     """Write the reads of the variants from `first` on, which are this sample's: what it touches is what they read.
 
     A variant's reads are the same for every sample that shows it. A sample that touches a child touches its parents.
     """
-    for child in terms:
+    for i in range(touched):
+        child = here.terms[i]
         for e in range(up.ptr[child], up.ptr[child + 1]):
             reader = here.variant[up.parent[e]]
             if reader >= first:
@@ -419,47 +435,54 @@ def _read(terms, here, up, first, reads, at):
     return at
 
 
-@compiled
-@no_type_check
-def _tables(terms, most_direct, most_sets, reached):
-    """What _visit_all works on: Here, GeneSets and Made, empty."""
+def _tables(terms: int, most_direct: int, most_sets: int, reached: int) -> tuple[Here, GeneSets, Made]:
+    """What _visit works on, empty."""
     here = Here(
         np.empty(terms, np.int32), np.zeros(terms, np.int32), np.full(terms, -1, np.int32),
         np.empty(most_direct, np.int32), np.empty(most_direct, np.int64),
     )  # fmt: skip
-    places = 2  # & (places - 1) is a hash's modulo
-    while places < 2 * most_sets:
-        places *= 2
+    places = 2 << max(most_sets - 1, 0).bit_length()  # & (places - 1) is a hash's modulo
     sets = GeneSets(
         np.zeros(1, np.int32), np.empty(places, np.int64), np.zeros(places, np.int32),
         np.empty(most_sets + 1, np.int32), np.full(most_sets + 1, -1, np.int32), np.full(most_sets + 1, -1, np.int32),
         np.full(most_sets + 1, -1, np.int32),
     )  # fmt: skip
-    made = Made(np.empty(reached, np.int32), np.empty(reached, np.int32), np.empty(reached, np.int32))
-    return here, sets, made
+    return here, sets, Made(*(np.empty(reached, np.int32) for _ in range(3)))
+
+
+def _visit_all(
+    deleted: Deleted, contains: Contains, up: Up, sizes: tuple[int, int, int, int]
+) -> tuple[Touches, Made, Found, Lost]:
+    """Visit every sample: what it touches, the variants that it is the first to show, what these read and have lost.
+
+    sizes: touches, reads and sets of genes at most, and the most entries that the genes of one sample have in
+    `contains`.
+    """
+    reached, most_reads, most_sets, most_direct = sizes
+    here, sets, made = _tables(len(up.ptr) - 1, most_direct, most_sets, reached)
+    touches = Touches(*(np.empty(reached, np.int32) for _ in range(3)))
+    reads = Found(*(np.empty(most_reads, np.int32) for _ in range(3)))
+    lost = Lost(np.empty(reached, np.int32), np.empty(reached, np.int64))
+    touch, variants, read, loss = _visit(deleted, contains, up, here, sets, made, touches, reads, lost)
+    return (
+        Touches(*(array[:touch] for array in touches)),
+        Made(*(array[:variants] for array in made)),
+        Found(*(array[:read] for array in reads)),
+        Lost(*(array[:loss] for array in lost)),
+    )
 
 
 @compiled
 @no_type_check
-def _visit_all(deleted, contains, up, reached, most_reads, most_sets):
-    """Visit every sample: what it touches, the variants that it is the first to show, what these read and have lost."""
-    most_direct = 0
-    for s in range(len(deleted.ptr) - 1):
-        here_direct = 0
-        for gene in deleted.gene[deleted.ptr[s] : deleted.ptr[s + 1]]:
-            here_direct += contains.ptr[gene + 1] - contains.ptr[gene]
-        most_direct = max(most_direct, here_direct)
-    here, sets, made = _tables(len(up.ptr) - 1, most_direct, most_sets, reached)
-    touches = Touches(np.empty(reached, np.int32), np.empty(reached, np.int32), np.empty(reached, np.int32))
-    reads = Found(np.empty(most_reads, np.int32), np.empty(most_reads, np.int32), np.empty(most_reads, np.int32))
-    lost = Lost(np.empty(reached, np.int32), np.empty(reached, np.int64))
+def _visit(deleted, contains, up, here, sets, made, touches, reads, lost):
+    """Fill all of these from `here` on, sample by sample; returns how many touches, variants, reads and lost pairs."""
     touch, variants, read, loss = 0, 0, 0, 0
     for s in range(len(deleted.ptr) - 1):
-        genes = deleted.gene[deleted.ptr[s] : deleted.ptr[s + 1]]
-        touched, pairs = _reach(deleted.ptr[s], genes, contains, here, sets)
-        terms, first = here.terms[:touched], variants
-        _known(s, terms, here, sets, made)
-        for term in terms:
+        touched, pairs = _reach(deleted, s, contains, here, sets)
+        first = variants
+        _known(s, touched, here, sets, made)
+        for i in range(touched):
+            term = here.terms[i]
             if here.variant[term] < 0:
                 node = here.genes[term]
                 made.term[variants], made.shown[variants], made.next[variants] = term, 0, sets.first[node]
@@ -470,16 +493,11 @@ def _visit_all(deleted, contains, up, reached, most_reads, most_sets):
             touches.term[touch], touches.sample[touch], touches.variant[touch] = term, s, own
             touch += 1
         if variants > first:
-            read = _read(terms, here, up, first, reads, read)
+            read = _read(touched, here, up, first, reads, read)
             loss = _lose(here, pairs, first, lost, loss)
-        for term in terms:
-            here.genes[term], here.variant[term] = 0, -1
-    return (
-        Touches(touches.term[:touch], touches.sample[:touch], touches.variant[:touch]),
-        Made(made.term[:variants], made.shown[:variants], made.next[:variants]),
-        Found(reads.reader[:read], reads.edge[:read], reads.variant[:read]),
-        Lost(lost.variant[:loss], lost.pair[:loss]),
-    )
+        for i in range(touched):
+            here.genes[here.terms[i]], here.variant[here.terms[i]] = 0, -1
+    return touch, variants, read, loss
 
 
 @compiled
@@ -496,25 +514,25 @@ def _lose(here, pairs, first, lost, at):
 
 @compiled
 @no_type_check
-def _number(made_term, terms):
-    """Number the variants term by term, the wild type first; returns each one's number, and CSR term -> variants."""
-    ptr = np.zeros(terms + 1, np.int64)
-    for term in made_term:
-        ptr[term + 1] += 1
-    for term in range(terms):
+def _number(made_term, ptr, at, number):
+    """Number the variants term by term, the wild type first: each one's number, and CSR term -> variants.
+
+    ptr: zeros. at: room for a number for each term.
+    """
+    for i in range(len(made_term)):
+        ptr[made_term[i] + 1] += 1
+    for term in range(len(at)):
+        at[term] = ptr[term] + 1
         ptr[term + 1] += ptr[term] + 1
-    at, number = ptr[:-1] + 1, np.empty(len(made_term), np.int32)
     for v in range(len(made_term)):
         number[v] = at[made_term[v]]
         at[made_term[v]] += 1
-    return number, ptr
 
 
 @compiled
 @no_type_check
-def _weights(number, shown, touches, variant_ptr, samples):
+def _weights(number, shown, touches, variant_ptr, samples, weight):
     """How many samples each variant stands for; the touches' variants get their numbers."""
-    weight = np.zeros(variant_ptr[-1])
     # all samples that touch nothing of a term show its wild type
     for term in range(len(variant_ptr) - 1):
         weight[variant_ptr[term]] = samples
@@ -523,56 +541,62 @@ def _weights(number, shown, touches, variant_ptr, samples):
         touches.variant[i] = number[touches.variant[i]]
     for v in range(len(number)):
         weight[number[v]] = shown[v]
-    return weight
 
 
-@compiled
-@no_type_check
-def _by_slot(reads, number, variant_ptr, edges, edge_slot):
-    """Sort the reads by slot, by counting, the wild types' among them; returns slot_ptr and slot_reader.
-
-    Two numbers of one slot's readers ascend, for a term's variants are numbered in the order in which they were found.
-    """
-    ptr = np.zeros(edge_slot[-1] + 1, np.int32)
-    slots = np.empty(len(reads.edge), np.int32)
-    for i in range(len(reads.edge)):
-        edge = reads.edge[i]
-        slots[i] = edge_slot[edge] + number[reads.variant[i]] - variant_ptr[edges.child[edge]]
-        ptr[slots[i] + 1] += 1
-    for e in range(len(edge_slot) - 1):
-        ptr[edge_slot[e] + 1] += 1  # the wild type's slot
-    for s in range(len(ptr) - 1):
-        ptr[s + 1] += ptr[s]
-    at, reader = ptr[:-1].copy(), np.empty(ptr[-1], np.int32)
-    for e in range(len(edge_slot) - 1):
-        reader[ptr[edge_slot[e]]] = variant_ptr[edges.parent[e]]
-    for i in range(len(slots)):
-        reader[at[slots[i]]] = number[reads.reader[i]]
-        at[slots[i]] += 1
+def _by_slot(
+    reads: Found, number: np.ndarray, variant_ptr: np.ndarray, edges: Edges, edge_slot: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sort the reads by slot, the wild types' among them; returns slot_ptr and slot_reader."""
+    ptr, slots = np.zeros(edge_slot[-1] + 1, np.int32), np.empty(len(reads.edge), np.int32)
+    reader = np.empty(len(reads.edge) + len(edges.child), np.int32)
+    _sort_reads(reads, number, variant_ptr, edges, edge_slot, ptr, slots, np.empty_like(ptr), reader)
     return ptr, reader
 
 
 @compiled
 @no_type_check
-def _by_variant(lost, number, variants):
-    """Sort the lost pairs by variant, by counting; returns lost_ptr and the pairs, of a variant ascending."""
-    ptr = np.zeros(variants + 1, np.int64)
-    for v in lost.variant:
-        ptr[number[v] + 1] += 1
-    for v in range(variants):
+def _sort_reads(reads, number, variant_ptr, edges, edge_slot, ptr, slots, at, reader):
+    """Sort by counting: of a slot's readers, numbers ascend as they were found, for so a term's variants are numbered.
+
+    ptr: zeros.
+    """
+    for i in range(len(reads.edge)):
+        edge = reads.edge[i]
+        slot = edge_slot[edge] + number[reads.variant[i]] - variant_ptr[edges.child[edge]]
+        slots[i] = slot
+        ptr[slot + 1] += 1
+    for e in range(len(edge_slot) - 1):
+        ptr[edge_slot[e] + 1] += 1  # the wild type's slot
+    for s in range(len(ptr) - 1):
+        at[s] = ptr[s]
+        ptr[s + 1] += ptr[s]
+    for e in range(len(edge_slot) - 1):
+        reader[ptr[edge_slot[e]]] = variant_ptr[edges.parent[e]]
+    for i in range(len(slots)):
+        reader[at[slots[i]]] = number[reads.reader[i]]
+        at[slots[i]] += 1
+
+
+@compiled
+@no_type_check
+def _by_variant(lost, number, ptr, at, pairs):
+    """Sort the lost pairs by variant, by counting, of a variant ascending; ptr: zeros, `at`: room."""
+    for i in range(len(lost.variant)):
+        ptr[number[lost.variant[i]] + 1] += 1
+    for v in range(len(at)):
+        at[v] = ptr[v]
         ptr[v + 1] += ptr[v]
-    at, pairs = ptr[:-1].copy(), np.empty(len(lost.pair), np.int64)
     for i in range(len(lost.pair)):
         own = number[lost.variant[i]]
         pairs[at[own]] = lost.pair[i]
         at[own] += 1
-    return ptr, pairs
 
 
 @compiled
 @no_type_check
 def _add_touches(touches, values, found):
-    """Add each sample's values to those of the variants that it shows; both of them, for a variant is far away."""
+    """Add each sample's two values to those of the variants that it shows; both, for a variant is far away."""
     for i in range(len(touches.variant)):
-        found[touches.variant[i], 0] += values[touches.sample[i], 0]
-        found[touches.variant[i], 1] += values[touches.sample[i], 1]
+        own, to = 2 * touches.sample[i], 2 * touches.variant[i]
+        found[to] += values[own]
+        found[to + 1] += values[own + 1]

@@ -1,8 +1,8 @@
 """How many threads the delta form may use, and the few of its own that it keeps: no OpenMP, nothing of PyTorch's.
 
-numba's parallel loops run on OpenMP or on a pool of numba's. Either is one for the whole process: the first call set
-PyTorch's number of threads anew, two runtimes' pools spun beside each other, and other models in the process ran ten
-times as long. These threads are Python's, hold no lock while a kernel runs, and sleep when there is nothing to do.
+OpenMP's pool is one for the whole process: loops of another library that ran on it set PyTorch's number of threads
+anew, two runtimes' pools spun beside each other, and other models in the process ran ten times as long. These threads
+are Python's, hold no lock while a kernel runs, and sleep when there is nothing to do.
 """
 
 import os
@@ -16,7 +16,7 @@ from gocell_cli.training.extra import train_extra
 with train_extra():
     import torch
 
-LIMITS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "SLURM_CPUS_PER_TASK")
+LIMITS = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
 NAP = 5e-5
 """Seconds that a thread sleeps which waits for another one's task."""
 

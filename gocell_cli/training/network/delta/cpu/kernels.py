@@ -35,8 +35,9 @@ terms of both signs.
 
 from typing import NamedTuple, no_type_check
 
-from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.delta.compiling import compiled, part
+import numpy as np
+
+from gocell_cli.training.network.delta.compiler.compiled import compiled
 from gocell_cli.training.network.delta.cpu.vectors import (
     count_up,
     current,
@@ -51,9 +52,6 @@ from gocell_cli.training.network.delta.cpu.vectors import (
     wide,
     zeros,
 )
-
-with train_extra():
-    import numpy as np
 
 PARTIAL, FINAL = 1, 2
 TILE = 3
@@ -178,9 +176,11 @@ class Found(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Tasks (term, first block, end), level by level: level_ptr; `counters`, two a level: taken, and done."""
+    """Tasks, blocks [first, last) of a term, level by level: level_ptr; `counters`, two a level: taken, and done."""
 
-    tasks: np.ndarray
+    term: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
     level_ptr: np.ndarray
     counters: np.ndarray
 
@@ -196,7 +196,7 @@ class Scratch(NamedTuple):
 # ----------------------------------------------------------------------------------------------------- the way up
 
 
-@part
+@compiled
 @no_type_check
 def _pack(lanes, weights, start, stride, inputs, packed):
     """W^T of an edge to one block of its parent: a vector of the block's weights for each of the child's neurons."""
@@ -207,7 +207,7 @@ def _pack(lanes, weights, start, stride, inputs, packed):
             packed[i * piece + o] = get(weights, own + i)
 
 
-@part
+@compiled
 @no_type_check
 def _tile(lanes, table, at, step, blocks, packed, rows, to):
     """Three rows of a table times packed weights; its blocks are `step` numbers apart.
@@ -229,7 +229,7 @@ def _tile(lanes, table, at, step, blocks, packed, rows, to):
     store(rows, to + 2 * piece, c)
 
 
-@part
+@compiled
 @no_type_check
 def _add_products(lanes, terms, edges, batch, weights, tables, scratch, edge, block, base):
     """Add an edge's products to the rows of d that read them; variant v's row, v of all, is at base + v * piece."""
@@ -252,7 +252,7 @@ def _add_products(lanes, terms, edges, batch, weights, tables, scratch, edge, bl
                 store(d, to, load(lanes, d, to) + own)
 
 
-@part
+@compiled
 @no_type_check
 def _add_up(lanes, terms, edges, batch, net, tables, scratch, term, block):
     """Set d to what each variant reads, less the genes that it has lost; its first row to the wild type's sum."""
@@ -275,7 +275,7 @@ def _add_up(lanes, terms, edges, batch, net, tables, scratch, term, block):
     store(d, row * piece, load(lanes, d, row * piece) + load(lanes, net.wild, q * piece))
 
 
-@part
+@compiled
 @no_type_check
 def _sums(lanes, batch, tables, state, term, row, q):
     """Mean (counted from the wild type's) and squared deviations of a block, a variant counted `weight` times.
@@ -305,7 +305,7 @@ def _sums(lanes, batch, tables, state, term, row, q):
     store(state.squares, q * piece, whole)
 
 
-@part
+@compiled
 @no_type_check
 def _up_partial(lanes, terms, edges, batch, net, tables, state, scratch, term, block):
     """What BatchNorm takes, less the wild type's, and its sums."""
@@ -329,7 +329,7 @@ def _up_partial(lanes, terms, edges, batch, net, tables, state, scratch, term, b
         _sums(lanes, batch, tables, state, term, row, q)
 
 
-@part
+@compiled
 @no_type_check
 def _settle(lanes, batch, net, state, term, q):
     """Set a block's mean, variance and inverse deviation."""
@@ -347,7 +347,7 @@ def _settle(lanes, batch, net, state, term, q):
             state.inv[k] = 1 / np.sqrt(net.running_var[k] + net.eps)
 
 
-@part
+@compiled
 @no_type_check
 def _up_final(lanes, terms, batch, net, tables, state, term, block):
     """Through BatchNorm to x of every variant, and its part of the head."""
@@ -384,8 +384,8 @@ def up(lanes, terms, edges, batch, net, tables, state, scratch, schedule, phases
             mine = count_up(schedule.counters, 2 * LINE * level)
             if mine >= tasks:
                 break
-            term = schedule.tasks[first + mine, 0]
-            for block in range(schedule.tasks[first + mine, 1], schedule.tasks[first + mine, 2]):
+            term = schedule.term[first + mine]
+            for block in range(schedule.first[first + mine], schedule.last[first + mine]):
                 if phases & PARTIAL:
                     _up_partial(lanes, terms, edges, batch, net, tables, state, scratch, term, block)
                 if phases & FINAL:
@@ -418,7 +418,7 @@ def add_heads(terms, batch, dots, heads):
 # --------------------------------------------------------------------------------------------------- the way down
 
 
-@part
+@compiled
 @no_type_check
 def _fetch(lanes, batch, g, scratch, base, slot, count, to):
     """Sum for each of a chunk's variants the rows of a parent's block that read it, into `given`."""
@@ -431,7 +431,7 @@ def _fetch(lanes, batch, g, scratch, base, slot, count, to):
         store(scratch.given, to + v * piece, own)
 
 
-@part
+@compiled
 @no_type_check
 def _add_tile(lanes, given, at, packed, rows, to):
     """Add three rows of `given` times a block of weights to `rows`."""
@@ -447,7 +447,7 @@ def _add_tile(lanes, given, at, packed, rows, to):
     store(rows, to + 2 * piece, c)
 
 
-@part
+@compiled
 @no_type_check
 def _weight_tiles(lanes, given, at, x, row, count, found, start, stride, fresh):
     """A block of an edge's weights' gradient: three of its rows at a time, summed over a chunk's variants.
@@ -477,7 +477,7 @@ def _weight_tiles(lanes, given, at, x, row, count, found, start, stride, fresh):
             store(found, to + 2 * stride, c)
 
 
-@part
+@compiled
 @no_type_check
 def _down_edge(lanes, terms, edges, batch, weights, tables, found, scratch, edge, lo, hi):
     """An edge's part of the gradient of its child's x, blocks [lo, hi), and of the weights from these."""
@@ -512,7 +512,7 @@ def _down_edge(lanes, terms, edges, batch, weights, tables, found, scratch, edge
                 store(g, row + v * piece, load(lanes, rows, v * piece))
 
 
-@part
+@compiled
 @no_type_check
 def _heads_down(lanes, batch, tables, state, found, dy, term, row, q):
     """Turn dx (in g) into dh but for the heads' part, and set the gradient of the head's weights.
@@ -536,7 +536,7 @@ def _heads_down(lanes, batch, tables, state, found, dy, term, row, q):
     store(found.head, q * piece, muladd(seen, every, wide(load(lanes, x, row * piece))))
 
 
-@part
+@compiled
 @no_type_check
 def _down_partial(lanes, terms, batch, net, tables, state, found, dy, term, block):
     """From dx of a block, all its parents' edges summed, to what BatchNorm's output gets, and the sums of that."""
@@ -570,7 +570,7 @@ def _down_partial(lanes, terms, batch, net, tables, state, found, dy, term, bloc
     store(state.own_moment, q * piece, moment)
 
 
-@part
+@compiled
 @no_type_check
 def _down_final(lanes, terms, batch, net, tables, state, found, scratch, term, block):
     """Through BatchNorm to dz of every variant, and the gradients of the block's own parameters."""
@@ -610,7 +610,7 @@ def _down_final(lanes, terms, batch, net, tables, state, found, scratch, term, b
     _genes_down(lanes, terms, batch, net, tables, found, term, block, row)
 
 
-@part
+@compiled
 @no_type_check
 def _genes_down(lanes, terms, batch, net, tables, found, term, block, row):
     """Hand dz to the block's genes: the sum of all variants' to each gene, less that of those that have lost it."""
@@ -634,7 +634,7 @@ def _genes_down(lanes, terms, batch, net, tables, found, term, block, row):
 
 @compiled
 @no_type_check
-def down(lanes, terms, edges, batch, net, tables, state, scratch, schedule, phases, level, end, dy, found):
+def down(lanes, terms, edges, batch, net, tables, state, scratch, schedule, phases, dy, found, level, end):
     """Run levels, parents first; else as `up`. The schedule's first level is the topmost.
 
     All of a term's parents have run: its task sums what they got (g is theirs and dz by now).
@@ -647,8 +647,7 @@ def down(lanes, terms, edges, batch, net, tables, state, scratch, schedule, phas
             mine = count_up(schedule.counters, 2 * LINE * level)
             if mine >= tasks:
                 break
-            task = schedule.tasks[first + mine]
-            term, lo, hi = task[0], task[1], task[2]
+            term, lo, hi = schedule.term[first + mine], schedule.first[first + mine], schedule.last[first + mine]
             if phases & PARTIAL:
                 variants = batch.variant_ptr[term + 1] - batch.variant_ptr[term]
                 row = get(batch.row_ptr, term)
@@ -672,7 +671,7 @@ def down(lanes, terms, edges, batch, net, tables, state, scratch, schedule, phas
     return level
 
 
-@part
+@compiled
 @no_type_check
 def _sum_rows(lanes, table, first, last, own):
     for i in range(first, last):

@@ -14,8 +14,8 @@ from jaxtyping import Int64
 
 from gocell_cli.csr import pointers, ranges
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.compiler.kinds import Lanes
 from gocell_cli.training.network.delta.cpu import kernels
-from gocell_cli.training.network.delta.cpu.vectors import Lanes
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 from gocell_cli.training.network.layout import Stack
 from gocell_cli.training.network.lent import LentGradient
@@ -130,9 +130,10 @@ def make_schedule(network: Network, work: np.ndarray, threads: int, *, upwards: 
     lo, hi = (blocks[term] * n // parts[term] for n in (number, number + 1))
     at = level[term] if upwards else levels - 1 - level[term]
     order = np.lexsort((-(work / parts)[term], at))
-    tasks = np.stack([term, lo, hi], axis=1)[order]
     return kernels.Schedule(
-        np.ascontiguousarray(tasks),
+        term[order],
+        lo[order],
+        hi[order],
         pointers(np.bincount(at, minlength=levels)),
         np.zeros(2 * kernels.LINE * levels, np.int64),
     )

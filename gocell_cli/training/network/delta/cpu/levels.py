@@ -114,7 +114,8 @@ class CpuPass:
                     self.network.lanes, self.network.terms, self.network.edges, self.batch, self.parameters,
                     self.tables, self.state, scratch, schedule, phases,
                 )  # fmt: skip
-                through_levels(lambda level: int(kernel(*given, level, end, *more)), first, end)
+                run = kernel.given(*given, *more)
+                through_levels(lambda level: int(run(level, end)), first, end)
                 spare.append(scratch)
 
             run_together(self.threads, share)

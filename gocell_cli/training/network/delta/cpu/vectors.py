@@ -1,4 +1,4 @@
-"""A vector for numba: `piece` numbers side by side, one value that stays in registers from load to store.
+"""A vector for the compiler: `piece` numbers side by side, one value that stays in registers from load to store.
 
 Everything in the network is a multiple of `piece` neurons wide (`layout.py` of the network), 20 with DCell's least
 width. A loop over 20 numbers is what LLVM's vectoriser does badly: it makes 32 of them one turn and leaves 20 to the
@@ -6,7 +6,7 @@ scalar rest, at 20 to 30 cycles a number where 2 are needed. So the kernels have
 a whole piece, kept as registers of 8, 4, 2 and 1 numbers that add up to it (20 float32 are 8 + 8 + 4), and every
 operation is one instruction for each of those.
 
-A kernel is given a `Lanes`, of which numba sees `piece` as a part of the type: each piece has kernels of its own.
+A kernel is given a `Lanes`, whose `piece` is a part of its kind: each piece has kernels of its own.
 
     v = load(lanes, table, at) * scale          +, -, * and / of two vectors
     v = muladd(v, s, w)                          v + s * w, s a number or a vector; one rounding where the machine can
@@ -15,106 +15,26 @@ A kernel is given a `Lanes`, of which numba sees `piece` as a part of the type: 
 No index is checked, nor counted from the end: `at` counts numbers from a table's first.
 """
 
-import math
-import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, no_type_check
+from typing import Any
 
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.compiler.emitter import FUSED, Emitter, Intrinsic, Value, declared
+from gocell_cli.training.network.delta.compiler.kinds import (
+    BITS,
+    ELEMENTS,
+    INT,
+    Array,
+    Lanes,
+    Number,
+    Vector,
+)
 
 with train_extra():
     from llvmlite import ir
-    from numba import types
-    from numba.core import cgutils
-    from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-    from numba.extending import (
-        NativeValue,
-        intrinsic,
-        lower_builtin,
-        models,
-        register_model,
-        typeof_impl,
-        unbox,
-    )
-
-REGISTER = 32
-"""Bytes of the widest register used, AVX2's; LLVM makes two of it where a machine's are half as wide."""
-INDEX = ir.IntType(64)
-FUSED = ("contract",)  # a multiply and an add may become one instruction
-
-
-@dataclass(frozen=True)
-class Lanes:
-    """Numbers of a vector: the network's `piece`."""
-
-    piece: int
-
-
-class LanesType(types.Type):
-    """Numba's type of a Lanes."""
-
-    def __init__(self, piece: int) -> None:
-        self.piece = piece
-        super().__init__(f"Lanes({piece})")
-
-
-class VectorType(types.Type):
-    """`piece` numbers of a dtype."""
-
-    def __init__(self, piece: int, dtype: Any) -> None:
-        self.piece, self.dtype = piece, dtype
-        super().__init__(f"Vector({piece}, {dtype})")
-
-
-register_model(LanesType)(models.OpaqueModel)
-
-
-@typeof_impl.register(Lanes)
-def _typeof(lanes: Lanes, _: Any) -> LanesType:
-    return LanesType(lanes.piece)
-
-
-@unbox(LanesType)
-@no_type_check
-def _unbox(_type: Any, _value: Any, c: Any) -> NativeValue:
-    return NativeValue(c.context.get_dummy_value())  # all that a Lanes says is in its type
-
-
-def registers(piece: int, bytes_each: int) -> list[int]:
-    """Cut a piece into registers: powers of two, the widest first."""
-    found, left, width = [], piece, REGISTER // bytes_each
-    while left:
-        while width > left:
-            width //= 2
-        found.append(width)
-        left -= width
-    return found
-
-
-@register_model(VectorType)
-class VectorModel(models.PrimitiveModel):
-    """In LLVM a structure of vectors, which it takes apart into registers."""
-
-    def __init__(self, manager: Any, kind: VectorType) -> None:
-        element = ir.FloatType() if kind.dtype == types.float32 else ir.DoubleType()
-        parts = [ir.VectorType(element, n) for n in registers(kind.piece, kind.dtype.bitwidth // 8)]
-        super().__init__(manager, kind, ir.LiteralStructType(parts))  # type: ignore[no-untyped-call]
-
 
 # ------------------------------------------------------------------------- what LLVM is told, register by register
-
-
-def _split(builder: Any, vector: Any) -> list[Any]:
-    return [builder.extract_value(vector, i) for i in range(len(vector.type.elements))]
-
-
-def _join(builder: Any, kind: Any, parts: list[Any]) -> Any:
-    whole = ir.Constant(kind, ir.Undefined)
-    for i, part in enumerate(parts):
-        whole = builder.insert_value(whole, part, i)
-    return whole
 
 
 def _spread(builder: Any, number: Any, kind: Any) -> Any:
@@ -131,210 +51,142 @@ def _constant(kind: Any, value: float) -> Any:
 def _call(builder: Any, name: str, kind: Any, arguments: list[Any]) -> Any:
     """LLVM's own function of that name for registers."""
     suffix = f"v{kind.count}{'f32' if kind.element == ir.FloatType() else 'f64'}"
-    form = ir.FunctionType(kind, [kind] * len(arguments))
-    return builder.call(cgutils.get_or_insert_function(builder.module, form, f"llvm.{name}.{suffix}"), arguments)
+    return builder.call(declared(builder.module, f"llvm.{name}.{suffix}", kind, len(arguments)), arguments)
 
 
-def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
-    return context.make_array(kind)(context, builder, array).data
+def _places(code: Emitter, array: Value, at: Value, registers: list[Any]) -> list[Any]:
+    """Pointers to the registers' parts of an array."""
+    first = code.place(array, at)
+    starts = [0, *accumulate(own.count for own in registers)][:-1]
+    element = ELEMENTS[_array(array).element]
+    return [code.builder.gep(first, [ir.Constant(BITS, start)], source_etype=element) for start in starts]
 
 
-def _places(context: Any, builder: Any, array: tuple[Any, Any], at: Any, parts: Any) -> list[Any]:
-    """Pointers to the registers' parts of an array; `array` is its type and itself."""
-    first = builder.gep(_data(context, builder, *array), [at])
-    starts = [0, *accumulate(p.count for p in parts)][:-1]
-    return [
-        builder.bitcast(builder.gep(first, [ir.Constant(INDEX, start)]), part.as_pointer())
-        for start, part in zip(starts, parts, strict=True)
-    ]
+def _array(value: Value) -> Array:
+    if not isinstance(value.kind, Array):
+        raise TypeError(f"no array: {value.kind}")
+    return value.kind
 
 
-def _by_register(operation: Callable[..., Any]) -> Callable[..., Any]:
-    """Code of an operation on vectors: `operation` of their registers, one after another."""
+def _vector(value: Value) -> Vector:
+    if not isinstance(value.kind, Vector):
+        raise TypeError(f"no vector: {value.kind}")
+    return value.kind
 
-    def code(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        parts = [_split(builder, arg) for arg in args]
-        found = [operation(builder, *same) for same in zip(*parts, strict=True)]
-        return _join(builder, context.get_value_type(sig.return_type), found)
 
-    return code
+def _piece(lanes: Value) -> int:
+    if not isinstance(lanes.kind, Lanes):
+        raise TypeError(f"no lanes: {lanes.kind}")
+    return lanes.kind.piece
 
 
 # ----------------------------------------------------------------------------------------------- numbers and pieces
 
 
-@intrinsic
-@no_type_check
-def size(_context, lanes):
+@Intrinsic
+def size(code: Emitter, lanes: Value) -> Value:
     """The piece, a constant to the compiler."""
-
-    def code(_context, _builder, _sig, _args):
-        return ir.Constant(INDEX, lanes.piece)
-
-    return types.intp(lanes), code
+    return code.integer(_piece(lanes))
 
 
-@intrinsic
-@no_type_check
-def get(_context, array, at):
+@Intrinsic
+def get(code: Emitter, array: Value, at: Value) -> Value:
     """One number of an array."""
-
-    def code(context, builder, _sig, args):
-        return builder.load(builder.gep(_data(context, builder, array, args[0]), [args[1]]))
-
-    return array.dtype(array, types.intp), code
+    return code.element(array, at)
 
 
-@intrinsic
-@no_type_check
-def load(_context, lanes, array, at):
+@Intrinsic
+def load(code: Emitter, lanes: Value, array: Value, at: Value) -> Value:
     """The piece of an array that begins at a number of it."""
-    found = VectorType(lanes.piece, array.dtype)
-
-    def code(context, builder, _sig, args):
-        kind = context.get_value_type(found)
-        places = _places(context, builder, (array, args[1]), args[2], kind.elements)
-        return _join(builder, kind, [builder.load(p, align=array.dtype.bitwidth // 8) for p in places])
-
-    return found(lanes, array, types.intp), code
+    kind = Vector(_piece(lanes), _array(array).element)
+    places, bytes_each = _places(code, array, at, kind.registers), _bytes(array)
+    loaded = (code.builder.load(p, typ=own, align=bytes_each) for p, own in zip(places, kind.registers, strict=True))
+    return Value(kind, tuple(loaded))
 
 
-@intrinsic
-@no_type_check
-def store(_context, array, at, vector):
+def _bytes(array: Value) -> int:
+    return 4 if _array(array).element.endswith("32") else 8
+
+
+@Intrinsic
+def store(code: Emitter, array: Value, at: Value, vector: Value) -> None:
     """Set the piece of an array that begins at a number of it; narrows float64 to the array's dtype."""
-
-    def code(context, builder, _sig, args):
-        parts = _split(builder, args[2])
-        element = context.get_value_type(array.dtype)
-        kinds = [ir.VectorType(element, p.type.count) for p in parts]
-        places = _places(context, builder, (array, args[0]), args[1], kinds)
-        for place, part, kind in zip(places, parts, kinds, strict=True):
-            given = part if part.type == kind else builder.fptrunc(part, kind)
-            builder.store(given, place, align=array.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, vector), code
+    element = ELEMENTS[_array(array).element]
+    kinds = [ir.VectorType(element, part.type.count) for part in vector.parts]
+    for place, part, kind in zip(_places(code, array, at, kinds), vector.parts, kinds, strict=True):
+        given = part if part.type == kind else code.builder.fptrunc(part, kind)
+        code.builder.store(given, place, align=_bytes(array))
 
 
-@intrinsic
-@no_type_check
-def zeros(_context, lanes, array):
+@Intrinsic
+def zeros(_code: Emitter, lanes: Value, array: Value) -> Value:
     """A piece of zeros, of an array's dtype."""
-    found = VectorType(lanes.piece, array.dtype)
-
-    def code(context, builder, _sig, _args):
-        kind = context.get_value_type(found)
-        return _join(builder, kind, [_constant(part, 0.0) for part in kind.elements])
-
-    return found(lanes, array), code
+    kind = Vector(_piece(lanes), _array(array).element)
+    return Value(kind, tuple(_constant(own, 0.0) for own in kind.registers))
 
 
-@intrinsic
-@no_type_check
-def wide(_context, vector):
+@Intrinsic
+def wide(code: Emitter, vector: Value) -> Value:
     """The same numbers in float64."""
-    found = VectorType(vector.piece, types.float64)
-
-    def code(context, builder, _sig, args):
-        # their registers hold half as many numbers: taken one by one, which LLVM turns into conversions of registers
-        kind, numbers = context.get_value_type(found), []
-        for part in _split(builder, args[0]):
-            numbers += [builder.extract_element(part, ir.Constant(INDEX, i)) for i in range(part.type.count)]
-        if vector.dtype != types.float64:
-            numbers = [builder.fpext(n, ir.DoubleType()) for n in numbers]
-        parts, at = [], 0
-        for part in kind.elements:
-            whole = ir.Constant(part, ir.Undefined)
-            for i in range(part.count):
-                whole = builder.insert_element(whole, numbers[at + i], ir.Constant(INDEX, i))
-            parts.append(whole)
-            at += part.count
-        return _join(builder, kind, parts)
-
-    return found(vector), code
+    if _vector(vector).element == "float64":
+        return vector
+    # their registers hold half as many numbers: taken one by one, which LLVM turns into conversions of registers
+    builder, numbers = code.builder, list[Any]()
+    for part in vector.parts:
+        numbers += [builder.extract_element(part, ir.Constant(BITS, i)) for i in range(part.type.count)]
+    numbers = [builder.fpext(number, ir.DoubleType()) for number in numbers]
+    kind, parts, at = Vector(_vector(vector).piece, "float64"), list[Any](), 0
+    for own in kind.registers:
+        whole = ir.Constant(own, ir.Undefined)
+        for i in range(own.count):
+            whole = builder.insert_element(whole, numbers[at + i], ir.Constant(BITS, i))
+        parts.append(whole)
+        at += own.count
+    return Value(kind, tuple(parts))
 
 
-@intrinsic
-@no_type_check
-def muladd(_context, added, factor, vector):
-    """Return added + factor * vector; factor is a number or a vector."""
-
-    def code(context, builder, _sig, args):
-        kind, found = context.get_value_type(vector), []
-        factors = _split(builder, args[1]) if isinstance(factor, VectorType) else None
-        for i, (a, v) in enumerate(zip(_split(builder, args[0]), _split(builder, args[2]), strict=True)):
-            by = factors[i] if factors else _spread(builder, args[1], v.type)
-            # where the machine has no such instruction this is a product and a sum; `llvm.fma` would be a slow call
-            found.append(_call(builder, "fmuladd", v.type, [by, v, a]))
-        return _join(builder, kind, found)
-
-    by = factor if isinstance(factor, VectorType) else vector.dtype
-    return vector(vector, by, vector), code
+def _factors(code: Emitter, factor: Value, vector: Value) -> list[Any]:
+    """A factor's registers; a number is the same in all of a vector's."""
+    if isinstance(factor.kind, Vector):
+        return [*factor.parts]
+    element = _vector(vector).element
+    number = code.narrow(factor) if element == "float32" else code.to(Number(element), factor)
+    return [_spread(code.builder, number.number, part.type) for part in vector.parts]
 
 
-@intrinsic
-@no_type_check
-def scaled(_context, factor, vector):
-    """A number times a vector."""
-
-    def code(context, builder, _sig, args):
-        parts = [builder.fmul(_spread(builder, args[0], v.type), v, flags=FUSED) for v in _split(builder, args[1])]
-        return _join(builder, context.get_value_type(vector), parts)
-
-    return vector(vector.dtype, vector), code
+@Intrinsic
+def muladd(code: Emitter, added: Value, factor: Value, vector: Value) -> Value:
+    """Return added + factor * vector; factor is a number, taken in the vector's dtype, or a vector."""
+    # where the machine has no such instruction this is a product and a sum; `llvm.fma` would be a slow call
+    terms = zip(_factors(code, factor, vector), vector.parts, added.parts, strict=True)
+    return Value(_vector(vector), tuple(_call(code.builder, "fmuladd", v.type, [by, v, a]) for by, v, a in terms))
 
 
-@intrinsic
-@no_type_check
-def total(_context, vector):
+@Intrinsic
+def scaled(code: Emitter, factor: Value, vector: Value) -> Value:
+    """A number, taken in the vector's dtype, times a vector."""
+    pairs = zip(_factors(code, factor, vector), vector.parts, strict=True)
+    return Value(_vector(vector), tuple(code.builder.fmul(by, v, flags=FUSED) for by, v in pairs))
+
+
+@Intrinsic
+def total(code: Emitter, vector: Value) -> Value:
     """The sum of a piece's numbers, in an order that is always the same."""
-
-    def code(_context, builder, _sig, args):
-        found = None
-        for part in _split(builder, args[0]):
-            # halves onto each other until one number is left
-            count, own = part.type.count, part
-            while count > 1:
-                count //= 2
-                low, high = (
-                    ir.Constant(ir.VectorType(ir.IntType(32), count), [*range(start, start + count)])
-                    for start in (0, count)
-                )
-                empty = ir.Constant(own.type, ir.Undefined)
-                own = builder.fadd(builder.shuffle_vector(own, empty, low), builder.shuffle_vector(own, empty, high))
-            number = builder.extract_element(own, ir.Constant(INDEX, 0))
-            found = number if found is None else builder.fadd(found, number)
-        return found
-
-    return vector.dtype(vector), code
-
-
-# ------------------------------------------------------------------------------------------------- +, -, * and /
-
-
-def _operator(symbol: Any, instruction: str) -> None:
-    """Teach numba an operator of two vectors of a kind."""
-
-    @infer_global(symbol)
-    class Template(AbstractTemplate):
-        def generic(self, args: Any, _keywords: Any) -> Any:
-            alike = len(args) == 2 and isinstance(args[0], VectorType) and args[0] == args[1]
-            return signature(args[0], *args) if alike else None
-
-    del Template
-    lower_builtin(symbol, VectorType, VectorType)(
-        _by_register(lambda builder, a, b: getattr(builder, instruction)(a, b, flags=FUSED))
-    )
-
-
-for _symbol, _instruction in (
-    (operator.add, "fadd"),
-    (operator.sub, "fsub"),
-    (operator.mul, "fmul"),
-    (operator.truediv, "fdiv"),
-):
-    _operator(_symbol, _instruction)
+    found, builder = None, code.builder
+    for part in vector.parts:
+        # halves onto each other until one number is left
+        count, own = part.type.count, part
+        while count > 1:
+            count //= 2
+            low, high = (
+                ir.Constant(ir.VectorType(ir.IntType(32), count), [*range(start, start + count)])
+                for start in (0, count)
+            )
+            empty = ir.Constant(own.type, ir.Undefined)
+            own = builder.fadd(builder.shuffle_vector(own, empty, low), builder.shuffle_vector(own, empty, high))
+        number = builder.extract_element(own, ir.Constant(BITS, 0))
+        found = number if found is None else builder.fadd(found, number)
+    return Value(Number(_vector(vector).element), (found,))
 
 
 # ---------------------------------------------------------------------------------------------------------- tanh
@@ -370,47 +222,33 @@ def _rational_tanh(builder: Any, x: Any) -> Any:
     return _bounded(builder, builder.fdiv(above, _polynomial(builder, DENOMINATOR, t)), 1.0)
 
 
-@intrinsic
-@no_type_check
-def tanh(context, vector):
+def _library_tanh(builder: Any, x: Any) -> Any:
+    """The C library's, number by number."""
+    function, whole = declared(builder.module, "tanh", ir.DoubleType(), 1), x
+    for i in range(x.type.count):
+        at = ir.Constant(BITS, i)
+        whole = builder.insert_element(whole, builder.call(function, [builder.extract_element(x, at)]), at)
+    return whole
+
+
+@Intrinsic
+def tanh(code: Emitter, vector: Value) -> Value:
     """The hyperbolic tangent: in float32 within 3e-7 of it, relative; in float64 the C library's, number by number."""
-    own = context.resolve_value_type(math.tanh).get_call_type(context, (types.float64,), {})
-
-    def each(context, builder, sig, args):
-        compute, parts = context.get_function(math.tanh, own), []
-        for part in _split(builder, args[0]):
-            whole = part
-            for i in range(part.type.count):
-                at = ir.Constant(INDEX, i)
-                whole = builder.insert_element(whole, compute(builder, [builder.extract_element(part, at)]), at)
-            parts.append(whole)
-        return _join(builder, context.get_value_type(sig.return_type), parts)
-
-    return vector(vector), _by_register(_rational_tanh) if vector.dtype == types.float32 else each
+    kind = _vector(vector)
+    compute: Callable[[Any, Any], Any] = _rational_tanh if kind.element == "float32" else _library_tanh
+    return Value(kind, tuple(compute(code.builder, part) for part in vector.parts))
 
 
 # ------------------------------------------------------------------------------------------ counters of several threads
 
 
-@intrinsic
-@no_type_check
-def count_up(_context, counters, at):
+@Intrinsic
+def count_up(code: Emitter, counters: Value, at: Value) -> Value:
     """Add 1 to an int64 counter that other threads add to as well; returns what it was."""
-
-    def code(context, builder, _sig, args):
-        place = builder.gep(_data(context, builder, counters, args[0]), [args[1]])
-        return builder.atomic_rmw("add", place, ir.Constant(INDEX, 1), "seq_cst")
-
-    return types.int64(counters, types.intp), code
+    return Value(INT, (code.builder.atomic_rmw("add", code.place(counters, at), ir.Constant(BITS, 1), "seq_cst"),))
 
 
-@intrinsic
-@no_type_check
-def current(_context, counters, at):
+@Intrinsic
+def current(code: Emitter, counters: Value, at: Value) -> Value:
     """A counter's value now; what its threads wrote before they counted up is seen by who reads after this."""
-
-    def code(context, builder, _sig, args):
-        place = builder.gep(_data(context, builder, counters, args[0]), [args[1]])
-        return builder.load_atomic(place, "acquire", 8)
-
-    return types.int64(counters, types.intp), code
+    return Value(INT, (code.builder.load_atomic(code.place(counters, at), "acquire", 8, typ=BITS),))

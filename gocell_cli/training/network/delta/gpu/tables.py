@@ -10,7 +10,7 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 from jaxtyping import Bool, Int32, Int64
 
-from gocell_cli.training.network.delta.compiling import compiled
+from gocell_cli.training.network.delta.compiler.compiled import compiled
 
 
 class Slots(NamedTuple):
@@ -63,7 +63,8 @@ def write_reads(slots, terms, edges, read_ptr, read_at):
                 at += 1
                 read_ptr[v + 1] = at
             continue
-        read_ptr[first + 1 : stop + 1] = 0
+        for v in range(first, stop):
+            read_ptr[v + 1] = 0
         begin, end = slots.edge_slot[terms.edge_ptr[t]], slots.edge_slot[terms.edge_ptr[t + 1]]
         for i in range(slots.slot_ptr[begin], slots.slot_ptr[end]):
             read_ptr[slots.slot_reader[i] + 1] += 1

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from gocell_cli.training.network.delta import compile_cache
-from gocell_cli.training.network.delta.compile_cache import folder_for, user_folder
+from gocell_cli.training.network.delta.compiler import cache
+from gocell_cli.training.network.delta.compiler.cache import folder_for, user_folder
 from tests.commands.fork_server import PROJECT, environment
 
 LOOPS = """
-from gocell_cli.training.network.delta.compile_cache import watch
-from gocell_cli.training.network.delta.compiling import compiled
+from gocell_cli.training.network.delta.compiler.cache import watch
+from gocell_cli.training.network.delta.compiler.compiled import compiled
 
 @compiled
 def inner(x):
@@ -27,13 +27,13 @@ def outer(x):
 if __name__ == "__main__":
     watch.tell = print
     assert outer(3) == 8
-    print("compiled" if watch.seconds() else "loaded", watch.folder)
+    print("compiled" if watch.seconds() else "loaded")
 """
 
 
 @pytest.fixture(autouse=True)
 def no_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("GOCELL_COMPILED", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
 
 
@@ -60,7 +60,7 @@ def said(process: "subprocess.Popen[str]") -> list[str]:
 def test_beside_the_loops_where_only_the_user_writes(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     assert folder_for(tmp_path / "loops.py") == tmp_path / "__pycache__"
-    assert not (tmp_path / "__pycache__").exists(), "numba makes it"
+    assert not (tmp_path / "__pycache__").exists(), "made where something is kept"
     assert not user_folder().exists()
 
 
@@ -89,7 +89,7 @@ def test_the_variables(package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_folder() == tmp_path / ".cache" / "gocell"
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "mine"))
+    monkeypatch.setenv("GOCELL_COMPILED", str(tmp_path / "mine"))
     assert folder_for(package / "loops.py") == tmp_path / "mine"
 
 
@@ -101,13 +101,14 @@ def test_a_read_only_package_compiles_once_into_the_users_folder(package: Path) 
         assert told == (
             f"compiling the network's loops for this machine, some seconds, once; they are kept in {user_folder()}"
         )
-        assert last == f"compiled {user_folder()}"
-    assert said(start(package)) == [f"loaded {user_folder()}"]
+        assert last == "compiled"
+    assert said(start(package)) == ["loaded"]
     kept = [path for path in user_folder().rglob("*") if path.is_file()]
-    assert {path.suffix for path in kept} == {".nbi", ".nbc"}
-    for content in (b"", b"\x80\x04no pickle", b"0" * 5000):
-        for path in kept:
-            path.write_bytes(content)
+    assert [path.suffix for path in kept] == [".o"], "the loop that Python called, and all that it calls"
+    whole = kept[0].read_bytes()
+    flipped = whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:]
+    for content in (b"", whole[:-1], flipped, whole[1:], b"0" * 5000):
+        kept[0].write_bytes(content)
         assert said(start(package))[-1].startswith("compiled")
     assert said(start(package))[-1].startswith("loaded"), "and is mended by that"
 
@@ -121,23 +122,17 @@ def test_where_nothing_can_be_kept_each_process_compiles_and_says_why(package: P
         assert last.startswith("compiled")
 
 
-def test_the_clock_stands_still_while_loops_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_stands_still_while_loops_are_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     now = [100.0]
-    monkeypatch.setattr(compile_cache, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    watch, told = compile_cache.Watch(), list[str]()
+    monkeypatch.setattr(cache, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    watch, told = cache.Watch(), list[str]()
     watch.tell = told.append
-    for step, (event, seconds) in enumerate(
-        [
-            (None, 0.0),
-            (watch.on_start, 0.0),
-            (watch.on_start, 1.0),
-            (watch.on_end, 2.0),
-            (watch.on_end, 3.0),
-            (None, 3.0),
-        ]
-    ):
-        now[0] = 100.0 + step
-        if event is not None:
-            event(None)
-        assert watch.seconds() == seconds
+    for spent in (0.0, 1.0):
+        assert watch.seconds() == spent
+        now[0] += 5.0
+        with watch.compiling(tmp_path):
+            now[0] += 1.0
+            assert watch.seconds() == spent + 1.0
+        now[0] += 5.0
+    assert watch.seconds() == 2.0
     assert len(told) == 1

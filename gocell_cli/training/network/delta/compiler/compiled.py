@@ -1,0 +1,143 @@
+"""Loops that are compiled at their first call, for the kinds of its arguments, and run without Python's lock.
+
+A function that others call is a part of each of them: it is compiled with them, and for itself only where Python calls
+it. LLVM gets one module for each call from Python, once, with all that belongs to it.
+"""
+
+import ctypes
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.compiler.cache import machine_code
+from gocell_cli.training.network.delta.compiler.emitter import Source, Unit
+from gocell_cli.training.network.delta.compiler.kinds import FLOAT64, INT, Given, Number, kind_of, slots
+
+with train_extra():
+    from llvmlite import binding as llvm
+
+LEVEL = 2
+"""LLVM's -O: what is loops of vectors already gains nothing from -O3, nor from its own search for vectors."""
+_compiling = threading.RLock()
+
+
+class Compiled:
+    """A function in the compiler's language (`emitter.py`): called from Python, or by others of its kind."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.source = Source(function)
+        self.__doc__, self.__name__ = function.__doc__, function.__name__
+        self.machines: dict[tuple[Given, ...], tuple[Callable[[Any], None], list[Number]]] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run it; returns a number, several or None."""
+        return self.given(*arguments)()
+
+    def given(self, *first: Any) -> Callable[..., Any]:
+        """Return the function with its first arguments set: what many calls share is looked at once."""
+        kinds, held = self.kinds(*first), slots(first)
+
+        def call(*last: Any) -> Any:
+            # `first` is named: its arrays must live as long as `held` tells where they lie
+            run, returned = self.machine(kinds + self.kinds(*last))
+            own = np.array([*held, *slots(last), *[0] * (4 * len(returned))], np.int64)
+            run(own.__array_interface__["data"][0])
+            found = [_number(own[4 * i : 4 * i + 1], kind) for i, kind in enumerate(returned)]
+            return tuple(found) if len(found) > 1 else found[0] if found else None
+
+        call.__wrapped__ = first  # type: ignore[attr-defined]
+        return call
+
+    def kinds(self, *arguments: Any) -> tuple[Given, ...]:
+        """Return the kinds of arguments; raises TypeError for what no loop can take."""
+        return tuple(kind_of(one) for one in arguments)
+
+    def machine(self, kinds: tuple[Given, ...]) -> tuple[Callable[[Any], None], list[Number]]:
+        """Return the machine's function of an array of slots, compiled or loaded, and the kinds of what it returns."""
+        if kinds not in self.machines:
+            with _compiling:
+                if kinds not in self.machines:
+                    self.machines[kinds] = self._load(kinds)
+        return self.machines[kinds]
+
+    def _load(self, kinds: tuple[Given, ...]) -> tuple[Callable[[Any], None], list[Number]]:
+        name = self.source.name
+        text, returned = self.text(kinds)
+        path = Path(self.source.function.__code__.co_filename)
+        code = machine_code(name, "\n".join((*_machine(), str(LEVEL), text)), path, lambda: translated(text))
+        engine = _engine()
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        _engines.append(engine)
+        return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address(name)), returned
+
+    def text(self, kinds: tuple[Given, ...]) -> tuple[str, list[Number]]:
+        """Return LLVM's code as text, and the kinds of what is returned."""
+        unit = Unit(self.source.name)
+        returned = unit.entry(self.source, kinds)
+        return str(unit.module), returned
+
+    def assembly(self, *arguments: Any) -> str:
+        """Return the machine's instructions for a call."""
+        target = _target()
+        return str(target.emit_assembly(optimised(self.text(self.kinds(*arguments))[0], target)))
+
+
+def compiled(function: Callable[..., Any]) -> Compiled:
+    """Compile a function at its first call, alone or as a part of those that call it."""
+    return Compiled(function)
+
+
+def _number(slot: np.ndarray, kind: Number) -> int | float:
+    if kind == INT:
+        return int(slot[0])
+    return float(slot.view(np.float64 if kind == FLOAT64 else np.float32)[0])
+
+
+_engines: list[Any] = []
+"""Kept: a function's code goes with its engine."""
+
+
+@cache
+def _machine() -> tuple[str, ...]:
+    """What machine code depends on but for its text: LLVM's version, the processor and what it can do."""
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return version, llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def _target() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    _, triple, processor, features = _machine()
+    # on x86 code that is loaded where it stays needs no tables to find itself by
+    reloc = "static" if triple.startswith(("x86", "i386", "i686")) else "default"
+    return llvm.Target.from_triple(triple).create_target_machine(
+        cpu=processor, features=features, opt=LEVEL, reloc=reloc, codemodel="jitdefault", jit=True
+    )
+
+
+def _engine() -> Any:
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+
+
+def optimised(text: str, target: Any) -> Any:
+    """Return LLVM's module of a text, made fast for a machine."""
+    module = llvm.parse_assembly(text)
+    module.triple, module.data_layout = target.triple, str(target.target_data)
+    module.verify()
+    tuning = llvm.create_pipeline_tuning_options(speed_level=LEVEL)
+    tuning.loop_vectorization = tuning.slp_vectorization = False
+    builder = llvm.create_pass_builder(target, tuning)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+def translated(text: str) -> bytes:
+    """Return this machine's code of LLVM's, as an object file."""
+    target = _target()
+    return bytes(target.emit_object(optimised(text, target)))

@@ -1,0 +1,153 @@
+"""What a compiled loop may be given, and how it comes: by 64-bit slots.
+
+A number is one slot; an array two, its address and its length; a named tuple those of its fields, one after another.
+A Lanes has none: it is its own kind, so a loop is compiled for each.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from gocell_cli.training.extra import train_extra
+
+with train_extra():
+    from llvmlite import ir
+
+BITS = ir.IntType(64)
+POINTER = ir.PointerType()
+ELEMENTS: dict[str, Any] = {
+    "int32": ir.IntType(32),
+    "int64": ir.IntType(64),
+    "float32": ir.FloatType(),
+    "float64": ir.DoubleType(),
+    "bool": ir.IntType(1),
+}
+STORED = {**ELEMENTS, "bool": ir.IntType(8)}
+"""In an array, where a bool takes a byte."""
+REGISTER = 32
+"""Bytes of the widest register used, AVX2's; LLVM makes two of it where a machine's are half as wide."""
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Numbers of a vector: the network's `piece`."""
+
+    piece: int
+
+
+@dataclass(frozen=True)
+class Number:
+    """`int64`, `float32`, `float64` or `bool`; an int32 is one in an array alone."""
+
+    name: str
+
+
+INT, FLOAT32, FLOAT64, BOOL = (Number(name) for name in ("int64", "float32", "float64", "bool"))
+
+
+@dataclass(frozen=True)
+class Array:
+    """Numbers side by side, `element` the name of their dtype."""
+
+    element: str
+
+    @property
+    def number(self) -> Number:
+        """The kind of one that is taken out: integers of either size are reckoned with in 64 bits."""
+        return INT if self.element.startswith("int") else Number(self.element)
+
+
+@dataclass(frozen=True)
+class Vector:
+    """`piece` floating-point numbers, in registers."""
+
+    piece: int
+    element: str
+
+    @property
+    def registers(self) -> list[Any]:
+        """LLVM's types of them."""
+        counts = registers(self.piece, 4 if self.element == "float32" else 8)
+        return [ir.VectorType(ELEMENTS[self.element], count) for count in counts]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A named tuple's fields, in order."""
+
+    fields: tuple[tuple[str, "Given"], ...]
+
+    def field(self, name: str) -> tuple["Given", int]:
+        """Return a field's kind, and its first slot."""
+        at = 0
+        for own, kind in self.fields:
+            if own == name:
+                return kind, at
+            at += slots_of(kind)
+        raise TypeError(f"no field {name} in {[own for own, _ in self.fields]}")
+
+
+Given: TypeAlias = Number | Array | Record | Lanes
+"""What Python may give."""
+
+
+def registers(piece: int, bytes_each: int) -> list[int]:
+    """Cut a piece into registers: powers of two, the widest first."""
+    found, left, width = [], piece, REGISTER // bytes_each
+    while left:
+        while width > left:
+            width //= 2
+        found.append(width)
+        left -= width
+    return found
+
+
+@cache
+def slots_of(kind: Given) -> int:
+    """How many slots a value takes."""
+    if isinstance(kind, Record):
+        return sum(slots_of(own) for _, own in kind.fields)
+    return {Number: 1, Array: 2, Lanes: 0}[type(kind)]
+
+
+def kind_of(value: Any) -> Given:
+    """Return an argument's kind; raises TypeError for what loops cannot take."""
+    if isinstance(value, np.ndarray):
+        if (
+            value.ndim != 1
+            or not (value.flags.c_contiguous and value.flags.aligned)
+            or value.dtype.name not in ELEMENTS
+        ):
+            raise TypeError(f"no table of numbers side by side: {value.dtype} {value.shape}")
+        return Array(value.dtype.name)
+    if isinstance(value, Lanes):
+        return value
+    if isinstance(value, tuple):
+        names: tuple[str, ...] = type(value)._fields  # type: ignore[attr-defined]
+        return Record(tuple((name, kind_of(own)) for name, own in zip(names, value, strict=True)))
+    if isinstance(value, bool | np.bool):
+        return BOOL
+    if isinstance(value, int | np.integer):
+        return INT
+    if not isinstance(value, float | np.floating):
+        raise TypeError(f"neither a number nor a table of them: {value!r}")
+    return FLOAT64
+
+
+def slots(values: Sequence[Any]) -> list[int]:
+    """Return the slots of some arguments; what they name must live as long as they are used."""
+    found: list[int] = []
+    for value in values:
+        if isinstance(value, np.ndarray):
+            found += value.__array_interface__["data"][0], len(value)
+        elif isinstance(value, tuple):
+            found += slots(value)
+        elif isinstance(value, float | np.floating):
+            found += struct.unpack("q", struct.pack("d", value))
+        elif not isinstance(value, Lanes):
+            found.append(int(value))
+    return found
