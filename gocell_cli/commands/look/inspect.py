@@ -7,6 +7,7 @@ import typer
 from rich.text import Text
 
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
+from gocell_cli.commands.look.inspect_split import inspect_split
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import build_file, read_group
 from gocell_cli.commands.shell.command_line import Commands, expand
@@ -45,6 +46,9 @@ def _open(cache: Path | None, root: Path | None) -> "Cache":
     from gocell_cli.storage.reader import Cache
 
     return Cache(find_cache(cache, data_root(root)))
+
+
+inspect_app.command("split")(inspect_split)
 
 
 @inspect_app.command("cache")

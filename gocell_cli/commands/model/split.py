@@ -1,8 +1,10 @@
-"""A split that a file gives, read; and what is said of any: its parts, and what testing has in common with training."""
+"""The options of a split, the file that may give it, and what is said of it: its parts, what they have in common."""
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from gocell_cli.commands.shell.terminal import note
 from gocell_cli.errors import SourceMissing
@@ -13,6 +15,24 @@ if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.data.splits.named import NamedParts
     from gocell_cli.training.runs.config import RunConfig
+
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        metavar="KIND|FILE|RUN",
+        help="random (default), query or gene; a table (TSV, CSV, Parquet) of genes and part; or a run, for its split.",
+    ),
+]
+SplitColumn = Annotated[
+    str | None, typer.Option(help="The column of the parts in --split FILE; default: part, split, set ..")
+]
+SplitSeed = Annotated[int | None, typer.Option(min=0, help="Of the split alone; default: --seed.")]
+Folds = Annotated[int | None, typer.Option(min=2, help="Divide into K folds, of which --fold is the test part.")]
+Fold = Annotated[int | None, typer.Option(min=0, help="The fold that is tested, from 0; default 0.")]
+Subset = Annotated[
+    int | None, typer.Option(min=1, help="Train on so many samples; a smaller subset lies within a larger one.")
+]
 
 FEW_GROUPS = 3
 """Fewer query groups in a part, and its figures are those of one or two query strains."""
@@ -51,23 +71,33 @@ def read_split_file(cache: "Cache", config: "RunConfig") -> "NamedParts | None":
 
 def tell_split(split: SplitRecord) -> None:
     """Say on stderr what a run is trained and tested on, and what is wrong with that."""
-    note("; ".join((_sizes(split), *_leaks(split))), "train")
+    note("; ".join(split_lines(split)), "train")
+    warn_of_split(split)
+
+
+def warn_of_split(split: SplitRecord) -> None:
+    """Say on stderr what is wrong with a split."""
     for warning in _warnings(split):
         note(warning, "warning")
 
 
-def _sizes(split: SplitRecord) -> str:
+def split_lines(split: SplitRecord) -> list[str]:
+    """Return what is said of a split: its sizes, and what its test part has in common with training."""
+    return [*_sizes(split), *_leaks(split)]
+
+
+def _sizes(split: SplitRecord) -> list[str]:
     """The size of each part, and of what is in none."""
     sizes = ", ".join(f"{part} {getattr(split, part):,}" for part in PARTS)
     fold = f", fold {split.fold} of {split.folds}" if split.folds else ""
     told = [f"split {split.kind} (seed {split.seed}{fold}): {sizes}"]
     if split.unused:
         told.append(f"{split.unused:,} training samples not used (--subset)")
-    if split.dropped:
-        told.append(
-            f"{split.dropped:,} in no part" if split.kind == "file" else f"{split.dropped:,} across parts dropped"
-        )
-    return "; ".join(told)
+    if split.file is not None and split.dropped:
+        told.append(f"{split.dropped:,} in no part, {split.file.not_named:,} of them not named in {split.file.path}")
+    elif split.dropped:
+        told.append(f"{split.dropped:,} across parts dropped")
+    return told
 
 
 def _leaks(split: SplitRecord) -> list[str]:

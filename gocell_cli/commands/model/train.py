@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gocell_cli.commands.model.evaluate import BaselinesOption, opened_cache, show_evaluation
-from gocell_cli.commands.model.split import read_split_file, require_split_file, split_of, tell_split
+from gocell_cli.commands.model.split import (
+    Fold,
+    Folds,
+    SplitColumn,
+    SplitOption,
+    SplitSeed,
+    Subset,
+    read_split_file,
+    require_split_file,
+    split_of,
+    tell_split,
+)
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.progress import Signals, training_progress
@@ -26,23 +37,6 @@ RunOut = Annotated[Path | None, typer.Option("--out", help="The run's directory;
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings; flags go before it.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Any other setting, NAME=VALUE in TOML's spelling; repeatable.")
-]
-SplitOption = Annotated[
-    str | None,
-    typer.Option(
-        "--split",
-        metavar="KIND|FILE|RUN",
-        help="random (default), query or gene; a table (TSV, CSV, Parquet) of genes and part; or a run, for its split.",
-    ),
-]
-SplitColumn = Annotated[
-    str | None, typer.Option(help="The column of the parts in --split FILE; default: part, split, set ..")
-]
-SplitSeed = Annotated[int | None, typer.Option(min=0, help="Of the split alone; default: --seed.")]
-Folds = Annotated[int | None, typer.Option(min=2, help="Divide into K folds, of which --fold is the test part.")]
-Fold = Annotated[int | None, typer.Option(min=0, help="The fold that is tested, from 0; default 0.")]
-Subset = Annotated[
-    int | None, typer.Option(min=1, help="Train on so many samples; a smaller subset lies within a larger one.")
 ]
 
 

@@ -82,6 +82,19 @@ def test_a_kept_subset_is_read_back_to_the_row(
         assert np.array_equal(np.maximum(read(path, there).part, -1), np.maximum(wanted, -1))
 
 
+@pytest.mark.parametrize("name", ["split.tsv", "split.csv", "split.parquet"])
+def test_a_split_is_written_in_every_form_whatever_genes_are_called(tmp_path: Path, name: str) -> None:
+    odd = ["=1+1", "ADE5,7", 'a"b', "tab\there", "two words", *(f"g{i}" for i in range(5, 12))]
+    for names in (odd, NAMES):
+        samples = made_up(5)
+        split = make_split(samples, SplitChoice("query", FRACTIONS, 0, subset=30), names)
+        write_split(tmp_path / name, samples, split, names)
+        assert np.array_equal(np.maximum(read(tmp_path / name, samples, names).part, -1), np.maximum(split.part, -1))
+    if name == "split.tsv":
+        assert (tmp_path / name).read_text("utf-8").splitlines()[0] == "gene_1\tgene_2\tgene_3\tpart\tsource_row"
+        assert '"' not in (tmp_path / name).read_text("utf-8")
+
+
 def test_what_a_run_keeps_is_read_as_it_was_written_or_refused(tmp_path: Path) -> None:
     samples = made_up(3)
     split = make_split(samples, SplitChoice("gene", FRACTIONS, 0, subset=5), NAMES)

@@ -1,0 +1,69 @@
+"""`gocell inspect split`: how a split divides a cache, before anything is trained; and the split as a table."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gocell_cli.commands.model.split import (
+    Fold,
+    Folds,
+    SplitColumn,
+    SplitOption,
+    SplitSeed,
+    Subset,
+    read_split_file,
+    require_split_file,
+    split_lines,
+    split_of,
+    warn_of_split,
+)
+from gocell_cli.commands.shell.options import CacheDir, Json, Root
+from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
+from gocell_cli.commands.shell.terminal import show, show_result
+
+SUFFIXES = (".tsv", ".csv", ".parquet")
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="Also write it, named by genotype, as --split reads it: .tsv, .csv, .parquet."),
+]
+
+
+def inspect_split(
+    split: SplitOption = None,
+    split_column: SplitColumn = None,
+    split_seed: SplitSeed = None,
+    folds: Folds = None,
+    fold: Fold = None,
+    subset: Subset = None,
+    out: Out = None,
+    cache: CacheDir = None,
+    root: Root = None,
+    overwrite: Force = False,
+    json: Json = False,
+) -> None:
+    """Show how a split divides a cache and what its test part shares with training; --out writes it for --split."""
+    from gocell_cli.training.runs.config import RunConfig
+
+    given = {
+        "split": split_of(split), "split_column": split_column, "split_seed": split_seed, "folds": folds, "fold": fold,
+        "subset": subset,
+    }  # fmt: skip
+    config = RunConfig().changed({name: value for name, value in given.items() if value is not None})
+    require_split_file(config.split)
+    if out is not None:
+        require_place(out, SUFFIXES, overwrite=overwrite)
+    from gocell_cli.storage.reader import Cache
+    from gocell_cli.training.data.splits.kept import write_split
+    from gocell_cli.training.runs.kept import split_record
+    from gocell_cli.training.runs.samples import RunSamples
+
+    opened = Cache(find_cache(cache, data_root(root)))
+    found = RunSamples.of(opened, config, named=read_split_file(opened, config)).split
+    record = split_record(opened, found)
+    if out is not None:
+        write_split(out, opened.columns(), found, opened.hierarchy.gene_names)
+    document = {"split": asdict(record), "out": str(out) if out is not None else None}
+    warn_of_split(record)
+    show_result(document, lambda: show(*split_lines(record)), json=json, essence=str(out or record.fingerprint))
