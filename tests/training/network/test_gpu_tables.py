@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.delta.gpu import layout
+from gocell_cli.training.network.delta.pinned import ALIGNED
 from gocell_cli.training.network.delta.plan import sum_by_variant
 from gocell_cli.training.network.delta.ready import shown
 from tests.attempts import attempts
@@ -43,7 +44,7 @@ def test_every_table_is_that_of_the_description(
     assert max(part.stop for part in found.parts.values()) <= len(found.ints)
     assert sum(level.copies.count for level in found.levels) == len(wanted["copy_from"])
     assert sum(level.products.count for level in found.levels) == len(wanted["item_edge"])
-    assert all(part.start % layout.ALIGNED == 0 for part in found.parts.values())
+    assert all(part.start % ALIGNED == 0 for part in found.parts.values())
 
 
 @pytest.mark.parametrize("seed", range(3))
