@@ -129,7 +129,7 @@ def kind_of(value: Any) -> Given:
     if isinstance(value, tuple):
         names: tuple[str, ...] = type(value)._fields  # type: ignore[attr-defined]
         return Record(tuple((name, kind_of(own)) for name, own in zip(names, value, strict=True)))
-    if isinstance(value, bool | np.bool):
+    if isinstance(value, bool | np.bool_):
         return BOOL
     if isinstance(value, int | np.integer):
         return INT
