@@ -134,7 +134,10 @@ class FittingRecord:
 
 @dataclass(frozen=True)
 class ResultRecord:
-    """Metrics of one part of the split, those of the baselines, and the ceiling that noise sets (simulated only)."""
+    """Metrics of one part of the split, those of the baselines, and the ceiling that noise sets.
+
+    ceiling_method: how it was found, or why there is none; of_ceiling: the metrics' r as a share of it.
+    """
 
     split: str
     n: int
@@ -142,6 +145,8 @@ class ResultRecord:
     baselines: dict[str, Numbers]
     fitting: dict[str, FittingRecord] | None = None
     ceiling: float | None = None
+    ceiling_method: str | None = None
+    of_ceiling: float | None = None
 
 
 @dataclass(frozen=True)

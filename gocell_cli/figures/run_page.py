@@ -85,12 +85,10 @@ def _results(record: RunRecord) -> Section:
         tables.append(PageTable(part, ("", *shown, "s to fit"), rows, right=tuple(range(1, len(shown) + 2))))
     left_out = [(who, fitting.reason) for who, fitting in (record.results["test"].fitting or {}).items()]
     tables.append(PageTable("Baselines left out", (), tuple((who, why) for who, why in left_out if why is not None)))
-    ceiling = record.results["test"].ceiling
-    text = "Baselines are fitted on the same training part." + (
-        f" No model correlates better than {ceiling:.4f} with these simulated phenotypes: the rest is noise."
-        if ceiling is not None
-        else ""
-    )
+    test = record.results["test"]
+    text = "Baselines are fitted on the same training part."
+    if test.ceiling is not None:
+        text += f" Noise lets no model correlate better than {test.ceiling:.4f} ({test.ceiling_method or 'simulated'})."
     return Section("Results", text, tuple(tables))
 
 

@@ -19,6 +19,7 @@ EXTRA = (
     "safetensors",
     "scipy",
     "threadpoolctl",
+    "sklearn",
     "tensorboard",
     "llvmlite",
 )

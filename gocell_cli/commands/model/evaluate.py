@@ -7,9 +7,13 @@ import typer
 
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
+from gocell_cli.commands.shell.places import Force, require_place
 from gocell_cli.commands.shell.terminal import make_table, show, show_json
+from gocell_cli.whole_file import whole_file
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.evaluating import Evaluation
 
@@ -23,7 +27,17 @@ BaselinesOption = Annotated[
 ]
 PartOption = Annotated[str, typer.Option("--part", help="Part of the split to evaluate: train, validation or test.")]
 OldPart = Annotated[str | None, typer.Option("--split", hidden=True, help="What --part was called.")]
-SHOWN = ("pearson", "spearman", "r2", "rmse", "auroc", "average_precision")
+TableOut = Annotated[
+    Path | None, typer.Option("--out", help="A row a sample: value and every prediction; .tsv or .parquet.")
+]
+SHOWN = (
+    "pearson", "spearman", "r2", "rmse", "auroc", "average_precision",
+    "negative_precision_at_100", "negative_average_precision",
+    "positive_precision_at_100", "positive_average_precision",
+    "single_pearson", "double_pearson", "triple_pearson",
+)  # fmt: skip
+SHORT = {"average_precision": "AP", "precision_at_100": "P@100", "pearson": "r", "negative": "neg", "positive": "pos"}
+"""Words of a heading, shortened where it has several."""
 
 
 def evaluate(
@@ -31,12 +45,15 @@ def evaluate(
     part: PartOption = "test",
     split: OldPart = None,
     baselines: BaselinesOption = None,
+    out: TableOut = None,
+    overwrite: Force = False,
     cache: opt.CacheDir = None,
     json: opt.Json = False,
 ) -> None:
     """Predict a part of a run's split with its best weights, beside baselines fitted on the same split.
 
-    Baselines are those of the run's settings, unless --baselines names others.
+    Baselines are those of the run's settings, unless --baselines names others. --out writes a row a sample: its genes,
+    part, query group and value, what the network and what each baseline predicts.
     """
     from gocell_cli.commands.model.refusals import before_opening, tell_compiling
     from gocell_cli.training.data.splits.kinds import require_part
@@ -44,21 +61,38 @@ def evaluate(
     from gocell_cli.training.runs.store import RunStore
 
     require_part(split or part)
+    if out is not None:
+        require_place(out, (".tsv", ".parquet"), overwrite=overwrite)
     if baselines is not None:
         chosen_names(baselines)
     before_opening(run, cache, samples=True)
     opened = opened_cache(run, cache)
-    from gocell_cli.training.runs.evaluating import evaluate_run
+    from gocell_cli.training.runs.evaluating import evaluate_run, sample_table
     from gocell_cli.training.runs.run import load_best, reopen
 
     tell_compiling()
     trainer = reopen(RunStore(run), opened)
     load_best(trainer)
     evaluation = evaluate_run(trainer, split or part, baselines)
+    if out is not None:
+        _write(sample_table(trainer, evaluation), out)
     if json:
         show_json(evaluation.as_json())
     else:
         show_evaluation(evaluation)
+
+
+def _write(table: "pa.Table", out: Path) -> None:
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
+    with whole_file(out) as temporary:
+        if out.suffix == ".parquet":
+            pq.write_table(table, temporary)
+        else:
+            with temporary.open("wb") as file:
+                file.write(("\t".join(table.column_names) + "\n").encode())  # Arrow would put it into quotes
+                pc.write_csv(table, file, pc.WriteOptions(include_header=False, delimiter="\t", quoting_style="none"))
 
 
 def opened_cache(run: Path, cache: Path | None) -> "Cache":
@@ -80,9 +114,22 @@ def show_evaluation(evaluation: "Evaluation") -> None:
         for name, values in {"DCell": evaluation.metrics, **evaluation.baselines}.items()
     ]
     title = f"{evaluation.split}: {evaluation.n:,} samples"
-    show(make_table(title, ["", *keys, "s to fit"], rows, right=tuple(range(1, len(keys) + 2))))
+    show(make_table(title, ["", *map(_heading, keys), "s to fit"], rows, right=tuple(range(1, len(keys) + 2))))
     for name, fitting in evaluation.fitting.items():
         if fitting.reason is not None:
             show(f"{name}: {fitting.reason}")
-    if evaluation.ceiling is not None:
-        show(f"noise ceiling of these simulated phenotypes: r {evaluation.ceiling:.4f}")
+    noise, share = evaluation.ceiling, evaluation.ceiling.share_of(evaluation.metrics["pearson"])
+    reached = "" if share is None else f", of which DCell reaches {share:.0%}"
+    show(
+        f"noise ceiling: {noise.method}"
+        if noise.r is None
+        else f"noise ceiling: r {noise.r:.4f}{reached} ({noise.method})"
+    )
+
+
+def _heading(key: str) -> str:
+    if key in ("pearson", "average_precision"):
+        return key
+    for long, short in SHORT.items():
+        key = key.replace(long, short)
+    return key.replace("_", " ")

@@ -10,6 +10,7 @@ from gocell_cli.errors import DamagedCache, InvalidInput, UsageError
 from gocell_cli.run_record import CONFIG
 from gocell_cli.training.data.splits.kinds import FILE, RULES, SPLITS, SplitChoice, names_a_file
 from gocell_cli.training.evaluation.baselines.names import chosen_names
+from gocell_cli.training.evaluation.tails import tails_of
 from gocell_cli.training.network.config import DCellConfig
 from gocell_cli.typed_file import Malformed, parse_toml, read_small, toml_value
 
@@ -53,6 +54,7 @@ class RunConfig:
     numbers are the same. precision: of a training step; `tf32` and `bf16-mixed` take products of fewer bits (on a GPU;
     sums, statistics and all that is measured stay float32). wandb: a Weights & Biases project to log to as well.
     baselines: default (those that cost less than training), all, none, or names.
+    tails: scores that count as interactions, LOW,HIGH; `auto` as published for s_score, tau and epsilon, else none.
     """
 
     epochs: int = 20
@@ -88,6 +90,7 @@ class RunConfig:
     form: str = "auto"
     wandb: str = ""
     baselines: str = "default"
+    tails: str = "auto"
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -95,6 +98,7 @@ class RunConfig:
                 shown = repr(getattr(self, name))[:SHOWN]
                 raise UsageError(f"{name} is {shown}", hint=f"one of: {', '.join(allowed)}")
         chosen_names(self.baselines)
+        tails_of(self.tails, "")
         for f in fields(self):
             self._check_number(f.name)
         if self.split not in SPLITS and not names_a_file(self.split):

@@ -1,23 +1,30 @@
 """What a run is worth: its network and the baselines beside it, on each part of its split."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Float64, Int64
 
+from gocell_cli.storage.schema import NONE_INDEX
+from gocell_cli.training.data.splits.genotypes import genotype_codes
 from gocell_cli.training.data.splits.kinds import PARTS, require_part
 from gocell_cli.training.evaluation.baselines.fitting import Baselines, Fitting
 from gocell_cli.training.evaluation.baselines.samples import Genotypes, Known, genotypes_of, labelled
+from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
+from gocell_cli.training.evaluation.slices import by_order, tail_metrics
+from gocell_cli.training.evaluation.tails import tails_of
 from gocell_cli.training.runs.trainer import Trainer
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of one part of a split, the baselines' beside them, and the ceiling that noise sets (simulated only).
+    """Metrics of one part of a split, the baselines' beside them, and the ceiling that noise sets (`ceiling.py`).
 
-    `fitting` says of each baseline what it cost and which settings it took, or why there is none.
+    `fitting` says of each baseline what it cost and which settings it took, or why there is none; `others` are their
+    predictions, and `rows` the samples of the cache.
     """
 
     split: str
@@ -25,9 +32,11 @@ class Evaluation:
     metrics: dict[str, Any]
     baselines: dict[str, dict[str, Any]]
     fitting: dict[str, Fitting]
-    ceiling: float | None
+    ceiling: Ceiling
     predicted: Float64[np.ndarray, " n"]
     true: Float64[np.ndarray, " n"]
+    rows: Int64[np.ndarray, " n"]
+    others: dict[str, Float64[np.ndarray, " n"]]
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the arrays."""
@@ -37,7 +46,9 @@ class Evaluation:
             "metrics": self.metrics,
             "baselines": self.baselines,
             "fitting": {name: asdict(fitting) for name, fitting in self.fitting.items()},
-            "ceiling": self.ceiling,
+            "ceiling": self.ceiling.r,
+            "ceiling_method": self.ceiling.method,
+            "of_ceiling": self.ceiling.share_of(self.metrics["pearson"]),
         }
 
 
@@ -53,17 +64,73 @@ def evaluate_parts(trainer: Trainer, parts: Sequence[str] = PARTS, wanted: str |
     # of several processes only the first one's results are read
     asked = (wanted or trainer.config.baselines) if trainer.processes.first else "none"
     fitted = Baselines(known_of(trainer), asked, trainer.config.epochs)
-    found = {}
+    found, noise = {}, _ceiling(trainer)
     for part, (predicted, metrics) in measured.items():
         rows = trainer.split.rows(part)
         true = trainer.values[rows]
+        sliced = _slices(trainer, rows)
         others = fitted.predict(_genotypes(trainer, rows))
-        baselines = {name: trainer.measuring.metrics(values, true) for name, values in others.items()}
-        simulated = trainer.rows.cache.manifest.counts.get("simulated", {})
+        baselines = {n: {**trainer.measuring.metrics(p, true), **sliced(p)} for n, p in others.items()}
         found[part] = Evaluation(
-            part, len(rows), metrics, baselines, fitted.fittings, simulated.get("ceiling"), predicted, true
+            part,
+            len(rows),
+            {**metrics, **sliced(predicted)},
+            baselines,
+            fitted.fittings,
+            noise,
+            predicted,
+            true,
+            rows,
+            others,
         )
     return found
+
+
+def _slices(trainer: Trainer, rows: Int64[np.ndarray, " n"]) -> Callable[[Float64[np.ndarray, " n"]], dict[str, Any]]:
+    """Return what measures predictions of `rows` order by order, and in the tails of the score."""
+    samples, true = trainer.rows.cache.rows(rows), trainer.values[rows]
+    tails = tails_of(trainer.config.tails, trainer.kind)
+    is_p = trainer.rows.cache.manifest.phenotype["statistic"] == "p_value"
+    p_value = samples.statistic if is_p else np.full(len(rows), np.nan)
+    order = np.diff(samples.gene_ptr)
+
+    def measure(predicted: Float64[np.ndarray, " n"]) -> dict[str, Any]:
+        ordered = by_order(predicted, true, order, trainer.measuring.metrics)
+        return {**ordered, **tail_metrics(predicted, true, p_value, tails)}
+
+    return measure
+
+
+def sample_table(trainer: Trainer, evaluation: Evaluation) -> pa.Table:
+    """Return a row a sample: number in the cache, genes, order, part, query group, value, and every prediction.
+
+    A query group is its number, the row of the cache's provenance/query_groups.parquet; null where there is none, as is
+    the value of a sample without a label. Predictions are columns `DCell` and the baselines' names.
+    """
+    samples, names = trainer.rows.cache.rows(evaluation.rows), trainer.hierarchy.gene_names
+    bounds = zip(samples.gene_ptr[:-1].tolist(), samples.gene_ptr[1:].tolist(), strict=True)
+    group, value = samples.query_group, evaluation.true
+    return pa.table(
+        {
+            "sample": evaluation.rows,
+            "genes": [" ".join(names[g] for g in samples.genes[start:stop].tolist()) for start, stop in bounds],
+            "order": np.diff(samples.gene_ptr),
+            "part": [evaluation.split] * evaluation.n,
+            "query_group": pa.array(group, mask=group == NONE_INDEX),
+            "value": pa.array(value, mask=np.isnan(value)),
+            "DCell": evaluation.predicted,
+            **evaluation.others,
+        }
+    )
+
+
+def _ceiling(trainer: Trainer) -> Ceiling:
+    """Of all samples of the cache; a simulated one records its own."""
+    manifest, samples = trainer.rows.cache.manifest, trainer.rows.cache.columns()
+    if "simulated" in manifest.counts:
+        return Ceiling(manifest.counts["simulated"]["ceiling"], "simulated: the noise that was added is known")
+    codes = genotype_codes(samples.gene_ptr, samples.genes)
+    return ceiling(codes, trainer.values, samples.statistic, manifest.phenotype["statistic"])
 
 
 def known_of(trainer: Trainer) -> Known:

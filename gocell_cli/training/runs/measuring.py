@@ -111,4 +111,10 @@ class Measuring:
         found[place] = root_heads(self.model, self.rows, order[place], add)
         *totals, n = self.processes.summed(sums.cpu().numpy()).tolist()
         losses = {name: total / n if n else None for name, total in zip(LOSSES, totals, strict=True)}
-        return self.scale.backward(self.processes.summed(found)), losses
+        return self.scale.backward(self.processes.summed(found)), self.weighted(losses)
+
+    def weighted(self, losses: dict[str, float | None]) -> dict[str, float | None]:
+        """Return losses with the auxiliary one as it counts in their sum, times alpha."""
+        auxiliary = losses["loss_auxiliary"]
+        weighted = None if auxiliary is None else self.loss.alpha * auxiliary
+        return {**losses, "loss_auxiliary_weighted": weighted}

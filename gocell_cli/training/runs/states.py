@@ -37,7 +37,10 @@ class BestState:
 
 @dataclass(frozen=True)
 class LastState:
-    """Where a training stands: `step` of `epoch`, the best loss (None: none yet), epochs waited, sums of the epoch."""
+    """Where a training stands: `step` of `epoch`, the best loss (None: none yet), epochs waited, sums of the epoch.
+
+    norms: sum and largest of the epoch's gradient norms by step; checkpoints of before they came have none.
+    """
 
     epoch: int
     step: int
@@ -49,6 +52,7 @@ class LastState:
     learning_rate: float
     layout: str | None = None
     settings: dict[str, Any] | None = None
+    norms: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if min(self.epoch, self.step, self.waited, self.learning_rate) < 0:

@@ -140,7 +140,7 @@ class Trainer:
 
     def _begin_epoch(self) -> None:
         """Nothing summed yet, no prediction made: of the epoch's order, in its own positions, on the device."""
-        self.step, self.sums, self.summed = 0, np.zeros(len(LOSSES)), 0
+        self.step, self.sums, self.summed, self.norms = 0, np.zeros(len(LOSSES)), 0, (0.0, 0.0)
         self.seen = torch.zeros(len(self.train_rows), dtype=torch.float64, device=self.processes.device)
         self.readings = Readings(self.processes.device)
 
@@ -211,6 +211,7 @@ class Trainer:
             # weighted by samples: an epoch's last batch may be of another size
             self.sums += reading.samples * reading.losses
             self.summed += reading.samples
+            self.norms = self.norms[0] + reading.norm, max(self.norms[1], reading.norm)
 
     def _obey(self) -> None:
         """Save, or save and stop, where any process was asked to."""
@@ -294,8 +295,12 @@ class Trainer:
         use_population(self.model, self.rows, self.processes.share(rows))
 
     def _train_metrics(self) -> dict[str, Any]:
-        """The epoch's losses and metrics as they were in training: each sample by the weights that met it."""
-        losses = dict(zip(LOSSES, (self.sums / len(self.train_rows)).tolist(), strict=True))
+        """The epoch's losses and metrics as they were in training: each sample by the weights that met it.
+
+        Gradient norms are those before clipping, the mean and the largest over the epoch's steps.
+        """
+        losses = self.measuring.weighted(dict(zip(LOSSES, (self.sums / len(self.train_rows)).tolist(), strict=True)))
+        losses["gradient_norm"], losses["gradient_norm_largest"] = self.norms[0] / self.step, self.norms[1]
         predicted = self.scale.backward(self.processes.summed(self.seen.cpu().numpy()))
         return self.measuring.metrics(predicted, self.values[self.batches.order], losses)
 
@@ -330,7 +335,7 @@ class Trainer:
         state = {
             # JSON has no infinity: None stands for a best loss that is not there yet
             "epoch": self.epoch, "step": self.step, "best": self.best if np.isfinite(self.best) else None,
-            "waited": self.waited, "sums": self.sums.tolist(), "history": self.history,
+            "waited": self.waited, "sums": self.sums.tolist(), "norms": self.norms, "history": self.history,
             "scheduler": self._schedule(), "learning_rate": self.optimiser.param_groups[0]["lr"],
             "layout": layout_of(self.model), "settings": shaping(self.config),
         }  # fmt: skip
@@ -392,6 +397,7 @@ class Trainer:
         self.optimiser.param_groups[0]["lr"] = state.learning_rate
         self.epoch, self.step, self.waited = state.epoch, state.step, state.waited
         self.best = state.best if state.best is not None else float("inf")
+        self.norms = state.norms
         self.sums, self.history = np.array(state.sums), [asdict(line) for line in state.history]
         # sums of `step` batches, the last of which may be shorter
         parts = cut(np.arange(len(self.train_rows)), self.config.batch_size, world=self.processes.world)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -24,7 +25,16 @@ def printed(run: Path) -> dict[str, Any]:
 
 def test_train_prints_what_evaluate_prints(trained: Path) -> None:
     evaluated = document_apart("evaluate", trained)
-    assert set(evaluated) == {"split", "n", "metrics", "baselines", "fitting", "ceiling"}
+    assert set(evaluated) == {
+        "split",
+        "n",
+        "metrics",
+        "baselines",
+        "fitting",
+        "ceiling",
+        "ceiling_method",
+        "of_ceiling",
+    }
     assert {**evaluated, "fitting": 0} == {**{key: printed(trained)[key] for key in evaluated}, "fitting": 0}
     assert evaluated["fitting"]["mean"]["seconds"] >= 0
     assert evaluated["ceiling"] is None
@@ -35,6 +45,24 @@ def test_train_prints_what_evaluate_prints(trained: Path) -> None:
     assert "mean" in text
     assert "train: 4,710 samples" in invoke("evaluate", trained, "--split", "train").stdout, "what --part was called"
     assert "--part train|validation|test" in failure("evaluate", trained, "--part", "all").hint
+
+
+def test_evaluate_writes_a_row_a_sample(trained: Path, tmp_path: Path) -> None:
+    names = ("--baselines", "mean,additive")
+    found = document_apart("evaluate", trained, *names, "--out", tmp_path / "samples.parquet")
+    invoke("evaluate", trained, *names, "--out", tmp_path / "samples.tsv")
+    table = pq.read_table(tmp_path / "samples.parquet").to_pydict()
+    assert list(table) == ["sample", "genes", "order", "part", "query_group", "value", "DCell", "mean", "additive"]
+    assert set(found["baselines"]) == set(found["fitting"]) == {"mean", "additive"}
+    assert set(table["part"]) == {"test"}
+    errors = np.array(table["DCell"]) - np.array(table["value"])
+    assert found["metrics"]["mse"] == pytest.approx(np.square(errors).mean())
+    lines = (tmp_path / "samples.tsv").read_text("utf-8").splitlines()
+    assert lines[0].split("\t") == list(table)
+    assert [line.split("\t")[1] for line in lines[1:]] == table["genes"]
+    assert [float(line.split("\t")[6]) for line in lines[1:]] == table["DCell"]
+    assert "--overwrite" in failure("evaluate", trained, "--out", tmp_path / "samples.tsv").hint
+    assert "no baseline" in failure("evaluate", trained, "--baselines", "dcell").message
 
 
 def test_settings_of_other_commands_reach_neither_evaluate_nor_explain(trained: Path, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Baselines recover what they assume, and only that; no label of a test sample reaches a prediction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,10 @@ from hypothesis import strategies as st
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Provenance, Samples
-from gocell_cli.training.evaluation.baselines import fitting
+from gocell_cli.training.evaluation.baselines import factorisation, fitting
+from gocell_cli.training.evaluation.baselines.blend import blend_weights
+from gocell_cli.training.evaluation.baselines.factorisation import Machine, Problem
+from gocell_cli.training.evaluation.baselines.features import held_out
 from gocell_cli.training.evaluation.baselines.fitting import FITS, Baselines
 from gocell_cli.training.evaluation.baselines.low_rank import complete
 from gocell_cli.training.evaluation.baselines.membership import memberships
@@ -120,12 +125,95 @@ def blocks(seed: int = 5, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
     return rows, between[rows[:, 0] // 4, rows[:, 1] // 4] + rng.normal(0, noise, len(rows))
 
 
-@pytest.mark.parametrize("name", ["profile_neighbours", "go_neighbours", "low_rank"])
+@pytest.mark.parametrize("name", ["profile_neighbours", "go_neighbours", "low_rank", "factorisation"])
 def test_what_completes_the_matrix_recovers_groups_of_genes(name: str) -> None:
     rows, value = blocks()
     seen, test = known(genotypes(rows), value, np.random.default_rng(6).choice(3, len(rows), p=[0.8, 0.1, 0.1]))
     assert correlation(fit(name, seen), test) > 0.8
     assert correlation(fit("additive", seen), test) < 0.6
+
+
+@pytest.mark.parametrize("name", ["boosted_trees", "mlp"])
+def test_a_general_learner_learns_and_repeats_itself(name: str) -> None:
+    """Phenotype: how often two genes of one term are deleted together, which no sum over genes says."""
+    rng = np.random.default_rng(13)
+    near = [(g, g + 1) for g in range(0, GENES, 2)] * 4 + [(g, g + 2) for g in range(0, GENES, 4)] * 4
+    far = [tuple(sorted(rng.choice(GENES, 2, replace=False).tolist())) for _ in range(len(near) * 2)]
+    rows = [*near, *far]
+    value = np.array([float(a // 4 == b // 4) for a, b in rows]) + rng.normal(0, 0.1, len(rows))
+    parts = rng.choice(3, len(rows), p=[0.7, 0.15, 0.15])
+    seen, test = known(genotypes(rows), value, parts)
+    again, _ = known(genotypes(rows), value, parts)
+    found = fit(name, seen).predict(test.genotypes)
+    assert np.corrcoef(found, test.value)[0, 1] > 0.6
+    assert (found == fit(name, again).predict(test.genotypes)).all()
+    few = known(genotypes(rows[:20]), value[:20], np.zeros(20, dtype=int))[0]
+    with pytest.raises(NotApplicable, match="too few"):
+        fit(name, few)
+
+
+def test_what_a_learner_reads_of_its_own_samples_does_not_know_their_labels() -> None:
+    rows, value = blocks()
+    seen, _ = known(genotypes(rows), value, np.zeros(len(rows), dtype=int))
+    names = ["additive", "profile_neighbours"]
+    before = held_out(seen, names)
+    fold = np.random.default_rng(seen.seed).integers(0, 3, len(rows))
+    changed = replace(seen, train=replace(seen.train, value=np.where(fold == 0, 9.0, value)), kept={})
+    assert (held_out(changed, names)[fold == 0] == before[fold == 0]).all()
+    assert (held_out(changed, names)[fold == 1] != before[fold == 1]).all()
+
+
+def machine_value(machine: Machine, row: tuple[int, ...]) -> float:
+    """The formula, pair by pair."""
+    pairs = [(a, b) for i, a in enumerate(row) for b in row[i + 1 :]]
+    said = sum(float(machine.vector[a] * machine.signs @ machine.vector[b]) for a, b in pairs)
+    return machine.intercept + sum(float(machine.effect[g]) for g in row) + said
+
+
+def test_the_machine_is_its_formula_for_every_order() -> None:
+    rows, value = blocks()
+    seen, _ = known(genotypes(rows), value, np.random.default_rng(6).integers(0, 3, len(rows)))
+    machine = fit("factorisation", seen)
+    assert isinstance(machine, Machine)
+    asked: list[tuple[int, ...]] = [(), (3,), (1, 9), (0, 4, 30), (2, 3, 5, 7)]
+    assert machine.predict(genotypes(asked)) == pytest.approx([machine_value(machine, row) for row in asked])
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_the_machines_gradient_is_that_of_its_errors(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factorisation, "DENSE", 0.0 if dense else 9.0)
+    rng = np.random.default_rng(11)
+    rows = [(0,), (1, 2), (1, 2), (0, 1, 3), (2, 4, 5), (3, 5)]
+    problem = Problem.of(Labelled(genotypes(rows, 8), rng.normal(size=len(rows))))
+    assert problem.dense is dense
+    signs, x = np.array([1.0, -1.0, 1.0]), rng.normal(size=(6, 4))
+
+    def half_squares(numbers: np.ndarray) -> float:
+        machine = Machine(0.0, numbers[:, 0], numbers[:, 1:], signs, {})
+        return float(np.square([machine_value(machine, row) for row in rows] - problem.y).sum() / 2)
+
+    found = factorisation._gradient(problem, x, signs)
+    for place in ((0, 0), (1, 1), (2, 2), (5, 3), (3, 0)):
+        step = np.zeros_like(x)
+        step[place] = 1e-6
+        assert found[place] == pytest.approx((half_squares(x + step) - half_squares(x - step)) / 2e-6, rel=1e-4)
+
+
+def test_a_blend_is_no_worse_than_its_best_part_and_weighs_by_validation() -> None:
+    rng = np.random.default_rng(12)
+    truth = rng.normal(size=400)
+    good, copy, noise = truth + rng.normal(0, 0.3, 400), truth + rng.normal(0, 0.3, 400), rng.normal(size=400)
+    weights = blend_weights(np.stack([good, copy, noise], axis=1), truth)
+    assert weights[0] == pytest.approx(weights[1], abs=0.1)
+    assert weights.sum() == pytest.approx(1, abs=0.15)
+    assert weights[2] < 0.05
+    rows, value = blocks()
+    seen, test = known(genotypes(rows), value, rng.choice(3, len(rows), p=[0.7, 0.15, 0.15]))
+    found = Baselines(seen, "additive,profile_neighbours,low_rank,blend", epochs=1)
+    assert set(found.fittings["blend"].settings) == {"additive", "profile_neighbours", "low_rank"}
+    errors = {n: float(np.square(p - test.value).mean()) for n, p in found.predict(test.genotypes).items()}
+    assert errors["blend"] < 1.1 * min(errors.values())
+    assert "two other" in str(Baselines(seen, "additive,blend", epochs=1).fittings["blend"].reason)
 
 
 def test_an_unseen_gene_has_neighbours_by_go_alone() -> None:
@@ -134,6 +222,7 @@ def test_an_unseen_gene_has_neighbours_by_go_alone() -> None:
     parts = np.array([2 if new & set(row) else i % 5 == 0 for i, row in enumerate(rows.tolist())], dtype=int)
     seen, test = known(genotypes(rows), value, parts)
     assert correlation(fit("go_neighbours", seen), test) > 0.7
+    assert correlation(fit("factorisation", seen), test) > 0.7
     additive = fit("additive", seen).predict(test.genotypes)
     assert np.allclose(fit("profile_neighbours", seen).predict(test.genotypes), additive)
 
@@ -203,7 +292,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=attempts(10, 400), deadline=None)
+@settings(max_examples=attempts(5, 400), deadline=None)
 @given(ROWS, st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
 def test_no_test_label_reaches_a_prediction(
     rows: list[tuple[int, ...]], seed: int, classes: bool, arrays: bool
@@ -236,7 +325,8 @@ def test_no_test_label_reaches_a_prediction(
 def test_the_default_set_is_bounded_by_what_training_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "LEAST_SECONDS", 0.01)
     rows, value = blocks()
-    seen, test = known(genotypes(rows), value, np.random.default_rng(6).integers(0, 3, len(rows)))
+    rows, value = rows[rows[:, 1] < 12], value[rows[:, 1] < 12]
+    seen, test = known(genotypes(rows, 12), value, np.random.default_rng(6).integers(0, 3, len(rows)))
     short, long = Baselines(seen, "default", epochs=1), Baselines(seen, "default", epochs=100_000)
     assert "(--baselines all)" in str(short.fittings["low_rank"].reason)
     assert short.fittings["additive"].reason is None

@@ -86,6 +86,10 @@ def test_a_run_leaves_what_it_promises_and_can_be_evaluated(small_cache: Path, t
     first, last = trainer.history[0], trainer.history[-1]
     assert last["train"]["loss_root"] < first["train"]["loss_root"]
     assert last["learning_rate"] < first["learning_rate"], "the scheduler really steps"
+    assert 0 < first["train"]["gradient_norm"] <= first["train"]["gradient_norm_largest"]
+    weighted = first["train"]["loss_root"] + first["train"]["loss_auxiliary_weighted"]
+    assert weighted == pytest.approx(first["train"]["loss"], rel=1e-6)
+    assert first["validation"]["loss_auxiliary_weighted"] == 0.3 * first["validation"]["loss_auxiliary"]
     assert set(first["seconds"]) == {"load", "model", "optimiser", "metrics"}
 
 

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.evaluation.baselines import additive, go_neighbours, low_rank, neighbours
+from gocell_cli.training.evaluation.baselines import (
+    additive,
+    blend,
+    factorisation,
+    go_neighbours,
+    low_rank,
+    mlp,
+    neighbours,
+    trees,
+)
 from gocell_cli.training.evaluation.baselines.names import DEFAULT, chosen_names
 from gocell_cli.training.evaluation.baselines.samples import (
     Fitted,
@@ -32,6 +41,10 @@ FITS: dict[str, Callable[[Known, Others], Fitted]] = {
     "profile_neighbours": neighbours.profile_neighbours,
     "go_neighbours": go_neighbours.go_neighbours,
     "low_rank": low_rank.low_rank,
+    "factorisation": factorisation.factorisation,
+    "boosted_trees": trees.boosted_trees,
+    "mlp": mlp.mlp,
+    "blend": blend.blend,
 }
 ALWAYS = ("mean", "query_mean", "additive", "roles", "multiplicative", "pair_ridge")
 """In the default set whatever the size: what adds takes a second or two, or is a small part of any training."""
@@ -70,6 +83,10 @@ def expected_seconds(name: str, known: Known) -> float:
         "profile_neighbours": 1.2e-6 * genes**2 + 2e-10 * genes**3,
         "go_neighbours": 3e-7 * genes * total + 2e-5 * len(train),
         "low_rank": 3e-5 * pairs + 1.6e-2 * genes,
+        "factorisation": 1e-4 * pairs + 1e-3 * total,
+        "boosted_trees": 3.0 + 2e-4 * len(train) + 4e-6 * genes**2,
+        "mlp": 2.0 + 1.5e-4 * len(train),
+        "blend": 0.0,
     }[name]
 
 
@@ -113,6 +130,12 @@ class Baselines:
         self.fittings[name] = Fitting(self._seconds[name], fitted.settings)
         return expected
 
+    def _taken(self, name: str) -> Fitted:
+        """Return a baseline that was asked for and is there; raises NotApplicable for another."""
+        if name not in self.fittings or self.fittings[name].reason is not None:
+            raise NotApplicable("not asked for")
+        return self._others(name)
+
     def _others(self, name: str) -> Fitted:
         """Return a baseline, fitted now where it is not yet; raises NotApplicable where there is none."""
         if name not in self._fitted:
@@ -120,7 +143,7 @@ class Baselines:
             try:
                 # on one thread: sums of a product's parts would differ in their last bits with the number of threads
                 with threadpool_limits(1):
-                    self._fitted[name] = FITS[name](self.known, self._others)
+                    self._fitted[name] = FITS[name](self.known, self._taken if name == blend.BLEND else self._others)
             except NotApplicable as reason:
                 self._fitted[name] = reason
             within = sum(self._seconds.values()) - before

@@ -8,12 +8,14 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.evaluation.baselines.samples import Known, require_room
+from gocell_cli.training.evaluation.baselines.samples import Known, NotApplicable, require_room
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
-    from scipy.linalg import eigh
     from scipy.sparse import csr_matrix
+
+SPARE, SWEEPS = 10, 12
+"""Directions beside those wanted, and iterations, after which the wanted ones stand still."""
 
 
 def memberships(hierarchy: Hierarchy) -> csr_matrix:
@@ -42,12 +44,22 @@ def alike(terms: csr_matrix, a: Int64[np.ndarray, " a"], b: Int64[np.ndarray, " 
     return found
 
 
-def vectors(terms: csr_matrix, genes: Int64[np.ndarray, " genes"], size: int) -> Float64[np.ndarray, "genes size"]:
-    """Return the `size` principal coordinates of genes by their terms, each of mean square 1 or 0 throughout."""
-    gram = alike(terms, genes, genes)
-    size = min(size, len(genes))
-    values, directions = eigh(gram, subset_by_index=(len(genes) - size, len(genes) - 1))
-    # an eigenvector's sign is the library's whim: its largest entry is made positive
-    sign = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(size)])
-    found: np.ndarray = directions * sign * np.sqrt(len(genes)) * (values > 1e-9 * max(values.max(), 1e-300))
-    return found[:, ::-1]
+def vectors(terms: csr_matrix, size: int) -> Float64[np.ndarray, "genes size"]:
+    """Return the first principal coordinates of genes by their terms, `size` or fewer, each of mean square 1.
+
+    A gene without terms has 0. Raises NotApplicable where terms tell no gene apart.
+    """
+    size = min(size, min(terms.shape) - 1)
+    if size < 1 or not np.any(terms.data):
+        raise NotApplicable("no term of the hierarchy tells genes apart")
+    # subspace iteration (Halko, Martinsson and Tropp 2011, doi:10.1137/090771806): ARPACK draws vectors where
+    # singular values are equal, from a state that the whole process shares, and two calls would differ
+    draws = np.random.default_rng(0).normal(size=(terms.shape[1], min(size + SPARE, *terms.shape)))
+    for _ in range(SWEEPS):
+        draws = np.linalg.qr(terms.T @ (terms @ draws))[0]
+    u, values, _ = np.linalg.svd(terms @ draws, full_matrices=False)
+    u = u[:, :size][:, values[:size] > 1e-9 * values.max()]
+    # a singular vector's sign is the library's whim: its largest entry is made positive
+    sign = np.where(u[np.abs(u).argmax(axis=0), np.arange(u.shape[1])] < 0, -1.0, 1.0)
+    found: np.ndarray = u * sign * np.sqrt(len(u))
+    return found

@@ -14,8 +14,12 @@ NAMES = (
     "profile_neighbours",
     "go_neighbours",
     "low_rank",
+    "factorisation",
+    "boosted_trees",
+    "mlp",
+    "blend",
 )
-"""In the order in which they are fitted: a baseline may read those before it."""
+"""In the order in which they are fitted: a baseline may read those before it, and the blend reads all."""
 ALL, DEFAULT, NONE = "all", "default", "none"
 
 
