@@ -8,7 +8,9 @@ sd, p_value  every measurement's own error: its standard deviation, or |score| /
              taken as the measurements drawn together to that variance; noise of these errors is added to it anew, and
              the ceiling is the mean correlation of both over DRAWS draws.
 
-A correlation beyond the ceiling says that the errors are smaller than they claim, or shared by training and test part.
+A correlation beyond the ceiling says that the errors are smaller than they claim (a published SD may be that of a
+strain's colonies, not of their mean), that repeats differ in more than noise (in their alleles), or that training and
+test part share errors.
 """
 
 from dataclasses import dataclass

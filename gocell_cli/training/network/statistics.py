@@ -55,11 +55,12 @@ class RunningStatistics:
             return
         # NumPy, on one thread: to wait for PyTorch's pool at each of these operations takes longer than all of them
         high, rest, own = self.mean.numpy(), self.rest.numpy(), self.var.numpy()
-        whole = high.astype(np.float64) + rest
-        whole += self.momentum * (mean.numpy() - whole)
-        high[:] = whole
-        rest[:] = whole - high
-        own += self.momentum * (unbiased * var.numpy() - own)
+        with np.errstate(all="ignore"):  # what diverges is told by its loss, once, and not by a line from here as well
+            whole = high.astype(np.float64) + rest
+            whole += self.momentum * (mean.numpy() - whole)
+            high[:] = whole
+            rest[:] = whole - high
+            own += self.momentum * (unbiased * var.numpy() - own)
         increment_version((self.mean, self.rest, self.var))  # what was counted from them holds no more
 
 

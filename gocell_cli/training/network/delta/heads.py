@@ -52,9 +52,11 @@ class _Losses(torch.autograd.Function):
 
 
 # On a CPU all this is NumPy's, on one thread: some 140,000 numbers are soon done, and PyTorch would share them out to
-# its pool and wait for it at each operation. Where other work has the cores, a step's few waits took 80 ms.
+# its pool and wait for it at each operation. Where other work has the cores, a step's few waits took 80 ms. Of numbers
+# that overflow it says as little as PyTorch: what diverges is told by the training, once.
 
 
+@np.errstate(all="ignore")
 def _squared(_: Any, y: Any, s: Any, q: Any, m: Any) -> tuple[Any, Any]:
     """Loss m (y - s)^2 + q, and its slope."""
     away = y - s
@@ -62,6 +64,7 @@ def _squared(_: Any, y: Any, s: Any, q: Any, m: Any) -> tuple[Any, Any]:
     return slope * away + q, 2 * slope
 
 
+@np.errstate(all="ignore")
 def _logistic(lib: Any, y: Any, s: Any, _: Any, m: Any) -> tuple[Any, Any]:
     """Loss m (softplus(y) - y s), and its slope m (sigmoid(y) - s); `lib` is numpy or torch."""
     e = lib.exp(-abs(y))  # at most 1, whatever y is
@@ -70,6 +73,7 @@ def _logistic(lib: Any, y: Any, s: Any, _: Any, m: Any) -> tuple[Any, Any]:
     return m * (lib.log1p(e) + y * positive - y * s), m * (sigmoid - s)
 
 
+@np.errstate(all="ignore")
 def _gathered(
     values: Float[Tensor, " terms"], term: Int[Tensor, " variants"], operation: str, other: Float[Tensor, " variants"]
 ) -> Float[Tensor, " variants"]:
@@ -81,6 +85,7 @@ def _gathered(
     return joined
 
 
+@np.errstate(all="ignore")
 def _segments(values: Float[Tensor, " variants"], start: Int[Tensor, " terms_plus_1"]) -> Float[Tensor, " terms"]:
     """Sum each term's variants, in an order that is always the same."""
     if values.device.type == "cpu":
