@@ -19,6 +19,9 @@ from gocell_cli.storage.records import BACKENDS
 from tests import toy
 from tests.sources.http_server import LocalSite, serving
 
+# Triton reads it when it is imported, which torch may do, in whichever test file is collected first: the GPU's kernels
+# run in its interpreter here.
+os.environ["TRITON_INTERPRET"] = "1"
 # What gocell remembers of LMDB files that it wrote: for these tests alone, and for the processes that they start.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="gocell-state-")
 

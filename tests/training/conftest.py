@@ -1,6 +1,5 @@
 """Caches that the trainer's tests read: the bundled essentiality data, and one where statistics are missing."""
 
-import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +15,6 @@ from gocell_cli.sources.screens import essentiality
 from gocell_cli.storage.reader import Cache, Rows
 from gocell_cli.storage.records import BACKENDS
 from gocell_cli.storage.schema import Hierarchy, Samples
-
-# Triton reads it when it is imported, which torch may do: the GPU's kernels run in its interpreter here
-os.environ["TRITON_INTERPRET"] = "1"
 
 with warnings.catch_warnings():  # torch_geometric compiles its pooling layers on import, as torch no longer likes
     warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is", DeprecationWarning, r"torch\.jit\.")

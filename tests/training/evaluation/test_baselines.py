@@ -292,7 +292,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=attempts(5, 400), deadline=None)
+@settings(max_examples=attempts(5, 60), deadline=None)
 @given(ROWS, st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
 def test_no_test_label_reaches_a_prediction(
     rows: list[tuple[int, ...]], seed: int, classes: bool, arrays: bool
