@@ -95,13 +95,13 @@ def test_the_variables(package: Path, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_a_read_only_package_compiles_once_into_the_users_folder(package: Path) -> None:
     """By two processes at once; the next ones load what they kept, and one that finds it damaged compiles again."""
-    both = [start(package), start(package)]
-    for process in both:
-        told, last = said(process)
-        assert told == (
-            f"compiling the network's loops for this machine, some seconds, once; they are kept in {user_folder()}"
-        )
-        assert last == "compiled"
+    compiling = [
+        f"compiling the network's loops for this machine, some seconds, once; they are kept in {user_folder()}",
+        "compiled",
+    ]
+    both = [said(process) for process in [start(package), start(package)]]
+    assert compiling in both
+    assert all(one in (compiling, ["loaded"]) for one in both), "the second may start when the first has kept its own"
     assert said(start(package)) == ["loaded"]
     kept = [path for path in user_folder().rglob("*") if path.is_file()]
     assert [path.suffix for path in kept] == [".o"], "the loop that Python called, and all that it calls"
