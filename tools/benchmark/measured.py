@@ -1,0 +1,136 @@
+"""A task measured: its cache built, its series of runs trained or gone on with, and what every predictor reached.
+
+All is done by the command itself, in a folder that keeps it: what was finished is not done again, whatever ended the
+benchmark. A folder's name holds what was asked for, so that other settings are other runs.
+"""
+
+import hashlib
+import json
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.measure import GOCELL
+from tools.benchmark.tasks import RECIPE, Data, Task
+
+NETWORK = "DCell"
+CONTROLS = {
+    "genes": "DCell, genes of other terms",
+    "edges": "DCell, edges exchanged, levels and degrees kept",
+    "dag": "DCell, a random DAG of the same shape",
+}
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is spent: seeds, and whether the quick form is asked for."""
+
+    seeds: int
+    quick: bool
+    jobs: int
+
+
+@dataclass
+class Predictor:
+    """What a predictor reached in each run, by seed, and the seconds that it took."""
+
+    values: dict[int, float | None] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A task's results: predictors by name, the runs' splits, and the command that gave them."""
+
+    task: Task
+    predictors: dict[str, Predictor]
+    splits: list[dict[str, Any]]
+    ceiling: tuple[float | None, str]
+    command: str
+    epochs: list[int]
+
+
+def gocell(*words: str) -> dict[str, Any]:
+    """Run a command and return what it prints with --json; its progress goes to stderr."""
+    print(f"$ gocell {shlex.join(words)}", file=sys.stderr, flush=True)
+    command = [GOCELL, *words, "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def built(data: Data, folder: Path) -> Path | None:
+    """Return the task's cache, built where it is not there yet; None where its file is not at hand."""
+    words = data.words()
+    if words is None:
+        return None
+    out = folder / "caches" / data.name
+    gocell("build-cache", *words, "--root", str(folder), "--out", str(out))
+    return out
+
+
+def training_words(task: Task, effort: Effort) -> tuple[str, ...]:
+    """Return what `gocell train` is asked for, beside the cache and where to."""
+    epochs = max(task.epochs // 3, 5) if effort.quick else task.epochs
+    kinds = task.controls[:1] if effort.quick else task.controls
+    words = ("--split", task.split, "--epochs", str(epochs), *RECIPE, "--seeds", str(effort.seeds))
+    fewer = ("--subset", str(task.quick), "--baselines", "default") if effort.quick else ("--baselines", "all")
+    return (*words, *fewer, "--controls", "1", "--control-kinds", ",".join(kinds))
+
+
+def measure(task: Task, cache: Path, folder: Path, effort: Effort) -> Measured:
+    """Train what is missing of a task's series, and read what there is."""
+    words = training_words(task, effort)
+    # a cache is named by its content: one that was rebuilt otherwise is another series
+    fingerprint = json.loads((cache / "manifest.json").read_text("utf-8"))["fingerprint"]
+    digest = hashlib.sha256("\0".join((fingerprint, *words)).encode()).hexdigest()[:8]
+    out = folder / "runs" / f"{task.name}-{digest}"
+    jobs = ("--jobs", str(effort.jobs))
+    if (out / "series.json").is_file():
+        gocell("train", "--resume", "--out", str(out), *jobs)
+    else:
+        gocell("train", str(cache), "--out", str(out), *words, *jobs)
+    return results(task, out, shlex.join(("gocell", "train", task.data.name, *words)))
+
+
+def results(task: Task, out: Path, command: str) -> Measured:
+    """Read the runs of a series."""
+    predictors: dict[str, Predictor] = {}
+    splits, epochs, ceiling = [], [], (None, "")
+    for path in sorted(out.glob("*/run.json")):
+        record = json.loads(path.read_text("utf-8"))
+        config = tomllib.loads((path.parent / "config.toml").read_text("utf-8"))
+        kind, seed = config.get("control", ""), config["seed"]
+        test = record["results"]["test"]
+        name = CONTROLS[kind] if kind else NETWORK
+        _add(predictors, name, seed, test["metrics"][task.metric], _seconds(path.parent))
+        if kind:
+            continue
+        splits.append(record["split"])
+        epochs.append(record["epochs"])
+        ceiling = test["ceiling"], test["ceiling_method"]
+        for other, fitting in test["fitting"].items():
+            value = test["baselines"].get(other, {}).get(task.metric)
+            _add(predictors, other, seed, value, fitting["seconds"], fitting["reason"])
+    return Measured(task, predictors, splits, ceiling, command, epochs)
+
+
+def _add(
+    found: dict[str, Predictor], name: str, seed: int, value: float | None, seconds: float, reason: str | None = None
+) -> None:
+    one = found.setdefault(name, Predictor())
+    one.values[seed] = value
+    one.seconds.append(seconds)
+    one.reason = reason or one.reason
+
+
+def _seconds(run: Path) -> float:
+    """Return the seconds of a run's epochs, compiling left out."""
+    lines: Sequence[str] = (run / "metrics.jsonl").read_text("utf-8").splitlines()
+    return float(sum(sum(json.loads(line)["seconds"].values()) for line in lines))

@@ -1,0 +1,158 @@
+"""The benchmark's page: a table for each task, written from what was measured and from nothing else."""
+
+import math
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from tests.benchmarks.measure import cores
+from tools.benchmark.measured import CONTROLS, NETWORK, Effort, Measured, Predictor
+from tools.benchmark.tasks import RECIPE, Task
+
+METRICS = {"pearson": "r", "auroc": "AUROC"}
+INTRODUCTION = """# Benchmark
+
+Is a network wired like the cell worth its time? DCell, with the settings that this page names, beside what needs no
+network and beside itself on hierarchies that are none, on every data set at hand. Written by `make benchmark`; nothing
+here is by hand.
+
+A value is of the test part: mean and standard deviation over {seeds} seeds, of which each draws its own split and first
+weights, and each seed's own. Baselines see the same training part and take their settings from the same validation
+part ([what they are](howto/settings.md)). A control is the same network, trained alike on the same split, over a
+hierarchy of which one thing is drawn at random: what it reaches is not the ontology's.
+"""
+
+
+def page(measured: Sequence[Measured], missing: Sequence[Task], effort: Effort, seconds: float) -> str:
+    """Return the page in Markdown."""
+    parts = [INTRODUCTION.format(seeds=effort.seeds), _summary(measured), *map(_task, measured)]
+    parts += [f"## {task.name}\n\nNot run: {task.data.missing}.\n" for task in missing]
+    parts.append(_conditions(effort, seconds))
+    return "\n".join(parts)
+
+
+def _summary(measured: Sequence[Measured]) -> str:
+    lines = [
+        "## In short",
+        "",
+        "| task | | DCell | shuffled genes | best baseline | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in measured:
+        others = {n: p for n, p in one.predictors.items() if n != NETWORK and n not in CONTROLS.values()}
+        means = {name: mean for name, p in others.items() if (mean := _mean(p)) is not None}
+        best = max(means, key=means.__getitem__) if means else None
+        control = one.predictors.get(CONTROLS["genes"])
+        lines.append(
+            f"| [{one.task.name}](#{one.task.name}) | {METRICS[one.task.metric]} | {_spread(one.predictors[NETWORK])} "
+            f"| {_spread(control) if control else ''} | {_spread(others[best]) if best else ''} | {best or ''} |"
+        )
+    return "\n".join((*lines, ""))
+
+
+def _task(one: Measured) -> str:
+    """A task's table, the best first, with what was asked and what its test parts have in common with training."""
+    task = one.task
+    seeds = sorted(one.predictors[NETWORK].values)
+    ordered = sorted(one.predictors.items(), key=lambda item: -(_mean(item[1]) or -math.inf))
+    rows = [
+        f"| {_name(name)} | {_spread(p)} | {' | '.join(_number(p.values.get(s)) for s in seeds)} "
+        f"| {statistics.median(p.seconds):,.1f} |"
+        for name, p in ordered
+        if _mean(p) is not None
+    ]
+    reasons = [f"- {name}: {p.reason}" for name, p in ordered if _mean(p) is None and p.reason]
+    return "\n".join(
+        (
+            f"## {task.name}",
+            "",
+            f"{task.data.title}; split `{task.split}`: {task.question}. {_sizes(one)}",
+            "",
+            f"| {METRICS[task.metric]} of the test part | mean ± sd | {' | '.join(f'seed {s}' for s in seeds)} | s |",
+            f"|---|---|{'---|' * len(seeds)}---|",
+            *rows,
+            "",
+            *(["Not defined here:", "", *reasons, ""] if reasons else []),
+            *_ontology(one),
+            _ceiling(one),
+            "",
+            f"`{one.command}`; epochs: {', '.join(map(str, one.epochs))}.",
+            "",
+        )
+    )
+
+
+def _sizes(one: Measured) -> str:
+    first = one.splits[0]
+    parts = ", ".join(f"{first[part]:,} {part}" for part in ("train", "validation", "test"))
+    unseen = statistics.mean(s["test_with_new_gene"] / s["test"] for s in one.splits)
+    told = f"Seed 0: {parts} samples; of test samples {unseen:.0%} delete a gene never deleted in training"
+    groups = [s["test_groups_in_train"] for s in one.splits if s["test_groups_in_train"] is not None]
+    return f"{told}, {statistics.mean(groups):.0%} are of a query that trains." if groups else f"{told}."
+
+
+def _ontology(one: Measured) -> list[str]:
+    """What of the network's value is the ontology's: its own less its controls', seed by seed."""
+    network, lines = one.predictors[NETWORK], []
+    for kind, name in CONTROLS.items():
+        control = one.predictors.get(name)
+        pairs = [] if control is None else _differences(network, control)
+        if len(pairs) > 1:
+            lines.append(f"- {kind}: {statistics.mean(pairs):+.3f} ± {statistics.stdev(pairs):.3f}")
+    return ["DCell less its controls, of the same seeds:", "", *lines, ""] if lines else []
+
+
+def _differences(a: Predictor, b: Predictor) -> list[float]:
+    both = [(x, b.values.get(seed)) for seed, x in a.values.items()]
+    return [x - y for x, y in both if x is not None and y is not None]
+
+
+def _ceiling(one: Measured) -> str:
+    value, method = one.ceiling
+    return f"Noise ceiling: {method}." if value is None else f"Noise ceiling: r {value:.3f} ({method})."
+
+
+def _name(name: str) -> str:
+    return f"**{name}**" if name == NETWORK or name in CONTROLS.values() else name
+
+
+def _mean(one: Predictor) -> float | None:
+    found = [value for value in one.values.values() if value is not None]
+    return statistics.mean(found) if found else None
+
+
+def _spread(one: Predictor) -> str:
+    found = [value for value in one.values.values() if value is not None]
+    if not found:
+        return "-"
+    sd = f" ± {statistics.stdev(found):.3f}" if len(found) > 1 else ""
+    return f"{statistics.mean(found):.3f}{sd}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _conditions(effort: Effort, seconds: float) -> str:
+    spent = f"{seconds / 60:,.0f} minutes in this call" if seconds >= 60 else "all runs were there already"
+    return "\n".join(
+        (
+            "## How it was measured",
+            "",
+            f"`make benchmark{' QUICK=1' if effort.quick else ''}`: {spent}, {effort.jobs} runs at a time on {cores()} "
+            f"cores ({_processor()}), PyTorch {torch.__version__}. Beside `gocell train`'s defaults: "
+            f"`{' '.join(RECIPE)}`. The last column is seconds, the median over seeds: of a network's epochs, with "
+            "other runs beside it; of a baseline's fit with the choice of its settings.",
+            "",
+        )
+    )
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in info.read_text("utf-8").splitlines() if "model name" in line]
+    return names[0] if names else f"{platform.machine()}, {os.cpu_count()} cores"
