@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gocell_cli.building.tasks import InMemory
-from gocell_cli.controls import Control, Wiring, control_wiring
+from gocell_cli.controls import Control
 from gocell_cli.csr import pointers
 from gocell_cli.domain.alleles import kinds_of
 from gocell_cli.domain.genes import GeneList, GeneTable
@@ -53,13 +53,7 @@ def make_hierarchy(terms: TermHierarchy, genes: GeneTable, level_by: str, contro
         level_by=level_by,
         level_direction=grouping.direction,
     )
-    return hierarchy if control is None else _controlled(hierarchy, control)
-
-
-def _controlled(hierarchy: Hierarchy, control: Control) -> Hierarchy:
-    """Return a control of a hierarchy: its level, its terms and its genes, other edges or rows."""
-    wiring = Wiring(*(getattr(hierarchy, name) for name in Wiring._fields))
-    return hierarchy.wired(control_wiring(wiring, hierarchy.level, hierarchy.level_direction, control))
+    return hierarchy if control is None else hierarchy.controlled(control)
 
 
 def require_levels(terms: TermHierarchy, level_by: str) -> None:

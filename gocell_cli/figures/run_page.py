@@ -51,7 +51,7 @@ def run_page(directory: Path) -> Page:
     return Page(
         title=directory.resolve().name,
         made=f"A DCell trained by gocell on {record.cache}, fingerprint {record.fingerprint}",
-        facts=_facts(record, history),
+        facts=(*_facts(record, history), *_control(config)),
         sections=(_results(record), _learning(directory, history), _settings(record, config), *_cache(record)),
     )
 
@@ -66,6 +66,12 @@ def _facts(record: RunRecord, history: Sequence[EpochRecord]) -> tuple[tuple[str
     test = record.results["test"].metrics if record.results is not None else {}
     facts += [(f"test {name}", _number(test[name])) for name in ("pearson", "auroc") if test.get(name) is not None]
     return tuple(facts)
+
+
+def _control(config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What a reader must not miss: that the network lies over no GO."""
+    kind = config.get("control")
+    return (("control of the hierarchy", f"{kind}, seed {config.get('control_seed', 0)}"),) if kind else ()
 
 
 def _results(record: RunRecord) -> Section:

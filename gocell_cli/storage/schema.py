@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64, Int16, Int32, Int64, UInt8
 
-from gocell_cli.controls import Wiring
+from gocell_cli.controls import Control, Wiring, control_wiring
 from gocell_cli.csr import pointers
 from gocell_cli.dcell_rules import ROOT_DOWN, forbidden_edges, longest_paths
 from gocell_cli.errors import LevelsError
@@ -107,6 +107,11 @@ class Hierarchy:
         )
         contained = np.bincount(found.closure.term, minlength=terms)
         return replace(found, contained_genes=contained.astype(np.int32))
+
+    def controlled(self, control: Control) -> "Hierarchy":
+        """Return a control of this hierarchy: its level, its terms and its genes, other edges or rows."""
+        wiring = Wiring(*(getattr(self, name) for name in Wiring._fields))
+        return self.wired(control_wiring(wiring, self.level, self.level_direction, control))
 
     def _contained_bits(self) -> UInt8[np.ndarray, "terms bytes"]:
         """Each term's contained genes as bits, gene 0 the highest bit of byte 0."""

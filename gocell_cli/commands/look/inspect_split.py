@@ -7,18 +7,13 @@ from typing import Annotated
 import typer
 
 from gocell_cli.commands.model.split import (
-    Fold,
-    Folds,
-    SplitColumn,
-    SplitOption,
-    SplitSeed,
-    Subset,
+    SplitForm,
     read_split_file,
     require_split_file,
     split_lines,
-    split_of,
     warn_of_split,
 )
+from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
 from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
 from gocell_cli.commands.shell.terminal import show, show_result
@@ -30,13 +25,9 @@ Out = Annotated[
 ]
 
 
+@expand
 def inspect_split(
-    split: SplitOption = None,
-    split_column: SplitColumn = None,
-    split_seed: SplitSeed = None,
-    folds: Folds = None,
-    fold: Fold = None,
-    subset: Subset = None,
+    form: SplitForm,
     out: Out = None,
     cache: CacheDir = None,
     root: Root = None,
@@ -46,11 +37,7 @@ def inspect_split(
     """Show how a split divides a cache and what its test part shares with training; --out writes it for --split."""
     from gocell_cli.training.runs.config import RunConfig
 
-    given = {
-        "split": split_of(split), "split_column": split_column, "split_seed": split_seed, "folds": folds, "fold": fold,
-        "subset": subset,
-    }  # fmt: skip
-    config = RunConfig().changed({name: value for name, value in given.items() if value is not None})
+    config = RunConfig().changed(form.given())
     require_split_file(config.split)
     if out is not None:
         require_place(out, SUFFIXES, overwrite=overwrite)

@@ -36,7 +36,10 @@ def before_training(cache: Path, out: Path, config: RunConfig, *, named: bool) -
         store.require_idle()
         store.require_free()
     store.require_place()
-    read_manifest(cache)
+    manifest = read_manifest(cache)
+    if config.control and "control" in manifest.config:
+        raise UsageError(f"{cache}: its hierarchy is a control already", hint="leave out control")
+    tell_control(config)
 
 
 def before_resuming(run: Path) -> None:
@@ -56,11 +59,19 @@ def before_opening(run: Path, cache: Path | None, *, samples: bool) -> RunRecord
     """Return a run's record; raises what opening it would, where `samples` of its cache, or of `cache`, are read."""
     store = RunStore(run)
     record = store.record()
-    _of_this_machine(run_config(run))
+    config = run_config(run)
+    _of_this_machine(config)
+    tell_control(config)
     if samples or cache is not None or record.hierarchy is None:
         _of_its_cache(record, cache)
     store.require_checkpoint("best")
     return record
+
+
+def tell_control(config: RunConfig) -> None:
+    """Say on stderr that a run's network does not lie over GO."""
+    if config.control:
+        note(f"its network lies over a control of the hierarchy: {config.control}, seed {config.control_seed}", "run")
 
 
 def named_genes(

@@ -1,8 +1,9 @@
 """The options of a split, the file that may give it, and what is said of it: its parts, what they have in common."""
 
 import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +13,8 @@ from gocell_cli.run_record import SplitRecord
 from gocell_cli.training.data.splits.kinds import PARTS, SPLITS, names_a_file, split_path
 
 if TYPE_CHECKING:
+    from gocell_cli.named_parts import NamedParts
     from gocell_cli.storage.reader import Cache
-    from gocell_cli.training.data.splits.named import NamedParts
     from gocell_cli.training.runs.config import RunConfig
 
 SplitOption = Annotated[
@@ -40,6 +41,23 @@ UNEVEN = 0.5
 """A part that holds less than this, or more than its inverse, of what it was to hold is told."""
 
 
+@dataclass(frozen=True)
+class SplitForm:
+    """How samples are divided."""
+
+    split: SplitOption = None
+    split_column: SplitColumn = None
+    split_seed: SplitSeed = None
+    folds: Folds = None
+    fold: Fold = None
+    subset: Subset = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the settings that are given."""
+        found = {**asdict(self), "split": split_of(self.split)}
+        return {name: value for name, value in found.items() if value is not None}
+
+
 def split_of(said: str | None) -> str | None:
     """Return what --split says, a file or a run of that name by its whole path: a run's settings outlive the folder."""
     if said is None or said in SPLITS or not (names_a_file(said) or Path(said).exists()):
@@ -60,13 +78,13 @@ def read_split_file(cache: "Cache", config: "RunConfig") -> "NamedParts | None":
         return None
     from gocell_cli.sources.screens import split_table
     from gocell_cli.sources.text_file import sha256_of
-    from gocell_cli.training.data.splits.named import NamedParts
 
     path = split_path(config.split)
     require_split_file(config.split)
     sources = cache.manifest.config["sources"].values()
     own = any(sha256_of(path) in source for source in sources)  # of several files it is their sums with + between
-    return NamedParts(path, *split_table.read(path, cache.hierarchy.lookup, config.split_column or None, own=own))
+    tested = split_table.Tested(config.fold, config.folds)
+    return split_table.read(path, cache.hierarchy.lookup, config.split_column or None, own=own, tested=tested)
 
 
 def tell_split(split: SplitRecord) -> None:

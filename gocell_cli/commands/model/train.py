@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gocell_cli.commands.model.evaluate import BaselinesOption, opened_cache, show_evaluation
-from gocell_cli.commands.model.split import (
-    Fold,
-    Folds,
-    SplitColumn,
-    SplitOption,
-    SplitSeed,
-    Subset,
-    read_split_file,
-    require_split_file,
-    split_of,
-    tell_split,
-)
+from gocell_cli.commands.model.split import SplitForm, read_split_file, require_split_file, tell_split
 from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.progress import Signals, training_progress
 from gocell_cli.commands.shell.terminal import line, note, show, show_result, styled
@@ -40,19 +30,15 @@ Settings = Annotated[
 ]
 
 
+@expand
 def train(
     context: typer.Context,
+    form: SplitForm,
     cache: CacheArgument = None,
     out: RunOut = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training split; default 20.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Samples in a step; default 256.")] = None,
     lr: Annotated[float | None, typer.Option(help="AdamW's learning rate; default 0.003.")] = None,
-    split: SplitOption = None,
-    split_column: SplitColumn = None,
-    split_seed: SplitSeed = None,
-    folds: Folds = None,
-    fold: Fold = None,
-    subset: Subset = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the first weights, the order and the split.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
     precision: Annotated[
@@ -71,12 +57,10 @@ def train(
     they make the loss NaN or infinite, training ends with exit code 2 and keeps the best weights it had.
     """
     flags = {
-        "epochs": epochs, "batch_size": batch_size, "lr": lr, "split": split_of(split), "split_column": split_column,
-        "split_seed": split_seed,
-        "folds": folds, "fold": fold, "subset": subset, "seed": seed, "device": device, "precision": precision,
+        "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed, "device": device, "precision": precision,
         "baselines": baselines,
     }  # fmt: skip
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = {**form.given(), **{name: value for name, value in flags.items() if value is not None}}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
     if resume:
         trainer = _resume(out, bool(given or settings or config is not None))

@@ -3,6 +3,8 @@
 genes,part                 gene_1,gene_2,split          sample,set
 YKL191W YLR172C,train      YKL191W,YLR172C,training     0,dev
 DPH2,test                  DPH2,,holdout                1,test
+
+A column of the numbers 0 to k - 1 is of folds: one is tested, the next validates (after the last, the first).
 """
 
 from pathlib import Path
@@ -16,6 +18,7 @@ from jaxtyping import Bool, Int8, Int32, Int64
 from gocell_cli.csr import pointers
 from gocell_cli.errors import InvalidInput, UsageError
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp
+from gocell_cli.named_parts import ANY_ROW, NamedParts
 from gocell_cli.sources.screens.own_table import NO_NAME, genes_of_names, look_up_genes
 from gocell_cli.sources.screens.table_columns import gene_columns, is_gene_column
 from gocell_cli.sources.screens.table_file import TableFile, read_table
@@ -30,39 +33,38 @@ SPELLINGS = {
     **dict.fromkeys(("", "unused", "none", "na", "nan", "null", "drop", "dropped", "exclude", "excluded"), NO_PART),
 }
 """What each part is called, in any case, whatever of `-`, `_` and blanks is in it."""
-PART_COLUMNS = ("part", "split", "set", "partition", "subset")
+PART_COLUMNS = ("part", "split", "set", "partition", "subset", "fold")
 GENOTYPE_COLUMNS = ("genotype", "key", "sample_key")
 NUMBER_COLUMNS = ("sample", "row", "index", "sample_index")
 SOURCE_ROW = "source_row"
-ANY_ROW = -1
 
 
-class SplitTable(NamedTuple):
-    """Rows of such a table: `NamedParts` of training/data/splits/named.py says what they mean; no path."""
+class Tested(NamedTuple):
+    """Which fold is tested, where a column holds the folds' numbers, and how many there are to be (0: any number)."""
 
-    line: Int64[np.ndarray, " rows"]
-    part: Int8[np.ndarray, " rows"]
-    sample: Int64[np.ndarray, " rows"] | None
-    gene_ptr: Int64[np.ndarray, " rows_plus_1"]
-    genes: Int32[np.ndarray, " deletions"]
-    source_row: Int64[np.ndarray, " rows"]
+    fold: int = 0
+    folds: int = 0
 
 
-def read(path: Path, lookup: GeneNames, column: str | None, *, own: bool) -> SplitTable:
+FIRST = Tested()
+
+
+def read(path: Path, lookup: GeneNames, column: str | None, *, own: bool, tested: Tested = FIRST) -> NamedParts:
     """Read such a table; `column` names the column of the parts, by default what is called so, or the only one that is.
 
     `own`: the table is what the cache was built from, which left out, and counted, its rows of unknown genes; so they
     are left out here. Of any other table they are errors. Raises SourceMissing where there is no such file,
-    InvalidInput with the line for what is no part, no gene or no number, and where columns are missing or unclear.
+    InvalidInput with the line for what is no part, no gene or no number, and where columns are missing or unclear,
+    UsageError for a fold that there is not.
     """
     table = read_table(path, is_key=_is_key)
     parts = _part_column(table, column)
-    part = _parts(table, parts)
+    part = _parts(table, parts, tested)
     samples = _numbers(table)
     none = np.zeros(0, dtype=np.int32)
     rows = np.full(len(table), ANY_ROW, dtype=np.int64)
     if samples is not None:
-        return SplitTable(table.line, part, samples, np.zeros(len(table) + 1, dtype=np.int64), none, rows)
+        return NamedParts(path, table.line, part, samples, np.zeros(len(table) + 1, dtype=np.int64), none, rows)
     names, found = look_up_genes(table, _genotype_columns(table), lookup)
     gene = genes_of_names(found, names)
     strange = (((gene == UNKNOWN) & (names != NO_NAME)) | (gene == AMBIGUOUS)).any(axis=1)
@@ -71,7 +73,7 @@ def read(path: Path, lookup: GeneNames, column: str | None, *, own: bool) -> Spl
     ptr, genes = _genotypes(gene[~strange])
     if SOURCE_ROW in table.columns:
         rows = _whole(table, SOURCE_ROW)
-    return SplitTable(table.line[~strange], part[~strange], None, ptr, genes, rows[~strange])
+    return NamedParts(path, table.line[~strange], part[~strange], None, ptr, genes, rows[~strange])
 
 
 def _is_key(name: str) -> bool:
@@ -102,9 +104,16 @@ def _holds_parts(table: TableFile, column: str) -> bool:
     return texts <= {*SPELLINGS} and any(SPELLINGS[text] != NO_PART for text in texts)
 
 
-def _parts(table: TableFile, column: str) -> Int8[np.ndarray, " rows"]:
+def _parts(table: TableFile, column: str, tested: Tested) -> Int8[np.ndarray, " rows"]:
     coded = table.texts(column)
-    numbers = [SPELLINGS.get(_plain(text)) for text in coded.texts]
+    words = [_plain(text) for text in coded.texts]
+    folds = {int(word) for word in words if word.isdecimal()}
+    if folds and all(word.isdecimal() or SPELLINGS.get(word) == NO_PART for word in words):
+        numbers = _parts_of_folds(table, column, words, tested)
+    elif tested != FIRST:
+        raise UsageError(f"{table.path}: column {column!r} holds no numbers of folds", hint="leave out --fold, --folds")
+    else:
+        numbers = [SPELLINGS.get(word) for word in words]
     if None in numbers:
         unknown = np.array([number is None for number in numbers])[coded.codes]
         if unknown.any():
@@ -114,6 +123,20 @@ def _parts(table: TableFile, column: str) -> Int8[np.ndarray, " rows"]:
     of_text = np.array([NO_PART if number is None else number for number in numbers], dtype=np.int8)
     part: Int8[np.ndarray, " rows"] = of_text[coded.codes]
     return part
+
+
+def _parts_of_folds(table: TableFile, column: str, words: list[str], tested: Tested) -> list[int | None]:
+    """The part of each word of a column of folds."""
+    folds = sorted({int(word) for word in words if word.isdecimal()})
+    count = len(folds)
+    if folds != list(range(count)):
+        reason = f"column {column!r}: its folds are {', '.join(map(str, folds[:3]))} .. {folds[-1]}"
+        raise table.fault(None, reason, hint=f"{count} folds are counted from 0 to {count - 1}")
+    if tested.folds not in (0, count) or tested.fold >= count:
+        asked = f"--fold {tested.fold}" if tested.folds in (0, count) else f"--folds {tested.folds}"
+        raise UsageError(f"{table.path}: column {column!r} has {count} folds", hint=f"not {asked}: counted from 0")
+    parts = dict.fromkeys(folds, TRAIN) | {(tested.fold + 1) % count: VALIDATION, tested.fold: TEST}
+    return [parts[int(word)] if word.isdecimal() else SPELLINGS[word] for word in words]
 
 
 def _numbers(table: TableFile) -> Int64[np.ndarray, " rows"] | None:

@@ -1,6 +1,7 @@
 """Everything that decides a run: defaults, then a TOML file, then flags; saved with the run as it was resolved."""
 
 import math
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -22,10 +23,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "precision": ("32-true", "tf32", "bf16-mixed", "64-true"),
     "device": ("auto", "cpu", "cuda"),
     "form": ("auto", "delta", "dense"),
+    "control": ("", "genes", "edges", "dag"),
 }
 LEAST = {
     "epochs": 1, "batch_size": 2, "population_samples": 2, "min_width": 1, "patience": 0, "seed": 0, "min_lr": 0,
-    "weight_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1, "subset": 0,
+    "weight_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1, "subset": 0, "control_seed": 0,
 }  # fmt: skip
 ABOVE_ZERO = ("lr", "init_range")
 MOST_COUNT = 2**63 - 1
@@ -54,6 +56,8 @@ class RunConfig:
     numbers are the same. precision: of a training step; `tf32` and `bf16-mixed` take products of fewer bits (on a GPU;
     sums, statistics and all that is measured stay float32). wandb: a Weights & Biases project to log to as well.
     baselines: default (those that cost less than training), all, none, or names.
+    control: the network lies over a control of the hierarchy (gocell_cli/controls.py), drawn
+    by `control_seed`; its baselines, which see the hierarchy as it is, are none by default.
     tails: scores that count as interactions, LOW,HIGH; `auto` as published for s_score, tau and epsilon, else none.
     """
 
@@ -91,6 +95,8 @@ class RunConfig:
     wandb: str = ""
     baselines: str = "default"
     tails: str = "auto"
+    control: str = ""
+    control_seed: int = 0
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -106,6 +112,8 @@ class RunConfig:
             raise UsageError(f"split is {self.split[:SHOWN]!r}", hint=hint)
         if self.split_column and not names_a_file(self.split):
             raise UsageError("split_column is a column of a file", hint="--split FILE --split-column NAME")
+        if self.control_seed and not self.control:
+            raise UsageError("control_seed draws a control", hint="--set control=genes, edges or dag")
         if self.l2 and self.weight_decay:
             raise UsageError("l2 and weight_decay would both shrink the weights", hint="set one to 0")
         self.split_choice()
@@ -216,12 +224,19 @@ def resolve(
     """Return the settings in effect: flags over `settings` (NAME=VALUE) over a file over standing flags over defaults.
 
     `standing` names the flags that nobody typed: they come from a variable or a settings file, which any more
-    deliberate word beats.
+    deliberate word beats. The path of a split's file is relative to the TOML file's folder where that names it.
     """
     base = RunConfig().changed({name: flags[name] for name in standing})
-    base = read_config(file, base) if file is not None else base
+    base = _placed(read_config(file, base), base, file.parent) if file is not None else base
     typed = {name: value for name, value in flags.items() if name not in standing}
-    return base.changed(parse_settings(settings)).changed(typed)
+    return _placed(base.changed(parse_settings(settings)), base, Path()).changed(typed)
+
+
+def _placed(config: RunConfig, before: RunConfig, folder: Path) -> RunConfig:
+    """Return the config with the path of a split that `before` has not in full: it is relative to a folder."""
+    if config.split == before.split or not names_a_file(config.split):
+        return config
+    return replace(config, split=os.path.abspath(folder / config.split))  # noqa: PTH100 resolve() would follow links
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

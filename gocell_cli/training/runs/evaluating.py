@@ -16,6 +16,7 @@ from gocell_cli.training.evaluation.baselines.samples import Genotypes, Known, g
 from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
 from gocell_cli.training.evaluation.slices import by_order, tail_metrics
 from gocell_cli.training.evaluation.tails import tails_of
+from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.trainer import Trainer
 
 
@@ -62,7 +63,7 @@ def evaluate_parts(trainer: Trainer, parts: Sequence[str] = PARTS, wanted: str |
     """Evaluate parts of the split; each baseline is fitted once, by the first process."""
     measured = {part: trainer.measuring.measure(trainer.split.rows(part)) for part in parts}
     # of several processes only the first one's results are read
-    asked = (wanted or trainer.config.baselines) if trainer.processes.first else "none"
+    asked = (wanted or _usual(trainer.config)) if trainer.processes.first else "none"
     fitted = Baselines(known_of(trainer), asked, trainer.config.epochs)
     found, noise = {}, _ceiling(trainer)
     for part, (predicted, metrics) in measured.items():
@@ -84,6 +85,11 @@ def evaluate_parts(trainer: Trainer, parts: Sequence[str] = PARTS, wanted: str |
             others,
         )
     return found
+
+
+def _usual(config: RunConfig) -> str:
+    """The baselines of a run's settings; of a control none are the default, for they are those of any other run."""
+    return "none" if config.control and config.baselines == "default" else config.baselines
 
 
 def _slices(trainer: Trainer, rows: Int64[np.ndarray, " n"]) -> Callable[[Float64[np.ndarray, " n"]], dict[str, Any]]:
@@ -134,14 +140,14 @@ def _ceiling(trainer: Trainer) -> Ceiling:
 
 
 def known_of(trainer: Trainer) -> Known:
-    """What a baseline may see of a run: the labels of its training and validation parts."""
+    """What a baseline may see of a run: the labels of its training and validation parts, and GO, never a control."""
     train, validation = (
         labelled(_genotypes(trainer, rows), trainer.values[rows])
         for rows in (trainer.train_rows, trainer.split.validation)
     )
-    return Known(train, validation, trainer.hierarchy, trainer.scale.logits, trainer.config.seed)
+    return Known(train, validation, trainer.rows.cache.hierarchy, trainer.scale.logits, trainer.config.seed)
 
 
 def _genotypes(trainer: Trainer, rows: Int64[np.ndarray, " rows"]) -> Genotypes:
     cache = trainer.rows.cache
-    return genotypes_of(cache.rows(rows), cache.provenance, trainer.hierarchy)
+    return genotypes_of(cache.rows(rows), cache.provenance, cache.hierarchy)

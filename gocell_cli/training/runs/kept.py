@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int8
 
+from gocell_cli.controls import Control
 from gocell_cli.errors import DamagedCache
 from gocell_cli.run_record import CopyRecord, FileMatchRecord, HierarchyRecord, RunRecord, SplitRecord
 from gocell_cli.storage.reader import Cache, read_copy
@@ -16,6 +17,7 @@ from gocell_cli.training.data.splits.kept import read_split, write_split
 from gocell_cli.training.data.splits.kinds import KEPT
 from gocell_cli.training.data.splits.overlap import split_report
 from gocell_cli.training.data.splits.split import Split
+from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.store import RunStore, recorded_cache, require_same
 
 
@@ -30,11 +32,22 @@ def open_cache(store: RunStore, cache: Path | Cache | None = None) -> Cache:
     return opened
 
 
+def network_hierarchy(hierarchy: Hierarchy, config: RunConfig) -> Hierarchy:
+    """Return the hierarchy that a run's network lies over: its cache's, or the control of it that the settings name."""
+    if not config.control:
+        return hierarchy
+    return hierarchy.controlled(Control(config.control, config.control_seed))
+
+
 def kept_hierarchy(directory: Path, kept: HierarchyRecord) -> Hierarchy:
-    """Return the hierarchy that a run keeps; raises DamagedCache where it is not as it was recorded."""
+    """Return the hierarchy of a run's network, made of the one that it keeps, its cache's.
+
+    Raises DamagedCache where that is not as it was recorded.
+    """
+    config = run_config(directory)
     try:
         records = [FileRecord(**asdict(record)) for record in kept.files]
-        return read_copy(directory, records, kept.level_by, kept.level_direction)
+        return network_hierarchy(read_copy(directory, records, kept.level_by, kept.level_direction), config)
     except DamagedCache as error:
         hint = "--cache DIR reads the hierarchy of the cache that the run was trained on"
         raise DamagedCache(error.message, why=error.why, hint=hint) from error

@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Float64, Int8, Int64
 
 from gocell_cli.errors import UsageError
+from gocell_cli.named_parts import NamedParts
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples
 from gocell_cli.training.data.labels import LabelScale, check_differ, check_labels, label_scale
 from gocell_cli.training.data.splits.kinds import FILE, SplitChoice
-from gocell_cli.training.data.splits.named import NamedParts, named_split
+from gocell_cli.training.data.splits.named import named_split
 from gocell_cli.training.data.splits.split import Split, make_split
 from gocell_cli.training.runs.config import RunConfig
 

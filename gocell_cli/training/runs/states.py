@@ -12,9 +12,11 @@ from gocell_cli.typed_file import Malformed, T, typed
 
 SHAPING = (
     *("split", "fractions", "split_seed", "folds", "fold", "subset", "split_column", "split_rule", "seed"),
-    *("loss", "norm_order", "gene_weights", "min_width", "ratio"),
+    *("loss", "norm_order", "gene_weights", "min_width", "ratio", "control", "control_seed"),
 )
 """Settings that say what weights mean and which samples they have seen: with another one they predict nonsense."""
+NEWER: dict[str, Any] = {"control": "", "control_seed": 0}
+"""What checkpoints of before there were such settings were trained with."""
 SCHEDULED = ("last_epoch", "_step_count", "_last_lr", "best", "num_bad_epochs", "cooldown_counter")
 """What changes in torch's schedulers from epoch to epoch; all else is of the settings, or of torch's version."""
 
@@ -78,7 +80,7 @@ def read_state(state: Mapping[str, Any], kind: type[T]) -> T:
 def require_settings(kept: Mapping[str, Any] | None, config: RunConfig) -> None:
     """Raise DamagedCache where a run's settings are not those that its checkpoint was made with."""
     now = shaping(config)
-    for name, value in (kept or {}).items():
+    for name, value in ({**NEWER, **kept} if kept is not None else {}).items():
         found = list(now[name]) if isinstance(now.get(name), tuple) else now.get(name)
         if found != value:
             raise DamagedCache(

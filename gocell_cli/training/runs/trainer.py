@@ -23,6 +23,7 @@ from gocell_cli.training.network.dcell import Batch
 from gocell_cli.training.network.delta.compiler.cache import work_seconds
 from gocell_cli.training.network.loss import DCellLoss, Target
 from gocell_cli.training.runs.config import DEFAULTS, RunConfig
+from gocell_cli.training.runs.kept import network_hierarchy
 from gocell_cli.training.runs.measuring import LOSSES, Measuring
 from gocell_cli.training.runs.optimiser import make_optimiser
 from gocell_cli.training.runs.processes import Processes
@@ -109,7 +110,7 @@ class Trainer:
         samples: RunSamples | None = None,
     ) -> None:
         self.config, self.store, self.processes = config, store, processes
-        self.rows, self.hierarchy = CacheRows(cache), cache.hierarchy
+        self.rows, self.hierarchy = CacheRows(cache), network_hierarchy(cache.hierarchy, config)
         self.samples = samples = samples or RunSamples.of(cache, config)
         self.values, self.split, self.kind = samples.values, samples.split, samples.kind
         self.train_rows, self.nan_labels, self.scale = samples.train_rows, samples.nan_labels, samples.scale
@@ -118,7 +119,7 @@ class Trainer:
         self.layout = layout or Layout.of_cache(cache)
         on_cpu = processes.device.type == "cpu"
         copies = TRAINED_COPIES if on_cpu else 1
-        self.model = self.layout.network(cache.hierarchy, config, copies).to(processes.device, processes.dtype)
+        self.model = self.layout.network(self.hierarchy, config, copies).to(processes.device, processes.dtype)
         self.model.group = processes if processes.world > 1 else None
         kind = "bce" if self.scale.logits else "mse"
         loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)

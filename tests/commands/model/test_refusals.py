@@ -74,6 +74,12 @@ def another(folder: Path) -> None:
     (folder / "bad" / "run.json").write_text(json.dumps({**record, "fingerprint": "0" * 64}))
 
 
+def parts(folder: Path) -> None:
+    """Splits of the cache's first genes, by parts and by the numbers of three folds."""
+    (folder / "parts.csv").write_text("genes,part\nYAL001C,train\nYAL002W,test\n")
+    (folder / "folds.csv").write_text("genes,fold\nYAL001C,0\nYAL002W,1\nYAL003W,2\n")
+
+
 TRAIN = [
     Refusal("train --nonsense", 2, "No such option: --nonsense"),
     Refusal("train --epochs 0", 2, "greater than or equal to 1"),
@@ -86,7 +92,13 @@ TRAIN = [
     Refusal("train CACHE --split rows", 2, "split is 'rows'"),
     Refusal("train CACHE --split ./nowhere.csv", 6, "nowhere.csv: cannot be read"),
     Refusal("train CACHE --split .", 6, "split.parquet: cannot be read"),
-    Refusal("train CACHE --split x.csv --folds 3", 2, "a file says itself"),
+    Refusal("train CACHE --split parts.csv --fold 1", 2, "holds no numbers of folds", arrays=True, given=parts),
+    Refusal("train CACHE --split folds.csv --fold 3", 2, "column 'fold' has 3 folds", arrays=True, given=parts),
+    Refusal(
+        "train CACHE --split folds.csv --folds 4 --fold 0", 2, "column 'fold' has 3 folds", arrays=True, given=parts
+    ),
+    Refusal("train CACHE --set control=none", 2, "control is 'none'"),
+    Refusal("train CACHE --set control_seed=1", 2, "control_seed draws a control"),
     Refusal("train CACHE --split-column part", 2, "split_column is a column of a file"),
     Refusal("train CACHE --folds 1", 2, "greater than or equal to 2"),
     Refusal("train CACHE --folds 3 --fold 3", 2, "fold is 3, and there are 3 folds"),

@@ -94,6 +94,22 @@ def test_a_runs_own_config_wins_over_standing_settings(folders: tuple[Path, dict
     assert {"epochs = 1", "seed = 5", "batch_size = 512", "min_width = 2"} <= set(config)
 
 
+def test_a_splits_file_lies_beside_the_toml_file_that_names_it(
+    folders: tuple[Path, dict[str, str]], small_cache: Path
+) -> None:
+    work, home = folders
+    (work / "plans").mkdir()
+    (work / "plans" / "run.toml").write_text(
+        'epochs = 1\nmin_width = 2\nratio = 0.0\nsplit = "./folds.csv"\nfold = 1\n'
+    )
+    (work / "plans" / "folds.csv").write_text("genes,fold\nYAL001C,0\nYAL002W,1\nYAL003W,2\n")
+    process = run("train", small_cache, "--out", "run", "--config", "plans/run.toml", "--json", cwd=work, **home)
+    assert process.returncode == 0, process.stderr
+    assert f'split = "{work}/plans/folds.csv"' in (work / "run" / "config.toml").read_text()
+    split = json.loads(process.stdout)["record"]["split"]
+    assert (split["train"], split["validation"], split["test"]) == (12, 12, 12)
+
+
 def test_a_key_of_several_commands_means_one_thing_or_is_refused() -> None:
     """A setting reaches every command that has an option of its name: what fits one must not break another."""
     by_name: dict[str, list[Option]] = {}

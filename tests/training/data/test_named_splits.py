@@ -15,7 +15,7 @@ from gocell_cli.sources.screens import split_table
 from gocell_cli.storage.schema import Samples
 from gocell_cli.training.data.splits.kept import read_split, write_split
 from gocell_cli.training.data.splits.kinds import FILE, PARTS, SPLITS, SplitChoice
-from gocell_cli.training.data.splits.named import NamedParts, named_split
+from gocell_cli.training.data.splits.named import named_split
 from gocell_cli.training.data.splits.split import Split, fingerprint, make_split
 from gocell_cli.whole_file import write_whole
 from tests.training.data.test_splits import FRACTIONS, NAMES, genotype, made_up, reordered, samples_of
@@ -27,7 +27,7 @@ READ_BACK = SplitChoice(FILE, FRACTIONS)
 def read(path: Path, samples: Samples, names: list[str] = NAMES, **changes: object) -> Split:
     """The split that a file gives samples whose genes are called so."""
     lookup = GeneNames(names, [""] * len(names), [()] * len(names)) if names is not NAMES else LOOKUP
-    named = NamedParts(path, *split_table.read(path, lookup, None, own=False))
+    named = split_table.read(path, lookup, None, own=False)
     return named_split(samples, replace(READ_BACK, **changes), named, names)  # type: ignore[arg-type]
 
 
@@ -183,12 +183,39 @@ def test_samples_of_one_genotype_named_by_number_are_on_one_side(tmp_path: Path)
 def test_rows_of_unknown_genes_are_left_out_of_the_table_that_a_cache_was_built_from(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     write_whole(path, "genes,growth,split\nY000,1,train\nNONE,2,test\nY002,3,val\nY001 Y003,4,test\n")
-    named = NamedParts(path, *split_table.read(path, LOOKUP, None, own=True))
+    named = split_table.read(path, LOOKUP, None, own=True)
     assert named_split(FOUR, READ_BACK, named, NAMES).part.tolist() == [0, -1, 1, 2]
+
+
+@pytest.mark.parametrize("fold", range(3))
+def test_of_a_column_of_folds_one_is_tested_and_the_next_validates(tmp_path: Path, fold: int) -> None:
+    write_whole(tmp_path / "folds.csv", "genes,fold\nY000,0\nY001 Y003,1\nY002,2\nY003,\n")
+    samples = samples_of([(0,), (1, 3), (2,), (3,)], [-1] * 4)
+    named = split_table.read(tmp_path / "folds.csv", LOOKUP, None, own=False, tested=split_table.Tested(fold))
+    part = named_split(samples, SplitChoice(FILE, FRACTIONS, fold=fold), named, NAMES).part
+    wanted = [{0: 2, 1: 1, 2: 0}[(number - fold) % 3] for number in range(3)]
+    assert part.tolist() == [*wanted, -1]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "tested", "said"),
+    [
+        ("genes,fold\nY000,1\nY001,2\nY002,3\n", None, (0, 0), "its folds are 1, 2, 3 .. 3"),
+        ("genes,fold\nY000,0\nY001,1\nY002,2\n", None, (3, 0), "has 3 folds"),
+        ("genes,fold\nY000,0\nY001,1\nY002,2\n", None, (0, 4), "has 3 folds"),
+        ("genes,part\nY000,train\nY001,test\n", None, (1, 0), "holds no numbers of folds"),
+        ("genes,part,fold\nY000,train,0\nY001,1,1\nY002,2,2\n", None, (0, 0), "'1' is no part"),
+    ],
+)
+def test_folds_that_a_column_does_not_hold_are_told(
+    tmp_path: Path, text: str, column: str | None, tested: tuple[int, int], said: str
+) -> None:
+    write_whole(tmp_path / "folds.csv", text)
+    with pytest.raises((InvalidInput, UsageError), match=said):
+        split_table.read(tmp_path / "folds.csv", LOOKUP, column, own=False, tested=split_table.Tested(*tested))
 
 
 def test_the_parts_are_those_of_training() -> None:
     """Spelled out in `sources`, which knows nothing of training."""
     assert [split_table.SPELLINGS[part] for part in PARTS] == [0, 1, 2]
     assert [split_table.TRAIN, split_table.VALIDATION, split_table.TEST, split_table.NO_PART] == [0, 1, 2, -1]
-    assert list(split_table.SplitTable._fields) == [name for name in NamedParts.__dataclass_fields__ if name != "path"]

@@ -314,7 +314,7 @@ def test_impossible_splits_are_errors() -> None:
         ({"folds": -2}, "folds is -2"),
         ({"fold": 1}, "fold is 1, and there are no folds"),
         ({"folds": 5, "fold": 5}, "fold is 5, and there are 5 folds"),
-        ({"kind": "file", "folds": 5}, "a file says itself"),
+        ({"kind": "file", "fold": -1}, "fold is -1"),
         ({"rule": 3}, "split_rule is 3"),
     ],
 )

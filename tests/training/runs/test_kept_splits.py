@@ -14,7 +14,6 @@ from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.sources.screens import split_table
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.splits.kinds import PARTS, SplitChoice
-from gocell_cli.training.data.splits.named import NamedParts
 from gocell_cli.training.data.splits.split import Split
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.kept import keep_split
@@ -77,7 +76,7 @@ def test_runs_of_before_are_divided_as_they_were(small_cache: Path, tmp_path: Pa
 
 def from_file(run: Path, cache: Path, file: Path) -> Trainer:
     opened, config = Cache(cache), replace(TINY, split=str(file))
-    named = NamedParts(file, *split_table.read(file, opened.hierarchy.lookup, None, own=False))
+    named = split_table.read(file, opened.hierarchy.lookup, None, own=False)
     samples = RunSamples.of(opened, config, named=named)
     return begin_run(lambda: RunStore.reserve(run), opened, config, samples)
 

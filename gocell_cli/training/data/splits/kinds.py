@@ -19,7 +19,8 @@ class SplitChoice:
     """All that decides a split but the samples.
 
     fractions: train, validation and test. With `folds` the test part is fold `fold`, counted from 0, and validation is
-    drawn from the rest in the ratio of the first two fractions. subset: training samples that are used (0: all).
+    drawn from the rest in the ratio of the first two fractions; in a file of the folds' numbers it is the next fold.
+    subset: training samples that are used (0: all).
     """
 
     kind: str
@@ -38,11 +39,10 @@ class SplitChoice:
             raise UsageError(f"the fractions {self.fractions} do not add up to 1", hint="--set fractions=[0.8,0.1,0.1]")
         if self.folds == 1 or not 0 <= self.folds <= MOST_FOLDS:
             raise UsageError(f"folds is {self.folds}", hint=f"from 2 to {MOST_FOLDS}, or 0 for none")
-        if not 0 <= self.fold < max(self.folds, 1):
+        # how many folds a file has only the file says
+        if not 0 <= self.fold < max(self.folds, 1) and not (self.kind == FILE and self.folds == 0 <= self.fold):
             hint = f"--fold counts from 0 to {self.folds - 1}" if self.folds else "--folds K --fold I, I from 0"
             raise UsageError(f"fold is {self.fold}, and there are {self.folds or 'no'} folds", hint=hint)
-        if self.folds and self.kind == FILE:
-            raise UsageError("a file says itself what is tested; it has no folds", hint="a file for each fold")
         if self.rule not in RULES:
             raise UsageError(f"split_rule is {self.rule}", hint=f"one of: {', '.join(map(str, RULES))}")
 

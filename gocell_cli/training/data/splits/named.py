@@ -4,38 +4,17 @@ A genotype is its genes, so that a split outlives its cache: built again, in ano
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int8, Int32, Int64
+from jaxtyping import Bool, Int8, Int64
 
 from gocell_cli.csr import pointers
 from gocell_cli.errors import InvalidInput
+from gocell_cli.named_parts import ANY_ROW, NamedParts
 from gocell_cli.storage.schema import Samples
 from gocell_cli.training.data.splits.genotypes import genotype_codes, genotype_keys
 from gocell_cli.training.data.splits.kinds import PARTS, SplitChoice
 from gocell_cli.training.data.splits.split import DROPPED, TRAIN, VALIDATION, FileMatch, Split, with_subset
-
-ANY_ROW = -1
-
-
-@dataclass(frozen=True)
-class NamedParts:
-    """Rows of a file: the part that each names, by number, or DROPPED for none, and whose that is.
-
-    Row i is of the sample with the number `sample[i]`, or, where that is None, of the samples that delete just
-    `genes[gene_ptr[i]:gene_ptr[i + 1]]` (ascending). Where DROPPED stands for one of several samples of a genotype,
-    `source_row[i]` says for which, by the row of its data set; ANY_ROW for all of them.
-    """
-
-    path: Path
-    line: Int64[np.ndarray, " rows"]
-    part: Int8[np.ndarray, " rows"]
-    sample: Int64[np.ndarray, " rows"] | None
-    gene_ptr: Int64[np.ndarray, " rows_plus_1"]
-    genes: Int32[np.ndarray, " deletions"]
-    source_row: Int64[np.ndarray, " rows"]
 
 
 def named_split(samples: Samples, choice: SplitChoice, named: NamedParts, names: Sequence[str]) -> Split:
