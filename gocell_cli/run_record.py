@@ -151,7 +151,7 @@ class ResultRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """run.json; `results` and `epochs` are there once the run is finished."""
+    """run.json; `results`, `epochs` and `predictions`, of the test part, are there once the run is finished."""
 
     cache: str
     fingerprint: str
@@ -164,6 +164,7 @@ class RunRecord:
     layout: LayoutRecord | None = None
     hierarchy: HierarchyRecord | None = None
     split_file: CopyRecord | None = None
+    predictions: CopyRecord | None = None
     results: dict[str, ResultRecord] | None = None
     epochs: int | None = None
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "build-cache": "build.build_cache:build_cache",
     "train": "model.train:train",
     "evaluate": "model.evaluate:evaluate",
+    "compare": "model.compare:compare",
     "predict": "model.predict:predict",
     "explain": "model.predict:explain",
     "doctor": "look.doctor:doctor",

@@ -79,13 +79,14 @@ def panels(figure: FigureBase, rows: int, columns: int) -> np.ndarray:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG or SVG, as the path says, whole or not at all."""
+    """Write a PNG, SVG or PDF, as the path says, whole or not at all."""
     with whole_file(path) as temporary:
         if path.suffix == ".svg":
             draw_svg(figure, temporary)
         else:
+            undated = {"CreationDate": None} if path.suffix == ".pdf" else None
             with _boxes_for_unknown_letters():
-                figure.savefig(temporary, dpi=DPI)
+                figure.savefig(temporary, dpi=DPI, metadata=undated)
     return path
 
 

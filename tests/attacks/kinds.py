@@ -120,6 +120,8 @@ OWN: tuple[Kind, ...] = (
          (("train", "--resume", "--out", RUN, "--json"), *USE[:1])),
     Kind("run's hierarchy", "run", "run/hierarchy/terms.parquet", "PARQUET", USE[:2], sealed=True),
     Kind("run's split", "run", "run/split.parquet", "PARQUET", USE[1:2], sealed=True),
+    Kind("run's predictions", "run", "run/test.parquet", "PARQUET",
+         (("compare", RUN, "--resamples", "100", "--json"),), sealed=True),
     Kind("pairs.parts", "pairs", "pairs.parquet.parts/00000.parquet", "PARQUET",
          (("predict", RUN, "--all-pairs", "--out", f"{WORK}/pairs.parquet", "--json"),)),
 )

@@ -112,6 +112,7 @@ KEPT = [
     Kept("train", f"train {_SMALL} --out {_RUN}", shape=True),
     Kept("evaluate", f"evaluate {_RUN}", shape=True),
     Kept("evaluate-train", f"evaluate {_RUN} --split train", shape=True),
+    Kept("compare", f"compare {_RUN} --resamples 100", shape=True),
     Kept("predict", f"predict {_RUN} --genes COX1,COX3 --genes YCR033W", shape=True),
     Kept("predict-all-pairs", f"predict {_RUN} {_PAIRS}", shape=True),
     Kept("explain", f"explain {_RUN} --samples 50", shape=True),

@@ -8,12 +8,10 @@ import typer
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.places import Force, require_place
+from gocell_cli.commands.shell.tables import write_table
 from gocell_cli.commands.shell.terminal import make_table, show, show_json
-from gocell_cli.whole_file import whole_file
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.evaluating import Evaluation
 
@@ -75,24 +73,11 @@ def evaluate(
     load_best(trainer)
     evaluation = evaluate_run(trainer, split or part, baselines)
     if out is not None:
-        _write(sample_table(trainer, evaluation), out)
+        write_table(sample_table(trainer, evaluation), out)
     if json:
         show_json(evaluation.as_json())
     else:
         show_evaluation(evaluation)
-
-
-def _write(table: "pa.Table", out: Path) -> None:
-    import pyarrow.csv as pc
-    import pyarrow.parquet as pq
-
-    with whole_file(out) as temporary:
-        if out.suffix == ".parquet":
-            pq.write_table(table, temporary)
-        else:
-            with temporary.open("wb") as file:
-                file.write(("\t".join(table.column_names) + "\n").encode())  # Arrow would put it into quotes
-                pc.write_csv(table, file, pc.WriteOptions(include_header=False, delimiter="\t", quoting_style="none"))
 
 
 def opened_cache(run: Path, cache: Path | None) -> "Cache":

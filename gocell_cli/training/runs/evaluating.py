@@ -17,6 +17,7 @@ from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
 from gocell_cli.training.evaluation.slices import by_order, tail_metrics
 from gocell_cli.training.evaluation.tails import tails_of
 from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.training.runs.predictions import NETWORK
 from gocell_cli.training.runs.trainer import Trainer
 
 
@@ -110,21 +111,22 @@ def _slices(trainer: Trainer, rows: Int64[np.ndarray, " n"]) -> Callable[[Float6
 def sample_table(trainer: Trainer, evaluation: Evaluation) -> pa.Table:
     """Return a row a sample: number in the cache, genes, order, part, query group, value, and every prediction.
 
-    A query group is its number, the row of the cache's provenance/query_groups.parquet; null where there is none, as is
-    the value of a sample without a label. Predictions are columns `DCell` and the baselines' names.
+    A query group is its name, the genes of its queries; null where there is none, as is the value of a sample without a
+    label. Predictions are columns `DCell` and the baselines' names.
     """
     samples, names = trainer.rows.cache.rows(evaluation.rows), trainer.hierarchy.gene_names
     bounds = zip(samples.gene_ptr[:-1].tolist(), samples.gene_ptr[1:].tolist(), strict=True)
-    group, value = samples.query_group, evaluation.true
+    value, groups = evaluation.true, pa.array(trainer.rows.cache.provenance.query_groups, pa.string())
+    number = pa.array(samples.query_group, mask=samples.query_group == NONE_INDEX)
     return pa.table(
         {
             "sample": evaluation.rows,
             "genes": [" ".join(names[g] for g in samples.genes[start:stop].tolist()) for start, stop in bounds],
             "order": np.diff(samples.gene_ptr),
             "part": [evaluation.split] * evaluation.n,
-            "query_group": pa.array(group, mask=group == NONE_INDEX),
+            "query_group": pa.DictionaryArray.from_arrays(number, groups),
             "value": pa.array(value, mask=np.isnan(value)),
-            "DCell": evaluation.predicted,
+            NETWORK: evaluation.predicted,
             **evaluation.others,
         }
     )

@@ -25,8 +25,9 @@ from gocell_cli.training.inference.explain import TermEffect, activations, effec
 from gocell_cli.training.inference.predict import Predictor
 from gocell_cli.training.inference.requests import no_gene
 from gocell_cli.training.runs.config import RunConfig, run_config
-from gocell_cli.training.runs.evaluating import Evaluation, evaluate_parts
+from gocell_cli.training.runs.evaluating import Evaluation, evaluate_parts, sample_table
 from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts, open_cache, split_record
+from gocell_cli.training.runs.predictions import write_predictions
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.samples import RunSamples
 from gocell_cli.training.runs.states import BestState, read_state, require_meaning, require_settings
@@ -187,7 +188,7 @@ def _predictor_of(trainer: Trainer) -> Predictor:
 
 
 def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
-    """Evaluate the best weights on every part, and write tensorboard/ and the results into run.json."""
+    """Evaluate the best weights on every part; write tensorboard/, test.parquet and the results into run.json."""
     load_best(trainer)
     evaluations = evaluate_parts(trainer)
     store = trainer.store
@@ -195,7 +196,10 @@ def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
         with store.writes(store.directory / "tensorboard"):
             write_events(store, trainer.history)
         results = {part: typed(e.as_json(), ResultRecord) for part, e in evaluations.items()}
-        store.write_record(replace(store.record(), results=results, epochs=len(trainer.history)))
+        with store.writes(store.directory):
+            kept = write_predictions(store.directory, sample_table(trainer, evaluations["test"]))
+        found = replace(store.record(), results=results, predictions=kept, epochs=len(trainer.history))
+        store.write_record(found)
     return evaluations
 
 

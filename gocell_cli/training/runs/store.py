@@ -4,6 +4,7 @@ config.toml         the resolved settings          run.json         cache, finge
 metrics.jsonl       one line an epoch              last.safetensors everything to go on; best.safetensors
 hierarchy/*.parquet the cache's, so that the run predicts without it
 split.parquet       which genotypes trained, validated and tested it
+test.parquet        what it and its baselines predict of the test part, a row a sample
 tensorboard/        the same as events             figures/*.png
 .lock               held by the process that trains
 """

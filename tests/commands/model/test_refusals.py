@@ -80,6 +80,13 @@ def parts(folder: Path) -> None:
     (folder / "folds.csv").write_text("genes,fold\nYAL001C,0\nYAL002W,1\nYAL003W,2\n")
 
 
+def unfinished(folder: Path) -> None:
+    """A run that was not trained to its end."""
+    shutil.copytree(folder / "RUN", folder / "bad")
+    record = json.loads((folder / "bad" / "run.json").read_text())
+    (folder / "bad" / "run.json").write_text(json.dumps({k: v for k, v in record.items() if k != "results"}))
+
+
 TRAIN = [
     Refusal("train --nonsense", 2, "No such option: --nonsense"),
     Refusal("train --epochs 0", 2, "greater than or equal to 1"),
@@ -171,6 +178,18 @@ EVALUATE = [
     Refusal("evaluate bad", 6, "the cache of this run is not there", given=moved),
     Refusal("evaluate bad", 5, "not the cache this run was trained on", given=another),
 ]
+COMPARE = [
+    Refusal("compare", 2, "Missing argument"),
+    Refusal("compare nowhere", 6, "no run is here"),
+    Refusal("compare empty", 6, "no run is here", given=lambda folder: (folder / "empty").mkdir()),
+    Refusal("compare bad", 6, "not trained to its end", given=unfinished),
+    Refusal("compare RUN --metric best", 2, "one of auto, pearson"),
+    Refusal("compare RUN --figure f.jpg", 2, "neither .svg nor .png nor .pdf"),
+    Refusal("compare RUN --out t.tsv", 2, "is there already", given=write("t.tsv", "text")),
+    Refusal("compare RUN --resamples 5", 2, "greater than or equal to 100"),
+    Refusal("compare RUN --against nobody", 2, "it is none of them", arrays=True),
+    Refusal("compare RUN", 7, "the trainer needs torch", missing="torch"),
+]
 PREDICT = [
     Refusal("predict RUN", 2, "no genotype"),
     Refusal("predict RUN --genes x --out pairs.parquet", 2, "--out without --all-pairs"),
@@ -203,6 +222,7 @@ REFUSALS = [
         for one in OPENED
     ),
     *EVALUATE,
+    *COMPARE,
     *PREDICT,
     *EXPLAIN,
 ]
@@ -260,7 +280,7 @@ def test_what_is_not_refused_loads_them(small_cache: Path, tmp_path: Path) -> No
     assert {"torch", "numpy", "pyarrow", "safetensors.torch"} <= set(got["loaded"]) <= set(MODULES)
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "explain"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "compare", "predict", "explain"])
 def test_help_loads_neither_torch_nor_pydantic(name: str) -> None:
     code = f"""
 import sys
