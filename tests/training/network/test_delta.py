@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.delta.cpu import kernels
 from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.loss import DCellLoss
 from gocell_cli.training.network.population import set_population
@@ -86,6 +87,20 @@ def test_any_batch_gives_what_the_dense_form_gives(
 def test_widths_groupings_and_losses(level_by: str, width_by: str, ratio: float, kind: str) -> None:
     config = replace(SMALL, width_by=width_by, ratio=ratio)
     compare(config, 3, nets.random_genotypes(3, 20, GENES), training=True, kind=kind, level_by=level_by)
+
+
+def test_wide_terms_of_more_variants_than_are_taken_at_once() -> None:
+    """Chunks, panels, groups and parts of the compiled loops, the last of each not full; blocks that are not, either."""
+    config = replace(SMALL, min_width=2, width_by="contained", ratio=3.0)
+    model = DCell(nets.random_network(4), config)
+    batch = nets.random_genotypes(4, 1400, GENES, most=GENES)
+    assert model.delta is not None
+    plan, blocks = model.delta.plan(nets.deletions(batch, GENES)), model.delta.network.terms.blocks
+    variants = np.diff(plan.variant_ptr)[:-1]
+    assert ((variants > kernels.CHUNK) & (blocks[:-1] > kernels.PANEL)).any()
+    assert (variants % kernels.CHUNK % kernels.TILE > 0).any()
+    assert blocks[-1] > kernels.GROUP
+    compare(config, 4, batch, training=True)
 
 
 @given(genotypes, st.randoms())

@@ -23,8 +23,11 @@ an atomic counter; a task writes nothing that another one of its level reads or 
 fixed order, so the result does not depend on who took what. Upwards a task takes each child's products in tiles of
 three variants (`_tile`: accumulators of 20 float32 in nine registers, W's row and three numbers of x beside them; four
 variants' do not fit the sixteen that there are, 28 GFLOP/s against 39) and adds them to the variants that read them
-while they are in the first cache: no table of products. Downwards a child's task fetches what its parents' variants
-got, sums it for each of its own, and takes from that its own gradient and the edge's weights' alike.
+while they are near: no table of products. Downwards a child's task fetches what its parents' variants got, sums it for
+each of its own, and takes from that its own gradient and the edge's weights' alike. Of wide terms it does so as a
+library's matrix product does, a CHUNK of variants by a PANEL of blocks for a GROUP of blocks at a time: the panel's
+weights then stay in the first cache while a chunk goes by, the chunk's rows in the second while the group's blocks do.
+A sum's order is that of its edges, blocks and neurons, wherever the cuts are.
 
 Either has two phases with BatchNorm's sums between them: PARTIAL leaves them, FINAL takes them. One call runs both,
 or several processes join theirs in between.
@@ -56,8 +59,14 @@ from gocell_cli.training.network.delta.cpu.vectors import (
 PARTIAL, FINAL = 1, 2
 TILE = 3
 """Rows whose products are summed side by side."""
-CHUNK = 63
-"""Variants of a child that are taken at once: whole tiles, and what they read and write stays in the first caches."""
+CHUNK = 504
+"""Variants of a child that are taken at once, whole tiles: how long weights are used once they have been fetched."""
+PANEL = 6
+"""Blocks that are summed over at once: their weights stay in a core's first cache, a chunk of their rows in its second."""
+GROUP = 8
+"""Blocks of a term that are taken at once: so often is a panel of rows used once it has been fetched."""
+PART = 126
+"""Rows over which gradients of weights are summed at once: what a block's sums read stays in the first cache."""
 SOME = 32
 SPINS = 4000
 """Looks at a counter before a thread that waits goes to sleep: about 20 us."""
@@ -186,11 +195,12 @@ class Schedule(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """A thread's own: weights of an edge turned round, a chunk of products, a chunk of what parents got."""
+    """A thread's own: a panel of an edge's weights, a group's chunk of products, a panel of what parents got, sums."""
 
     packed: np.ndarray
     rows: np.ndarray
     given: np.ndarray
+    sums: np.ndarray
 
 
 # ----------------------------------------------------------------------------------------------------- the way up
@@ -199,7 +209,7 @@ class Scratch(NamedTuple):
 @compiled
 @no_type_check
 def _pack(lanes, weights, start, stride, inputs, packed):
-    """W^T of an edge to one block of its parent: a vector of the block's weights for each of the child's neurons."""
+    """W^T of a panel to one block of the parent: a vector of the block's weights for each of the child's neurons."""
     piece = size(lanes)
     for o in range(piece):
         own = start + o * stride
@@ -209,13 +219,15 @@ def _pack(lanes, weights, start, stride, inputs, packed):
 
 @compiled
 @no_type_check
-def _tile(lanes, table, at, step, blocks, packed, rows, to):
-    """Three rows of a table times packed weights; its blocks are `step` numbers apart.
+def _tile(lanes, table, at, step, blocks, packed, rows, to, fresh):
+    """Three rows of a table times packed weights, set where `fresh`, else added; its blocks are `step` numbers apart.
 
     Rows behind a term's last are another's, or none's: their products are not used.
     """
     piece = size(lanes)
     a, b, c = zeros(lanes, table), zeros(lanes, table), zeros(lanes, table)
+    if not fresh:
+        a, b, c = load(lanes, rows, to), load(lanes, rows, to + piece), load(lanes, rows, to + 2 * piece)
     for block in range(blocks):
         own = at + block * step
         first = block * piece * piece
@@ -231,48 +243,63 @@ def _tile(lanes, table, at, step, blocks, packed, rows, to):
 
 @compiled
 @no_type_check
-def _add_products(lanes, terms, edges, batch, weights, tables, scratch, edge, block, base):
-    """Add an edge's products to the rows of d that read them; variant v's row, v of all, is at base + v * piece."""
+def _add_products(lanes, terms, edges, batch, weights, tables, scratch, edge, lo, hi):
+    """Add an edge's products to the rows of d, blocks [lo, hi) of its parent, that read them.
+
+    Of a wide child a panel after the other, each times all these blocks: whole rows of all its variants would come
+    from memory again for each block.
+    """
     piece = size(lanes)
-    child = get(edges.child, edge)
+    child, parent = get(edges.child, edge), get(edges.parent, edge)
     blocks, variants = get(terms.blocks, child), batch.variant_ptr[child + 1] - batch.variant_ptr[child]
-    start = get(edges.weight, edge) + block * piece * get(edges.stride, edge)
-    _pack(lanes, weights, start, get(edges.stride, edge), blocks * piece, scratch.packed)
+    first_reader = batch.variant_ptr[parent]
+    readers = batch.variant_ptr[parent + 1] - first_reader
+    stride, span = get(edges.stride, edge), (CHUNK + TILE) * piece
     rows, d = scratch.rows, tables.d
     for first in range(0, variants, CHUNK):
         count = min(CHUNK, variants - first)
-        at = (get(batch.row_ptr, child) + first) * piece
-        for v in range(0, count, TILE):
-            _tile(lanes, tables.x, at + v * piece, variants * piece, blocks, scratch.packed, rows, v * piece)
+        for panel in range(0, blocks, PANEL):
+            some = min(PANEL, blocks - panel)
+            at = (get(batch.row_ptr, child) + panel * variants + first) * piece
+            for block in range(lo, hi):
+                start = get(edges.weight, edge) + (block * stride + panel) * piece
+                _pack(lanes, weights, start, stride, some * piece, scratch.packed)
+                to = (block - lo) * span
+                for v in range(0, count, TILE):
+                    row, own = at + v * piece, to + v * piece
+                    _tile(lanes, tables.x, row, variants * piece, some, scratch.packed, rows, own, panel == 0)
         slot = get(batch.edge_slot, edge) + first
-        for v in range(count):
-            own = load(lanes, rows, v * piece)
-            for i in range(get(batch.slot_ptr, slot + v), get(batch.slot_ptr, slot + v + 1)):
-                to = base + get(batch.slot_reader, i) * piece
-                store(d, to, load(lanes, d, to) + own)
+        for block in range(lo, hi):
+            base = (get(batch.row_ptr, parent) + block * readers - first_reader) * piece
+            for v in range(count):
+                product = load(lanes, rows, (block - lo) * span + v * piece)
+                for i in range(get(batch.slot_ptr, slot + v), get(batch.slot_ptr, slot + v + 1)):
+                    to = base + get(batch.slot_reader, i) * piece
+                    store(d, to, load(lanes, d, to) + product)
 
 
 @compiled
 @no_type_check
-def _add_up(lanes, terms, edges, batch, net, tables, scratch, term, block):
-    """Set d to what each variant reads, less the genes that it has lost; its first row to the wild type's sum."""
+def _add_up(lanes, terms, edges, batch, net, tables, scratch, term, lo, hi):
+    """Set d of blocks [lo, hi) to what each variant reads, less the genes that it has lost; a wild type's to its z."""
     piece = size(lanes)
     d, first = tables.d, batch.variant_ptr[term]
     variants = batch.variant_ptr[term + 1] - first
-    row = get(batch.row_ptr, term) + block * variants
-    for v in range(variants):
-        store(d, (row + v) * piece, zeros(lanes, d))
+    for row in range(get(batch.row_ptr, term) + lo * variants, get(batch.row_ptr, term) + hi * variants):
+        store(d, row * piece, zeros(lanes, d))
     for edge in range(terms.child_edge[term], terms.child_edge[term + 1]):
-        _add_products(lanes, terms, edges, batch, net.weights, tables, scratch, edge, block, (row - first) * piece)
-    step, q = block * get(terms.genes, term), get(terms.first_block, term) + block
-    for v in range(variants):
-        at = (row + v) * piece
-        for i in range(get(batch.lost_ptr, first + v), get(batch.lost_ptr, first + v + 1)):
-            own = load(lanes, d, at) - load(lanes, net.genes, (get(batch.lost_piece, i) + step) * piece)
-            if len(net.direction):  # shared gene weights: the same step for each lost gene, whichever it is
-                own = own + load(lanes, net.direction, q * piece)
-            store(d, at, own)
-    store(d, row * piece, load(lanes, d, row * piece) + load(lanes, net.wild, q * piece))
+        _add_products(lanes, terms, edges, batch, net.weights, tables, scratch, edge, lo, hi)
+    for block in range(lo, hi):
+        row = get(batch.row_ptr, term) + block * variants
+        step, q = block * get(terms.genes, term), get(terms.first_block, term) + block
+        for v in range(variants):
+            at = (row + v) * piece
+            for i in range(get(batch.lost_ptr, first + v), get(batch.lost_ptr, first + v + 1)):
+                own = load(lanes, d, at) - load(lanes, net.genes, (get(batch.lost_piece, i) + step) * piece)
+                if len(net.direction):  # shared gene weights: the same step for each lost gene, whichever it is
+                    own = own + load(lanes, net.direction, q * piece)
+                store(d, at, own)
+        store(d, row * piece, load(lanes, d, row * piece) + load(lanes, net.wild, q * piece))
 
 
 @compiled
@@ -307,10 +334,9 @@ def _sums(lanes, batch, tables, state, term, row, q):
 
 @compiled
 @no_type_check
-def _up_partial(lanes, terms, edges, batch, net, tables, state, scratch, term, block):
-    """What BatchNorm takes, less the wild type's, and its sums."""
+def _up_partial(lanes, terms, batch, net, tables, state, term, block):
+    """From z to what BatchNorm takes, less the wild type's, and its sums."""
     piece = size(lanes)
-    _add_up(lanes, terms, edges, batch, net, tables, scratch, term, block)
     variants = batch.variant_ptr[term + 1] - batch.variant_ptr[term]
     row, q = get(batch.row_ptr, term) + block * variants, get(terms.first_block, term) + block
     d = tables.d
@@ -384,12 +410,16 @@ def up(lanes, terms, edges, batch, net, tables, state, scratch, schedule, phases
             mine = count_up(schedule.counters, 2 * LINE * level)
             if mine >= tasks:
                 break
-            term = schedule.term[first + mine]
-            for block in range(schedule.first[first + mine], schedule.last[first + mine]):
+            term, last = schedule.term[first + mine], schedule.last[first + mine]
+            for lo in range(schedule.first[first + mine], last, GROUP):
+                hi = min(lo + GROUP, last)
                 if phases & PARTIAL:
-                    _up_partial(lanes, terms, edges, batch, net, tables, state, scratch, term, block)
-                if phases & FINAL:
-                    _up_final(lanes, terms, batch, net, tables, state, term, block)
+                    _add_up(lanes, terms, edges, batch, net, tables, scratch, term, lo, hi)
+                for block in range(lo, hi):
+                    if phases & PARTIAL:
+                        _up_partial(lanes, terms, batch, net, tables, state, term, block)
+                    if phases & FINAL:
+                        _up_final(lanes, terms, batch, net, tables, state, term, block)
             count_up(schedule.counters, 2 * LINE * level + LINE)
         spins = 0
         while current(schedule.counters, 2 * LINE * level + LINE) < tasks:
@@ -433,27 +463,10 @@ def _fetch(lanes, batch, g, scratch, base, slot, count, to):
 
 @compiled
 @no_type_check
-def _add_tile(lanes, given, at, packed, rows, to):
-    """Add three rows of `given` times a block of weights to `rows`."""
-    piece = size(lanes)
-    a, b, c = (load(lanes, rows, to), load(lanes, rows, to + piece), load(lanes, rows, to + 2 * piece))
-    for o in range(piece):
-        w = load(lanes, packed, o * piece)
-        a = muladd(a, get(given, at + o), w)
-        b = muladd(b, get(given, at + piece + o), w)
-        c = muladd(c, get(given, at + 2 * piece + o), w)
-    store(rows, to, a)
-    store(rows, to + piece, b)
-    store(rows, to + 2 * piece, c)
-
-
-@compiled
-@no_type_check
 def _weight_tiles(lanes, given, at, x, row, count, found, start, stride, fresh):
-    """A block of an edge's weights' gradient: three of its rows at a time, summed over a chunk's variants.
+    """A block of an edge's weights' gradient: three of its rows at a time, summed over some variants.
 
-    `fresh`: the chunk is the first, and sets it. Of the last three rows some may be none of the block's: they are not
-    kept.
+    `fresh`: set, else added. Of the last three rows some may be none of the block's: they are not kept.
     """
     piece = size(lanes)
     for o in range(0, piece, TILE):
@@ -479,6 +492,45 @@ def _weight_tiles(lanes, given, at, x, row, count, found, start, stride, fresh):
 
 @compiled
 @no_type_check
+def _weights_down(lanes, given, at, x, row, count, found, start, stride, fresh, sums):
+    """A block of an edge's weights' gradient from a chunk of variants, part by part.
+
+    Of several parts summed side by side first: in the table rows are `stride` apart, a page and a line of cache each.
+    """
+    piece = size(lanes)
+    if count <= PART:
+        _weight_tiles(lanes, given, at, x, row, count, found, start, stride, fresh)
+        return
+    for first in range(0, count, PART):
+        own = first * piece
+        _weight_tiles(lanes, given, at + own, x, row + own, min(PART, count - first), sums, 0, piece, first == 0)
+    for o in range(piece):
+        whole, to = load(lanes, sums, o * piece), start + o * stride
+        if not fresh:
+            whole = whole + load(lanes, found, to)
+        store(found, to, whole)
+
+
+@compiled
+@no_type_check
+def _rows_down(lanes, given, span, blocks, packed, g, row, count, rows):
+    """Add a panel of what a parent got times weights to a chunk of one block's rows of g."""
+    piece = size(lanes)
+    whole = 0
+    for v in range(0, count - TILE + 1, TILE):
+        _tile(lanes, given, v * piece, span, blocks, packed, g, row + v * piece, False)
+        whole = v + TILE
+    # behind the last row another task may write
+    for v in range(whole, count):
+        store(rows, (v - whole) * piece, load(lanes, g, row + v * piece))
+    if whole < count:
+        _tile(lanes, given, whole * piece, span, blocks, packed, rows, 0, False)
+    for v in range(whole, count):
+        store(g, row + v * piece, load(lanes, rows, (v - whole) * piece))
+
+
+@compiled
+@no_type_check
 def _down_edge(lanes, terms, edges, batch, weights, tables, found, scratch, edge, lo, hi):
     """An edge's part of the gradient of its child's x, blocks [lo, hi), and of the weights from these."""
     piece = size(lanes)
@@ -487,29 +539,27 @@ def _down_edge(lanes, terms, edges, batch, weights, tables, found, scratch, edge
     first_reader = batch.variant_ptr[parent]
     readers = batch.variant_ptr[parent + 1] - first_reader
     stride, span = get(edges.stride, edge), (CHUNK + TILE) * piece
-    g, x, rows = tables.g, tables.x, scratch.rows
+    g, given, packed = tables.g, scratch.given, scratch.packed
     for first in range(0, variants, CHUNK):
         count = min(CHUNK, variants - first)
-        slot = get(batch.edge_slot, edge) + first
-        for above in range(get(terms.blocks, parent)):
-            base = (get(batch.row_ptr, parent) + above * readers - first_reader) * piece
-            _fetch(lanes, batch, g, scratch, base, slot, count, above * span)
-        for block in range(lo, hi):
-            row = (get(batch.row_ptr, child) + block * variants + first) * piece
-            for v in range(count):
-                store(rows, v * piece, load(lanes, g, row + v * piece))
-            for above in range(get(terms.blocks, parent)):
-                start = get(edges.weight, edge) + above * piece * stride + block * piece
+        for panel in range(0, get(terms.blocks, parent), PANEL):
+            some = min(PANEL, get(terms.blocks, parent) - panel)
+            for above in range(some):
+                base = (get(batch.row_ptr, parent) + (panel + above) * readers - first_reader) * piece
+                _fetch(lanes, batch, g, scratch, base, get(batch.edge_slot, edge) + first, count, above * span)
+            for block in range(lo, hi):
+                row = (get(batch.row_ptr, child) + block * variants + first) * piece
+                start = get(edges.weight, edge) + (panel * stride + block) * piece
                 # side by side: `stride` apart the rows may all fall into one set of the cache
-                for o in range(piece):
-                    store(scratch.packed, o * piece, load(lanes, weights, start + o * stride))
-                for v in range(0, count, TILE):
-                    _add_tile(lanes, scratch.given, above * span + v * piece, scratch.packed, rows, v * piece)
-                _weight_tiles(
-                    lanes, scratch.given, above * span, x, row, count, found.weights, start, stride, first == 0
-                )
-            for v in range(count):
-                store(g, row + v * piece, load(lanes, rows, v * piece))
+                for o in range(some * piece):
+                    store(packed, o * piece, load(lanes, weights, start + o * stride))
+                _rows_down(lanes, given, span, some, packed, g, row, count, scratch.rows)
+                for above in range(some):
+                    to = start + above * piece * stride
+                    _weights_down(
+                        lanes, given, above * span, tables.x, row, count, found.weights, to, stride, first == 0,
+                        scratch.sums,
+                    )  # fmt: skip
 
 
 @compiled

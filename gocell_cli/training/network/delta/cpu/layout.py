@@ -142,9 +142,13 @@ def make_schedule(network: Network, work: np.ndarray, threads: int, *, upwards: 
 def make_scratch(network: Network, dtype: np.dtype) -> kernels.Scratch:
     """A thread's own tables."""
     piece, most = network.lanes.piece, network.most_blocks
-    rows = (kernels.CHUNK + 2 * kernels.TILE) * piece
+    rows = (kernels.CHUNK + kernels.TILE) * piece
+    panel, group = min(kernels.PANEL, most), min(kernels.GROUP, most)
     return kernels.Scratch(
-        packed=np.empty(most * piece * piece, dtype), rows=np.empty(rows, dtype), given=np.empty(most * rows, dtype)
+        packed=np.empty(panel * piece * piece, dtype),
+        rows=np.empty(group * rows, dtype),
+        given=np.empty(panel * rows + kernels.TILE, dtype),  # sums of weights' rows in threes look behind the last one
+        sums=np.empty(piece * piece, dtype),
     )
 
 
