@@ -1,6 +1,5 @@
 """What a step needs, made ahead of it by background threads: a plan takes as long as a GPU's whole step."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
+from gocell_cli.training.cores import allowed_cores, allowed_threads
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -22,12 +22,13 @@ MOST_THREADS = 8
 def threads_beside(device: torch.device) -> int:
     """How many threads may make batches ahead while a device works; 0: make each when it is asked for.
 
-    On a CPU one, where the network itself may use more than one core; with one core a second thread gains nothing.
+    On a CPU one, where the network itself may use more than one thread; with one a second gains nothing. Beside a GPU
+    the cores count, not how many threads PyTorch and OpenMP were told to use: torchrun tells them one where they are
+    told nothing.
     """
     if device.type == "cpu":
-        return min(1, torch.get_num_threads() - 1)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MOST_THREADS, cores - 1))
+        return min(1, allowed_threads() - 1)
+    return max(1, min(MOST_THREADS, allowed_cores() - 1))
 
 
 @contextmanager

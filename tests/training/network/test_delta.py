@@ -90,7 +90,7 @@ def test_widths_groupings_and_losses(level_by: str, width_by: str, ratio: float,
 
 
 def test_wide_terms_of_more_variants_than_are_taken_at_once() -> None:
-    """Chunks, panels, groups and parts of the compiled loops, the last of each not full; blocks that are not, either."""
+    """Chunks, panels, groups and parts of the compiled loops, the last of each not full; nor are all blocks."""
     config = replace(SMALL, min_width=2, width_by="contained", ratio=3.0)
     model = DCell(nets.random_network(4), config)
     batch = nets.random_genotypes(4, 1400, GENES, most=GENES)

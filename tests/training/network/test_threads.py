@@ -1,85 +1,20 @@
-"""The threads of the delta form: no more than any limit allows, and PyTorch's own left as they were."""
+"""The threads of the delta form: they share work, change no bit, and leave PyTorch's own as they were."""
 
 import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from gocell_cli.training.network.dcell import DCell, DCellConfig
-from gocell_cli.training.network.delta import threads
 from gocell_cli.training.network.delta.cpu import layout
 from gocell_cli.training.network.delta.form import DeltaForm
-from gocell_cli.training.network.delta.threads import allowed_threads, cgroup_cores, run_together
+from gocell_cli.training.network.delta.threads import run_together
 from gocell_cli.training.network.loss import DCellLoss
 from tests.training import networks as nets
-
-
-@pytest.fixture(autouse=True)
-def _torch_threads() -> object:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.parametrize("name", threads.LIMITS)
-def test_a_variables_limit_is_obeyed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for other in threads.LIMITS:
-        monkeypatch.delenv(other, raising=False)
-    monkeypatch.setattr(threads, "cgroup_cores", lambda: 3.5)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    torch.set_num_threads(6)
-    assert allowed_threads() == 3, "of 3.5 cores three threads have all of theirs"
-    monkeypatch.setenv(name, "2")
-    assert allowed_threads() == 2
-    monkeypatch.setenv(name, "1,4")
-    assert allowed_threads() == 1
-    for nonsense in ("", "none", "0", "-2"):
-        monkeypatch.setenv(name, nonsense)
-        assert allowed_threads() == 3
-
-
-def test_the_least_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in threads.LIMITS:
-        monkeypatch.delenv(name, raising=False)
-    for cores, quota, told, wanted in ((8, 8.0, 2, 2), (1, 8.0, 4, 1), (8, 0.5, 4, 1), (8, float("inf"), 4, 4)):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _, n=cores: set(range(n)), raising=False)
-        monkeypatch.setattr(threads, "cgroup_cores", lambda q=quota: q)
-        torch.set_num_threads(told)
-        assert allowed_threads() == wanted
-
-
-def test_quotas_of_a_cgroup_and_of_those_above_it(tmp_path: Path) -> None:
-    proc, root = tmp_path / "cgroup", tmp_path / "fs"
-    folder = root / "slurm" / "job"
-    folder.mkdir(parents=True)
-    proc.write_text("0::/slurm/job\n", "utf-8")
-    assert cgroup_cores(proc, root) == float("inf"), "no quota anywhere"
-    (folder / "cpu.max").write_text("max 100000\n", "utf-8")
-    assert cgroup_cores(proc, root) == float("inf")
-    (folder.parent / "cpu.max").write_text("150000 100000\n", "utf-8")
-    assert cgroup_cores(proc, root) == 1.5
-    (folder / "cpu.max").write_text("50000 100000\n", "utf-8")
-    assert cgroup_cores(proc, root) == 0.5
-    (folder / "cpu.max").write_text("damaged", "utf-8")
-    assert cgroup_cores(proc, root) == 1.5
-    assert cgroup_cores(tmp_path / "none", root) == float("inf")
-
-
-def test_quotas_of_the_first_version(tmp_path: Path) -> None:
-    proc, root = tmp_path / "cgroup", tmp_path / "fs"
-    folder = root / "cpu,cpuacct" / "box"
-    folder.mkdir(parents=True)
-    proc.write_text("4:memory:/box\n3:cpu,cpuacct:/box\n", "utf-8")
-    (folder / "cpu.cfs_quota_us").write_text("-1\n", "utf-8")
-    (folder / "cpu.cfs_period_us").write_text("100000\n", "utf-8")
-    assert cgroup_cores(proc, root) == float("inf")
-    (folder / "cpu.cfs_quota_us").write_text("200000\n", "utf-8")
-    assert cgroup_cores(proc, root) == 2
 
 
 def test_work_is_shared_and_nobody_waits_for_a_helper_that_is_late() -> None:

@@ -1,4 +1,4 @@
-"""How many threads the delta form may use, and the few of its own that it keeps: no OpenMP, nothing of PyTorch's.
+"""The few threads of its own that the delta form keeps: no OpenMP, nothing of PyTorch's; how many says `cores.py`.
 
 OpenMP's pool is one for the whole process: loops of another library that ran on it set PyTorch's number of threads
 anew, two runtimes' pools spun beside each other, and other models in the process ran ten times as long. These threads
@@ -9,64 +9,12 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
-from gocell_cli.training.extra import train_extra
-
-with train_extra():
-    import torch
-
-LIMITS = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
 NAP = 5e-5
 """Seconds that a thread sleeps which waits for another one's task."""
 
 _pool: ThreadPoolExecutor | None = None
 _workers = 0
-
-
-def allowed_threads() -> int:
-    """Return how many threads may run: the least of what PyTorch was told and of every limit there is.
-
-    These are the cores that this process may run on, the quota of its cgroup, and the variables LIMITS.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limits = [torch.get_num_threads(), cores, cgroup_cores()]
-    for name in LIMITS:
-        # OMP_NUM_THREADS may name a number for each depth of nested loops: "4,2"
-        first = os.environ.get(name, "").split(",")[0].strip()
-        limits += [int(first)] if first.isdecimal() and int(first) else []
-    return max(1, int(min(limits)))
-
-
-def cgroup_cores(proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:
-    """Return the cores of this process's cgroup and of those above it (version 2's cpu.max, 1's quota); inf: no limit.
-
-    A container sees its own group as the root, so both the named folder and each one above it are asked.
-    """
-    try:
-        lines = [line.split(":", 2) for line in proc.read_text("utf-8").splitlines()]
-    except OSError:  # not Linux
-        return float("inf")
-    found = [float("inf")]
-    for _, controllers, path in lines:
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        base = root / controllers if controllers else root
-        folder = base / path.strip("/")
-        found += [_quota(place) for place in (folder, *folder.parents) if base in (place, *place.parents)]
-    return min(found)
-
-
-def _quota(folder: Path) -> float:
-    """Cores of one folder's quota; inf where it has none."""
-    try:
-        if (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text("utf-8").split()
-        else:
-            quota, period = ((folder / f"cpu.cfs_{name}_us").read_text("utf-8").strip() for name in ("quota", "period"))
-        return float("inf") if quota in ("max", "-1") else int(quota) / int(period)
-    except (OSError, ValueError):
-        return float("inf")
 
 
 def run_together(threads: int, work: Callable[[], None]) -> None:

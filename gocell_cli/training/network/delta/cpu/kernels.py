@@ -62,7 +62,7 @@ TILE = 3
 CHUNK = 504
 """Variants of a child that are taken at once, whole tiles: how long weights are used once they have been fetched."""
 PANEL = 6
-"""Blocks that are summed over at once: their weights stay in a core's first cache, a chunk of their rows in its second."""
+"""Blocks summed over at once: their weights stay in a core's first cache, a chunk of their rows in its second."""
 GROUP = 8
 """Blocks of a term that are taken at once: so often is a panel of rows used once it has been fetched."""
 PART = 126

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64
 
+from gocell_cli.training.cores import allowed_threads
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.backend import DeltaNetwork, Gradients
 from gocell_cli.training.network.delta.cpu import kernels
 from gocell_cli.training.network.delta.cpu.layout import ALONE, Buffers, Network, Rows, make_schedule, make_scratch
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
-from gocell_cli.training.network.delta.threads import allowed_threads, run_together, through_levels
+from gocell_cli.training.network.delta.threads import run_together, through_levels
 from gocell_cli.training.network.delta.whole import Whole
 from gocell_cli.training.network.lent import LentGradient
 
