@@ -20,7 +20,7 @@ COMMANDS = {
     "evaluate": "model.evaluate:evaluate",
     "compare": "model.compare:compare",
     "predict": "model.predict:predict",
-    "explain": "model.predict:explain",
+    "explain": "model.explain:explain",
     "doctor": "look.doctor:doctor",
     "export": "look.export:export",
     "report": "look.report:report",

@@ -27,6 +27,7 @@ CAPTIONS = {
     "distributions": "Distributions of predicted and true phenotypes of the test part",
     "error_per_split": "Root mean squared error of each part of the split",
     "learning_rate": "Learning rate by epoch",
+    "terms": "Terms that lead: what their neurons know of the phenotype",
     "rlipp": "RLIPP: how much better a term's neurons predict than its children's",
     "effect": "Terms that the explained deletion changes most",
 }

@@ -12,6 +12,7 @@ import pytest
 
 import gocell_cli
 from gocell_cli import dcell_rules, run_record
+from gocell_cli.commands.model.explain import TermOrder
 from gocell_cli.commands.shell import options as choices
 from gocell_cli.domain import alleles, genotype, term_filters
 from gocell_cli.sources.download import catalog
@@ -19,6 +20,7 @@ from gocell_cli.sources.go import gene_naming
 from gocell_cli.sources.screens import costanzo as costanzo2016
 from gocell_cli.sources.screens import kuzmin as kuzmin_table
 from gocell_cli.storage import records
+from gocell_cli.training.evaluation.terms import orders
 
 PACKAGE = Path(gocell_cli.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,6 +99,7 @@ def test_functions_stay_small() -> None:
         (choices.WidthBy, records.WIDTH_KINDS),
         (choices.GeneId, gene_naming.GENE_IDS),
         (choices.Redundant, term_filters.REDUNDANT),
+        (TermOrder, orders.ORDERS),
     ],
 )
 def test_option_values_are_those_of_the_rooms(choice: type[StrEnum], values: tuple[str, ...]) -> None:

@@ -21,6 +21,7 @@ GROUPS = {
     "coldstart": ("bench_coldstart",),
     "peers": ("bench_peers",),
     "levels": ("bench_levels",),
+    "planted": ("bench_planted",),
     "training": ("bench_training",),
 }
 

@@ -2,11 +2,9 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from gocell_cli.errors import GocellError, SourceMissing
 from gocell_cli.run_record import (
@@ -20,10 +18,7 @@ from gocell_cli.run_record import (
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.labels import LabelScale
-from gocell_cli.training.evaluation.rlipp import TermScore, rlipp
-from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of
 from gocell_cli.training.inference.predict import Predictor
-from gocell_cli.training.inference.requests import no_gene
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.evaluating import Evaluation, evaluate_parts, sample_table
 from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts, open_cache, split_record
@@ -36,8 +31,6 @@ from gocell_cli.training.runs.trackers import require_wandb, write_events
 from gocell_cli.training.runs.trainer import Trainer
 from gocell_cli.training.runs.weights import BEFORE, Layout, known_genes, load_weights
 from gocell_cli.typed_file import typed
-
-RLIPP_BATCH = 512
 
 
 def begin_run(
@@ -166,7 +159,7 @@ def open_predictor(directory: Path, cache: Path | None = None, hierarchy: Hierar
     if cache is not None or record.hierarchy is None:
         trainer = reopen(store, cache)
         load_best(trainer)
-        return _predictor_of(trainer)
+        return predictor_of(trainer)
     config = run_config(directory)
     hierarchy = hierarchy or kept_hierarchy(directory, record.hierarchy)
     scale = LabelScale(**asdict(record.label))
@@ -182,7 +175,7 @@ def open_predictor(directory: Path, cache: Path | None = None, hierarchy: Hierar
     return Predictor(model, hierarchy, scale, record.kind, trained)
 
 
-def _predictor_of(trainer: Trainer) -> Predictor:
+def predictor_of(trainer: Trainer) -> Predictor:
     """A trainer's network, the best weights loaded, without its samples."""
     return Predictor(trainer.model, trainer.hierarchy, trainer.scale, trainer.kind, trainer.trained_genes())
 
@@ -201,45 +194,3 @@ def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
         found = replace(store.record(), results=results, predictions=kept, epochs=len(trainer.history))
         store.write_record(found)
     return evaluations
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """RLIPP of every term, the highest first (None: the run's cache is gone), and what a deletion does, if asked."""
-
-    hierarchy: Hierarchy
-    scores: list[TermScore] | None
-    effects: list[TermEffect] | None
-
-
-def explain_run(directory: Path, cache: Path | Cache | None, names: str | None, most: int) -> Explanation:
-    """Score terms over the first `most` test samples; with the `names` of genes also the effects of their deletion.
-
-    Where the run's cache is gone the effects come alone; raises SourceMissing where none were asked for, and UsageError
-    where `names` are of no gene.
-    """
-    try:
-        trainer = reopen(RunStore(directory), cache)
-        load_best(trainer)
-    except SourceMissing:
-        if names is None or cache is not None:
-            raise
-        trainer = None
-    predictor = _predictor_of(trainer) if trainer is not None else open_predictor(directory)
-    genotype = predictor.genotype(names) if names is not None else None
-    if genotype == ():
-        raise no_gene()
-    scores = score_terms(trainer, most) if trainer is not None else None
-    return Explanation(predictor.hierarchy, scores, effects(predictor, genotype) if genotype is not None else None)
-
-
-def score_terms(trainer: Trainer, most: int) -> list[TermScore]:
-    """Return the RLIPP of every term over the first `most` test samples, the highest first.
-
-    Activations of all samples are held at once: neurons x samples numbers.
-    """
-    rows, model, hierarchy = trainer.split.test[:most], trainer.model, trainer.hierarchy
-    parts = [activations(model, b)[1] for b in trainer.rows.batches(rows, RLIPP_BATCH, model.bias.device)]
-    h = np.concatenate([part.cpu().numpy() for part in parts], axis=1)
-    scores = rlipp(h, neurons_of(model, hierarchy), hierarchy, trainer.values[rows])
-    return sorted(scores, key=lambda score: (score.rlipp is None, -(score.rlipp or 0.0)))

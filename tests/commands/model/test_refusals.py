@@ -209,6 +209,9 @@ PREDICT = [
 EXPLAIN = [
     Refusal("explain RUN --top 0", 2, "greater than or equal to 1"),
     Refusal("explain RUN --rlipp-samples 1", 2, "greater than or equal to 8"),
+    Refusal("explain RUN --order name", 2, "'name' is not one of 'excess'"),
+    Refusal("explain RUN --least-power 2", 2, "is not in the range"),
+    Refusal("explain RUN --least-activations 1", 2, "is not in the range"),
     Refusal("explain bad", 6, "the cache of this run is not there", given=moved),
     Refusal("explain RUN --genes no_such_gene", 2, "no gene 'no_such_gene'", arrays=True),
     Refusal("explain RUN --genes ,", 2, "--genes names no gene", arrays=True),

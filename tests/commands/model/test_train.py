@@ -103,10 +103,17 @@ def test_a_run_leaves_its_figures(trained: Path) -> None:
 
 def test_explain_scores_every_term_and_draws(trained: Path) -> None:
     found = document_apart("explain", trained, "--genes", "YFL039C", "--rlipp-samples", 60)
-    assert len(found["rlipp"]) == 3793
+    terms, about = found["terms"], found["ranking"]
+    assert len(terms) == 3793
+    assert (about["fitted_samples"], about["judged_samples"], about["order"]) == (60, 60, "excess")
+    ranked = [entry for entry in terms if entry["left_out"] is None]
+    assert [entry["rank"] for entry in terms] == [*range(1, len(ranked) + 1), *[None] * (3793 - len(ranked))]
+    assert sum(about["left_out"].values()) == 3793 - len(ranked)
+    values = [entry["excess"] for entry in ranked]
+    assert values == sorted(values, reverse=True)
     assert 0 < len(found["effects"]) < 400
     assert found["effects"][0]["activation"] >= found["effects"][-1]["activation"]
-    assert (trained / "figures" / "rlipp.png").read_bytes()[:4] == b"\x89PNG"
+    assert (trained / "figures" / "terms.png").read_bytes()[:4] == b"\x89PNG"
     assert (trained / "figures" / "effect.png").read_bytes()[:4] == b"\x89PNG"
 
 

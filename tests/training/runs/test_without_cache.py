@@ -13,8 +13,8 @@ from gocell_cli.dcell_rules import LEAF_UP
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
 from gocell_cli.training.runs.evaluating import evaluate_run
+from gocell_cli.training.runs.explaining import explain_run
 from gocell_cli.training.runs.run import (
-    explain_run,
     load_best,
     open_predictor,
     recorded_layout,
@@ -72,16 +72,16 @@ def test_a_run_predicts_the_same_without_its_cache(trained: Path, alone: Path, t
     assert [p.value for p in found] == open_predictor(trained, trained.parent / "cache").phenotypes(GENOTYPES).tolist()
     assert [p.novel for p in found] == [(), (), (), ("YAL007C",)]
     assert predict_all_pairs(PairTask.of(there), tmp_path / "pairs.parquet", lambda *_: None).pairs == 10
-    whole, effects = explain_run(trained, None, "TFC3", 16), explain_run(alone, None, "TFC3", 16)
+    whole, effects = explain_run(trained, None, "TFC3"), explain_run(alone, None, "TFC3")
     assert effects.effects == whole.effects
-    assert whole.scores is not None
-    assert effects.scores is None
+    assert whole.ranking is not None
+    assert effects.ranking is None
 
 
 def test_what_reads_samples_says_that_the_cache_is_gone(alone: Path) -> None:
     for needy in (
         lambda: reopen(RunStore(alone)),
-        lambda: explain_run(alone, None, None, 16),
+        lambda: explain_run(alone, None, None),
         lambda: resume_run(alone),
     ):
         with pytest.raises(SourceMissing, match="the cache of this run is not there") as error:
@@ -151,6 +151,6 @@ def test_checkpoints_of_before_the_rest_of_the_mean_load(trained: Path, alone: P
 
 def test_names_that_are_no_genes_are_refused(alone: Path) -> None:
     with pytest.raises(UsageError, match="no gene 'TFC4'"):
-        explain_run(alone, None, "TFC4", 16)
+        explain_run(alone, None, "TFC4")
     with pytest.raises(UsageError, match="names no gene"):
-        explain_run(alone, None, "", 16)
+        explain_run(alone, None, "")

@@ -1,0 +1,183 @@
+"""`gocell explain`: which terms a trained network uses, and what a deletion does to them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gocell_cli.commands.model.evaluate import RunDir, opened_cache
+from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
+
+if TYPE_CHECKING:
+    from gocell_cli.storage.schema import Hierarchy
+    from gocell_cli.training.inference.explain import TermEffect
+    from gocell_cli.training.runs.explaining import ScoreRequest, TermRanking
+
+
+class TermOrder(StrEnum):
+    """What terms are ranked by."""
+
+    EXCESS = "excess"
+    POWER = "power"
+    DIFFERENCE = "difference"
+    RLIPP = "rlipp"
+
+
+OneGenotype = Annotated[str | None, typer.Option("--genes", help="Also the effect of deleting these genes.")]
+Top = Annotated[int, typer.Option(min=1, help="Terms to print; JSON holds all.")]
+Most = Annotated[
+    int,
+    typer.Option(
+        "--rlipp-samples",
+        min=8,
+        help="Samples drawn of the validation part, where terms' regressions are fitted, and of the test part, where"
+        " they are judged.",
+    ),
+]
+OldMost = Annotated[int | None, typer.Option("--samples", min=8, hidden=True, help="What --rlipp-samples was called.")]
+OrderBy = Annotated[
+    TermOrder,
+    typer.Option(
+        "--order",
+        help="What leads: excess (power beyond the term's share of the deletions), power, difference (power less the"
+        " children's) or rlipp (power divided by it).",
+    ),
+]
+LeastPower = Annotated[
+    float | None,
+    typer.Option(
+        "--least-power",
+        min=0,
+        max=1,
+        help="Rank no term of less power, and take no ratio to less; default: what chance exceeds once in twenty.",
+    ),
+]
+LeastActivations = Annotated[
+    int, typer.Option("--least-activations", min=2, help="Rank no term of fewer distinct activations.")
+]
+SHOWN = ("excess", "power", "children_power", "difference", "rlipp", "p_value", "q_value", "activations", "genes")
+COUNTS = ("activations", "genes")
+
+
+def explain(
+    run: RunDir,
+    genes: OneGenotype = None,
+    order: OrderBy = TermOrder.EXCESS,
+    rlipp_samples: Most = 1000,
+    samples: OldMost = None,
+    least_power: LeastPower = None,
+    least_activations: LeastActivations = 3,
+    top: Top = 20,
+    cache: opt.CacheDir = None,
+    json: opt.Json = False,
+) -> None:
+    """Rank the terms by what their activations know of the phenotype, and show what a deletion does to them.
+
+    The ranking reads the run's cache; where that is gone, --genes still shows what the deletion does.
+    """
+    from gocell_cli.commands.model.refusals import before_opening, named_genes, tell_compiling
+    from gocell_cli.training.inference.requests import no_gene
+    from gocell_cli.training.runs.store import RunStore
+
+    record = RunStore(run).record()
+    scored = genes is None or cache is not None or Path(record.cache).is_dir()
+    before_opening(run, cache, samples=scored)
+    _, named = named_genes(run, record, [] if genes is None else [genes])
+    if named == [()]:
+        raise no_gene()
+    opened = opened_cache(run, cache) if scored else None
+    from gocell_cli.training.evaluation.terms.orders import Cutoffs
+    from gocell_cli.training.runs.explaining import ScoreRequest, explain_run
+
+    tell_compiling()
+
+    request = ScoreRequest(samples or rlipp_samples, order.value, Cutoffs(least_power, least_activations))
+    found = explain_run(run, opened, genes, request)
+    terms, changes = _terms(found.hierarchy, found.ranking), _changes(found.hierarchy, found.effects)
+    _draw(run / "figures", terms, changes, order.value)
+    if json:
+        show_json({"run": str(run), **_ranking_json(found.ranking, terms, request), "effects": changes})
+    elif terms is not None and found.ranking is not None:
+        _tell(found.ranking, terms, order.value, top)
+    if terms is None:
+        note("no ranking: it reads the run's cache, which is not there; --cache DIR says where it is now", "warning")
+    if changes is not None and not json:
+        show(_table(f"Effect of deleting {genes or ''}", changes[:top], ("activation", "head")))
+
+
+def _named(hierarchy: "Hierarchy", term: int) -> dict[str, str]:
+    return {"term": hierarchy.term_ids[term], "name": hierarchy.term_names[term]}
+
+
+def _terms(hierarchy: "Hierarchy", ranking: "TermRanking | None") -> list[dict[str, Any]] | None:
+    """Return the scores with the terms' ids and names, each with its rank (None: left out)."""
+    if ranking is None:
+        return None
+    return [
+        {**asdict(score), **_named(hierarchy, score.term), "rank": rank if score.left_out is None else None}
+        for rank, score in enumerate(ranking.scores, 1)
+    ]
+
+
+def _changes(hierarchy: "Hierarchy", found: "Sequence[TermEffect] | None") -> list[dict[str, Any]] | None:
+    return None if found is None else [{**asdict(effect), **_named(hierarchy, effect.term)} for effect in found]
+
+
+def _ranking_json(
+    ranking: "TermRanking | None", terms: list[dict[str, Any]] | None, request: "ScoreRequest"
+) -> dict[str, Any]:
+    if ranking is None or terms is None:
+        return {"ranking": None, "terms": None}
+    about = {
+        "order": request.order,
+        "fitted_samples": ranking.fitted,
+        "judged_samples": ranking.judged,
+        "least_power": ranking.least_power,
+        "least_activations": request.cutoffs.activations,
+        "left_out": _left_out(terms),
+    }
+    return {"ranking": about, "terms": terms}
+
+
+def _left_out(terms: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """How many terms are left out for each reason."""
+    return dict(Counter(entry["left_out"] for entry in terms if entry["left_out"] is not None))
+
+
+def _tell(ranking: "TermRanking", terms: list[dict[str, Any]], order: str, top: int) -> None:
+    ranked = [entry for entry in terms if entry["left_out"] is None]
+    show(_table(f"Terms by {order}: {len(ranked):,} of {len(terms):,}", ranked[:top], SHOWN))
+    show(f"fitted on {ranking.fitted:,} validation samples, judged on {ranking.judged:,} test samples")
+    for reason, count in _left_out(terms).items():
+        least = f" ({ranking.least_power:.3f})" if reason.startswith("power") else ""
+        show(f"left out: {count:,} terms, {reason}{least}")
+
+
+def _table(title: str, entries: list[dict[str, Any]], keys: tuple[str, ...]) -> Any:
+    rows = [[e["term"], e["name"], *(_value(key, e[key]) for key in keys)] for e in entries]
+    heads = [key.replace("_", " ") for key in keys]
+    return make_table(title, ["term", "name", *heads], rows, right=tuple(range(2, 2 + len(keys))))
+
+
+def _value(key: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if key in COUNTS:
+        return f"{value:,}"
+    return f"{value:.1e}" if key in ("p_value", "q_value") else f"{value:.4f}"
+
+
+def _draw(folder: Path, terms: list[dict[str, Any]] | None, changes: list[dict[str, Any]] | None, order: str) -> None:
+    from gocell_cli.figures.term_figures import term_bars
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if terms is not None:
+        term_bars([entry for entry in terms if entry["left_out"] is None], order, order, folder / "terms.png")
+    if changes is not None:
+        term_bars(changes, "activation", "change of activations against wild type", folder / "effect.png")
+    note(f"figures in {folder}", "explain")

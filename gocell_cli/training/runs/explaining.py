@@ -1,0 +1,119 @@
+"""What a run says of terms: their scores over samples that it did not learn from, and what a deletion does to them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from gocell_cli.errors import SourceMissing
+from gocell_cli.storage.reader import Cache
+from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.evaluation.terms.orders import ORDERS, Cutoffs
+from gocell_cli.training.evaluation.terms.power import Judged
+from gocell_cli.training.evaluation.terms.ranking import Screen, TermScore, score_terms
+from gocell_cli.training.evaluation.terms.variants import TermVariants
+from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of
+from gocell_cli.training.inference.requests import no_gene
+from gocell_cli.training.runs.run import load_best, open_predictor, predictor_of, reopen
+from gocell_cli.training.runs.store import RunStore
+from gocell_cli.training.runs.trainer import Trainer
+
+BATCH = 512
+DRAW = 0
+"""Seed of the samples that are drawn: the same at each call, and in all runs of one split."""
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """How terms are scored: over at most so many samples of either part, with these cut-offs, in this order."""
+
+    samples: int = 1000
+    order: str = ORDERS[0]
+    cutoffs: Cutoffs = field(default_factory=Cutoffs)
+
+
+@dataclass(frozen=True)
+class TermRanking:
+    """Every term's scores, those ranked first, and how many samples they were fitted and judged on."""
+
+    scores: list[TermScore]
+    fitted: int
+    judged: int
+    least_power: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The terms' ranking (None: the run's cache is gone), and what a deletion does, if asked."""
+
+    hierarchy: Hierarchy
+    ranking: TermRanking | None
+    effects: list[TermEffect] | None
+
+
+def explain_run(
+    directory: Path, cache: Path | Cache | None, names: str | None, request: ScoreRequest | None = None
+) -> Explanation:
+    """Score a run's terms; with the `names` of genes also the effects of their deletion.
+
+    Where the run's cache is gone the effects come alone; raises SourceMissing where none were asked for, and UsageError
+    where `names` are of no gene, or the parts are too small.
+    """
+    try:
+        trainer = reopen(RunStore(directory), cache)
+        load_best(trainer)
+    except SourceMissing:
+        if names is None or cache is not None:
+            raise
+        trainer = None
+    predictor = predictor_of(trainer) if trainer is not None else open_predictor(directory)
+    genotype = predictor.genotype(names) if names is not None else None
+    if genotype == ():
+        raise no_gene()
+    ranking = rank_terms(trainer, request or ScoreRequest()) if trainer is not None else None
+    return Explanation(predictor.hierarchy, ranking, effects(predictor, genotype) if genotype is not None else None)
+
+
+def rank_terms(trainer: Trainer, request: ScoreRequest) -> TermRanking:
+    """Score all terms: regressions on their activations are fitted on the validation part and judged on the test part.
+
+    Each is drawn at random where it has more samples than asked for. Activations of all are held at once:
+    neurons x samples numbers.
+    """
+    parts = [drawn_rows(trainer, part, request.samples) for part in (trainer.split.validation, trainer.split.test)]
+    judged = read_samples(trainer, parts)
+    screen = Screen.of(trainer.hierarchy, trainer.rows.cache.columns().genes)
+    scores = score_terms(judged, trainer.hierarchy, screen, request.cutoffs, request.order)
+    least = request.cutoffs.power_for(len(judged.judged))
+    return TermRanking(scores, judged.fitted, len(judged.judged), least)
+
+
+def drawn_rows(trainer: Trainer, part: Int64[np.ndarray, " part"], most: int) -> Int64[np.ndarray, " drawn"]:
+    """Draw at most so many samples of a part that have a label; ascending."""
+    labelled: Int64[np.ndarray, " labelled"] = part[np.isfinite(trainer.values[part])]
+    if len(labelled) <= most:
+        return labelled
+    drawn: Int64[np.ndarray, " drawn"] = np.random.default_rng(DRAW).choice(labelled, most, replace=False)
+    return np.sort(drawn)
+
+
+def read_samples(trainer: Trainer, parts: Sequence[Int64[np.ndarray, " part"]]) -> Judged:
+    """Return the activations, phenotypes and variants of samples to fit on, and of samples to judge on."""
+    rows, hierarchy = np.concatenate(parts), trainer.hierarchy
+    samples = trainer.rows.cache.rows(rows)
+    variants = TermVariants.of(hierarchy, samples.gene_ptr, samples.genes)
+    neurons = neurons_of(trainer.model, hierarchy)
+    return Judged(activations_of(trainer, rows), neurons, trainer.values[rows], variants, len(parts[0]))
+
+
+def activations_of(trainer: Trainer, rows: Int64[np.ndarray, " rows"]) -> Float32[np.ndarray, "neurons rows"]:
+    """Return every neuron's activation for each sample."""
+    found = np.empty((trainer.model.stack.neurons, len(rows)), dtype=np.float32)
+    start = 0
+    for batch in trainer.rows.batches(rows, BATCH, trainer.model.bias.device):
+        h = activations(trainer.model, batch)[1]
+        found[:, start : start + h.shape[1]] = h.float().cpu().numpy()
+        start += h.shape[1]
+    return found
