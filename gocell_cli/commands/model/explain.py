@@ -60,8 +60,8 @@ LeastPower = Annotated[
 LeastActivations = Annotated[
     int, typer.Option("--least-activations", min=2, help="Rank no term of fewer distinct activations.")
 ]
-SHOWN = ("excess", "power", "children_power", "difference", "rlipp", "p_value", "q_value", "activations", "genes")
-COUNTS = ("activations", "genes")
+COUNTS = ("activations", "screen_genes")
+SHOWN = ("excess", "power", "children_power", "difference", "rlipp", "p_value", "q_value", *COUNTS)
 
 
 def explain(
@@ -146,7 +146,10 @@ def _ranking_json(
 
 def _left_out(terms: Sequence[dict[str, Any]]) -> dict[str, int]:
     """How many terms are left out for each reason."""
-    return dict(Counter(entry["left_out"] for entry in terms if entry["left_out"] is not None))
+    from gocell_cli.training.evaluation.terms.orders import REASONS
+
+    counts = Counter(entry["left_out"] for entry in terms)
+    return {reason: counts[reason] for reason in REASONS}
 
 
 def _tell(ranking: "TermRanking", terms: list[dict[str, Any]], order: str, top: int) -> None:

@@ -99,7 +99,7 @@ def drawn_rows(trainer: Trainer, part: Int64[np.ndarray, " part"], most: int) ->
     return np.sort(drawn)
 
 
-def read_samples(trainer: Trainer, parts: Sequence[Int64[np.ndarray, " part"]]) -> Judged:
+def read_samples(trainer: Trainer, parts: Sequence[Int64[np.ndarray, " _"]]) -> Judged:
     """Return the activations, phenotypes and variants of samples to fit on, and of samples to judge on."""
     rows, hierarchy = np.concatenate(parts), trainer.hierarchy
     samples = trainer.rows.cache.rows(rows)

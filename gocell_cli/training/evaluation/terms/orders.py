@@ -9,6 +9,8 @@ LEAST_ACTIVATIONS = 3
 ALIKE = "no two of the samples used differ in its genes"
 FEW = "fewer distinct activations than the least"
 WEAK = "power below the least"
+REASONS = (ALIKE, FEW, WEAK)
+"""Why a term is not ranked."""
 
 
 @dataclass(frozen=True)

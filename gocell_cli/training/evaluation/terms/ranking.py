@@ -35,7 +35,8 @@ class TermScore:
     power: of its own activations; children_power: of all its children's (None for a leaf); rlipp: power divided by
     children_power; difference: power less children_power, a leaf's whole power; excess: see the module. p_value: of the
     power above 0, q_value among the terms ranked; p_above_children: of the power above the children's. activations:
-    distinct ones among the samples used; genes: the screen's genes in the term. left_out: why it is not ranked.
+    distinct ones among the samples used; screen_genes: the term's genes that the screen deletes. left_out: why it is
+    not ranked.
     """
 
     term: int
@@ -48,7 +49,7 @@ class TermScore:
     q_value: float | None
     p_above_children: float | None
     activations: int
-    genes: int
+    screen_genes: int
     left_out: str | None
 
 
@@ -111,7 +112,7 @@ def score_terms(judged: Judged, hierarchy: Hierarchy, screen: Screen, cutoffs: C
     columns["q_value"] = benjamini_hochberg(columns["p_value"], ranked)
     scores = [
         TermScore(
-            term=term, activations=counts[term], genes=int(screen.genes[term]), left_out=reasons[term],
+            term=term, activations=counts[term], screen_genes=int(screen.genes[term]), left_out=reasons[term],
             **{name: None if np.isnan(values[term]) else float(values[term]) for name, values in columns.items()},
         )
         for term in range(len(reasons))
@@ -154,6 +155,6 @@ def in_order(scores: Sequence[TermScore], order: str) -> list[TermScore]:
 
     def key(score: TermScore) -> tuple[bool, bool, float, int, int]:
         value = getattr(score, order)
-        return score.left_out is not None, value is None, -(value or 0.0), score.genes, score.term
+        return score.left_out is not None, value is None, -(value or 0.0), score.screen_genes, score.term
 
     return sorted(scores, key=key)

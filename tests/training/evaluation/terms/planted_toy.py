@@ -39,7 +39,9 @@ def activations(hierarchy: Hierarchy, gone: np.ndarray, seed: int) -> np.ndarray
     """
     rng = np.random.default_rng((seed, 1))
     inside = members(hierarchy)
-    below = [[t, *(c for c in range(len(inside)) if c != t and (inside[c] <= inside[t]).all())] for t in range(len(inside))]
+    below = [
+        [t, *(c for c in range(len(inside)) if c != t and (inside[c] <= inside[t]).all())] for t in range(len(inside))
+    ]
     parts = []
     for term, own in enumerate(inside):
         x = np.tanh(gone @ (rng.normal(size=(gone.shape[1], WIDTH)) * own[:, None]) + rng.normal(size=WIDTH))

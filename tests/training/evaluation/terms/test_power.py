@@ -71,7 +71,7 @@ def test_powers_are_those_of_slow_loops() -> None:
                 continue
             x = np.concatenate([given_.h[given_.neurons[one]] for one in inputs]).T.astype(float)
             sd = x[:fitted].std(0)
-            scaled = (x / np.where(sd > 1e-6, sd, np.inf))
+            scaled = x / np.where(sd > 1e-6, sd, np.inf)
             predicted = fit_ridge(scaled[:fitted], values[:fitted], 1.0).predict(scaled[fitted:])
             predicted = (predicted - predicted.mean()) / (predicted.std() or 1.0)
             predicted = predicted.round(6)

@@ -20,11 +20,13 @@ def chain() -> Hierarchy:
     return make_network(edges, [(t, g) for t, genes in sizes.items() for g in genes], terms=6, genes=GENES)
 
 
-def scored(hierarchy: Hierarchy, term: int, order: str = "excess", noise: float = 0.5, seed: int = 0) -> list[TermScore]:
+def scored(
+    hierarchy: Hierarchy, term: int, order: str = "excess", noise: float = 0.5, seed: int = 0
+) -> list[TermScore]:
     """The scores of a phenotype that acts through one term: sick where any of its genes is gone."""
     gene_ptr, genes = pairs(seed, 600, GENES)
     sick = deleted(gene_ptr, genes, GENES)[:, members(hierarchy)[term]].any(1)
-    values = np.random.default_rng((seed, 3)).normal(0, noise, 600) - sick
+    values = np.random.default_rng((seed, 3)).normal(0, 0.5, 600) - sick
     given = judged(hierarchy, gene_ptr, genes, values, 300, seed)
     return score_terms(given, hierarchy, Screen.of(hierarchy, genes), Cutoffs(), order)
 
@@ -61,8 +63,8 @@ def test_columns_are_what_their_names_say() -> None:
     assert planted.children_power is not None
     assert planted.difference == pytest.approx(planted.power - planted.children_power)
     assert planted.rlipp == pytest.approx(planted.power / planted.children_power)
-    assert planted.genes == 12
-    assert root.genes == GENES
+    assert planted.screen_genes == 12
+    assert root.screen_genes == GENES
     assert root.excess == 0
     assert planted.p_value is not None
     assert planted.p_value < 1e-6
