@@ -1,7 +1,7 @@
 """What a run is worth: its network and the baselines beside it, on each part of its split."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,8 @@ def evaluate_parts(trainer: Trainer, parts: Sequence[str] = PARTS, wanted: str |
             rows,
             others,
         )
-    return found
+    noise = _contradicted(noise, found)
+    return {part: replace(evaluation, ceiling=noise) for part, evaluation in found.items()}
 
 
 def _usual(config: RunConfig) -> str:
@@ -137,8 +138,19 @@ def _ceiling(trainer: Trainer) -> Ceiling:
     manifest, samples = trainer.rows.cache.manifest, trainer.rows.cache.columns()
     if "simulated" in manifest.counts:
         return Ceiling(manifest.counts["simulated"]["ceiling"], "simulated: the noise that was added is known")
+    genotypes = genotypes_of(samples, trainer.rows.cache.provenance, trainer.rows.cache.hierarchy)
     codes = genotype_codes(samples.gene_ptr, samples.genes)
-    return ceiling(codes, trainer.values, samples.statistic, manifest.phenotype["statistic"])
+    return ceiling(codes, trainer.values, samples.statistic, manifest.phenotype["statistic"], genotypes.roles)
+
+
+def _contradicted(noise: Ceiling, found: Mapping[str, Evaluation]) -> Ceiling:
+    """The ceiling, or none where the network or a baseline goes beyond it on the test part: training fits noise."""
+    if "test" not in found:
+        return noise
+    test = found["test"]
+    reached = {NETWORK: test.metrics, **test.baselines}
+    known = {name: metrics["pearson"] for name, metrics in reached.items() if metrics["pearson"] is not None}
+    return noise.contradicted(known, test.metrics["n"])
 
 
 def known_of(trainer: Trainer) -> Known:

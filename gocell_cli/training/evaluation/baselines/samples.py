@@ -54,6 +54,17 @@ class Genotypes:
         """The sample of each deletion."""
         return np.repeat(np.arange(len(self)), self.order)
 
+    @property
+    def roles(self) -> Int64[np.ndarray, " n"]:
+        """A number for which genes of each sample were the array's, the same for the same places among its genes.
+
+        -1 where no row says.
+        """
+        owner, place = self.owner, np.arange(len(self.genes)) - self.gene_ptr[self.owner]
+        array = np.where(self.array > 0.5, 2.0 ** np.minimum(place, 50), 0.0)
+        told = np.bincount(owner, weights=np.isfinite(self.array), minlength=len(self)) > 0
+        return np.where(told, np.bincount(owner, weights=array, minlength=len(self)), -1).astype(np.int64)
+
     def matrix(self) -> csr_matrix:
         """Return the indicator matrix [n, total_genes], float64."""
         return csr_matrix((np.ones(len(self.genes)), self.genes, self.gene_ptr), shape=(len(self), self.total_genes))
