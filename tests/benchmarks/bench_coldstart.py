@@ -45,14 +45,14 @@ begun = time.perf_counter()
 import numpy as np, torch
 from gocell_cli.training.network.delta.compiler.cache import watch
 from tests.benchmarks.genotypes import DRAWS
-from tests.benchmarks.model_step import DCellConfig, stacked_step
+from tests.benchmarks.model_step import DCellConfig, ready, stacked_step
 loaded = time.perf_counter()
-step, _ = stacked_step(hierarchy, DCellConfig(width_by=width_by, form="delta"))
+step, model = stacked_step(hierarchy, DCellConfig(width_by=width_by, form="delta"))
 rng, draw, steps = np.random.default_rng(0), DRAWS["all"](hierarchy), []
 for _ in range(2):
     genotypes = draw(rng, 256)
     y, since = torch.from_numpy(rng.normal(size=256)).float(), time.perf_counter()
-    step((genotypes, torch.empty(0)), y)
+    step(*ready(model, genotypes, y))
     steps.append(time.perf_counter() - since)
 print(json.dumps({"load": loaded - begun, "steps": steps, "compile": watch.seconds()}))
 """

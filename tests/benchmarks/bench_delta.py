@@ -35,17 +35,26 @@ Predicted, before they were written, for what is outside the kernels: loss and r
 
 By the schedule's own count of cycles two threads could gain 1.92 up and 1.98 down, four 3.3 and 3.8: the namespace
 roots' levels have one or two tasks, 5 % of the work up. What kept two at 1.3 to 1.4 must then be memory, and what runs
-alone: plan, loss, Python. Not tried yet: products of wide terms blocked over the children's neurons too (preset
-`ma2018`: 78 of 158 M multiply-adds a sample are touched, so that 1.8 of the roofline asks for 0.88 of its speed; a
-child of 1,000 neurons passes memory once for each 20 of its parent's), or by PyTorch, whose bits may depend on the
-number of threads; to fetch the next edge ahead; W turned round in registers (4 ms); half of a plan beside the other.
+alone: plan, loss, Python. Not tried yet: to fetch the next edge ahead; W turned round in registers (4 ms); half of a
+plan beside the other. (A plan is made beside the step before in a training, and since in model_step.)
+
+Preset `ma2018`: of 141 M multiply-adds a sample, random triples of all genes touch 77 at 2,048 samples, Kuzmin's
+crosses 65, so at the library's own rate the products would be 1.82 and 2.18 of the roofline; 99 % are of edges between
+terms of 100 neurons and more. They ran at 23 GFLOP/s a core up and 22 down (512 samples), where the library's large
+product has 36: a child's rows passed memory once for each 20 neurons of its parent, the weights and their gradient, a
+page for each row of 20, once for each 63 variants. Predicted for products cut as the library's are (CHUNK, PANEL,
+GROUP, PART of cpu/kernels.py): 0.9 of its rate. Measured, beside other work: 30 and 30 GFLOP/s for all of it; one edge
+of 800 to 600 neurons, 922 variants, 0.94 up and 0.95 down of the library's in the same process. The bundled hierarchy's
+passes take what they took (35 and 50 CPU ms at 2,048). Chunks of 252 or panels of 12 blocks are the same within 2 %.
+By PyTorch's products instead: not tried, for these lose at most 6 %, and its bits may depend on the number of threads.
 
 Lost on the way, at batch 2048: variants by blocks of 20 neurons (six times the reads, for the namespace roots have 39
 blocks); index_add_ instead of embedding_bag (50 ms of a step); loops indexed with an offset instead of over slices
 (three times as slow, for the compiler does not vectorise them: 258 ms a step against 199); the few-variants products
-in plain loops (46 ms, four inner products a pass 14); numba's workqueue threads (386 ms a step against OpenMP's 258);
-OpenMP, which changes PyTorch's number of threads and spins beside its pool; four variants a tile, which spill (28
-GFLOP/s against 39); a wide term cut into 80 neurons a task, which fit a core's cache but not its page table (7.7 ms
+in plain loops (46 ms, four inner products a pass 14); of numba, which compiled the loops once, the workqueue threads
+(386 ms a step against OpenMP's 258); OpenMP, which changes PyTorch's number of threads and spins beside its pool; four
+variants a tile, which spill (28 GFLOP/s against 39); a wide term cut into 80 neurons a task, which fit a core's cache
+but not its page table (7.7 ms
 a pass of the widest against 5.8); huge pages (no gain); a plan by terms, sorted before and after (47 ms against 27).
 """
 

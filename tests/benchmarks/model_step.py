@@ -5,16 +5,18 @@
 KIND: `delta` and `stacked`, the two forms of ours; `oracle`, the per-term loop; `torchcell`, `drugcell`, `sparsego`,
 others' forms (tests/reference/). A step is forward, the loss of all heads (of those that a form has), backward, and
 fused AdamW (of the oracle the default one was slower at every batch), on a new batch of triple deletions: of all
-annotated genes, or of Kuzmin 2018's (GENOTYPES of genotypes.py). The delta form's index plan is within the clock; the
-peers' input tables are made outside it. Steps are taken until BUDGET_S is over, between LEAST and MOST of them, after
-one to warm up. After them the machine's own rates, in the same process with the same threads. Prints one JSON object.
+annotated genes, or of Kuzmin 2018's (GENOTYPES of genotypes.py). The delta form's index plan is within the clock, made
+as in a training: by a thread of its own while the step before runs, where two threads may run, else in the step. The
+peers' input tables are made outside the clock. Steps are taken until BUDGET_S is over, between LEAST and MOST of them,
+after one to warm up. After them the machine's own rates, in the same process with the same threads. Prints one JSON
+object.
 """
 
 import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +25,12 @@ import torch
 from torch import Tensor, nn
 
 from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.data.ahead import ahead, threads_beside
 from gocell_cli.training.data.batch import Deletions
-from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.dcell import Batch, DCell, DCellConfig
+from gocell_cli.training.network.delta.ready import ReadyBatch
 from gocell_cli.training.network.layout import term_widths
-from gocell_cli.training.network.loss import DCellLoss
+from gocell_cli.training.network.loss import DCellLoss, Target
 from tests.benchmarks.drugcell_shape import WIDTH, drugcell_shape
 from tests.benchmarks.genotypes import DRAWS
 from tests.benchmarks.hierarchies import bundled_hierarchy
@@ -46,23 +50,30 @@ PEERS: dict[str, Callable[[Hierarchy, list[int]], nn.Module]] = {
 Input = tuple[np.ndarray, Tensor]
 """Genotypes [samples, 3], and what the network reads of them, made outside the clock."""
 Step = Callable[[Input, Tensor], None]
+Seconds = tuple[list[float], list[float], int]
+"""Wall and CPU seconds of the steps after one to warm up, a new batch each; and the samples of a batch."""
 
 
-def stacked_step(hierarchy: Hierarchy, config: DCellConfig) -> tuple[Step, DCell]:
-    """Our network's training step on genotypes [samples, 3], by one of its forms; and the network."""
+def stacked_step(hierarchy: Hierarchy, config: DCellConfig) -> tuple[Callable[[Batch, Target], None], DCell]:
+    """Our network's training step on a batch made ready, by one of its forms; and the network."""
     model = DCell(hierarchy, config)
     loss = DCellLoss(model.root)
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
 
-    def step(found: Input, y: Tensor) -> None:
-        genotypes, _ = found
-        ptr = torch.arange(0, genotypes.size + 1, genotypes.shape[1])
-        heads = model.heads(Deletions.of(ptr, torch.from_numpy(genotypes.ravel()), len(hierarchy.gene_names)))
+    def step(batch: Batch, y: Target) -> None:
+        heads = model.heads(batch)
         optimiser.zero_grad()
         loss(heads, y).total.backward()
         optimiser.step()
 
     return step, model
+
+
+def ready(model: DCell, genotypes: np.ndarray, y: Tensor) -> tuple[Batch, Target]:
+    """A batch of genotypes [samples, 3] and its targets as a step takes them: in the delta form planned and summed."""
+    ptr = torch.arange(0, genotypes.size + 1, genotypes.shape[1])
+    made = model.ready(Deletions.of(ptr, torch.from_numpy(genotypes.ravel()), model.index.genes), y)
+    return made, made.targets if isinstance(made, ReadyBatch) and made.targets is not None else y
 
 
 def peer_loss(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
@@ -95,8 +106,6 @@ def peer_step(kind: str, hierarchy: Hierarchy, widths: list[int]) -> Step:
 
 def read_by(kind: str, hierarchy: Hierarchy, genotypes: np.ndarray) -> Tensor:
     """What a network reads of a batch: torchcell its table of states, the other peers x [samples, genes]."""
-    if kind in FORMS:
-        return torch.empty(0)
     if kind == "torchcell":
         return state_table(hierarchy, genotypes)
     x = torch.ones(len(genotypes), len(hierarchy.gene_names))
@@ -104,10 +113,37 @@ def read_by(kind: str, hierarchy: Hierarchy, genotypes: np.ndarray) -> Tensor:
     return x
 
 
-def timed(
-    step: Step, kind: str, hierarchy: Hierarchy, batch: int, genotypes: str
-) -> tuple[list[float], list[float], int]:
-    """Wall and CPU seconds of the steps after one to warm up, a new batch each; and the samples of a batch."""
+def timed_ours(
+    step: Callable[[Batch, Target], None], model: DCell, hierarchy: Hierarchy, batch: int, genotypes: str
+) -> Seconds:
+    """From the end of a step to that of the next one: batches are made ready beside, or in between."""
+    rng, draw = np.random.default_rng(0), DRAWS[genotypes](hierarchy)
+    wall, cpu, drawn, outside = list[float](), list[float](), dict[int, tuple[np.ndarray, Tensor]](), np.zeros(2)
+
+    def numbers() -> Iterator[int]:
+        for number in range(MOST + 3):  # what is drawn is no part of a step
+            begun = np.array([time.perf_counter(), time.thread_time()])
+            genes = draw(rng, batch)
+            drawn[number] = genes, torch.from_numpy(rng.normal(size=len(genes))).float()
+            outside[:] += np.array([time.perf_counter(), time.thread_time()]) - begun
+            yield number
+
+    with ahead(lambda i: ready(model, *drawn.pop(i)), numbers(), threads_beside(torch.device("cpu"))) as batches:
+        at = np.array([time.perf_counter(), time.process_time()])
+        for made, y in batches:
+            step(made, y)
+            now = np.array([time.perf_counter(), time.process_time()])
+            spent = now - at - outside
+            wall.append(float(spent[0]))
+            cpu.append(float(spent[1]))
+            at, outside[:] = now, 0.0
+            if len(wall) > LEAST and (len(wall) > MOST or sum(wall[1:]) >= BUDGET_S):
+                break
+    return wall[1:], cpu[1:], len(y)
+
+
+def timed(step: Step, kind: str, hierarchy: Hierarchy, batch: int, genotypes: str) -> Seconds:
+    """A peer's steps, by themselves."""
     rng = np.random.default_rng(0)
     draw = DRAWS[genotypes](hierarchy)
     wall, cpu = list[float](), list[float]()
@@ -165,10 +201,10 @@ def main(
     if kind in FORMS:
         step, model = stacked_step(hierarchy, config)
         own = sum(p.numel() for p in model.parameters()) * 4 * 4 / 2**20  # with gradients and AdamW's two moments
+        wall, cpu, samples = timed_ours(step, model, hierarchy, batch, genotypes)
     else:
         widths = term_widths(hierarchy, config.width_by, config.min_width, config.ratio).tolist()
-        step = peer_step(kind, hierarchy, widths)
-    wall, cpu, samples = timed(step, kind, hierarchy, batch, genotypes)
+        wall, cpu, samples = timed(peer_step(kind, hierarchy, widths), kind, hierarchy, batch, genotypes)
     peak = memory_mb("VmHWM")
     flops, copied = machine()
     if kind in FORMS:

@@ -14,7 +14,9 @@ from gocell_cli.training.network.dcell import DCellConfig
 from gocell_cli.training.network.delta import plan
 from gocell_cli.training.network.delta.compiler.compiled import Compiled, compiled, optimised
 from gocell_cli.training.network.delta.compiler.emitter import NotUnderstood
+from gocell_cli.training.network.delta.compiler.kinds import Lanes
 from gocell_cli.training.network.delta.cpu import kernels
+from gocell_cli.training.network.delta.cpu.vectors import load, store
 from gocell_cli.training.network.delta.gpu import tables
 from gocell_cli.training.network.loss import DCellLoss
 from tests.training import networks as nets
@@ -227,6 +229,40 @@ def test_what_loops_cannot_take_is_refused(value: Any) -> None:
         nothing(value)
 
 
+@compiled
+@no_type_check
+def _fill(value, pair):
+    table = pair.values
+    for i in range(len(table)):
+        table[i] = value
+
+
+@compiled
+@no_type_check
+def _hand_on(other, pair, lanes, kept):
+    _fill(pair.scale + other[0], pair)
+    store(kept, 0, load(lanes, other, 0))
+
+
+def test_an_array_that_is_read_only_is_never_written() -> None:
+    """Told by what the loops do with it, in functions called and by vectors too; it may be read."""
+    tables = [np.ones(4) for _ in range(3)]
+
+    def run() -> None:
+        _hand_on.given(tables[0], Pair(tables[1], 2.0))(Lanes(4), tables[2])
+
+    tables[0].flags.writeable = False
+    run()
+    assert [table.tolist() for table in tables] == [[1.0] * 4, [3.0] * 4, [1.0] * 4]
+    for kept in tables[1:]:
+        kept[:] = 7.0
+        kept.flags.writeable = False
+        with pytest.raises(TypeError, match="_hand_on writes to an array that is read-only"):
+            run()
+        assert kept.tolist() == [7.0] * 4
+        kept.flags.writeable = True
+
+
 @cache
 def every_kernel() -> list[tuple[Compiled, Any]]:
     """All that Python calls of our loops, each with all the kinds it was given in a step of either dtype."""
@@ -245,7 +281,7 @@ def test_every_kernel_compiles_for(triple: str) -> None:
     target = llvm.Target.from_triple(triple).create_target_machine(opt=2)
     names = set()
     for kernel, kinds in every_kernel():
-        text, _ = kernel.text(kinds)
+        text, *_ = kernel.text(kinds)
         assert target.emit_object(optimised(text, target))
         names.add(kernel.source.name)
     assert {"up", "down", "add_heads", "add_genes", "_visit"} <= names

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -120,6 +121,31 @@ def test_where_nothing_can_be_kept_each_process_compiles_and_says_why(package: P
         assert "in each process" in told
         assert str(user_folder()) in told
         assert last.startswith("compiled")
+
+
+def test_what_was_not_used_for_long_goes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of the loop that is kept anew, beyond the newest few; what is young, another loop's or no machine code stays."""
+    monkeypatch.setenv("GOCELL_COMPILED", str(tmp_path))
+    old = time.time() - 30 * cache.DAY
+    names = [f"up-{i:02}.o" for i in range(cache.KEPT + 5)]
+    for i, name in enumerate([*names, "upper-0.o", "down-0.o", "up-notes.txt"]):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (old + i, old + i))
+    os.utime(tmp_path / names[0])
+
+    def found() -> set[str]:
+        return {path.name for path in tmp_path.iterdir()}
+
+    def kept(text: str) -> bytes:
+        return cache.machine_code("up", text, tmp_path / "loops.py", text.encode)
+
+    before = found()
+    assert kept("one") == b"one"
+    (own,) = found() - before
+    assert found() == before - set(names[1:7]) | {own}, "it and the one just written are two of the newest"
+    os.utime(tmp_path / own, (old, old))
+    assert kept("one") == b"one"
+    assert (tmp_path / own).stat().st_mtime > old + cache.DAY, "used: it is young again"
 
 
 def test_the_clock_stands_still_while_loops_are_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -23,6 +23,11 @@ from gocell_cli.whole_file import write_whole
 
 VARIABLE = "GOCELL_COMPILED"
 SUFFIX = ".o"
+DAY = 86_400
+KEPT, DAYS_KEPT = 16, 7
+"""Machine code that stays of one loop, by when it was last used: a kind of arguments each; and what is younger stays.
+
+Other versions' files would otherwise lie there for good. None goes that a process may be about to load."""
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 DIGEST = hashlib.sha256().digest_size
 
@@ -62,7 +67,8 @@ def machine_code(name: str, text: str, source: Path, compile_: Callable[[], byte
     folder = folder_for(source)
     path = None if folder is None else folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:32]}{SUFFIX}"
     kept = None if path is None else _read(path)
-    if kept is not None:
+    if path is not None and kept is not None:
+        _touch(path)
         return kept
     with watch.compiling(folder):
         made = compile_()
@@ -70,7 +76,26 @@ def machine_code(name: str, text: str, source: Path, compile_: Callable[[], byte
         with suppress(OSError, GocellError):
             path.parent.mkdir(exist_ok=True)
             write_whole(path, hashlib.sha256(made).digest() + made)
+            _remove_old(path.parent, name)
     return made
+
+
+def _touch(path: Path) -> None:
+    """Note that a file was used, once a day."""
+    with suppress(OSError):  # another user's, or gone
+        if time.time() - path.stat().st_mtime > DAY:
+            os.utime(path)
+
+
+def _remove_old(folder: Path, name: str) -> None:
+    """Remove a loop's machine code that was not used for long, but for the newest few."""
+    found = list[tuple[float, Path]]()
+    for path in folder.glob(f"{name}-*{SUFFIX}"):
+        with suppress(OSError):  # another process has removed it
+            found.append((path.stat().st_mtime, path))
+    for used, path in sorted(found, reverse=True)[KEPT:]:
+        if time.time() - used > DAYS_KEPT * DAY:
+            path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes | None:

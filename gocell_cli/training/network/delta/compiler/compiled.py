@@ -9,14 +9,14 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.compiler.cache import machine_code
 from gocell_cli.training.network.delta.compiler.emitter import Source, Unit
-from gocell_cli.training.network.delta.compiler.kinds import FLOAT64, INT, Given, Number, kind_of, slots
+from gocell_cli.training.network.delta.compiler.kinds import FLOAT64, INT, Given, Number, kind_of, locked, slots
 
 with train_extra():
     from llvmlite import binding as llvm
@@ -26,25 +26,35 @@ LEVEL = 2
 _compiling = threading.RLock()
 
 
+class Machine(NamedTuple):
+    """A function of an array of slots; the kinds of what it returns, and the slots of the arrays that it writes."""
+
+    run: Callable[[Any], None]
+    returned: list[Number]
+    written: frozenset[int]
+
+
 class Compiled:
     """A function in the compiler's language (`emitter.py`): called from Python, or by others of its kind."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.source = Source(function)
         self.__doc__, self.__name__ = function.__doc__, function.__name__
-        self.machines: dict[tuple[Given, ...], tuple[Callable[[Any], None], list[Number]]] = {}
+        self.machines: dict[tuple[Given, ...], Machine] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        """Run it; returns a number, several or None."""
+        """Run it; returns a number, several or None. Raises TypeError for an array that it writes and nobody may."""
         return self.given(*arguments)()
 
     def given(self, *first: Any) -> Callable[..., Any]:
         """Return the function with its first arguments set: what many calls share is looked at once."""
-        kinds, held = self.kinds(*first), slots(first)
+        kinds, held, kept = self.kinds(*first), slots(first), locked(first)
 
         def call(*last: Any) -> Any:
             # `first` is named: its arrays must live as long as `held` tells where they lie
-            run, returned = self.machine(kinds + self.kinds(*last))
+            run, returned, written = self.machine(kinds + self.kinds(*last))
+            if written & (kept | locked(last, len(held))):
+                raise TypeError(f"{self.__name__} writes to an array that is read-only")
             own = np.array([*held, *slots(last), *[0] * (4 * len(returned))], np.int64)
             run(own.__array_interface__["data"][0])
             found = [_number(own[4 * i : 4 * i + 1], kind) for i, kind in enumerate(returned)]
@@ -57,30 +67,31 @@ class Compiled:
         """Return the kinds of arguments; raises TypeError for what no loop can take."""
         return tuple(kind_of(one) for one in arguments)
 
-    def machine(self, kinds: tuple[Given, ...]) -> tuple[Callable[[Any], None], list[Number]]:
-        """Return the machine's function of an array of slots, compiled or loaded, and the kinds of what it returns."""
+    def machine(self, kinds: tuple[Given, ...]) -> "Machine":
+        """Return the machine's function of an array of slots, compiled or loaded."""
         if kinds not in self.machines:
             with _compiling:
                 if kinds not in self.machines:
                     self.machines[kinds] = self._load(kinds)
         return self.machines[kinds]
 
-    def _load(self, kinds: tuple[Given, ...]) -> tuple[Callable[[Any], None], list[Number]]:
+    def _load(self, kinds: tuple[Given, ...]) -> "Machine":
         name = self.source.name
-        text, returned = self.text(kinds)
+        text, returned, written = self.text(kinds)
         path = Path(self.source.function.__code__.co_filename)
         code = machine_code(name, "\n".join((*_machine(), str(LEVEL), text)), path, lambda: translated(text))
         engine = _engine()
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
         _engines.append(engine)
-        return ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address(name)), returned
+        run = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address(name))
+        return Machine(run, returned, written)
 
-    def text(self, kinds: tuple[Given, ...]) -> tuple[str, list[Number]]:
-        """Return LLVM's code as text, and the kinds of what is returned."""
+    def text(self, kinds: tuple[Given, ...]) -> tuple[str, list[Number], frozenset[int]]:
+        """Return LLVM's code as text, the kinds of what is returned, and the slots of the arrays that are written."""
         unit = Unit(self.source.name)
-        returned = unit.entry(self.source, kinds)
-        return str(unit.module), returned
+        returned, written = unit.entry(self.source, kinds)
+        return str(unit.module), returned, written
 
     def assembly(self, *arguments: Any) -> str:
         """Return the machine's instructions for a call."""

@@ -14,7 +14,8 @@ A variable keeps the kind that it was first given, and must be set on every way 
 bits, those out of an int32 array too, and wrap; what is set in an int32 array loses its upper bits, in a float32 array
 is rounded. Of two kinds the result is what holds both: float64 for float32 beside anything else, a constant too. A
 division by 0 is inf or NaN. A product and a sum may be rounded once (FUSED). No index is checked, nor counted from the
-end. All else is refused while compiling: NotUnderstood names the file, the line and the statement.
+end. An array that NumPy says is read-only may not be given where a loop writes: a TypeError, before it runs.
+All else is refused while compiling: NotUnderstood names the file, the line and the statement.
 
 numba compiles far more of the language, and took 22 to 40 s for the loops of the delta form where this takes one or
 two: it optimises every function by itself and in each of its callers again, hands an array on as seven values, and
@@ -27,6 +28,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -129,8 +131,11 @@ class Unit:
             self._emitted[self._open.pop(), kinds] = made
         return self._emitted[source, kinds]
 
-    def entry(self, source: Source, kinds: tuple[Given, ...]) -> list[Number]:
-        """Emit the function that Python calls with an array of slots; what it returns lies in the first of these."""
+    def entry(self, source: Source, kinds: tuple[Given, ...]) -> tuple[list[Number], frozenset[int]]:
+        """Emit the function that Python calls with an array of slots; what it returns lies in the first of these.
+
+        Returns the kinds of what it returns, and the slots of the arrays that it writes.
+        """
         inner = self.emit(source, kinds)
         function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER]), source.name)
         builder, at = ir.IRBuilder(function.append_basic_block()), 0
@@ -143,7 +148,9 @@ class Unit:
         builder.ret_void()
         if not all(isinstance(kind, Number) for kind in inner.returned):
             raise NotUnderstood(f"{source.where(source.tree)}: it returns what is no number")
-        return [kind for kind in inner.returned if isinstance(kind, Number)]
+        starts = [0, *accumulate(slots_of(kind) for kind in kinds)]
+        written = frozenset(starts[argument] + slot for argument, slot in inner.written)
+        return [kind for kind in inner.returned if isinstance(kind, Number)], written
 
 
 def _arguments(builder: Any, kind: Given, place: Any) -> list[Any]:
@@ -193,13 +200,19 @@ class Emitter:
         """Names that are set wherever the code is now."""
         self.loops: list[tuple[Any, Any]] = []
         self._fields: dict[tuple[Any, int, Given], Value] = {}
+        self._origins: dict[Any, tuple[int, int]] = {}
+        """Of each pointer to slots: the argument, and how many slots behind its first."""
+        self.written: set[tuple[int, int]] = set()
+        """The origins of the arrays that are written, here or in functions called."""
         given = source.tree.args
         if given.posonlyargs or given.kwonlyargs or given.vararg or given.kwarg or given.defaults:
             raise NotUnderstood(f"{source.where(source.tree)}: arguments are given by position, all of them")
         at = 1
-        for argument, kind in zip(given.args, kinds, strict=True):
+        for number, (argument, kind) in enumerate(zip(given.args, kinds, strict=True)):
             count = len(types_of(kind))
-            self.names[argument.arg] = Value(kind, tuple(self.function.args[at : at + count]))
+            self.names[argument.arg] = value = Value(kind, tuple(self.function.args[at : at + count]))
+            if isinstance(kind, Array | Record):
+                self._origins[value.parts[0]] = number, 0
             at += count
         # what is made once a call, variables' places and fields of named tuples, goes to the first block
         self.first = self.function.append_basic_block("first")
@@ -478,6 +491,9 @@ class Emitter:
 
     def _function(self, source: Source, arguments: list[Value]) -> list[Value]:
         callee = self.unit.emit(source, tuple(value.kind for value in arguments))
+        for number, slot in callee.written:
+            argument, first = self._origins[arguments[number].parts[0]]
+            self.written.add((argument, first + slot))
         count = sum(len(types_of(kind)) for kind in callee.returned)
         with self.builder.goto_block(self.first):
             results = self.builder.alloca(ir.ArrayType(BITS, 4 * count))
@@ -586,7 +602,11 @@ class Emitter:
         if (slots, at, kind) not in self._fields:
             with self.builder.goto_block(self.first):
                 place = self.builder.gep(slots, [ir.Constant(BITS, at)], source_etype=BITS)
-                self._fields[slots, at, kind] = Value(kind, tuple(_arguments(self.builder, kind, place)))
+                found = Value(kind, tuple(_arguments(self.builder, kind, place)))
+            self._fields[slots, at, kind] = found
+            if isinstance(kind, Array | Record):
+                argument, first = self._origins[slots]
+                self._origins[found.parts[0]] = argument, first + at
         return self._fields[slots, at, kind]
 
     def data(self, array: Value) -> Any:
@@ -596,6 +616,11 @@ class Emitter:
             with self.builder.goto_block(self.first):
                 self._fields[key] = Value(array.kind, (self.builder.load(array.parts[0], typ=POINTER),))
         return self._fields[key].parts[0]
+
+    def writes(self, array: Value) -> None:
+        """Note that an array is written: one that may not be is refused when it is given."""
+        _array(array)
+        self.written.add(self._origins[array.parts[0]])
 
     def length(self, array: Value) -> Value:
         """An array's length."""
@@ -620,6 +645,7 @@ class Emitter:
 
     def set_element(self, array: Value, at: Value, value: Value) -> None:
         """Set one; int64 and float64 are narrowed to what the array holds."""
+        self.writes(array)
         place = self.place(array, at)
         element = _array(array).element
         if element == "float32":

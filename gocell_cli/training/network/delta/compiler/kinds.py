@@ -5,7 +5,7 @@ A Lanes has none: it is its own kind, so a loop is compiled for each.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
@@ -138,16 +138,33 @@ def kind_of(value: Any) -> Given:
     return FLOAT64
 
 
+def locked(values: Sequence[Any], first: int = 0) -> set[int]:
+    """Return the slots, counted from `first`, of the arrays that NumPy lets nobody write."""
+    found, at = set[int](), first
+    for value in _flat(values):
+        if isinstance(value, np.ndarray) and not value.flags.writeable:
+            found.add(at)
+        at += 2 if isinstance(value, np.ndarray) else 1
+    return found
+
+
 def slots(values: Sequence[Any]) -> list[int]:
     """Return the slots of some arguments; what they name must live as long as they are used."""
     found: list[int] = []
-    for value in values:
+    for value in _flat(values):
         if isinstance(value, np.ndarray):
             found += value.__array_interface__["data"][0], len(value)
-        elif isinstance(value, tuple):
-            found += slots(value)
         elif isinstance(value, float | np.floating):
             found += struct.unpack("q", struct.pack("d", value))
-        elif not isinstance(value, Lanes):
+        else:
             found.append(int(value))
     return found
+
+
+def _flat(values: Sequence[Any]) -> Iterator[Any]:
+    """The numbers and arrays of some arguments, those of named tuples field by field; a Lanes has no slot."""
+    for value in values:
+        if isinstance(value, tuple):
+            yield from _flat(value)
+        elif not isinstance(value, Lanes):
+            yield value

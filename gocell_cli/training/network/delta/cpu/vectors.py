@@ -111,6 +111,7 @@ def _bytes(array: Value) -> int:
 @Intrinsic
 def store(code: Emitter, array: Value, at: Value, vector: Value) -> None:
     """Set the piece of an array that begins at a number of it; narrows float64 to the array's dtype."""
+    code.writes(array)
     element = ELEMENTS[_array(array).element]
     kinds = [ir.VectorType(element, part.type.count) for part in vector.parts]
     for place, part, kind in zip(_places(code, array, at, kinds), vector.parts, kinds, strict=True):
@@ -245,6 +246,7 @@ def tanh(code: Emitter, vector: Value) -> Value:
 @Intrinsic
 def count_up(code: Emitter, counters: Value, at: Value) -> Value:
     """Add 1 to an int64 counter that other threads add to as well; returns what it was."""
+    code.writes(counters)
     return Value(INT, (code.builder.atomic_rmw("add", code.place(counters, at), ir.Constant(BITS, 1), "seq_cst"),))
 
 
