@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gocell_cli.commands.model.evaluate import RunDir, opened_cache
+from gocell_cli.commands.model.evaluate import opened_cache
 from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
+from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from gocell_cli.storage.schema import Hierarchy
+    from gocell_cli.training.evaluation.terms.orders import Cutoffs
     from gocell_cli.training.inference.explain import TermEffect
-    from gocell_cli.training.runs.explaining import ScoreRequest, TermRanking
+    from gocell_cli.training.runs.explaining import Comparison, ScoreRequest, TermRanking
 
 
 class TermOrder(StrEnum):
@@ -28,6 +31,21 @@ class TermOrder(StrEnum):
     RLIPP = "rlipp"
 
 
+RunDirs = Annotated[
+    list[Path],
+    typer.Argument(
+        help="A run's directory; several: how far their rankings agree. Runs on a control hierarchy are controls.",
+        autocompletion=complete_run,
+    ),
+]
+ControlRuns = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--controls", help="A run on a control hierarchy of the same terms, to hold scores against; repeatable."
+    ),
+]
+Asked = tuple[int, str, "Cutoffs"]
+"""Samples of either part, order and cut-offs, as ScoreRequest has them."""
 OneGenotype = Annotated[str | None, typer.Option("--genes", help="Also the effect of deleting these genes.")]
 Top = Annotated[int, typer.Option(min=1, help="Terms to print; JSON holds all.")]
 Most = Annotated[
@@ -60,14 +78,17 @@ LeastPower = Annotated[
 LeastActivations = Annotated[
     int, typer.Option("--least-activations", min=2, help="Rank no term of fewer distinct activations.")
 ]
-COUNTS = ("activations", "screen_genes")
-SHOWN = ("excess", "power", "children_power", "difference", "rlipp", "p_value", "q_value", *COUNTS)
+COUNTS = ("activations", "screen_genes", "ranked_in", "rank_best", "rank_worst")
+SHOWN = ("excess", "power", "children_power", "difference", "rlipp", "p_value", "q_value", *COUNTS[:2])
+SPREAD = ("score_sd", "ranked_in", "rank_median", "rank_best", "rank_worst")
+AGAINST = ("control_score", "p_controls")
 
 
 def explain(
-    run: RunDir,
+    runs: RunDirs,
     genes: OneGenotype = None,
     order: OrderBy = TermOrder.EXCESS,
+    controls: ControlRuns = None,
     rlipp_samples: Most = 1000,
     samples: OldMost = None,
     least_power: LeastPower = None,
@@ -78,8 +99,45 @@ def explain(
 ) -> None:
     """Rank the terms by what their activations know of the phenotype, and show what a deletion does to them.
 
-    The ranking reads the run's cache; where that is gone, --genes still shows what the deletion does.
+    Of several runs (seeds, folds): each term's ranks beside each other, and beside those of runs on control
+    hierarchies. The ranking reads the run's cache; where that is gone, --genes still shows what the deletion does.
     """
+    from gocell_cli.training.evaluation.terms.orders import Cutoffs
+
+    own, others = _sorted_out(runs, controls or [])
+    cutoffs = Cutoffs(least_power, least_activations)
+    if len(own) == 1 and not others:
+        _explain_one(own[0], genes, (samples or rlipp_samples, order.value, cutoffs), top, cache, json=json)
+    elif genes is not None:
+        raise UsageError("--genes shows what a deletion does in one run", hint=f"gocell explain {own[0]} --genes ...")
+    else:
+        _explain_many(own, others, (samples or rlipp_samples, order.value, cutoffs), top, cache, json=json)
+
+
+def _sorted_out(runs: Sequence[Path], controls: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the runs over the ontology, and those over a control hierarchy; raises UsageError for what cannot be.
+
+    Runs on controls alone are explained as they are.
+    """
+    from gocell_cli.training.runs.config import run_config
+    from gocell_cli.training.runs.store import RunStore
+
+    found: dict[bool, list[Path]] = {False: [], True: []}
+    for run in dict.fromkeys(runs):
+        RunStore(run).require()
+        found[bool(run_config(run).control)].append(run)
+    if not found[False] and not controls:
+        return found[True], []
+    if not found[False]:
+        raise UsageError("no run is over the ontology: all are on control hierarchies", hint="gocell explain RUN")
+    for control in controls:
+        RunStore(control).require()
+        if control in found[False]:
+            raise UsageError(f"{control}: a run and its own control", hint="--controls of another run")
+    return found[False], list(dict.fromkeys([*found[True], *controls]))
+
+
+def _explain_one(run: Path, genes: str | None, asked: "Asked", top: int, cache: Path | None, *, json: bool) -> None:
     from gocell_cli.commands.model.refusals import before_opening, named_genes, tell_compiling
     from gocell_cli.training.inference.requests import no_gene
     from gocell_cli.training.runs.store import RunStore
@@ -91,23 +149,78 @@ def explain(
     if named == [()]:
         raise no_gene()
     opened = opened_cache(run, cache) if scored else None
-    from gocell_cli.training.evaluation.terms.orders import Cutoffs
     from gocell_cli.training.runs.explaining import ScoreRequest, explain_run
 
     tell_compiling()
 
-    request = ScoreRequest(samples or rlipp_samples, order.value, Cutoffs(least_power, least_activations))
+    request = ScoreRequest(*asked)
     found = explain_run(run, opened, genes, request)
     terms, changes = _terms(found.hierarchy, found.ranking), _changes(found.hierarchy, found.effects)
-    _draw(run / "figures", terms, changes, order.value)
+    _draw(run / "figures", terms, changes, request.order)
     if json:
         show_json({"run": str(run), **_ranking_json(found.ranking, terms, request), "effects": changes})
     elif terms is not None and found.ranking is not None:
-        _tell(found.ranking, terms, order.value, top)
+        _tell(found.ranking, terms, request.order, top)
     if terms is None:
         note("no ranking: it reads the run's cache, which is not there; --cache DIR says where it is now", "warning")
     if changes is not None and not json:
         show(_table(f"Effect of deleting {genes or ''}", changes[:top], ("activation", "head")))
+
+
+def _explain_many(
+    runs: list[Path],
+    controls: list[Path],
+    asked: "Asked",
+    top: int,
+    cache: Path | None,
+    *,
+    json: bool,
+) -> None:
+    from gocell_cli.commands.model.refusals import before_opening, tell_compiling
+
+    for run in (*runs, *controls):
+        before_opening(run, cache, samples=True)
+    from gocell_cli.training.runs.explaining import ScoreRequest, compare_runs
+
+    tell_compiling()
+
+    request = ScoreRequest(*asked)
+    found = compare_runs(runs, controls, cache, request, top)
+    terms = [{**asdict(one), **_named(found.hierarchy, one.term)} for one in found.agreement.terms]
+    if json:
+        show_json(
+            {
+                "runs": list(map(str, runs)),
+                "controls": list(map(str, controls)),
+                "order": request.order,
+                "fitted_samples": found.fitted,
+                "judged_samples": found.judged,
+                "least_power": found.least_power,
+                **{name: value for name, value in asdict(found.agreement).items() if name != "terms"},
+                "terms": terms,
+            }
+        )
+    else:
+        _tell_many(found, terms[: min(top, found.agreement.ranked)], len(runs), len(controls), request.order)
+
+
+def _tell_many(found: "Comparison", terms: list[dict[str, Any]], runs: int, controls: int, order: str) -> None:
+    """The first terms over all runs, how far the runs agree, and what of it controls have as well."""
+    shown = ("score", *(SPREAD if runs > 1 else ()), *(AGAINST if controls else ()))
+    show(_table(f"Terms by mean {order} of {runs} runs", terms, shown))
+    about = found.agreement
+    if about.spearman is not None and about.top_overlap is not None:
+        show(
+            f"two runs' scores correlate by {about.spearman:.2f} (Spearman, mean over pairs);"
+            f" {about.top_overlap:.0%} of the first {about.top} terms of one are among those of another"
+        )
+    if about.above_controls is not None:
+        show(
+            f"of the {len(terms)} terms shown {about.above_controls} score above all {controls} controls at their"
+            f" place, {about.above_any} above every term of every control"
+        )
+        if 2 * about.above_controls <= len(terms):
+            show("most of these scores are not above the controls': they say little of the ontology")
 
 
 def _named(hierarchy: "Hierarchy", term: int) -> dict[str, str]:

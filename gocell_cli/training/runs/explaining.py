@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from gocell_cli.errors import SourceMissing
+from gocell_cli.errors import SourceMissing, UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.evaluation.terms.agreement import Agreement, agreement
 from gocell_cli.training.evaluation.terms.orders import ORDERS, Cutoffs
 from gocell_cli.training.evaluation.terms.power import Judged
 from gocell_cli.training.evaluation.terms.ranking import Screen, TermScore, score_terms
@@ -117,3 +118,34 @@ def activations_of(trainer: Trainer, rows: Int64[np.ndarray, " rows"]) -> Float3
         found[:, start : start + h.shape[1]] = h.float().cpu().numpy()
         start += h.shape[1]
     return found
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rankings of several runs beside each other: the hierarchy is the first's, and so are the numbers of samples."""
+
+    hierarchy: Hierarchy
+    agreement: Agreement
+    fitted: int
+    judged: int
+    least_power: float
+
+
+def compare_runs(
+    runs: Sequence[Path], controls: Sequence[Path], cache: Path | None, request: ScoreRequest, top: int
+) -> Comparison:
+    """Rank the terms of each run, one run in memory at a time; raises UsageError where they have other terms."""
+    found: list[TermRanking] = []
+    hierarchy: Hierarchy | None = None
+    for directory in (*runs, *controls):
+        trainer = reopen(RunStore(directory), cache)
+        load_best(trainer)
+        hierarchy = hierarchy or trainer.hierarchy
+        if trainer.hierarchy.term_ids != hierarchy.term_ids:
+            raise UsageError(f"{directory}: its network has other terms than that of {runs[0]}")
+        found.append(rank_terms(trainer, request))
+    if hierarchy is None:
+        raise UsageError("no run to explain")
+    own, others = ([one.scores for one in part] for part in (found[: len(runs)], found[len(runs) :]))
+    one = found[0]
+    return Comparison(hierarchy, agreement(own, others, request.order, top), one.fitted, one.judged, one.least_power)

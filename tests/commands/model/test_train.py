@@ -157,3 +157,16 @@ def test_settings_that_cannot_be_are_one_error(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert (tmp_path / "run").exists() == left
+
+
+def test_several_runs_are_ranked_beside_each_other_and_beside_controls(small_cache: Path, tmp_path: Path) -> None:
+    for name, more in (("one", ()), ("two", ("--seed", 1)), ("control", ("--set", 'control="genes"'))):
+        words = ("train", small_cache, "--out", tmp_path / name, "--epochs", 1, *SMALL, *more, "--quiet")
+        assert run(*words, cwd=tmp_path).returncode == 0
+    runs = (tmp_path / "one", tmp_path / "two")
+    found = document("explain", *runs, tmp_path / "control", "--least-power", 0, "--least-activations", 2)
+    assert found["runs"] == [str(one) for one in runs]
+    assert found["controls"] == [str(tmp_path / "control")]
+    assert {entry["p_controls"] for entry in found["terms"]} <= {0.5, 1.0, None}
+    refused = failure("explain", *runs, "--genes", "TFC3")
+    assert "one run" in refused.message
