@@ -11,8 +11,8 @@ reciprocal   samples of one genotype with the roles exchanged, A x B and B x A: 
              their roles' own effects beside errors. It is no bound where these can be predicted, and is told so.
 sd, p_value  each measurement's own error: its SD, or |score| / z where z is the normal quantile of its two-sided
              P-value. A published SD may be that of a strain's colonies, and the error of their mean smaller by the root
-             of their number, which no table says: on Kuzmin et al. 2018's fitness 184 repeated crosses err by 0.031 and
-             their SDs say 0.077, as those of six colonies would. Then the true ceiling lies higher.
+             of their number, which no table says: on Kuzmin et al. 2018's fitness 188 repeated crosses err by 0.034 and
+             their SDs say 0.078, as those of five colonies would. Then the true ceiling lies higher.
 
 A prediction that was fitted to other samples and correlates better than a ceiling contradicts what its method assumes
 (`contradicted`): it is then no bound, and no share of it is told.

@@ -11,6 +11,7 @@ pair_ridge      additive + an effect of each pair of genes that several training
 All but the means are ridge regressions whose strength is chosen on the validation samples.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from gocell_cli.training.evaluation.baselines.samples import (
     Known,
     Labelled,
     NotApplicable,
+    OneFit,
     Others,
     Settings,
     best_of,
@@ -129,9 +131,15 @@ def _features(genotypes: Genotypes, *, by_role: bool) -> csr_matrix:
 
 def _fit_additive(train: Labelled, validation: Labelled, *, by_role: bool) -> Additive:
     x = _features(train.genotypes, by_role=by_role)
+    return _best_ridge(x, train, validation, lambda ridge, chosen: Additive(ridge, by_role, chosen))
+
+
+def _best_ridge(
+    x: csr_matrix, train: Labelled, validation: Labelled, made: Callable[[Ridge, Settings], OneFit]
+) -> OneFit:
+    """Fit features of the training samples with each strength; returns what is `made` of the best."""
     fits = fit_ridges(x, train.value, STRENGTHS)
-    tries = [Additive(fit, by_role, {"strength": s}) for fit, s in zip(fits, STRENGTHS, strict=True)]
-    return best_of(tries, validation)
+    return best_of([made(fit, {"strength": s}) for fit, s in zip(fits, STRENGTHS, strict=True)], validation)
 
 
 @dataclass(frozen=True)
@@ -185,9 +193,7 @@ def pair_ridge(known: Known, others: Others) -> Fitted:
     if not len(pairs):
         raise NotApplicable("no pair of genes is deleted in two training samples: it would be the additive ridge")
     x = _with_pairs(known.train.genotypes, pairs)
-    fits = fit_ridges(x, known.train.value, STRENGTHS)
-    tries = [PairRidge(fit, pairs, {"strength": s}) for fit, s in zip(fits, STRENGTHS, strict=True)]
-    return best_of(tries, known.validation)
+    return _best_ridge(x, known.train, known.validation, lambda ridge, chosen: PairRidge(ridge, pairs, chosen))
 
 
 def _keys(genotypes: Genotypes) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:

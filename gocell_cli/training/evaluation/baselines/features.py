@@ -24,10 +24,18 @@ from gocell_cli.training.evaluation.baselines.samples import (
     require_room,
 )
 
+LEAST_SAMPLES = 40
+"""Of training, below which a general learner says nothing."""
 FOLDS = 3
 SIZE = 32
 """Principal coordinates of a gene."""
 READ = {"additive": additive, "roles": roles, "profile_neighbours": profile_neighbours}
+
+
+def require_samples(known: Known, what: str) -> None:
+    """Raise NotApplicable where training samples are too few for `what`."""
+    if len(known.train) < LEAST_SAMPLES:
+        raise NotApplicable(f"{len(known.train)} training samples are too few for {what}")
 
 
 def described(known: Known, genotypes: Genotypes) -> Float64[np.ndarray, "n numbers"]:

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.evaluation.baselines.features import described
+from gocell_cli.training.evaluation.baselines.features import described, require_samples
 from gocell_cli.training.evaluation.baselines.samples import (
     Fitted,
     Genotypes,
     Known,
-    NotApplicable,
     Others,
     Settings,
     best_of,
@@ -27,7 +26,6 @@ with train_extra():
     from threadpoolctl import threadpool_limits
 
 HIDDEN, BATCH, EPOCHS, EVERY = 64, 256, 24, 4
-LEAST_SAMPLES = 40
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,7 @@ class Perceptron:
 def mlp(known: Known, others: Others) -> Fitted:
     """Fit `mlp`; raises NotApplicable where there are too few samples."""
     del others
-    if len(known.train) < LEAST_SAMPLES:
-        raise NotApplicable(f"{len(known.train)} training samples are too few for a network")
+    require_samples(known, "a network")
     with train_extra():
         from sklearn.neural_network import MLPRegressor
 

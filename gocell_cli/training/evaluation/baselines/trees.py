@@ -11,8 +11,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.evaluation.baselines.features import beside, described, held_out, likeness, other_fits
-from gocell_cli.training.evaluation.baselines.samples import Fitted, Genotypes, Known, NotApplicable, Others, Settings
+from gocell_cli.training.evaluation.baselines.features import (
+    beside,
+    described,
+    held_out,
+    likeness,
+    other_fits,
+    require_samples,
+)
+from gocell_cli.training.evaluation.baselines.samples import Fitted, Genotypes, Known, Others, Settings
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -21,7 +28,6 @@ with train_extra():
 LEAVES = (7, 31)
 TREES, EVERY = 200, 20
 RATE = 0.1
-LEAST_SAMPLES = 40
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,7 @@ class Trees:
 
 def boosted_trees(known: Known, others: Others) -> Fitted:
     """Fit `boosted_trees`; raises NotApplicable where there are too few samples to cut in two."""
-    if len(known.train) < LEAST_SAMPLES:
-        raise NotApplicable(f"{len(known.train)} training samples are too few for trees")
+    require_samples(known, "trees")
     # a second, which only who wants trees need wait
     with train_extra():
         from sklearn.ensemble import HistGradientBoostingRegressor
