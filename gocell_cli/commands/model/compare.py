@@ -51,8 +51,9 @@ def compare(
 ) -> None:
     """Say which run predicts its test part better, by how much, and how sure that is.
 
-    One run: its network against each of its baselines. More: each against the first. Runs are compared on the samples
-    that both have in their test part, joined by genotype and value; runs of a series are paired by split and seed.
+    One run: its network against each of its baselines, and in a series on each control. More: each against the first.
+    Runs are compared on the samples that both have in their test part, joined by genotype and value; runs of a series
+    are paired by split and seed.
     Intervals are of a paired bootstrap, over samples and over whole query groups.
     """
     if metric not in (AUTO, *METRICS):
@@ -143,7 +144,7 @@ def _anew(run: Path) -> Any:
 
 def _contenders(folders: Sequence[_Folder], against: str | None) -> list["Contender"]:
     """Return what is compared, the one that the others are compared with first."""
-    from gocell_cli.training.runs.comparing import Contender, contenders_of
+    from gocell_cli.training.runs.comparing import contenders_of
 
     if len(folders) == 1:
         found = contenders_of(folders[0].name, folders[0].members())
@@ -151,7 +152,7 @@ def _contenders(folders: Sequence[_Folder], against: str | None) -> list["Conten
         names = [folder.name for folder in folders]
         if len(set(names)) < len(names):
             names = [str(path.parent if len(f.runs) > 1 else path) for f in folders for path in [f.runs[0][0]]]
-        found = [Contender(name, folder.members()) for name, folder in zip(names, folders, strict=True)]
+        found = [contenders_of(name, folder.members())[0] for name, folder in zip(names, folders, strict=True)]
     if len(found) < 2:
         raise UsageError(
             f"{folders[0].name}: it has no baselines to be compared with",

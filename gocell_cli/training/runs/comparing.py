@@ -36,20 +36,25 @@ LEAST_SAMPLES = 10
 
 @dataclass(frozen=True)
 class Member:
-    """A finished run: its folder, its seed, the fingerprint of its split, its phenotype, what it predicts."""
+    """A finished run: its folder, its seed, the fingerprint of its split, its phenotype, what it predicts.
+
+    control: of its hierarchy, "" where that is the cache's own.
+    """
 
     directory: Path
     seed: int
     split: str
     phenotype: str
     predictions: Predictions
+    control: str = ""
 
     @classmethod
     def of(cls, directory: Path, record: RunRecord, predictions: Predictions) -> "Member":
         """Take them from a run's settings and record; a split of before there were fingerprints has its counts."""
         split = record.split
         known = split.fingerprint or f"{split.kind} {split.seed} {split.train} {split.validation} {split.test}"
-        return cls(directory, run_config(directory).seed, known, record.kind, predictions)
+        config = run_config(directory)
+        return cls(directory, config.seed, known, record.kind, predictions, config.control)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,12 @@ class Contender:
 
 
 def contenders_of(name: str, members: Sequence[Member]) -> list[Contender]:
-    """Return a run's, or a series', network and each of its baselines."""
+    """Return a run's, or a series', network, each of its baselines, and the network on each control it has."""
+    controls = sorted({member.control for member in members} - {""})
+    whole = [member for member in members if not member.control]
+    if controls and whole:
+        on_control = [Contender(f"{c} control", tuple(m for m in members if m.control == c)) for c in controls]
+        return [*contenders_of(name, whole), *on_control]
     columns = dict.fromkeys(column for member in members for column in member.predictions.predicted)
     ordered = [NETWORK, *(column for column in columns if column != NETWORK)]
     having = {c: tuple(m for m in members if c in m.predictions.predicted) for c in ordered}
@@ -151,7 +161,8 @@ def compare(first: Contender, second: Contender, seed: int, resamples: int) -> C
         )
     drawn = [_drawn(first, second, pair, seed, resamples) for pair in pairs]
     shared = sum(len(pairing.value) for pairing, _ in drawn)
-    tested_first, tested_second = (sum(len(member.predictions) for member in side) for side in zip(*pairs, strict=True))
+    sides = list(zip(*pairs, strict=True))
+    tested_first, tested_second = (sum(len(member.predictions) for member in side) for side in sides)
     names = [name for name in drawn[0][1] if all(name in draws for _, draws in drawn)]
     return Comparison(
         first.name,
@@ -160,7 +171,7 @@ def compare(first: Contender, second: Contender, seed: int, resamples: int) -> C
         shared,
         tested_first - shared,
         tested_second - shared,
-        len(first.members) + len(second.members) - 2 * len(pairs),
+        sum(len(c.members) - len({m.directory for m in side}) for c, side in zip((first, second), sides, strict=True)),
         min(pairing.groups for pairing, _ in drawn),
         {name: _joined([draws[name] for _, draws in drawn]) for name in names},
     )
@@ -193,8 +204,16 @@ def _unlike(one: Member, other: Member, shared: int) -> UsageError:
 def paired(first: Sequence[Member], second: Sequence[Member]) -> list[tuple[Member, Member]]:
     """Return which run of the second each of the first is compared with: of its split, and of its seed where one is.
 
-    A single run is compared with a single run whatever their splits are: by what is in both test parts.
+    A single run is compared with a single run whatever their splits are: by what is in both test parts. On the side
+    without controls a run is taken again for every control drawn of it.
     """
+    if any(m.control for m in second) != any(m.control for m in first):
+        turned = any(m.control for m in first)
+        plain, drawn = (second, first) if turned else (first, second)
+        of = {(m.split, m.seed): m for m in plain}
+        both = [(of[m.split, m.seed], m) for m in drawn if (m.split, m.seed) in of]
+        if both or len(first) > 1 or len(second) > 1:
+            return [(control, own) for own, control in both] if turned else both
     if len(first) == len(second) == 1:
         return [(first[0], second[0])]
     left = defaultdict(list)

@@ -1,5 +1,6 @@
 """Runs are joined by genotype, paired by split and seed; what is not shared is counted, and words follow intervals."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import UsageError
-from gocell_cli.training.runs.comparing import Comparison, Contender, Measured, Member, compare, join, paired
+from gocell_cli.training.runs.comparing import (
+    Comparison,
+    Contender,
+    Measured,
+    Member,
+    compare,
+    contenders_of,
+    join,
+    paired,
+)
 from gocell_cli.training.runs.predictions import Predictions
 
 N = 200
@@ -105,6 +115,26 @@ def test_runs_are_paired_by_split_then_seed() -> None:
     assert compared.metrics["pearson"].each == (0.0, 0.0, 0.0)
     assert compared.metrics["pearson"].sd == 0
     assert compared.says("pearson") == "b and a have the same pearson"
+
+
+def test_controls_are_compared_with_the_run_of_their_seed() -> None:
+    found = predictions(ALL)
+    runs = [member(f"seed-{seed}", seed, "s", found) for seed in range(3)]
+    drawn = [
+        replace(member(f"seed-{seed}-{kind}-{n}", seed, "s", predictions(ALL, 2.0)), control=kind)
+        for seed, kind, n in ((0, "genes", 1), (0, "genes", 2), (1, "genes", 1), (0, "dag", 1))
+    ]
+    network, *others = contenders_of("series", [*drawn, *runs])
+    assert [(c.name, len(c.members)) for c in (network, *others)] == [
+        ("series", 3), ("dag control", 1), ("genes control", 3),
+    ]  # fmt: skip
+    compared = compare(network, others[1], 0, 20)
+    assert [(str(Path(a)), str(Path(b))) for a, b in compared.pairs] == [
+        ("seed-0", "seed-0-genes-1"), ("seed-0", "seed-0-genes-2"), ("seed-1", "seed-1-genes-1"),
+    ]  # fmt: skip
+    assert compared.unpaired == 1
+    back = compare(others[1], network, 0, 20).metrics["pearson"]
+    assert back.difference == -(compared.metrics["pearson"].difference or 0)
 
 
 def measured(
