@@ -20,6 +20,7 @@ SCHEMAS = {
     "manifest": "manifest.json and part.json",
     "hierarchy": "hierarchy/*.parquet, provenance/*.parquet",
     "samples": "samples/part-NNNNN.parquet",
+    "series": "series.json, of a series of runs",
 }
 FIGURES = {"go_batch_distribution": "batches", "go_level_vs_batch_comparison": "comparison"}
 SIGNALS = ((130, "interrupted by SIGINT"), (143, "interrupted by SIGTERM"))

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-NAMES = ("manifest", "hierarchy", "samples")
+NAMES = ("manifest", "hierarchy", "samples", "series")
 PACKAGE = Path(__file__).resolve().parent.parent
 IN_WHEEL, IN_CHECKOUT = PACKAGE / "schemas", PACKAGE.parent / "schemas"
 

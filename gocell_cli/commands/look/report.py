@@ -10,6 +10,7 @@ from gocell_cli.commands.shell.completion import complete_cache, complete_run
 from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
 from gocell_cli.commands.shell.terminal import show, show_result
 from gocell_cli.errors import SourceMissing
+from gocell_cli.series_record import require_one_run
 from gocell_cli.whole_file import write_whole
 
 
@@ -44,6 +45,8 @@ def report(
     require_place(out, (".html",), overwrite=overwrite)
     if target is not None and not target.is_dir():
         raise SourceMissing(f"{target}: no such cache or run", hint="gocell cache ls; runs lie under ROOT/runs")
+    if target is not None:
+        require_one_run(target)
     run = target is not None and is_run(target)
     page = run_page(target) if run and target is not None else cache_page(Cache(find_cache(target, data_root(root))))
     write_whole(out, render(page))

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gocell_cli.commands.model.series import evaluate_series
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.places import Force, require_place
 from gocell_cli.commands.shell.tables import write_table
 from gocell_cli.commands.shell.terminal import make_table, show, show_json
+from gocell_cli.series_record import is_series, require_one_run
 
 if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
@@ -51,7 +53,7 @@ def evaluate(
     """Predict a part of a run's split with its best weights, beside baselines fitted on the same split.
 
     Baselines are those of the run's settings, unless --baselines names others. --out writes a row a sample: its genes,
-    part, query group and value, what the network and what each baseline predicts.
+    part, query group and value, what the network and what each baseline predicts. Of a series the table of its runs.
     """
     from gocell_cli.commands.model.refusals import before_opening, tell_compiling
     from gocell_cli.training.data.splits.kinds import require_part
@@ -59,6 +61,11 @@ def evaluate(
     from gocell_cli.training.runs.store import RunStore
 
     require_part(split or part)
+    if is_series(run):
+        if out is not None or baselines is not None or cache is not None:
+            require_one_run(run)
+        evaluate_series(run, split or part, json=json)
+        return
     if out is not None:
         require_place(out, (".tsv", ".parquet"), overwrite=overwrite)
     if baselines is not None:

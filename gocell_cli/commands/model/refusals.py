@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gocell_cli.commands.shell.terminal import note
 from gocell_cli.errors import UsageError
 from gocell_cli.run_record import RunRecord
+from gocell_cli.series_record import SeriesRecord, read_series
 from gocell_cli.storage.manifest import read_manifest
 from gocell_cli.training.extra import require_extra
 from gocell_cli.training.runs.config import RunConfig, run_config
@@ -53,6 +54,16 @@ def before_resuming(run: Path) -> None:
     if not store.untrained():
         store.require_checkpoint("last")
     store.require_idle()
+
+
+def before_going_on(series: Path) -> None:
+    """Raise what going on with a series would raise of its series.json and its cache's manifest."""
+    record = read_series(series)
+    require_extra()
+    _of_its_cache(record, None)
+    store = RunStore(series)
+    store.require_idle()
+    store.require_place()
 
 
 def before_opening(run: Path, cache: Path | None, *, samples: bool) -> RunRecord:
@@ -122,6 +133,6 @@ def _of_this_machine(config: RunConfig) -> None:
     require_device(config.device)
 
 
-def _of_its_cache(record: RunRecord, cache: Path | None) -> None:
+def _of_its_cache(record: RunRecord | SeriesRecord, cache: Path | None) -> None:
     directory = recorded_cache(record, cache)
     require_same(directory, read_manifest(directory).fingerprint, record)

@@ -30,7 +30,10 @@ SplitColumn = Annotated[
 ]
 SplitSeed = Annotated[int | None, typer.Option(min=0, help="Of the split alone; default: --seed.")]
 Folds = Annotated[int | None, typer.Option(min=2, help="Divide into K folds, of which --fold is the test part.")]
-Fold = Annotated[int | None, typer.Option(min=0, help="The fold that is tested, from 0; default 0.")]
+Fold = Annotated[
+    int | None,
+    typer.Option(min=0, help="The fold that is tested, from 0; without it train takes each in turn, inspect split 0."),
+]
 Subset = Annotated[
     int | None, typer.Option(min=1, help="Train on so many samples; a smaller subset lies within a larger one.")
 ]

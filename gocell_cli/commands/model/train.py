@@ -1,20 +1,21 @@
 """`gocell train`: a separate program in spirit, which needs nothing but a cache."""
 
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gocell_cli.commands.model.evaluate import BaselinesOption, opened_cache, show_evaluation
+from gocell_cli.commands.model.one_run import train_through
+from gocell_cli.commands.model.series import SeriesForm, begin_series, conduct, resume_series
 from gocell_cli.commands.model.split import SplitForm, read_split_file, require_split_file, tell_split
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.places import data_root, find_cache
-from gocell_cli.commands.shell.progress import Signals, training_progress
+from gocell_cli.commands.shell.progress import training_progress
 from gocell_cli.commands.shell.terminal import line, note, show, show_result, styled
 from gocell_cli.errors import UsageError
+from gocell_cli.series_record import is_series
 from gocell_cli.user_text import slug
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from gocell_cli.training.runs.trainer import Trainer
 
 CacheArgument = Annotated[Path | None, typer.Argument(help="Cache to train on; default: the one ROOT/latest names.")]
-RunOut = Annotated[Path | None, typer.Option("--out", help="The run's directory; default: ROOT/runs/CACHE-NUMBER.")]
+RunOut = Annotated[
+    Path | None, typer.Option("--out", help="The run's or series' directory; default: ROOT/runs/CACHE-NUMBER.")
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings; flags go before it.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Any other setting, NAME=VALUE in TOML's spelling; repeatable.")
@@ -34,6 +37,7 @@ Settings = Annotated[
 def train(
     context: typer.Context,
     form: SplitForm,
+    series: SeriesForm,
     cache: CacheArgument = None,
     out: RunOut = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training split; default 20.")] = None,
@@ -47,14 +51,15 @@ def train(
     baselines: BaselinesOption = None,
     settings: Settings = None,
     config: ConfigFile = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out from its `last`.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run or series in --out.")] = False,
     root: opt.Root = None,
     json: opt.Json = False,
 ) -> None:
     """Train DCell on a cache; SIGTERM saves and stops, SIGUSR1 saves and goes on.
 
     Settings come from flags, then --set, then --config, then defaults; the resolved ones are saved with the run. Where
-    they make the loss NaN or infinite, training ends with exit code 2 and keeps the best weights it had.
+    they make the loss NaN or infinite, training ends with exit code 2 and keeps the best weights it had. --seeds,
+    --controls, and --folds without --fold train a series: a run each, in folders of --out, and one table of all.
     """
     flags = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed, "device": device, "precision": precision,
@@ -62,29 +67,39 @@ def train(
     }  # fmt: skip
     given = {**form.given(), **{name: value for name, value in flags.items() if value is not None}}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
+    jobs = series.jobs or 1
     if resume:
-        trainer = _resume(out, bool(given or settings or config is not None))
-    else:
-        from gocell_cli.training.runs.config import resolve
+        said = {*given, *series.given(), *(["settings"] if settings else []), *(["config"] if config else [])}
+        if out is None or not all(_is_standing(context, name) for name in said):
+            raise UsageError("--resume goes on with the settings a run has", hint="gocell train --resume --out RUN")
+        if is_series(out):
+            conduct(resume_series(out), jobs, json=json)
+        else:
+            _train(_resume(out), json=json)
+        return
+    from gocell_cli.training.runs.config import named_settings, resolve
 
-        chosen = resolve(given, standing, config, settings or [])
-        trainer = _begin(cache, out, data_root(root), chosen)
-    _train(trainer, json=json)
+    chosen = resolve(given, standing, config, settings or [])
+    every_fold = chosen.folds > 0 and "fold" not in {*given, *named_settings(config, settings or [])}
+    choice = series.choice(folds=every_fold)
+    if choice is not None:
+        conduct(begin_series(cache, out, data_root(root), chosen, choice), jobs, json=json)
+    else:
+        _train(_begin(cache, out, data_root(root), chosen), json=json)
 
 
 def _train(trainer: "Trainer", *, json: bool) -> None:
     """Train to the end, measure, and tell."""
-    from gocell_cli.training.runs.trackers import wandb_log
-
-    # Wandb is logged to by one of several processes.
-    logged = trainer.config if trainer.processes.first else replace(trainer.config, wandb="")
-    with wandb_log(logged, trainer.store.directory) as log:
-        trainer.on_epoch = log.epoch if log else trainer.on_epoch
-        _fit(trainer)
-        evaluation = _finish(trainer)
-        if log:
-            log.results(trainer.store.record().as_json()["results"])
-    if not trainer.processes.first:
+    seen = trainer.processes.first
+    if seen:
+        tell_split(trainer.store.record().split)
+    try:
+        evaluation = train_through(trainer, training_progress(shown=seen))["test"]
+    except SystemExit:
+        if seen:
+            note(f"stopped; go on with: gocell train --resume --out {trainer.store.directory}", "train")
+        raise
+    if not seen:
         return
     summary = {"run": str(trainer.store.directory), **evaluation.as_json(), "record": trainer.store.record().as_json()}
     show_result(summary, lambda: _tell(trainer, evaluation), json=json, essence=summary["run"])
@@ -131,9 +146,7 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     )
 
 
-def _resume(out: Path | None, changed: bool) -> "Trainer":
-    if out is None or changed:
-        raise UsageError("--resume goes on with the settings a run has", hint="gocell train --resume --out RUN")
+def _resume(out: Path) -> "Trainer":
     from gocell_cli.commands.model.refusals import before_resuming, tell_compiling
 
     before_resuming(out)
@@ -143,32 +156,3 @@ def _resume(out: Path | None, changed: bool) -> "Trainer":
     tell_compiling()
 
     return resume_run(out, opened)
-
-
-def _fit(trainer: "Trainer") -> None:
-    from gocell_cli.training.runs.trainer import Stopped
-
-    seen = trainer.processes.first
-    if seen:
-        tell_split(trainer.store.record().split)
-    with Signals().caught() as signals, training_progress(shown=seen) as progress:
-        trainer.stop_at, trainer.save_at = signals.stop, signals.save
-        try:
-            trainer.fit(progress)
-        except Stopped:
-            if seen:
-                note(f"stopped; go on with: gocell train --resume --out {trainer.store.directory}", "train")
-            # 128 + number, as a shell reports who died by a signal.
-            sys.exit(128 + (signals.stopped_by or 0))
-
-
-def _finish(trainer: "Trainer") -> "Evaluation":
-    from gocell_cli.figures.run_figures import draw_run
-    from gocell_cli.training.runs.run import finish_run
-
-    evaluations = finish_run(trainer)
-    if trainer.processes.first:
-        errors = {part: e.metrics["rmse"] for part, e in evaluations.items() if e.metrics["rmse"] is not None}
-        test = evaluations["test"]
-        draw_run(trainer.history, errors, test.predicted, test.true, test.metrics["pearson"], trainer.store.figures)
-    return evaluations["test"]

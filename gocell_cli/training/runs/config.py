@@ -232,6 +232,12 @@ def resolve(
     return _placed(base.changed(parse_settings(settings)), base, Path()).changed(typed)
 
 
+def named_settings(file: Path | None, settings: Sequence[str]) -> set[str]:
+    """Return the names of what a TOML file and NAME=VALUE set; both have been found to be good."""
+    of_file = parse_toml(read_small(file, MOST_BYTES)) if file is not None else {}
+    return {*of_file, *parse_settings(settings)}
+
+
 def _placed(config: RunConfig, before: RunConfig, folder: Path) -> RunConfig:
     """Return the config with the path of a split that `before` has not in full: it is relative to a folder."""
     if config.split == before.split or not names_a_file(config.split):

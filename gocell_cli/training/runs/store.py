@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from gocell_cli.errors import CannotWrite, DamagedCache, SourceMissing, Unfinished, UsageError
 from gocell_cli.run_record import CONFIG, METRICS, RECORD, RunRecord, metrics_text, read_record, record_text
+from gocell_cli.series_record import SeriesRecord, is_series, require_one_run
 from gocell_cli.training.extra import train_extra
 from gocell_cli.typed_file import json_text, parse_json
 from gocell_cli.whole_file import whole_file, write_whole, writing
@@ -106,7 +107,7 @@ class RunStore:
 
     def abandon(self) -> None:
         """Leave a reserved place in which nothing was begun as it was found."""
-        if self._lock is not None and not self.exists():
+        if self._lock is not None and not self.exists() and not is_series(self.directory):
             # removed while it is held: a process that opened it before is refused, one that comes later makes its own
             (self.directory / LOCK).unlink(missing_ok=True)
             if self._made:
@@ -125,9 +126,10 @@ class RunStore:
 
     def require_free(self) -> None:
         """Raise UsageError where a run has been begun."""
-        if self.exists():
+        if self.exists() or is_series(self.directory):
+            what = "run" if self.exists() else "series of runs"
             hint = "--resume goes on with it; or another --out"
-            raise UsageError(f"{self.directory}: a run is here already", hint=hint)
+            raise UsageError(f"{self.directory}: a {what} is here already", hint=hint)
 
     def require_idle(self) -> None:
         """Raise UsageError where another process trains here; of several processes of one run none asks."""
@@ -155,7 +157,8 @@ class RunStore:
         return not any((self.directory / name).exists() for name in ("last.safetensors", METRICS))
 
     def require(self) -> None:
-        """Raise SourceMissing where there is no run."""
+        """Raise SourceMissing where there is no run, UsageError where there are several."""
+        require_one_run(self.directory)
         if not self.exists():
             raise SourceMissing(f"{self.directory}: no run is here", hint="gocell train --out DIR")
 
@@ -246,7 +249,7 @@ class RunStore:
         return tensors, state
 
 
-def recorded_cache(record: RunRecord, cache: Path | None = None) -> Path:
+def recorded_cache(record: RunRecord | SeriesRecord, cache: Path | None = None) -> Path:
     """Return where a run's cache is, or the one given; raises SourceMissing where no folder is there."""
     directory = cache or Path(record.cache)
     if not directory.is_dir():
@@ -258,7 +261,7 @@ def recorded_cache(record: RunRecord, cache: Path | None = None) -> Path:
     return directory
 
 
-def require_same(directory: Path, fingerprint: str, record: RunRecord) -> None:
+def require_same(directory: Path, fingerprint: str, record: RunRecord | SeriesRecord) -> None:
     """Raise DamagedCache where a cache, by its fingerprint, is not the one that a run was trained on."""
     if fingerprint != record.fingerprint:
         raise DamagedCache(

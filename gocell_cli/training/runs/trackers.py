@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import ExtraMissing
+from gocell_cli.series_record import is_series
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.store import RunStore
@@ -59,10 +60,10 @@ class WandbLog:
         import wandb
 
         # the directory's name is the id, too: a resumed run goes on in its own log
+        name = f"{directory.parent.name}-{directory.name}" if is_series(directory.parent) else directory.name
         self._run = wandb.init(
-            project=config.wandb, name=directory.name, dir=str(directory), config=asdict(config), resume="allow",
-            id=directory.name,
-        )  # fmt: skip
+            project=config.wandb, name=name, dir=str(directory), config=asdict(config), resume="allow", id=name
+        )
 
     def epoch(self, line: Mapping[str, Any]) -> None:
         """Log an epoch."""

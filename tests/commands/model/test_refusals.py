@@ -87,6 +87,18 @@ def unfinished(folder: Path) -> None:
     (folder / "bad" / "run.json").write_text(json.dumps({k: v for k, v in record.items() if k != "results"}))
 
 
+def series(folder: Path) -> None:
+    """A series that has begun, on a cache that is gone."""
+    record = {"cache": "/nowhere", "fingerprint": "0" * 64, "phenotype": "fitness", "settings": {"epochs": 1}}
+    (folder / "SERIES").mkdir()
+    (folder / "SERIES" / "series.json").write_text(json.dumps({**record, "members": [{"run": "seed-0", "seed": 0}]}))
+
+
+def broken_series(folder: Path) -> None:
+    (folder / "bad").mkdir()
+    (folder / "bad" / "series.json").write_text("{}")
+
+
 TRAIN = [
     Refusal("train --nonsense", 2, "No such option: --nonsense"),
     Refusal("train --epochs 0", 2, "greater than or equal to 1"),
@@ -104,6 +116,22 @@ TRAIN = [
     Refusal(
         "train CACHE --split folds.csv --folds 4 --fold 0", 2, "column 'fold' has 3 folds", arrays=True, given=parts
     ),
+    Refusal("train CACHE --seeds 0", 2, "greater than or equal to 1"),
+    Refusal("train CACHE --jobs 0", 2, "greater than or equal to 1"),
+    Refusal("train CACHE --seeds 10001", 2, "a series of 10,001 runs"),
+    Refusal("train CACHE --seeds 2 --control-kinds dag", 2, "--control-kinds needs --controls"),
+    Refusal("train CACHE --controls 1 --control-kinds terms", 2, "no kinds of control: terms"),
+    Refusal("train CACHE --controls 1 --set control=dag", 2, "a control has no controls"),
+    Refusal("train CACHE --seeds 2 --out RUN", 2, "a run is here already"),
+    Refusal("train --resume --out RUN --seeds 2", 2, "settings a run has"),
+    Refusal("train --resume --out SERIES --epochs 2", 2, "settings a run has", given=series),
+    Refusal("train --resume --out SERIES", 6, "the cache of this run is not there", given=series),
+    Refusal("train CACHE --out SERIES", 2, "a series of runs is here already", given=series),
+    Refusal("train CACHE --seeds 2 --out SERIES", 2, "a series of runs is here already", given=series),
+    Refusal("train --resume --out bad", 5, "series.json: this run cannot be read", given=broken_series),
+    Refusal("predict SERIES --genes x", 2, "a series of 1 runs, not one", given=series),
+    Refusal("evaluate SERIES --part all", 2, "no part 'all'", given=series),
+    Refusal("evaluate SERIES --baselines mean", 2, "a series of 1 runs, not one", given=series),
     Refusal("train CACHE --set control=none", 2, "control is 'none'"),
     Refusal("train CACHE --set control_seed=1", 2, "control_seed draws a control"),
     Refusal("train CACHE --split-column part", 2, "split_column is a column of a file"),

@@ -1,0 +1,88 @@
+"""One run from its first step to its figures, whoever asked for it: `gocell train`, or a series of runs."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gocell_cli.commands.model.split import read_split_file
+from gocell_cli.commands.shell.progress import Signals
+from gocell_cli.errors import Diverged
+
+if TYPE_CHECKING:
+    from gocell_cli.storage.reader import Cache
+    from gocell_cli.training.runs.config import RunConfig
+    from gocell_cli.training.runs.evaluating import Evaluation
+    from gocell_cli.training.runs.trainer import Progress, Trainer
+
+    Shown = AbstractContextManager[Callable[[Progress], None]]
+
+
+def train_through(trainer: "Trainer", shown: "Shown") -> "dict[str, Evaluation]":
+    """Train to the end, measure every part, draw; raises SystemExit, 128 + its number, for a signal that stops it."""
+    from gocell_cli.training.runs.run import finish_run
+    from gocell_cli.training.runs.trackers import wandb_log
+
+    # Wandb is logged to by one of several processes.
+    logged = trainer.config if trainer.processes.first else replace(trainer.config, wandb="")
+    with wandb_log(logged, trainer.store.directory) as log:
+        trainer.on_epoch = log.epoch if log else trainer.on_epoch
+        _fit(trainer, shown)
+        evaluations = finish_run(trainer)
+        if log:
+            log.results(trainer.store.record().as_json()["results"])
+    if trainer.processes.first:
+        _draw(trainer, evaluations)
+    return evaluations
+
+
+def _fit(trainer: "Trainer", shown: "Shown") -> None:
+    from gocell_cli.training.runs.trainer import Stopped
+
+    with Signals().caught() as signals, shown as progress:
+        trainer.stop_at, trainer.save_at = signals.stop, signals.save
+        try:
+            trainer.fit(progress)
+        except Stopped:
+            # 128 + number, as a shell reports who died by a signal.
+            sys.exit(128 + (signals.stopped_by or 0))
+
+
+def _draw(trainer: "Trainer", evaluations: "dict[str, Evaluation]") -> None:
+    from gocell_cli.figures.run_figures import draw_run
+
+    errors = {part: e.metrics["rmse"] for part, e in evaluations.items() if e.metrics["rmse"] is not None}
+    test = evaluations["test"]
+    draw_run(trainer.history, errors, test.predicted, test.true, test.metrics["pearson"], trainer.store.figures)
+
+
+def train_member(directory: Path, cache: "Cache", config: "RunConfig") -> str | None:
+    """Train a member of a series, or go on with it, and say nothing; returns why it diverged, None where it did not."""
+    from gocell_cli.training.runs.store import RunStore
+
+    going_on = RunStore(directory).exists()
+    trainer = _again(directory, cache) if going_on else _begun(directory, cache, config)
+    try:
+        train_through(trainer, nullcontext(lambda _: None))
+    except Diverged as error:
+        return error.message
+    finally:
+        trainer.store.release()
+    return None
+
+
+def _begun(directory: Path, cache: "Cache", config: "RunConfig") -> "Trainer":
+    from gocell_cli.training.runs.run import begin_run
+    from gocell_cli.training.runs.samples import RunSamples
+    from gocell_cli.training.runs.store import RunStore
+
+    samples = RunSamples.of(cache, config, named=read_split_file(cache, config))
+    return begin_run(lambda: RunStore.reserve(directory), cache, config, samples)
+
+
+def _again(directory: Path, cache: "Cache") -> "Trainer":
+    from gocell_cli.training.runs.run import resume_run
+
+    return resume_run(directory, cache)

@@ -1,0 +1,247 @@
+"""`gocell train --seeds | --folds | --controls`: several runs, one table; and `gocell evaluate` of such a series."""
+
+import gc
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gocell_cli.commands.model.split import read_split_file, require_split_file, tell_split
+from gocell_cli.commands.shell.places import find_cache
+from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, show_result, styled
+from gocell_cli.errors import Diverged, UsageError
+from gocell_cli.series_record import MemberRecord, SeriesRecord, read_series
+from gocell_cli.training.data.splits.kinds import names_a_file, split_path
+from gocell_cli.user_text import slug
+
+if TYPE_CHECKING:
+    from gocell_cli.storage.reader import Cache
+    from gocell_cli.training.runs.config import RunConfig
+    from gocell_cli.training.runs.series.plan import SeriesChoice
+    from gocell_cli.training.runs.series.state import Series
+
+Seeds = Annotated[int | None, typer.Option(min=1, help="A series: so many seeds from --seed on, a run each.")]
+Controls = Annotated[
+    int | None,
+    typer.Option(min=1, help="Beside a series' first runs so many controls of each kind: the same, on no GO."),
+]
+Kinds = Annotated[str | None, typer.Option(help="Which --controls: some of genes,edges,dag; default: all three.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Runs of a series at a time, in processes that share the cores; default 1.")
+]
+LETTERS = {"pearson": "r", "auroc": "AUROC"}
+
+
+@dataclass(frozen=True)
+class SeriesForm:
+    """What makes of a run a series of runs."""
+
+    seeds: Seeds = None
+    controls: Controls = None
+    control_kinds: Kinds = None
+    jobs: Jobs = None
+
+    def given(self) -> set[str]:
+        """Return which of them are given but for --jobs, which is no setting."""
+        return {f.name for f in fields(self) if f.name != "jobs" and getattr(self, f.name) is not None}
+
+    def choice(self, *, folds: bool) -> "SeriesChoice | None":
+        """Return the series that is asked for, `folds` for all of them; None where one run is."""
+        from gocell_cli.training.runs.series.plan import KINDS, SeriesChoice
+
+        if self.control_kinds is not None and self.controls is None:
+            raise UsageError("--control-kinds needs --controls", hint="--controls 1 --control-kinds genes")
+        if self.seeds is None and self.controls is None and not folds:
+            return None
+        kinds = tuple(self.control_kinds.split(",")) if self.control_kinds is not None else KINDS
+        return SeriesChoice(self.seeds or 1, folds, self.controls or 0, kinds)
+
+
+def begin_series(
+    cache: Path | None, out: Path | None, root: Path, config: "RunConfig", choice: "SeriesChoice"
+) -> "Series":
+    """Take the place asked for, or the next of ROOT/runs/CACHE-series-1, -2, ..., and begin a series there.
+
+    As for one run, what cannot be is told before torch is loaded: what the samples say, of the first run.
+    """
+    from gocell_cli.commands.model.refusals import before_training
+    from gocell_cli.training.runs.series.plan import member_config, plan
+
+    _require_one_process()
+    members = plan(config, choice)
+    require_split_file(config.split)
+    found = find_cache(cache, root)
+    before_training(found, out or root / "runs", config, named=out is not None)
+    from gocell_cli.storage.reader import Cache
+    from gocell_cli.training.runs.kept import split_record
+    from gocell_cli.training.runs.samples import RunSamples
+
+    opened = Cache(found)
+    first = member_config(config, members[0])
+    samples = RunSamples.of(opened, first, named=read_split_file(opened, first))
+    samples.check_differ()
+    tell_split(split_record(opened, samples.split))
+    return _made(out, root / "runs", f"{slug(found.resolve().name)}-series", opened, config, members)
+
+
+def _made(
+    out: Path | None,
+    folder: Path,
+    name: str,
+    opened: "Cache",
+    config: "RunConfig",
+    members: tuple[MemberRecord, ...],
+) -> "Series":
+    from gocell_cli.training.runs.series.state import Series, new_record
+    from gocell_cli.training.runs.store import RunStore
+
+    manifest = opened.manifest
+    record = new_record(opened.directory, manifest.fingerprint, manifest.phenotype["kind"], config, members)
+    record = replace(record, split_sha256=_split_sha256(config))
+    store = RunStore.reserve(out) if out is not None else RunStore.reserve_next(folder, name)
+    return Series.begin(store, record)
+
+
+def resume_series(directory: Path) -> "Series":
+    """Open a series to go on with it; what cannot be is told before torch is loaded."""
+    from gocell_cli.commands.model.refusals import before_going_on
+    from gocell_cli.training.runs.series.state import Series
+
+    _require_one_process()
+    before_going_on(directory)
+    series = Series.reopen(directory)
+    require_split_file(series.config.split)
+    series.require_split(_split_sha256(series.config))
+    return series
+
+
+def _require_one_process() -> None:
+    """Raise UsageError under torchrun, all of whose processes train one run."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            "torchrun's processes train one run together, and this is a series of runs",
+            hint="--jobs J without torchrun; or one run: --fold I with --folds, no --seeds, no --controls",
+        )
+
+
+def _split_sha256(config: "RunConfig") -> str | None:
+    """The sha256 of the file that gives the split, None where none does."""
+    if not names_a_file(config.split):
+        return None
+    from gocell_cli.sources.text_file import sha256_of
+
+    return sha256_of(split_path(config.split))
+
+
+def conduct(series: "Series", jobs: int, *, json: bool) -> None:
+    """Train what is left of a series, then print its table; leaves with exit code 2 where a run diverged."""
+    try:
+        if jobs == 1 or len(series.left()) < 2:
+            _one_by_one(series)
+        else:
+            from gocell_cli.commands.model.at_once import train_at_once
+
+            train_at_once(series, Path(series.record.cache), jobs, lambda member: _tell(series, member))
+    except SystemExit:
+        note(f"stopped; go on with: gocell train --resume --out {series.directory}", "train")
+        raise
+    _show(series.directory, series.record, "test", json=json, made=True)
+    if any(member.diverged is not None for member in series.record.members):
+        sys.exit(Diverged.exit_code)
+
+
+def _one_by_one(series: "Series") -> None:
+    from gocell_cli.commands.model.one_run import train_member
+    from gocell_cli.commands.model.refusals import tell_compiling
+    from gocell_cli.storage.reader import Cache
+
+    left = series.left()
+    if not left:
+        return
+    opened = Cache(Path(series.record.cache))
+    opened.columns()  # checked before torch is loaded, and read once for all runs
+    tell_compiling()
+    for member in left:
+        gc.collect()  # the run before, which is a circle of objects: the app lets Python look for those very seldom
+        _tell(
+            series,
+            series.settle(member, train_member(series.directory / member.run, opened, series.settings_of(member))),
+        )
+
+
+def _tell(series: "Series", member: MemberRecord) -> None:
+    """One line on stderr for each run that ended."""
+    members = series.record.members
+    ended = f"({sum(one.ended for one in members)} of {len(members)})"
+    if member.results is None:
+        note(f"{member.run}: {member.diverged} {ended}", "train")
+        return
+    metrics = member.results["test"].metrics
+    metric = "auroc" if "auroc" in metrics else "pearson"
+    note(f"{member.run}: {LETTERS[metric]} {_number(metrics[metric])}, {member.seconds:,.1f} s {ended}", "train")
+
+
+def evaluate_series(directory: Path, part: str, *, json: bool) -> None:
+    """Print the table of a series as far as it has come."""
+    _show(directory, read_series(directory), part, json=json, made=False)
+
+
+def _show(directory: Path, record: SeriesRecord, part: str, *, json: bool, made: bool) -> None:
+    from gocell_cli.training.runs.series.summary import summary
+
+    found = summary(record, part)
+    document = {"series": str(directory), **found, "record": record.as_json()}
+
+    def tell() -> None:
+        if made:
+            show(line(styled("bold green", "trained"), f" {directory}"))
+        _show_summary(found)
+
+    if made:
+        show_result(document, tell, json=json, essence=str(directory))
+    elif json:
+        show_json(document)
+    else:
+        tell()
+    if found["missing"]:
+        note(f"{len(found['missing'])} runs are not finished: gocell train --resume --out {directory}", "series")
+    for run, why in found["diverged"].items():
+        note(f"{run}: {why}", "diverged")
+
+
+def _show_summary(found: Mapping[str, Any]) -> None:
+    """A row a predictor: mean and standard deviation over the runs, and each; then how much is the ontology's."""
+    metric, kinds = found["metric"], found["ontology"]
+    letter = LETTERS[metric]
+    rows = [
+        [
+            f"control: {name}" if name in kinds else name,
+            *(_number(spreads[metric][key]) for key in ("mean", "sd")),
+            " ".join(map(_number, spreads[metric]["values"].values())),
+        ]
+        for name, spreads in found["rows"].items()
+    ]
+    runs = list(found["rows"]["DCell"][metric]["values"])
+    show(make_table(f"{found['part']}: {letter} of {len(runs)} runs", ["", "mean", "sd", "each"], rows, right=(1, 2)))
+    show(f"runs: {', '.join(runs) or 'none yet'}; sd with n - 1")
+    told = [_own(kind, spread) for kind, spread in kinds.items() if spread["mean"] is not None]
+    if told:
+        show(
+            f"the ontology's own share of {letter}, network less control of the same seed and split: {'; '.join(told)}"
+        )
+    if found["diverged"]:
+        show(f"diverged: {', '.join(found['diverged'])}")
+
+
+def _own(kind: str, spread: Mapping[str, Any]) -> str:
+    sd = "" if spread["sd"] is None else f" ± {spread['sd']:.4f}"
+    pairs = f"{spread['n']} pair{'s' if spread['n'] > 1 else ''}"
+    return f"{kind} {spread['mean']:+.4f}{sd} ({pairs})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

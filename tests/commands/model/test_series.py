@@ -1,0 +1,195 @@
+"""`gocell train --seeds | --folds | --controls` as a user runs it: the same runs as one by one, one table of all."""
+
+import json
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from gocell_cli.errors import UsageError
+from gocell_cli.storage.reader import Cache
+from gocell_cli.training.runs.store import RunStore
+from tests.commands.fork_server import completed, environment
+from tests.commands.runners import document, failure, invoke, run
+
+TINY = (
+    "--epochs", 2, "--batch-size", 32, "--lr", 0.01, "--baselines", "mean,additive", "--set", "min_width=2",
+    "--set", "ratio=0.0", "--set", "population_samples=50", "--set", "fractions=[0.5,0.2,0.3]",
+    "--set", "init_range=0.5",
+)  # fmt: skip
+ASKED = ("--seeds", 2, "--controls", 1, "--control-kinds", "genes,dag")
+RUNS = ["seed-0", "seed-1", "seed-0-genes-0", "seed-0-dag-0"]
+
+
+def trained(*words: object, cwd: Path, code: int = 0) -> dict[str, Any]:
+    """What `gocell train --json` prints."""
+    done = run("train", *words, "--json", cwd=cwd)
+    assert done.returncode == code, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def steady(series: Path) -> dict[str, Any]:
+    """series.json without its seconds, and those of baselines."""
+
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: without(inner) for key, inner in value.items() if key != "seconds"}
+        return [without(inner) for inner in value] if isinstance(value, list) else value
+
+    found: dict[str, Any] = without(json.loads((series / "series.json").read_text("utf-8")))
+    return found
+
+
+def weights(folder: Path) -> dict[str, tuple[bytes, ...]]:
+    """The best weights of every run of a folder."""
+    return {
+        path.parent.name: tuple(v.numpy().tobytes() for _, v in sorted(RunStore(path.parent).load("best")[0].items()))
+        for path in sorted(folder.glob("*/best.safetensors"))
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(small_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a series in `series`, and what was printed of it. Do not change what is there."""
+    place = tmp_path_factory.mktemp("series")
+    done = run("train", small_cache, "--out", "series", *ASKED, *TINY, "--json", cwd=place)
+    assert done.returncode == 0, done.stderr
+    (place / "printed.json").write_text(done.stdout, "utf-8")
+    (place / "said.txt").write_text(done.stderr, "utf-8")
+    return place
+
+
+def test_a_member_is_the_run_that_it_would_be_alone(folder: Path, small_cache: Path, tmp_path: Path) -> None:
+    alone = {
+        "seed-1": ("--seed", 1),
+        "seed-0-genes-0": ("--set", "control=genes", "--set", "control_seed=0", "--baselines", "none"),
+    }
+    assert sorted(weights(folder / "series")) == sorted(RUNS)
+    assert len(set(weights(folder / "series").values())) == len(RUNS), "all are different"
+    for member, words in alone.items():
+        tiny = (
+            TINY if "--baselines" not in words else tuple(w for w in TINY if w not in ("--baselines", "mean,additive"))
+        )
+        trained(small_cache, "--out", member, *tiny, *words, cwd=tmp_path)
+        assert weights(tmp_path)[member] == weights(folder / "series")[member]
+        one, other = (json.loads((place / member / "run.json").read_text()) for place in (tmp_path, folder / "series"))
+        assert one["results"]["test"]["metrics"] == other["results"]["test"]["metrics"]
+        assert one["split"] == other["split"]
+
+
+def test_the_table_is_of_the_runs(folder: Path) -> None:
+    found, series = json.loads((folder / "printed.json").read_text("utf-8")), folder / "series"
+    reached = {name: json.loads((series / name / "run.json").read_text("utf-8"))["results"]["test"] for name in RUNS}
+    network = [reached[name]["metrics"]["pearson"] for name in RUNS[:2]]
+    row = found["rows"]["DCell"]["pearson"]
+    assert row["values"] == dict(zip(RUNS[:2], network, strict=True))
+    assert (row["mean"], row["sd"]) == pytest.approx((np.mean(network), np.std(network, ddof=1)))
+    assert found["rows"]["additive"]["rmse"]["values"]["seed-1"] == reached["seed-1"]["baselines"]["additive"]["rmse"]
+    above = network[0] - reached["seed-0-dag-0"]["metrics"]["pearson"]
+    assert found["ontology"]["dag"] == {"mean": above, "sd": None, "n": 1, "values": {"seed-0-dag-0": above}}
+    assert found["record"]["members"][3]["partner"] == "seed-0"
+    said = (folder / "said.txt").read_text("utf-8")
+    assert [line for name in RUNS for line in said.splitlines() if f"train: {name}: r " in line] == [
+        line for line in said.splitlines() if " of 4)" in line
+    ], "a line a run"
+
+
+def test_evaluate_prints_the_table_again_and_other_readers_name_the_runs(folder: Path) -> None:
+    printed = json.loads((folder / "printed.json").read_text("utf-8"))
+    series = folder / "series"
+    assert document("evaluate", series) == {**printed, "series": str(series)}
+    validation = document("evaluate", series, "--part", "validation")
+    results = json.loads((series / "seed-0" / "run.json").read_text("utf-8"))["results"]["validation"]
+    assert validation["rows"]["DCell"]["rmse"]["values"]["seed-0"] == results["metrics"]["rmse"]
+    text = invoke("evaluate", series).stdout
+    assert "test: r of 2 runs" in text
+    assert "control: genes" in text
+    assert "network less control of the same seed and split: genes" in text
+    assert document("evaluate", series / "seed-0-genes-0")["metrics"] == results_of(series / "seed-0-genes-0")
+    commands = (("predict", series, "--genes", "YAL001C"), ("explain", series), ("report", series, "--out", "x.html"))
+    for words in (*commands, ("evaluate", series, "--baselines", "mean")):
+        error = failure(*words)
+        assert isinstance(error, UsageError)
+        assert "a series of 4 runs, not one" in error.message
+        assert str(series / "seed-0") in error.hint
+
+
+def results_of(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / "run.json").read_text("utf-8"))["results"]["test"]["metrics"]
+    return found
+
+
+def test_a_finished_series_is_not_trained_again(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "series", tmp_path / "series")
+    (tmp_path / "series" / "series.json").write_text(  # as if it had died before the last member was taken in
+        json.dumps({**steady(folder / "series"), "members": [
+            {k: v for k, v in m.items() if k != "results"} for m in steady(folder / "series")["members"]
+        ]})
+    )  # fmt: skip
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "series").glob("*/*")}
+    (tmp_path / "gocell.toml").write_text('[train]\nepochs = 7\nseeds = 9\nset = ["clip=2.0"]\n')  # of new runs alone
+    found = trained("--resume", "--out", "series", cwd=tmp_path)
+    printed = json.loads((folder / "printed.json").read_text("utf-8"))
+    assert {key: found[key] for key in ("rows", "ontology")} == {key: printed[key] for key in ("rows", "ontology")}
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "series").glob("*/*")} == before
+    assert steady(tmp_path / "series") == steady(folder / "series")
+
+
+def test_two_at_a_time_are_the_same_runs_and_end_in_order(folder: Path, small_cache: Path, tmp_path: Path) -> None:
+    """SIGTERM as the first of them has ended: the other saves, and all goes on to the same bits."""
+    words = ["gocell", "train", small_cache, "--out", tmp_path / "series", *ASKED, *TINY, "--jobs", 2]
+    argv = ["killed_at", 10, int(signal.SIGTERM), tmp_path, *words[1:]]
+    done = completed(argv, tmp_path, environment(), "tests.attacks.killed_at:main")
+    assert done.returncode == 143, done.stderr
+    assert "go on with: gocell train --resume --out" in done.stderr
+    ended = [member for member in steady(tmp_path / "series")["members"] if "results" in member]
+    assert 1 <= len(ended) < len(RUNS)
+    trained("--resume", "--out", "series", "--jobs", 2, cwd=tmp_path)
+    assert weights(tmp_path / "series") == weights(folder / "series")
+    assert steady(tmp_path / "series") == steady(folder / "series")
+
+
+def test_folds_are_a_run_each_and_test_every_sample_once(small_cache: Path, tmp_path: Path) -> None:
+    found = trained(small_cache, "--out", "series", "--folds", 3, *TINY, cwd=tmp_path)
+    assert list(found["rows"]["DCell"]["pearson"]["values"]) == [f"seed-0-fold-{fold}" for fold in range(3)]
+    parts = [pq.read_table(tmp_path / "series" / f"seed-0-fold-{fold}" / "split.parquet")["part"].to_pylist()
+             for fold in range(3)]  # fmt: skip
+    tested = [sum(part[row] == "test" for part in parts) for row in range(len(Cache(small_cache)))]
+    assert set(tested) == {1}
+    one = trained(small_cache, "--out", "one", "--set", "folds=3", "--set", "fold=1", *TINY, cwd=tmp_path)
+    assert one["metrics"]["pearson"] == found["rows"]["DCell"]["pearson"]["values"]["seed-0-fold-1"]
+
+
+def test_runs_that_diverge_stop_no_other_and_are_not_tried_again(small_cache: Path, tmp_path: Path) -> None:
+    rate = tuple("1e20" if word == 0.01 else word for word in TINY)
+    words = ("--seeds", 2, *rate, "--set", "clip=0.0")
+    found = trained(small_cache, "--out", "series", *words, cwd=tmp_path, code=2)
+    assert list(found["diverged"]) == ["seed-0", "seed-1"]
+    assert "training diverged in epoch 1" in found["diverged"]["seed-1"]
+    left = (tmp_path / "series" / "seed-1" / "config.toml").stat().st_mtime_ns
+    again = trained("--resume", "--out", "series", cwd=tmp_path, code=2)
+    assert again["diverged"] == found["diverged"]
+    assert (tmp_path / "series" / "seed-1" / "config.toml").stat().st_mtime_ns == left
+    assert "diverged: seed-0, seed-1" in invoke("evaluate", tmp_path / "series").stdout
+
+
+def test_a_series_is_no_matter_of_torchruns(small_cache: Path, tmp_path: Path) -> None:
+    done = run("train", small_cache, "--seeds", 2, "--out", "series", cwd=tmp_path, WORLD_SIZE="2", RANK="0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "torchrun's processes train one run together" in done.stderr
+    assert not (tmp_path / "series").exists()
+
+
+def test_a_split_that_has_changed_since_ends_a_series(small_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "folds.csv").write_text("genes,fold\nYAL001C,0\nYAL002W,1\nYAL003W,2\nYAL001C YAL002W,0\n")
+    words = ("--split", "folds.csv", "--folds", 3, *TINY)
+    found = trained(small_cache, "--out", "series", *words, cwd=tmp_path)
+    assert list(found["rows"]["DCell"]["rmse"]["values"]) == [f"seed-0-fold-{fold}" for fold in range(3)]
+    (tmp_path / "folds.csv").write_text("genes,fold\nYAL001C,0\nYAL002W,1\nYAL003W,2\n")
+    done = run("train", "--resume", "--out", "series", cwd=tmp_path)
+    assert (done.returncode, "not the split that this series began with" in done.stderr) == (4, True)
