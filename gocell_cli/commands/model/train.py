@@ -67,15 +67,9 @@ def train(
     }  # fmt: skip
     given = {**form.given(), **{name: value for name, value in flags.items() if value is not None}}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
-    jobs = series.jobs or 1
     if resume:
         said = {*given, *series.given(), *(["settings"] if settings else []), *(["config"] if config else [])}
-        if out is None or not all(_is_standing(context, name) for name in said):
-            raise UsageError("--resume goes on with the settings a run has", hint="gocell train --resume --out RUN")
-        if is_series(out):
-            conduct(resume_series(out), jobs, json=json)
-        else:
-            _train(_resume(out), json=json)
+        _go_on(out, series.jobs or 1, changed=not all(_is_standing(context, name) for name in said), json=json)
         return
     from gocell_cli.training.runs.config import named_settings, resolve
 
@@ -83,9 +77,19 @@ def train(
     every_fold = chosen.folds > 0 and "fold" not in {*given, *named_settings(config, settings or [])}
     choice = series.choice(folds=every_fold)
     if choice is not None:
-        conduct(begin_series(cache, out, data_root(root), chosen, choice), jobs, json=json)
+        conduct(begin_series(cache, out, data_root(root), chosen, choice), series.jobs or 1, json=json)
     else:
         _train(_begin(cache, out, data_root(root), chosen), json=json)
+
+
+def _go_on(out: Path | None, jobs: int, *, changed: bool, json: bool) -> None:
+    """Go on with a run or a series, whose settings are its own."""
+    if out is None or changed:
+        raise UsageError("--resume goes on with the settings a run has", hint="gocell train --resume --out RUN")
+    if is_series(out):
+        conduct(resume_series(out), jobs, json=json)
+    else:
+        _train(_resume(out), json=json)
 
 
 def _train(trainer: "Trainer", *, json: bool) -> None:
