@@ -7,6 +7,7 @@ from gocell_cli.training.extra import train_extra
 
 with train_extra():
     import torch
+    from threadpoolctl import threadpool_limits
 
 
 def allowed_cores() -> int:
@@ -56,3 +57,10 @@ def _quota(folder: Path) -> float:
         return float("inf") if quota in ("max", "-1") else int(quota) / int(period)
     except (OSError, ValueError):
         return float("inf")
+
+
+def share_cores(jobs: int) -> None:
+    """Let this process have its part of the threads that may run, one of `jobs` that run at a time."""
+    share = max(1, allowed_threads() // jobs)
+    torch.set_num_threads(share)
+    threadpool_limits(share)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from gocell_cli.training import cores
 from gocell_cli.training.cores import allowed_cores, allowed_threads, cgroup_cores
@@ -91,3 +92,15 @@ def test_batches_are_made_ahead_within_the_same_limits(monkeypatch: pytest.Monke
     assert (allowed_cores(), threads_beside(gpu)) == (4, 3)
     monkeypatch.setattr(cores, "cgroup_cores", lambda: 1.5)
     assert (threads_beside(cpu), threads_beside(gpu)) == (0, 1)
+
+
+@pytest.mark.parametrize(("jobs", "each"), [(1, 6), (2, 3), (4, 1), (100, 1)])
+def test_jobs_share_the_threads(monkeypatch: pytest.MonkeyPatch, jobs: int, each: int) -> None:
+    monkeypatch.setattr(cores, "allowed_cores", lambda: 6)
+    for name in LIMITS:
+        monkeypatch.delenv(name, raising=False)
+    torch.set_num_threads(6)
+    with threadpool_limits():  # puts the libraries' own numbers back
+        cores.share_cores(jobs)
+        assert allowed_threads() == each
+        assert all(pool["num_threads"] <= each for pool in threadpool_info() if pool["user_api"] == "blas")

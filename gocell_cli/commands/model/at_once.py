@@ -122,24 +122,13 @@ def _work(directory: Path, cache: Path, config: RunConfig, jobs: int, told: "Con
     try:
         from gocell_cli.commands.model.one_run import train_member
         from gocell_cli.storage.reader import Cache
+        from gocell_cli.training.cores import share_cores
 
-        _share_cores(jobs)
+        share_cores(jobs)
         outcome = train_member(directory, Cache(cache), config)
     except Exception as error:
         outcome = explained(error)
     told.send(outcome)
-
-
-def _share_cores(jobs: int) -> None:
-    """Leave the other jobs their part of the threads that may run here; no thread has been started yet."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    from gocell_cli.training.cores import allowed_threads
-
-    share = max(1, allowed_threads() // jobs)
-    torch.set_num_threads(share)
-    threadpool_limits(share)
 
 
 def _die_with_parent() -> None:
