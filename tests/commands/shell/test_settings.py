@@ -115,7 +115,7 @@ def test_a_key_of_several_commands_means_one_thing_or_is_refused() -> None:
     by_name: dict[str, list[Option]] = {}
     for option in options(typer.main.get_command(mounted())):
         by_name.setdefault(option.long, []).append(option)
-    assert {name for name, found in by_name.items() if len(meanings(found)) > 1} == {"genes"}
+    assert {name for name, found in by_name.items() if len(meanings(found)) > 1} == {"genes", "controls"}
     assert {o.words for o in by_name["split"]} == {("train",), ("inspect", "split")}  # evaluate's is --part
     assert {o.words for o in by_name["samples"]} == {("build-cache",)}  # explain's is --rlipp-samples
 
