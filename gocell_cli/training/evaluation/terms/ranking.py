@@ -21,7 +21,7 @@ from jaxtyping import Float64, Int32, Int64
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.evaluation.terms.orders import ORDERS, Cutoffs
+from gocell_cli.training.evaluation.terms.orders import ORDERS, WEAK, Cutoffs
 from gocell_cli.training.evaluation.terms.power import Judged, Powers, benjamini_hochberg, p_above, p_of_power, powers
 
 LEAST_SAMPLES = 4
@@ -34,9 +34,9 @@ class TermScore:
 
     power: of its own activations; children_power: of all its children's (None for a leaf); rlipp: power divided by
     children_power; difference: power less children_power, a leaf's whole power; excess: see the module. p_value: of the
-    power above 0, q_value among the terms ranked; p_above_children: of the power above the children's. activations:
-    distinct ones among the samples used; screen_genes: the term's genes that the screen deletes. left_out: why it is
-    not ranked.
+    power above 0, q_value among all terms of enough activations; p_above_children: of the power above the children's.
+    activations: distinct ones among the samples used; screen_genes: the term's genes that the screen deletes.
+    left_out: why it is not ranked.
     """
 
     term: int
@@ -106,10 +106,11 @@ def score_terms(judged: Judged, hierarchy: Hierarchy, screen: Screen, cutoffs: C
     least = cutoffs.power_for(samples)
     counts = _activations(judged)
     reasons = [cutoffs.reason(count, power, least) for count, power in zip(counts, found.own.tolist(), strict=True)]
-    ranked = np.array([reason is None for reason in reasons], dtype=bool)
+    # terms left out as weak were tested too: among the strong ones alone every q-value would be small
+    tested = np.array([reason in (None, WEAK) for reason in reasons], dtype=bool) & np.isfinite(found.own)
     root = int(np.flatnonzero(~np.isin(np.arange(len(reasons)), hierarchy.edge_child))[0])
     columns = _columns(found, screen, root, samples, least)
-    columns["q_value"] = benjamini_hochberg(columns["p_value"], ranked)
+    columns["q_value"] = benjamini_hochberg(columns["p_value"], tested)
     scores = [
         TermScore(
             term=term, activations=counts[term], screen_genes=int(screen.genes[term]), left_out=reasons[term],

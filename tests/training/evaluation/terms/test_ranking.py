@@ -98,3 +98,16 @@ def test_an_unknown_order_and_too_few_samples_are_refused() -> None:
         score_terms(given, hierarchy, Screen.of(hierarchy, genes), Cutoffs(), "name")
     with pytest.raises(UsageError, match="too few to score terms"):
         score_terms(given, hierarchy, Screen.of(hierarchy, genes), Cutoffs(), "power")
+
+
+def test_q_values_count_the_terms_that_are_too_weak_to_be_ranked() -> None:
+    """Among those that passed the least power alone, every q-value would be below 0.05, whatever the phenotype."""
+    hierarchy = random_network(4, terms=40, genes=60)
+    gene_ptr, genes = pairs(4, 400, 60)
+    values = np.random.default_rng(9).normal(size=400)
+    given = judged(hierarchy, gene_ptr, genes, values, 200)
+    found = score_terms(given, hierarchy, Screen.of(hierarchy, genes), Cutoffs(), "excess")
+    weak = [s for s in found if s.left_out == WEAK and s.power is not None]
+    assert weak
+    assert all(s.q_value is not None for s in weak)
+    assert all(s.q_value is None or s.q_value > 0.05 for s in found)
