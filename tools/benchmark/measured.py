@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.measure import GOCELL
-from tools.benchmark.tasks import RECIPE, Data, Task
+from tools.benchmark.tasks import QUICK_BASELINES, RECIPE, Data, Task
 
 NETWORK = "DCell"
 CONTROLS = {
@@ -80,8 +80,9 @@ def training_words(task: Task, effort: Effort) -> tuple[str, ...]:
     epochs = max(task.epochs // 3, 5) if effort.quick else task.epochs
     kinds = task.controls[:1] if effort.quick else task.controls
     words = ("--split", task.split, "--epochs", str(epochs), *RECIPE, "--seeds", str(effort.seeds))
-    fewer = ("--subset", str(task.quick), "--baselines", "default") if effort.quick else ("--baselines", "all")
-    return (*words, *fewer, "--controls", "1", "--control-kinds", ",".join(kinds))
+    less = ("--subset", str(task.quick), "--baselines", QUICK_BASELINES) if effort.quick else ("--baselines", "all")
+    # a control of each kind beside every seed's run
+    return (*words, *less, "--controls", str(effort.seeds), "--control-kinds", ",".join(kinds))
 
 
 def measure(task: Task, cache: Path, folder: Path, effort: Effort) -> Measured:
