@@ -41,7 +41,7 @@ RunDirs = Annotated[
 ControlRuns = Annotated[
     list[Path] | None,
     typer.Option(
-        "--controls", help="A run on a control hierarchy of the same terms, to hold scores against; repeatable."
+        "--control-runs", help="A run on a control hierarchy of the same terms, to hold scores against; repeatable."
     ),
 ]
 Asked = tuple[int, str, "Cutoffs"]
@@ -61,7 +61,7 @@ OldMost = Annotated[int | None, typer.Option("--samples", min=8, hidden=True, he
 OrderBy = Annotated[
     TermOrder,
     typer.Option(
-        "--order",
+        "--sort",
         help="What leads: excess (power beyond the term's share of the deletions), power, difference (power less the"
         " children's) or rlipp (power divided by it).",
     ),
@@ -87,8 +87,8 @@ AGAINST = ("control_score", "p_controls")
 def explain(
     runs: RunDirs,
     genes: OneGenotype = None,
-    order: OrderBy = TermOrder.EXCESS,
-    controls: ControlRuns = None,
+    sort: OrderBy = TermOrder.EXCESS,
+    control_runs: ControlRuns = None,
     rlipp_samples: Most = 1000,
     samples: OldMost = None,
     least_power: LeastPower = None,
@@ -104,14 +104,14 @@ def explain(
     """
     from gocell_cli.training.evaluation.terms.orders import Cutoffs
 
-    own, others = _sorted_out(runs, controls or [])
+    own, others = _sorted_out(runs, control_runs or [])
     cutoffs = Cutoffs(least_power, least_activations)
     if len(own) == 1 and not others:
-        _explain_one(own[0], genes, (samples or rlipp_samples, order.value, cutoffs), top, cache, json=json)
+        _explain_one(own[0], genes, (samples or rlipp_samples, sort.value, cutoffs), top, cache, json=json)
     elif genes is not None:
         raise UsageError("--genes shows what a deletion does in one run", hint=f"gocell explain {own[0]} --genes ...")
     else:
-        _explain_many(own, others, (samples or rlipp_samples, order.value, cutoffs), top, cache, json=json)
+        _explain_many(own, others, (samples or rlipp_samples, sort.value, cutoffs), top, cache, json=json)
 
 
 def _sorted_out(runs: Sequence[Path], controls: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -133,7 +133,7 @@ def _sorted_out(runs: Sequence[Path], controls: Sequence[Path]) -> tuple[list[Pa
     for control in controls:
         RunStore(control).require()
         if control in found[False]:
-            raise UsageError(f"{control}: a run and its own control", hint="--controls of another run")
+            raise UsageError(f"{control}: a run and its own control", hint="--control-runs of another run")
     return found[False], list(dict.fromkeys([*found[True], *controls]))
 
 

@@ -237,7 +237,7 @@ PREDICT = [
 EXPLAIN = [
     Refusal("explain RUN --top 0", 2, "greater than or equal to 1"),
     Refusal("explain RUN --rlipp-samples 1", 2, "greater than or equal to 8"),
-    Refusal("explain RUN --order name", 2, "'name' is not one of 'excess'"),
+    Refusal("explain RUN --sort name", 2, "'name' is not one of 'excess'"),
     Refusal("explain RUN --least-power 2", 2, "less than or equal to 1"),
     Refusal("explain RUN --least-activations 1", 2, "greater than or equal to 2"),
     Refusal("explain bad", 6, "the cache of this run is not there", given=moved),

@@ -115,7 +115,7 @@ def test_a_key_of_several_commands_means_one_thing_or_is_refused() -> None:
     by_name: dict[str, list[Option]] = {}
     for option in options(typer.main.get_command(mounted())):
         by_name.setdefault(option.long, []).append(option)
-    assert {name for name, found in by_name.items() if len(meanings(found)) > 1} == {"genes", "controls"}
+    assert {name for name, found in by_name.items() if len(meanings(found)) > 1} == {"genes"}
     assert {o.words for o in by_name["split"]} == {("train",), ("inspect", "split")}  # evaluate's is --part
     assert {o.words for o in by_name["samples"]} == {("build-cache",)}  # explain's is --rlipp-samples
 
@@ -190,6 +190,7 @@ FROM_A_FOLDER = (
     '[fetch]\nmirror = "http://evil"\n',
     'root = "/somewhere"\n',
     'out = "/somewhere"\n',
+    '[compare]\nfigure = "/somewhere"\n',
     "[build-cache]\noverwrite = true\n",
     "[cache.prune]\nyes = true\n",
     "[fetch]\naccept-changed = true\n",
@@ -218,7 +219,7 @@ def test_a_folders_file_says_neither_where_things_run_nor_where_data_come_from_o
 def test_every_option_that_takes_a_place_is_looked_at_here() -> None:
     """A new option that names a place or a machine must be allowed or refused on purpose."""
     known = options(typer.main.get_command(mounted()))
-    data = {"cache", "gaf", "gene-table", "genes", "hierarchy", "obo"}  # only read, and as data
+    data = {"cache", "control-runs", "gaf", "gene-table", "genes", "hierarchy", "obo"}  # only read, and as data
     assert {o.long for o in known if o.path} - set(NOT_OF_A_FOLDER) == data
     assert set(NOT_OF_A_FOLDER) <= {o.long for o in known}
 
