@@ -34,7 +34,8 @@ class TermOrder(StrEnum):
 RunDirs = Annotated[
     list[Path],
     typer.Argument(
-        help="A run's directory; several: how far their rankings agree. Runs on a control hierarchy are controls.",
+        help="A run's directory, or a series'; several: how far their rankings agree. Runs on control hierarchies are"
+        " controls.",
         autocompletion=complete_run,
     ),
 ]
@@ -104,7 +105,7 @@ def explain(
     """
     from gocell_cli.training.evaluation.terms.orders import Cutoffs
 
-    own, others = _sorted_out(runs, control_runs or [])
+    own, others = _sorted_out(_members(runs), _members(control_runs or []))
     cutoffs = Cutoffs(least_power, least_activations)
     if len(own) == 1 and not others:
         _explain_one(own[0], genes, (samples or rlipp_samples, sort.value, cutoffs), top, cache, json=json)
@@ -112,6 +113,19 @@ def explain(
         raise UsageError("--genes shows what a deletion does in one run", hint=f"gocell explain {own[0]} --genes ...")
     else:
         _explain_many(own, others, (samples or rlipp_samples, sort.value, cutoffs), top, cache, json=json)
+
+
+def _members(runs: Sequence[Path]) -> list[Path]:
+    """Return runs, in a series' place those that were trained to their end; raises UsageError where it has none."""
+    from gocell_cli.series_record import is_series, read_series
+
+    found: list[Path] = []
+    for run in runs:
+        trained = [run / m.run for m in read_series(run).members if m.results is not None] if is_series(run) else [run]
+        if not trained:
+            raise UsageError(f"{run}: no run of this series is finished", hint=f"gocell train --resume --out {run}")
+        found += trained
+    return found
 
 
 def _sorted_out(runs: Sequence[Path], controls: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -280,7 +294,7 @@ def _table(title: str, entries: list[dict[str, Any]], keys: tuple[str, ...]) -> 
     return make_table(title, ["term", "name", *heads], rows, right=tuple(range(2, 2 + len(keys))))
 
 
-def _value(key: str, value: float | None) -> str:
+def _value(key: str, value: float | int | None) -> str:
     if value is None:
         return "-"
     if key in COUNTS:

@@ -111,7 +111,7 @@ def test_evaluate_prints_the_table_again_and_other_readers_name_the_runs(folder:
     assert "control: genes" in text
     assert "network less control of the same seed and split: genes" in text
     assert document("evaluate", series / "seed-0-genes-0")["metrics"] == results_of(series / "seed-0-genes-0")
-    commands = (("predict", series, "--genes", "YAL001C"), ("explain", series), ("report", series, "--out", "x.html"))
+    commands = (("predict", series, "--genes", "YAL001C"), ("report", series, "--out", "x.html"))
     for words in (*commands, ("evaluate", series, "--baselines", "mean")):
         error = failure(*words)
         assert isinstance(error, UsageError)
@@ -122,6 +122,16 @@ def test_evaluate_prints_the_table_again_and_other_readers_name_the_runs(folder:
 def results_of(directory: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((directory / "run.json").read_text("utf-8"))["results"]["test"]["metrics"]
     return found
+
+
+def test_explain_takes_a_series_as_its_runs_and_its_controls(folder: Path) -> None:
+    series = folder / "series"
+    few = ("--least-power", 0, "--least-activations", 2)
+    found = document("explain", series, *few)
+    assert found["runs"] == [str(series / run) for run in RUNS[:2]]
+    assert found["controls"] == [str(series / run) for run in RUNS[2:]]
+    assert found == document("explain", *(series / run for run in RUNS), *few)
+    assert "ranked in" in invoke("explain", series, *few).stdout
 
 
 def test_a_finished_series_is_not_trained_again(folder: Path, tmp_path: Path) -> None:
