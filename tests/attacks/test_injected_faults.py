@@ -4,6 +4,7 @@ After each: the target is what it was or what it was to be, never a mixture and 
 the same command again finishes, to the same bytes; and what failed said so in one clear error.
 """
 
+import json
 import random
 import re
 import shutil
@@ -65,7 +66,17 @@ def _contents(path: Path) -> dict[str, bytes]:
     if path.is_file():
         return {"": path.read_bytes()}
     files = (p for p in path.rglob("*") if p.is_file())
-    return {str(p.relative_to(path)): p.read_bytes() for p in files if ".tmp-" not in p.name}
+    return {str(p.relative_to(path)): _settled(p) for p in files if ".tmp-" not in p.name}
+
+
+def _settled(path: Path) -> bytes:
+    """A file's bytes; the words of a checkpoint's metadata, which safetensors writes in any order, in one."""
+    data = path.read_bytes()
+    if path.suffix != ".safetensors":
+        return data
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    return json.dumps(header, sort_keys=True).encode() + data[end:]
 
 
 class Injector:
