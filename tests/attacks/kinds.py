@@ -256,7 +256,19 @@ def stock(folder: Path) -> Path:
     _copy(inputs, folder / "unfinished", "toy.obo", "toy.gaf", "genes.tsv", "screen.csv")
     _interrupted(folder, folder / "unfinished")
     _copy(folder / "cache", folder / "run", "cache")
-    gocell("train", folder / "run" / "cache", "--out", folder / "run" / "run", "--epochs", 2, "--batch-size", 32, *TINY)
+    gocell(
+        "train",
+        folder / "run" / "cache",
+        "--out",
+        folder / "run" / "run",
+        "--epochs",
+        2,
+        "--batch-size",
+        32,
+        *TINY,
+        "--set",
+        "fractions=[0.6,0.2,0.2]",
+    )
     _copy(folder / "run", folder / "pairs", "run")
     _interrupted_pairs(folder)
     place = folder / "fetched" / "raw" / "go" / "2020-01-01"

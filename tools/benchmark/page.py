@@ -27,9 +27,15 @@ hierarchy of which one thing is drawn at random: what it reaches is not the onto
 """
 
 
+QUICK = """This is the quick form: a part of the training samples and few epochs. It tries the benchmark itself; no
+figure here is the best that a network, or a baseline, can do.
+"""
+
+
 def page(measured: Sequence[Measured], missing: Sequence[Task], effort: Effort, seconds: float) -> str:
     """Return the page in Markdown."""
-    parts = [INTRODUCTION.format(seeds=effort.seeds), _summary(measured), *map(_task, measured)]
+    begin = [INTRODUCTION.format(seeds=effort.seeds), *([QUICK] if effort.quick else [])]
+    parts = [*begin, _summary(measured), *map(_task, measured)]
     parts += [f"## {task.name}\n\nNot run: {task.data.missing}.\n" for task in missing]
     parts.append(_conditions(effort, seconds))
     return "\n".join(parts)

@@ -196,7 +196,7 @@ def _unlike(one: Member, other: Member, shared: int) -> UsageError:
     if one.phenotype != other.phenotype:
         why = f"one is of {one.phenotype}, the other of {other.phenotype}"
     else:
-        why = f"{shared} samples are in the test part of both, by genotype and value"
+        why = f"{shared} samples are in the test part of both, by genotype and value, and {LEAST_SAMPLES} are needed"
     hint = f"train one on the other's split: gocell train CACHE --split {one.directory}"
     return UsageError(f"{other.directory} cannot be compared with {one.directory}", why=why, hint=hint)
 
