@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Provenance, Samples
-from gocell_cli.training.evaluation.baselines import factorisation, fitting
+from gocell_cli.training.evaluation.baselines import factorisation, fitting, samples
 from gocell_cli.training.evaluation.baselines.blend import blend_weights
 from gocell_cli.training.evaluation.baselines.factorisation import Machine, Problem
 from gocell_cli.training.evaluation.baselines.features import held_out
@@ -341,6 +341,18 @@ def test_baselines_leave_the_threads_of_others_alone() -> None:
     seen, test = known(genotypes(rows), value, np.random.default_rng(6).integers(0, 3, len(rows)))
     Baselines(seen, "additive,low_rank", epochs=1).predict(test.genotypes)
     assert torch.get_num_threads() == before
+
+
+def test_without_memory_for_linear_algebra_a_baseline_has_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenBLAS that gets no buffers never returns: nothing is fitted then."""
+    rows, value = blocks()
+    seen, test = known(genotypes(rows), value, np.random.default_rng(6).integers(0, 3, len(rows)))
+    monkeypatch.setattr(samples, "free_memory", lambda: int(fitting.BUFFERS) - 1)
+    fitted = Baselines(seen, "additive", epochs=1)
+    assert fitted.fittings["additive"].reason == (
+        "not applicable: a baseline's linear algebra would take 0.1 GB of memory, 0.1 GB are free"
+    )
+    assert not fitted.predict(test.genotypes)
 
 
 def test_names_that_are_none_are_refused() -> None:

@@ -25,6 +25,7 @@ from gocell_cli.training.evaluation.baselines.samples import (
     NotApplicable,
     Others,
     Settings,
+    require_room,
 )
 from gocell_cli.training.extra import train_extra
 
@@ -99,6 +100,10 @@ class Fitting:
     reason: str | None = None
 
 
+BUFFERS = 2.0**27
+"""Bytes, more than OpenBLAS maps as its own buffers at a first call: where it gets none, it tries without end."""
+
+
 class Baselines:
     """Those that `wanted` (default, all, none or names) asks for, fitted on what is known.
 
@@ -141,6 +146,7 @@ class Baselines:
         if name not in self._fitted:
             before, begun = sum(self._seconds.values()), time.perf_counter()
             try:
+                require_room(BUFFERS, "a baseline's linear algebra")
                 # on one thread: sums of a product's parts would differ in their last bits with the number of threads
                 with threadpool_limits(1):
                     self._fitted[name] = FITS[name](self.known, self._taken if name == blend.BLEND else self._others)
