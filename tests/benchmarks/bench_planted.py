@@ -18,9 +18,7 @@ terms reported here were drawn and ranked after that, once; the goal was 9 of 10
 PLANTED_RUNS names a folder where runs are kept, and found again.
 """
 
-import json
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,7 @@ from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.samples import take_samples
 from gocell_cli.storage.schema import Hierarchy, Samples
 from gocell_cli.training.evaluation.terms.orders import ORDERS
-from tests.benchmarks.measure import GOCELL, Row, report
+from tests.benchmarks.measure import Row, gocell, report
 from tests.benchmarks.planted import ALIKE, SAMPLES, Planted, contained, draw, phenotype
 from tests.benchmarks.real_data import real_data
 
@@ -40,13 +38,6 @@ SEED = 0
 EPOCHS = 10
 SCREEN = "collins2007/collins2007_emap.csv.gz"
 TABLE = ("--dataset", "table", "--phenotype", "planted")
-
-
-def gocell(*words: object) -> dict[str, Any]:
-    """What a command prints with --json."""
-    command = [GOCELL, *map(str, words), "--json"]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return found
 
 
 def strains(folder: Path) -> tuple[Hierarchy, Samples]:

@@ -5,24 +5,15 @@ and on real screens, is `make benchmark`'s question.
 """
 
 import json
-import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.measure import GOCELL, Row, report
+from tests.benchmarks.measure import Row, gocell, report
 
 NAMES = ("teacher_r", "teacher_epoch")
 TEACHER = ("--epochs", "10", "--lr", "0.01", "--set", "min_width=6")
-
-
-def gocell(*words: object) -> dict[str, Any]:
-    """What a command prints with --json."""
-    command = [GOCELL, *map(str, words), "--json"]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return found
 
 
 def epoch_seconds(out: Path) -> dict[str, float]:

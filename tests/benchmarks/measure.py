@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path("bench.json")
 RUNS = 5
@@ -117,6 +118,13 @@ def run_process(command: Sequence[str], runs: int = RUNS) -> ProcessRuns:
             seconds.append(elapsed)
             peaks.append(usage.ru_maxrss / 1024)
     return ProcessRuns(tuple(seconds), tuple(peaks))
+
+
+def gocell(*words: object) -> dict[str, Any]:
+    """What a command prints with --json."""
+    command = [GOCELL, *map(str, words), "--json"]
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return found
 
 
 def report(title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:

@@ -7,7 +7,6 @@ benchmark. A folder's name holds what was asked for, so that other settings are 
 import hashlib
 import json
 import shlex
-import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.measure import GOCELL
+from tests.benchmarks.measure import gocell
 from tools.benchmark.tasks import QUICK_BASELINES, RECIPE, Data, Task
 
 NETWORK = "DCell"
@@ -56,13 +55,10 @@ class Measured:
     epochs: list[int]
 
 
-def gocell(*words: str) -> dict[str, Any]:
-    """Run a command and return what it prints with --json; its progress goes to stderr."""
+def told(*words: str) -> None:
+    """Run a command, which stands on stderr before its progress does."""
     print(f"$ gocell {shlex.join(words)}", file=sys.stderr, flush=True)
-    command = [GOCELL, *words, "--json"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    gocell(*words)
 
 
 def built(data: Data, folder: Path) -> Path | None:
@@ -71,7 +67,7 @@ def built(data: Data, folder: Path) -> Path | None:
     if words is None:
         return None
     out = folder / "caches" / data.name
-    gocell("build-cache", *words, "--root", str(folder), "--out", str(out))
+    told("build-cache", *words, "--root", str(folder), "--out", str(out))
     return out
 
 
@@ -94,9 +90,9 @@ def measure(task: Task, cache: Path, folder: Path, effort: Effort) -> Measured:
     out = folder / "runs" / f"{task.name}-{digest}"
     jobs = ("--jobs", str(effort.jobs))
     if (out / "series.json").is_file():
-        gocell("train", "--resume", "--out", str(out), *jobs)
+        told("train", "--resume", "--out", str(out), *jobs)
     else:
-        gocell("train", str(cache), "--out", str(out), *words, *jobs)
+        told("train", str(cache), "--out", str(out), *words, *jobs)
     return results(task, out, shlex.join(("gocell", "train", task.data.name, *words)))
 
 
