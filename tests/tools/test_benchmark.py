@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gocell_cli.training.data.splits.kinds import SPLITS
 from tools.benchmark.measured import CONTROLS, NETWORK, Effort, Measured, results, training_words
 from tools.benchmark.page import page
 from tools.benchmark.tasks import TASKS
@@ -61,6 +62,15 @@ def test_the_page_says_means_and_the_best_first(measured: Measured) -> None:
     assert "[essentiality](#essentiality) | AUROC | 0.600 ± 0.100 | 0.500 ± 0.100 | 0.900 ± 0.100 | additive |" in text
     assert "50% delete a gene never deleted" in text
     assert f"## {TASKS[-1].name}\n\nNot run: GOCELL_KUZMIN2018=" in text
+
+
+def test_genes_never_seen_are_a_task_with_and_without_known_partners() -> None:
+    of = {task.name: task for task in TASKS}
+    every, some = of["collins-gene"], of["collins-any-gene"]
+    assert (every.data, every.controls) == (some.data, some.controls)
+    words = training_words(some, Effort(3, quick=False, jobs=2))
+    assert words[words.index("--split") + 1] == some.split == "any-gene"
+    assert {task.split for task in TASKS} <= set(SPLITS)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

@@ -10,7 +10,7 @@ import typer
 from gocell_cli.commands.shell.terminal import note
 from gocell_cli.errors import SourceMissing
 from gocell_cli.run_record import SplitRecord
-from gocell_cli.training.data.splits.kinds import PARTS, SPLITS, names_a_file, split_path
+from gocell_cli.training.data.splits.kinds import PARTS, SPLITS, in_words, names_a_file, split_path
 
 if TYPE_CHECKING:
     from gocell_cli.named_parts import NamedParts
@@ -22,7 +22,8 @@ SplitOption = Annotated[
     typer.Option(
         "--split",
         metavar="KIND|FILE|RUN",
-        help="random (default), query or gene; a table (TSV, CSV, Parquet) of genes and part; or a run, for its split.",
+        help=f"{in_words()} (default: {SPLITS[0]}); a table (TSV, CSV, Parquet) of genes and part; or a run, "
+        "for its split.",
     ),
 ]
 SplitColumn = Annotated[
@@ -71,7 +72,7 @@ def split_of(said: str | None) -> str | None:
 def require_split_file(split: str) -> None:
     """Raise SourceMissing where a split is to be read from a file that is not there; before NumPy is loaded."""
     if names_a_file(split) and not split_path(split).is_file():
-        hint = "--split random, query or gene, the path of a file, or of a run that keeps its split"
+        hint = f"--split {in_words()}, the path of a file, or of a run that keeps its split"
         raise SourceMissing(f"{split_path(split)}: cannot be read", why="no such file", hint=hint)
 
 

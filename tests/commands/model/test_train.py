@@ -65,6 +65,19 @@ def test_evaluate_writes_a_row_a_sample(trained: Path, tmp_path: Path) -> None:
     assert "no baseline" in failure("evaluate", trained, "--baselines", "dcell").message
 
 
+def test_a_run_by_any_gene_tests_an_unseen_gene_beside_known_ones(small_cache: Path, tmp_path: Path) -> None:
+    """Of four genes one tests and one validates: of 14 sets of 1 to 3 genes four have either, three both."""
+    words = ("--split", "any-gene", "--set", "fractions=[0.5,0.25,0.25]", "--baselines", "additive", "--epochs", 1)
+    found = document_apart("train", small_cache, "--out", tmp_path / "run", *words, *SMALL)
+    split = found["record"]["split"]
+    assert [split[key] for key in ("train", "validation", "test", "dropped")] == [36, 48, 48, 36]
+    assert (split["kind"], split["test_with_new_gene"], split["test_with_known_genotype"]) == ("any-gene", 48, 0)
+    assert document("evaluate", tmp_path / "run", "--baselines", "none")["metrics"] == found["metrics"]
+    again = document("inspect", "split", "--cache", small_cache, "--split", tmp_path / "run")["split"]
+    assert again["fingerprint"] == split["fingerprint"]
+    assert "any-gene" in failure("inspect", "split", "--cache", small_cache, "--split", "any_gene").hint
+
+
 def test_settings_of_other_commands_reach_neither_evaluate_nor_explain(trained: Path, tmp_path: Path) -> None:
     """`split` is what train keeps apart and `samples` how many build-cache draws."""
     (tmp_path / "gocell.toml").write_text('split = "query"\nsamples = 4\n')

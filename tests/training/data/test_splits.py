@@ -12,9 +12,9 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Samples
 from gocell_cli.training.data.splits.deal import deal, deal_folds
 from gocell_cli.training.data.splits.genotypes import are_distinct, genotype_codes
-from gocell_cli.training.data.splits.kinds import PARTS, SPLITS, SplitChoice
+from gocell_cli.training.data.splits.kinds import ANY_GENE, GENE, PARTS, SPLITS, SplitChoice
 from gocell_cli.training.data.splits.overlap import overlap, split_report
-from gocell_cli.training.data.splits.split import Split, fingerprint, fold_of_samples, make_split
+from gocell_cli.training.data.splits.split import Split, fingerprint, make_split
 
 FRACTIONS = (0.6, 0.2, 0.2)
 GENES = 12
@@ -60,6 +60,8 @@ def in_common(found: list[set[object]]) -> set[object]:
     return set().union(*(a & b for a, b in combinations(found, 2)))
 
 
+BY_GENE = (GENE, ANY_GENE)
+"""Kinds that leave samples of genes that part in no part."""
 choices = st.builds(
     SplitChoice,
     st.sampled_from(SPLITS),
@@ -79,11 +81,14 @@ def test_nothing_that_a_split_keeps_apart_is_on_two_sides(seed: int, choice: Spl
     assert not in_common(sides(split, [{genotype(samples, r)} for r in rows]))
     if choice.kind == "query":
         assert not in_common(sides(split, [{int(samples.query_group[r])} for r in rows]))
-    if choice.kind == "gene":
+    if choice.kind == GENE:
         assert not in_common(sides(split, [set(genotype(samples, r)) for r in rows]))
+    if choice.kind == ANY_GENE:
+        trained = sides(split, [set(genotype(samples, r)) for r in rows])[0]
+        assert all(set(genotype(samples, r)) - trained for part in PARTS[1:] for r in split.rows(part))
     together = np.concatenate([split.rows(part) for part in PARTS])
     assert len(set(together.tolist())) == len(together) == int((split.part >= 0).sum())
-    if choice.kind != "gene":
+    if choice.kind not in BY_GENE:
         assert len(together) == len(samples)
     assert np.array_equal(make_split(samples, choice, NAMES).part, split.part)
 
@@ -91,20 +96,63 @@ def test_nothing_that_a_split_keeps_apart_is_on_two_sides(seed: int, choice: Spl
 @settings(max_examples=40)
 @given(seed=st.integers(0, 1000), kind=st.sampled_from(SPLITS), folds=st.integers(2, 6))
 def test_folds_partition(seed: int, kind: str, folds: int) -> None:
-    samples = made_up(seed, n=400)
-    fold = fold_of_samples(samples, kind, folds, seed, GENES)
-    assert set(fold.tolist()) - {-1} == set(range(folds))
-    tested = np.zeros(len(samples), dtype=int)
+    """Each thing that is divided is tested in one fold: genotypes and groups with all samples, genes with singles."""
+    samples = with_singles(made_up(seed, n=400))
+    tested = np.zeros((folds, len(samples)), dtype=bool)
     for number in range(folds):
-        split = make_split(samples, SplitChoice(kind, FRACTIONS, seed, folds, number), NAMES)
-        tested[split.test] += 1
-        assert np.array_equal(split.test, np.flatnonzero(fold == number))
-    assert np.array_equal(tested, (fold >= 0).astype(int))
-    if kind != "gene":  # a sample whose genes are of several folds is tested in none
-        assert (fold >= 0).all()
-    for row in np.flatnonzero(fold >= 0) if kind == "gene" else ():
-        for other in np.flatnonzero(fold >= 0):
-            assert fold[row] == fold[other] or not set(genotype(samples, row)) & set(genotype(samples, other))
+        tested[number, make_split(samples, SplitChoice(kind, FRACTIONS, seed, folds, number), NAMES).test] = True
+    assert tested.any(axis=1).all()
+    own = tested if kind not in BY_GENE else tested[:, -GENES:]
+    assert (own.sum(axis=0) == 1).all()
+    if kind not in BY_GENE:
+        return
+    fold = own.argmax(axis=0)
+    assert np.bincount(fold).max() - np.bincount(fold).min() <= 1
+    for row in range(len(samples)):
+        of_genes = {int(fold[g]) for g in genotype(samples, row)}
+        found = set(np.flatnonzero(tested[:, row]).tolist())
+        assert found == (of_genes if len(of_genes) == 1 else set()) if kind == GENE else found <= of_genes
+
+
+def with_singles(samples: Samples) -> Samples:
+    """The samples, and a deletion of each gene alone, last: its part is the gene's."""
+    genotypes = [*(genotype(samples, r) for r in range(len(samples))), *((g,) for g in range(GENES))]
+    of_group = dict(zip(genotypes, [*samples.query_group.tolist(), *range(30, 30 + GENES)], strict=True))
+    return samples_of(genotypes, [of_group[deleted] for deleted in genotypes])
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 1000),
+    fractions=st.sampled_from([FRACTIONS, (0.4, 0.3, 0.3), (0.75, 0.1, 0.15)]),
+    folds=st.sampled_from([0, 3, 5]),
+)
+def test_a_sample_is_where_its_genes_that_do_not_train_are(
+    seed: int, fractions: tuple[float, float, float], folds: int
+) -> None:
+    """By the slow rule: `any-gene` for a part of several kinds of genes, `gene` for one kind; both deal genes alike."""
+    samples = with_singles(made_up(seed))
+    every, some = (
+        make_split(samples, SplitChoice(kind, fractions, seed, folds, folds // 2), NAMES) for kind in BY_GENE
+    )
+    part = every.part[-GENES:].tolist()
+    assert part == some.part[-GENES:].tolist()
+    for row in range(len(samples)):
+        own = {part[g] for g in genotype(samples, row)}
+        others = own - {0}
+        assert every.part[row] == (own.pop() if len(own) == 1 else -1)
+        assert some.part[row] == (-1 if others == {1, 2} else max(others, default=0))
+    assert np.array_equal(every.train, some.train)
+    for name in PARTS[1:]:
+        assert set(every.rows(name)) <= set(some.rows(name))
+
+
+def test_who_deletes_nothing_has_no_gene_to_be_divided_by() -> None:
+    samples = samples_of([(), *((g,) for g in range(GENES)), ()], [0] * (GENES + 2))
+    for kind in BY_GENE:
+        part = make_split(samples, SplitChoice(kind, FRACTIONS), NAMES).part
+        assert part[[0, -1]].tolist() == [-1, -1]
+        assert (part[1:-1] >= 0).all()
 
 
 @settings(max_examples=60)
@@ -174,7 +222,7 @@ def test_rule_1_divides_as_it_always_did() -> None:
     genotypes = [(0,), (1, 2), (3,), (0,), (4,), (5, 6), (7,), (2, 8), (9,), (0, 3), (10,), (11,)]
     samples = samples_of(genotypes, [0, 1, 2, 0, 0, 3, 3, 1, 0, 2, 0, 0])
     found = {}
-    for kind in SPLITS:
+    for kind in ("random", "query", "gene"):
         for seed in (0, 1, 7):
             choice = SplitChoice(kind, (0.5, 0.25, 0.25), seed, rule=1)
             found[kind, seed] = make_split(samples, choice, NAMES).part.tolist()
@@ -184,7 +232,7 @@ def test_rule_1_divides_as_it_always_did() -> None:
 def test_random_splits_are_the_same_by_both_rules_where_genotypes_are_distinct() -> None:
     genotypes = list(combinations(range(GENES), 2))
     samples = samples_of(genotypes, [0] * len(genotypes))
-    for kind in ("random", "gene"):
+    for kind in ("random", *BY_GENE):
         old, new = (make_split(samples, SplitChoice(kind, FRACTIONS, 3, rule=rule), NAMES) for rule in (1, 2))
         assert np.array_equal(old.part, new.part)
 
@@ -236,7 +284,7 @@ def test_a_subset_and_a_fingerprint_are_of_genotypes_and_not_of_the_order_of_sam
 @settings(max_examples=60)
 @given(seed=st.integers(0, 1000), choice=choices, groups=st.booleans())
 def test_what_leaks_is_counted(seed: int, choice: SplitChoice, groups: bool) -> None:
-    samples = made_up(seed, n=60 if choice.kind != "gene" else 200)
+    samples = made_up(seed, n=60 if choice.kind not in BY_GENE else 200)
     if not groups and choice.kind != "query":
         samples = replace(samples, query_group=np.full(len(samples), -1, np.int32))
     split = make_split(samples, choice, NAMES)
@@ -299,8 +347,9 @@ def test_impossible_splits_are_errors() -> None:
     with pytest.raises(UsageError, match="without a query group"):
         make_split(no_group, SplitChoice("query", FRACTIONS), NAMES)
     one_gene = samples_of([(0,)] * 10, [-1] * 10)
-    with pytest.raises(UsageError, match="leaves a part empty"):
-        make_split(one_gene, SplitChoice("gene", FRACTIONS), NAMES)
+    for kind in BY_GENE:
+        with pytest.raises(UsageError, match=f"a {kind} split of 10 samples leaves a part empty"):
+            make_split(one_gene, SplitChoice(kind, FRACTIONS), NAMES)
     with pytest.raises(UsageError, match="1 genotypes make no 3 folds"):
         make_split(one_gene, SplitChoice("random", folds=3), NAMES)
 

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from gocell_cli.errors import UsageError
 
-SPLITS = ("random", "query", "gene")
+GENE, ANY_GENE = "gene", "any-gene"
+"""All genes of a sample decide, or any of them: of pairs, the classes C3, and C2 and C3 together, of Park and Marcotte
+2012 (10.1038/nmeth.2259), which the field has no words for."""
+SPLITS = ("random", "query", GENE, ANY_GENE)
 PARTS = ("train", "validation", "test")
 FILE = "file"
 """The kind of a split that a file gives."""
@@ -45,6 +48,11 @@ class SplitChoice:
             raise UsageError(f"fold is {self.fold}, and there are {self.folds or 'no'} folds", hint=hint)
         if self.rule not in RULES:
             raise UsageError(f"split_rule is {self.rule}", hint=f"one of: {', '.join(map(str, RULES))}")
+
+
+def in_words() -> str:
+    """Return the kinds as a sentence has them."""
+    return f"{', '.join(SPLITS[:-1])} or {SPLITS[-1]}"
 
 
 def names_a_file(split: str) -> bool:

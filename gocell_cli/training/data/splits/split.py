@@ -1,9 +1,11 @@
 """Which samples train, which validate and which test: a pure function of the samples and the choice.
 
-random  every genotype for itself
-query   all samples of a query group (see the cache's provenance) in one part: no query strain is in two
-gene    genes are divided first; a sample whose genes lie in different parts is dropped, and counted
-file    as a file names them (`named.py`)
+random    every genotype for itself
+query     all samples of a query group (see the cache's provenance) in one part: no query strain is in two
+gene      genes are divided first; a sample whose genes lie in different parts is dropped, and counted
+any-gene  genes are divided as in `gene`; a sample with a test gene is tested, one with a validation gene validates, one
+          whose genes all train trains; one with a test and a validation gene is dropped, and counted
+file      as a file names them (`named.py`)
 
 In each of them a genotype's samples, of which a cache of `--duplicates keep` has several, are in one part.
 """
@@ -28,7 +30,7 @@ from gocell_cli.training.data.splits.deal import (
     largest_first,
 )
 from gocell_cli.training.data.splits.genotypes import are_distinct, genotype_codes, genotype_keys, mixed
-from gocell_cli.training.data.splits.kinds import PARTS, SplitChoice
+from gocell_cli.training.data.splits.kinds import ANY_GENE, GENE, PARTS, SplitChoice
 
 TRAIN, VALIDATION, TEST = range(3)
 DROPPED, UNUSED = -1, -2
@@ -89,7 +91,8 @@ class Split:
 
 HINTS = {
     "query": "reciprocal crosses join query groups into one; --split random, or build with --order trigenic",
-    "gene": "--split random",
+    GENE: f"--split {ANY_GENE}, or random",
+    ANY_GENE: "--split random",
     "random": "more samples, or --set fractions=[0.6,0.2,0.2]",
     "file": "name samples of this cache for train, validation and test in it",
 }
@@ -104,16 +107,6 @@ def make_split(samples: Samples, choice: SplitChoice, names: Sequence[str]) -> S
     things = _things(samples, choice, len(names))
     split = Split(choice, _on_one_side(samples, things.parts(things.divided(choice)), choice.rule))
     return with_subset(split, samples, names)
-
-
-def fold_of_samples(samples: Samples, kind: str, folds: int, seed: int, genes: int) -> Int64[np.ndarray, " samples"]:
-    """Return the fold that each sample is tested in; DROPPED where its genes lie in different ones.
-
-    `make_split` with `folds` and `fold` I tests what is I here. Raises UsageError as it does.
-    """
-    choice = SplitChoice(kind, seed=seed, folds=folds)
-    things = _things(samples, choice, genes)
-    return things.parts(things.folds(choice))
 
 
 def with_subset(split: Split, samples: Samples, names: Sequence[str]) -> Split:
@@ -157,8 +150,9 @@ def fingerprint(split: Split, samples: Samples, names: Sequence[str]) -> str:
 class _Things:
     """What is divided, genotypes, groups or genes: how many samples each has, and which of them each sample has.
 
-    A sample's are thing[ptr[i]:ptr[i + 1]]; one without any, or with some in different parts, is in no part.
-    `even`: they count alike, so that their number decides and not their samples'.
+    A sample's are thing[ptr[i]:ptr[i + 1]]; one without any is in no part, nor is one with some in different parts, of
+    which with `any_decides` training does not count. `even`: they count alike, so that their number decides and not
+    their samples'.
     """
 
     sizes: Int64[np.ndarray, " things"]
@@ -166,6 +160,7 @@ class _Things:
     thing: Int64[np.ndarray, " of_samples"]
     even: bool
     called: str
+    any_decides: bool = False
 
     def folds(self, choice: SplitChoice) -> Int64[np.ndarray, " things"]:
         """The fold of each thing."""
@@ -200,32 +195,54 @@ class _Things:
 
     def parts(self, part: Int64[np.ndarray, " things"]) -> Int64[np.ndarray, " samples"]:
         """The part of each sample."""
-        own = part[self.thing]
-        return own if self.ptr is None else common(self.ptr, own)
+        own: np.ndarray = part[self.thing]
+        if self.ptr is None:
+            return own
+        return held_out(self.ptr, own) if self.any_decides else common(self.ptr, own)
 
 
 def common(
     ptr: Int64[np.ndarray, " lists_plus_1"], values: Int64[np.ndarray, " values"]
 ) -> Int64[np.ndarray, " lists"]:
     """Return the one value of each list, which is 0 or more; DROPPED for a list of several values, or of none."""
+    low, high = (_reduced(of, ptr, values, empty=DROPPED) for of in (np.minimum, np.maximum))
+    found: np.ndarray = np.where(low == high, low, DROPPED)
+    return found
+
+
+def held_out(
+    ptr: Int64[np.ndarray, " lists_plus_1"], parts: Int64[np.ndarray, " parts"]
+) -> Int64[np.ndarray, " lists"]:
+    """Return the one part other than TRAIN of each list, TRAIN where there is no other; DROPPED of both, or of none."""
+    found: np.ndarray = OF_PARTS[_reduced(np.bitwise_or, ptr, 1 << parts, empty=0)]
+    return found
+
+
+OF_PARTS = np.array([DROPPED, TRAIN, VALIDATION, VALIDATION, TEST, TEST, DROPPED, DROPPED])
+"""By a number with bit 1 << part set for each part that is in a list."""
+
+
+def _reduced(
+    function: np.ufunc, ptr: Int64[np.ndarray, " lists_plus_1"], values: Int64[np.ndarray, " values"], *, empty: int
+) -> Int64[np.ndarray, " lists"]:
     counts = np.diff(ptr)
-    found = np.full(len(counts), DROPPED, dtype=np.int64)
+    found = np.full(len(counts), empty, dtype=np.int64)
     filled = np.flatnonzero(counts > 0)
     if len(filled):
-        starts = ptr[:-1][filled]  # of lists that are not empty, so that each ends where the next begins
-        low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
-        found[filled] = np.where(low == high, low, DROPPED)
+        # starts of lists that are not empty, so that each ends where the next begins
+        found[filled] = function.reduceat(values, ptr[:-1][filled])
     return found
 
 
 def _things(samples: Samples, choice: SplitChoice, genes: int) -> _Things:
-    if choice.kind == "gene":
+    if choice.kind in (GENE, ANY_GENE):
         used = np.zeros(genes, dtype=bool)
         used[samples.genes] = True
         # a gene that no sample deletes is in no part and takes no share from those that count
         number = np.cumsum(used) - 1
         sizes = np.bincount(number[samples.genes], minlength=int(used.sum()))
-        return _Things(sizes, samples.gene_ptr, number[samples.genes], True, "genes")
+        own = number[samples.genes]
+        return _Things(sizes, samples.gene_ptr, own, True, "genes", any_decides=choice.kind == ANY_GENE)
     if choice.kind == "query":
         group = samples.query_group
         if (group == NONE_INDEX).any():
