@@ -21,6 +21,12 @@ AGAIN = "train it again: gocell train --out DIR"
 # Spelled out here, so that a run is refused before NumPy is loaded; a test holds them equal to dcell_rules'.
 DIRECTIONS = ("root_down", "leaf_up")
 
+ORDERS = {1: "single", 2: "double", 3: "triple"}
+"""What metrics of samples with so many deletions are called: `single_pearson`."""
+UNSEEN = {0: "all_seen", 1: "one_unseen", 2: "more_unseen"}
+"""And of samples with so many genes, 2 or more, that no training sample deletes."""
+SLICES = (*ORDERS.values(), *UNSEEN.values())
+
 Numbers = dict[str, int | float | None]
 """Metrics by name; None where the samples do not define one."""
 

@@ -10,7 +10,9 @@ from gocell_cli.figures.page import Page, PageTable, Picture, Section
 from gocell_cli.run_record import (
     CONFIG,
     RECORD,
+    SLICES,
     EpochRecord,
+    Numbers,
     RunRecord,
     damaged_run,
     read_metrics,
@@ -32,7 +34,10 @@ CAPTIONS = {
     "effect": "Terms that the explained deletion changes most",
 }
 MANY_DIGITS = 1e9
-SHOWN = ("n", "pearson", "spearman", "r2", "rmse", "mae", "auroc", "average_precision", "wasserstein")
+SHOWN = (
+    *("n", "pearson", "spearman", "r2", "rmse", "mae", "auroc", "average_precision", "wasserstein"),
+    *(f"{name}_pearson" for name in SLICES),
+)
 
 
 def is_run(directory: Path) -> bool:
@@ -89,7 +94,8 @@ def _results(record: RunRecord) -> Section:
             (who, *(_number(values.get(name)) for name in shown), costs.get(who, "-"))
             for who, values in predictors.items()
         )
-        tables.append(PageTable(part, ("", *shown, "s to fit"), rows, right=tuple(range(1, len(shown) + 2))))
+        headings = (_heading(name, result.metrics) for name in shown)
+        tables.append(PageTable(part, ("", *headings, "s to fit"), rows, right=tuple(range(1, len(shown) + 2))))
     left_out = [(who, fitting.reason) for who, fitting in (record.results["test"].fitting or {}).items()]
     tables.append(PageTable("Baselines left out", (), tuple((who, why) for who, why in left_out if why is not None)))
     test = record.results["test"]
@@ -97,6 +103,12 @@ def _results(record: RunRecord) -> Section:
     if test.ceiling is not None:
         text += f" Noise lets no model correlate better than {test.ceiling:.4f} ({test.ceiling_method or 'simulated'})."
     return Section("Results", text, tuple(tables))
+
+
+def _heading(name: str, metrics: Numbers) -> str:
+    """A metric's name; with the number of samples where it is of a slice."""
+    count = metrics.get(f"{name.removesuffix('_pearson')}_n")
+    return name if count is None else f"{name} (n {count:,})"
 
 
 def _number(value: int | float | None) -> str:

@@ -1,7 +1,7 @@
 """`gocell evaluate`: a run's predictions beside those of its baselines."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,9 +11,12 @@ from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.places import Force, require_place
 from gocell_cli.commands.shell.tables import write_table
 from gocell_cli.commands.shell.terminal import make_table, show, show_json
+from gocell_cli.run_record import SLICES
 from gocell_cli.series_record import is_series, require_one_run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.evaluating import Evaluation
 
@@ -34,7 +37,7 @@ SHOWN = (
     "pearson", "spearman", "r2", "rmse", "auroc", "average_precision",
     "negative_precision_at_100", "negative_average_precision",
     "positive_precision_at_100", "positive_average_precision",
-    "single_pearson", "double_pearson", "triple_pearson",
+    *(f"{name}_pearson" for name in SLICES),
 )  # fmt: skip
 SHORT = {"average_precision": "AP", "precision_at_100": "P@100", "pearson": "r", "negative": "neg", "positive": "pos"}
 """Words of a heading, shortened where it has several."""
@@ -106,7 +109,8 @@ def show_evaluation(evaluation: "Evaluation") -> None:
         for name, values in {"DCell": evaluation.metrics, **evaluation.baselines}.items()
     ]
     title = f"{evaluation.split}: {evaluation.n:,} samples"
-    show(make_table(title, ["", *map(_heading, keys), "s to fit"], rows, right=tuple(range(1, len(keys) + 2))))
+    headings = [_heading(key, evaluation.metrics) for key in keys]
+    show(make_table(title, ["", *headings, "s to fit"], rows, right=tuple(range(1, len(keys) + 2))))
     for name, fitting in evaluation.fitting.items():
         if fitting.reason is not None:
             show(f"{name}: {fitting.reason}")
@@ -119,9 +123,10 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     )
 
 
-def _heading(key: str) -> str:
+def _heading(key: str, metrics: "Mapping[str, Any]") -> str:
     if key in ("pearson", "average_precision"):
         return key
+    count = metrics.get(f"{key.removesuffix('_pearson')}_n")
     for long, short in SHORT.items():
         key = key.replace(long, short)
-    return key.replace("_", " ")
+    return key.replace("_", " ") + (f" (n {count:,})" if count is not None else "")

@@ -1,15 +1,18 @@
-"""Metrics of parts of a part: each deletion order for itself, and the tails of a score, where interactions are.
+"""Metrics of parts of a part: each deletion order and each number of unseen genes for itself, and the tails of a score.
 
-A correlation over all pairs is that of the many that do not interact; who looks for interactions asks how many of the
-hundred strongest predictions are some, and how well the ranking finds all of them (average precision).
+Of a gene that no training sample deletes only the ontology tells anything, of two of them less: one r over all samples
+is that of the mixture that a split makes. A correlation over all pairs is that of the many that do not interact; who
+looks for interactions asks how many of the hundred strongest predictions are some, and how well the ranking finds all
+of them (average precision).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from gocell_cli.run_record import ORDERS, UNSEEN
 from gocell_cli.training.evaluation.metrics import is_constant
 from gocell_cli.training.evaluation.tails import Tails
 from gocell_cli.training.extra import train_extra
@@ -18,8 +21,8 @@ with train_extra():
     import torch
     from torchmetrics.functional.classification import binary_average_precision
 
-ORDERS = {1: "single", 2: "double", 3: "triple"}
-FOR_EACH_ORDER = ("n", "pearson", "spearman", "rmse", "auroc")
+FOR_EACH = ("n", "pearson", "spearman", "rmse", "auroc")
+Measure = Callable[[Float64[np.ndarray, " some"], Float64[np.ndarray, " some"]], dict[str, Any]]
 TOP = 100
 """Predictions that a laboratory would test."""
 SIGNIFICANT = 0.05
@@ -30,14 +33,39 @@ def by_order(
     predicted: Float64[np.ndarray, " n"],
     true: Float64[np.ndarray, " n"],
     order: Int64[np.ndarray, " n"],
-    measure: Callable[[Float64[np.ndarray, " some"], Float64[np.ndarray, " some"]], dict[str, Any]],
+    measure: Measure,
 ) -> dict[str, Any]:
     """Return `single_pearson`, `double_n` ...: of each deletion order, nothing where there is but one."""
-    present = [number for number in ORDERS if (order == number).any()]
+    return _each(predicted, true, order, ORDERS, measure)
+
+
+def by_unseen(
+    predicted: Float64[np.ndarray, " n"],
+    true: Float64[np.ndarray, " n"],
+    unseen: Int64[np.ndarray, " n"],
+    measure: Measure,
+) -> dict[str, Any]:
+    """Return `all_seen_pearson`, `one_unseen_n`, `more_unseen_pearson` ..., nothing where all samples are of one kind.
+
+    unseen: how many of a sample's genes no training sample deletes (`unseen_genes`).
+    """
+    return _each(predicted, true, np.minimum(unseen, max(UNSEEN)), UNSEEN, measure)
+
+
+def _each(
+    predicted: Float64[np.ndarray, " n"],
+    true: Float64[np.ndarray, " n"],
+    kind: Int64[np.ndarray, " n"],
+    names: Mapping[int, str],
+    measure: Measure,
+) -> dict[str, Any]:
+    """The metrics of each kind that has a name, where there are several kinds."""
     found: dict[str, Any] = {}
-    for number in present if len(np.unique(order)) > 1 else ():
-        own = measure(predicted[order == number], true[order == number])
-        found.update({f"{ORDERS[number]}_{name}": own[name] for name in FOR_EACH_ORDER if name in own})
+    for number in names if len(np.unique(kind)) > 1 else ():
+        of_it = kind == number
+        if of_it.any():
+            own = measure(predicted[of_it], true[of_it])
+            found.update({f"{names[number]}_{name}": own[name] for name in FOR_EACH if name in own})
     return found
 
 

@@ -11,10 +11,11 @@ from jaxtyping import Float64, Int64
 from gocell_cli.storage.schema import NONE_INDEX
 from gocell_cli.training.data.splits.genotypes import genotype_codes
 from gocell_cli.training.data.splits.kinds import PARTS, require_part
+from gocell_cli.training.data.splits.overlap import unseen_genes
 from gocell_cli.training.evaluation.baselines.fitting import Baselines, Fitting
 from gocell_cli.training.evaluation.baselines.samples import Genotypes, Known, genotypes_of, labelled
 from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
-from gocell_cli.training.evaluation.slices import by_order, tail_metrics
+from gocell_cli.training.evaluation.slices import by_order, by_unseen, tail_metrics
 from gocell_cli.training.evaluation.tails import tails_of
 from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.predictions import NETWORK
@@ -95,16 +96,17 @@ def _usual(config: RunConfig) -> str:
 
 
 def _slices(trainer: Trainer, rows: Int64[np.ndarray, " n"]) -> Callable[[Float64[np.ndarray, " n"]], dict[str, Any]]:
-    """Return what measures predictions of `rows` order by order, and in the tails of the score."""
+    """Return what measures predictions of `rows` by order, by unseen genes, and in the tails of the score."""
     samples, true = trainer.rows.cache.rows(rows), trainer.values[rows]
     tails = tails_of(trainer.config.tails, trainer.kind)
     is_p = trainer.rows.cache.manifest.phenotype["statistic"] == "p_value"
     p_value = samples.statistic if is_p else np.full(len(rows), np.nan)
-    order = np.diff(samples.gene_ptr)
+    order, unseen = np.diff(samples.gene_ptr), unseen_genes(samples, trainer.trained_genes())
 
     def measure(predicted: Float64[np.ndarray, " n"]) -> dict[str, Any]:
         ordered = by_order(predicted, true, order, trainer.measuring.metrics)
-        return {**ordered, **tail_metrics(predicted, true, p_value, tails)}
+        of_unseen = by_unseen(predicted, true, unseen, trainer.measuring.metrics)
+        return {**ordered, **of_unseen, **tail_metrics(predicted, true, p_value, tails)}
 
     return measure
 
@@ -113,7 +115,8 @@ def sample_table(trainer: Trainer, evaluation: Evaluation) -> pa.Table:
     """Return a row a sample: number in the cache, genes, order, part, query group, value, and every prediction.
 
     A query group is its name, the genes of its queries; null where there is none, as is the value of a sample without a
-    label. Predictions are columns `DCell` and the baselines' names.
+    label. untrained_genes: how many of its genes no training sample deletes. Predictions are columns `DCell` and the
+    baselines' names.
     """
     samples, names = trainer.rows.cache.rows(evaluation.rows), trainer.hierarchy.gene_names
     bounds = zip(samples.gene_ptr[:-1].tolist(), samples.gene_ptr[1:].tolist(), strict=True)
@@ -124,6 +127,7 @@ def sample_table(trainer: Trainer, evaluation: Evaluation) -> pa.Table:
             "sample": evaluation.rows,
             "genes": [" ".join(names[g] for g in samples.genes[start:stop].tolist()) for start, stop in bounds],
             "order": np.diff(samples.gene_ptr),
+            "untrained_genes": unseen_genes(samples, trainer.trained_genes()),
             "part": [evaluation.split] * evaluation.n,
             "query_group": pa.DictionaryArray.from_arrays(number, groups),
             "value": pa.array(value, mask=np.isnan(value)),

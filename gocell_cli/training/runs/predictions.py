@@ -20,7 +20,7 @@ from gocell_cli.whole_file import whole_file
 PREDICTIONS = "test.parquet"
 NETWORK = "DCell"
 """The network's column; the baselines' are called by their names."""
-DESCRIBED = ("sample", "genes", "order", "part", "query_group", "value")
+DESCRIBED = ("sample", "genes", "order", "untrained_genes", "part", "query_group", "value")
 """The columns that are no predictions."""
 AGAIN = "train it again: gocell train --out DIR"
 

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from gocell_cli.figures.run_page import run_page
+from tests import toy
 from tests.commands.fork_server import Forked, environment
 from tests.commands.runners import document, document_apart, failure, invoke, run
 
@@ -52,7 +54,11 @@ def test_evaluate_writes_a_row_a_sample(trained: Path, tmp_path: Path) -> None:
     found = document_apart("evaluate", trained, *names, "--out", tmp_path / "samples.parquet")
     invoke("evaluate", trained, *names, "--out", tmp_path / "samples.tsv")
     table = pq.read_table(tmp_path / "samples.parquet").to_pydict()
-    assert list(table) == ["sample", "genes", "order", "part", "query_group", "value", "DCell", "mean", "additive"]
+    assert list(table) == [
+        *("sample", "genes", "order", "untrained_genes", "part", "query_group", "value"),
+        *("DCell", "mean", "additive"),
+    ]
+    assert set(table["untrained_genes"]) == {1}
     assert set(found["baselines"]) == set(found["fitting"]) == {"mean", "additive"}
     assert set(table["part"]) == {"test"}
     errors = np.array(table["DCell"]) - np.array(table["value"])
@@ -60,22 +66,46 @@ def test_evaluate_writes_a_row_a_sample(trained: Path, tmp_path: Path) -> None:
     lines = (tmp_path / "samples.tsv").read_text("utf-8").splitlines()
     assert lines[0].split("\t") == list(table)
     assert [line.split("\t")[1] for line in lines[1:]] == table["genes"]
-    assert [float(line.split("\t")[6]) for line in lines[1:]] == table["DCell"]
+    assert [float(line.split("\t")[7]) for line in lines[1:]] == table["DCell"]
     assert "--overwrite" in failure("evaluate", trained, "--out", tmp_path / "samples.tsv").hint
     assert "no baseline" in failure("evaluate", trained, "--baselines", "dcell").message
 
 
 def test_a_run_by_any_gene_tests_an_unseen_gene_beside_known_ones(small_cache: Path, tmp_path: Path) -> None:
     """Of four genes one tests and one validates: of 14 sets of 1 to 3 genes four have either, three both."""
-    words = ("--split", "any-gene", "--set", "fractions=[0.5,0.25,0.25]", "--baselines", "additive", "--epochs", 1)
+    words = ("--split", "any-gene", "--set", "fractions=[0.5,0.25,0.25]", "--baselines", "none", "--epochs", 1)
     found = document_apart("train", small_cache, "--out", tmp_path / "run", *words, *SMALL)
     split = found["record"]["split"]
     assert [split[key] for key in ("train", "validation", "test", "dropped")] == [36, 48, 48, 36]
     assert (split["kind"], split["test_with_new_gene"], split["test_with_known_genotype"]) == ("any-gene", 48, 0)
-    assert document("evaluate", tmp_path / "run", "--baselines", "none")["metrics"] == found["metrics"]
+    assert not [name for name in found["metrics"] if "unseen" in name]  # all have one
     again = document("inspect", "split", "--cache", small_cache, "--split", tmp_path / "run")["split"]
     assert again["fingerprint"] == split["fingerprint"]
     assert "any-gene" in failure("inspect", "split", "--cache", small_cache, "--split", "any_gene").hint
+
+
+def test_each_number_of_unseen_genes_has_its_metrics(small_cache: Path, tmp_path: Path) -> None:
+    part = {"train": "A B", "validation": "ABC ABD", "test": "AB C AC AD BD CD ACD"}
+    of_gene = dict(zip("ABCD", toy.GENES, strict=False))
+    rows = [f"{' '.join(of_gene[g] for g in genes)},{name}" for name in part for genes in part[name].split()]
+    (tmp_path / "split.csv").write_text("\n".join(["genes,part", *rows]) + "\n", "utf-8")
+    words = ("--split", tmp_path / "split.csv", "--baselines", "mean", "--epochs", 1)
+    found = document_apart("train", small_cache, "--out", tmp_path / "run", *words, *SMALL)
+    evaluated = document("evaluate", tmp_path / "run", "--out", tmp_path / "samples.parquet")
+    assert evaluated["metrics"] == found["metrics"]
+    table = pq.read_table(tmp_path / "samples.parquet")
+    of, predicted, value = (table.column(c).to_numpy() for c in ("untrained_genes", "DCell", "value"))
+    own, mean = evaluated["metrics"], evaluated["baselines"]["mean"]
+    for name, unseen, count in (("all_seen", 0, 12), ("one_unseen", 1, 48), ("more_unseen", 2, 24)):
+        rows = of == unseen
+        assert own[f"{name}_n"] == mean[f"{name}_n"] == rows.sum() == count
+        assert own[f"{name}_rmse"] == pytest.approx(np.sqrt(np.square(predicted[rows] - value[rows]).mean()))
+        assert mean[f"{name}_pearson"] is None
+    assert own["one_unseen_pearson"] == pytest.approx(np.corrcoef(predicted[of == 1], value[of == 1])[0, 1], abs=1e-6)
+    assert "(n 48)" in " ".join(invoke("evaluate", tmp_path / "run").stdout.split())
+    results = run_page(tmp_path / "run").sections[0].tables[0]
+    assert {"all_seen_pearson (n 12)", "one_unseen_pearson (n 48)"} <= set(results.columns)
+    assert [c["second"] for c in document("compare", tmp_path / "run")["comparisons"]] == ["mean"]
 
 
 def test_settings_of_other_commands_reach_neither_evaluate_nor_explain(trained: Path, tmp_path: Path) -> None:

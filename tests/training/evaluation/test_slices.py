@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from gocell_cli.errors import UsageError
-from gocell_cli.training.evaluation.slices import by_order, tail_metrics
+from gocell_cli.training.evaluation.slices import by_order, by_unseen, tail_metrics
 from gocell_cli.training.evaluation.tails import NO_TAILS, Tails, tails_of
 
 RNG = np.random.default_rng(0)
@@ -63,3 +63,22 @@ def test_each_order_is_measured_for_itself() -> None:
     assert found["double_n"] == (order == 2).sum()
     assert found["triple_pearson"] == pytest.approx(np.corrcoef(PREDICTED[order == 3], TRUE[order == 3])[0, 1])
     assert by_order(PREDICTED, TRUE, np.full(1000, 2), measure) == {}
+
+
+def test_samples_are_measured_by_how_many_of_their_genes_are_unseen() -> None:
+    unseen = np.arange(1000) % 5
+
+    def measure(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
+        return {"n": len(true), "pearson": float(np.corrcoef(predicted, true)[0, 1]), "mae": 1.0}
+
+    found = by_unseen(PREDICTED, TRUE, unseen, measure)
+    kept = {"all_seen": unseen == 0, "one_unseen": unseen == 1, "more_unseen": unseen >= 2}
+    wanted = {f"{name}_n": rows.sum() for name, rows in kept.items()}
+    wanted |= {f"{name}_pearson": np.corrcoef(PREDICTED[rows], TRUE[rows])[0, 1] for name, rows in kept.items()}
+    assert found == pytest.approx(wanted)
+    assert found["more_unseen_n"] == 600
+    for kinds, there in (([0, 2], {"all_seen", "more_unseen"}), ([1, 2], {"one_unseen", "more_unseen"})):
+        of_two = by_unseen(PREDICTED, TRUE, np.resize(kinds, 1000), measure)
+        assert {key.rsplit("_", 1)[0] for key in of_two} == there
+    for same in (np.zeros(1000, dtype=np.int64), np.ones(1000, dtype=np.int64), 2 + np.arange(1000) % 2):
+        assert by_unseen(PREDICTED, TRUE, same, measure) == {}

@@ -47,13 +47,16 @@ def overlap(samples: Samples, split: Split, genes: int) -> Overlap:
 def _new_gene(
     samples: Samples, train: Bool[np.ndarray, " samples"], test: Bool[np.ndarray, " samples"], genes: int
 ) -> int:
-    counts = np.diff(samples.gene_ptr)
     known = np.zeros(genes, dtype=bool)
-    known[samples.genes[np.repeat(train, counts)]] = True
-    # how many new genes stand before each place: a list has one where its two ends differ
+    known[samples.genes[np.repeat(train, np.diff(samples.gene_ptr))]] = True
+    return int(((unseen_genes(samples, known) > 0) & test).sum())
+
+
+def unseen_genes(samples: Samples, known: Bool[np.ndarray, " genes"]) -> Int64[np.ndarray, " samples"]:
+    """Return how many of each sample's genes are not among the known ones."""
     before = np.concatenate([[0], np.cumsum(~known[samples.genes])])
-    new = before[samples.gene_ptr[1:]] > before[samples.gene_ptr[:-1]]
-    return int((new & test).sum())
+    found: np.ndarray = before[samples.gene_ptr[1:]] - before[samples.gene_ptr[:-1]]
+    return found
 
 
 def _shared_groups(
