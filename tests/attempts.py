@@ -11,6 +11,8 @@ T = TypeVar("T")
 ATTACKS = os.environ.get("GOCELL_TEST_ATTACKS") == "1"
 SECONDS = float(os.environ.get("ATTACK_SECONDS", "600"))
 """What the hunts that could go on for ever (mutations, injected faults) take in all, in the long form."""
+ALL = 300.0
+"""With so many seconds, or more, what is not bounded by time tries all it has; with fewer, its share."""
 WHOLE_HUNT = 3600
 """From so many seconds on, every point of injection is tried, however long that takes."""
 whole_only = pytest.mark.skipif(not ATTACKS, reason="takes long; runs in `make attacks`")
@@ -18,13 +20,14 @@ whole_only = pytest.mark.skipif(not ATTACKS, reason="takes long; runs in `make a
 
 
 def attempts(few: int, many: int) -> int:
-    """The number of attempts: `few` in the suite, `many` in the long hunt."""
-    return many if ATTACKS else few
+    """The number of attempts: `few` in the suite, `many`, or ATTACK_SECONDS' share of them, in the long hunt."""
+    return max(few, round(many * min(SECONDS / ALL, 1.0))) if ATTACKS else few
 
 
 def some(few: int, everything: Sequence[T]) -> list[T]:
-    """Everything in the long hunt; in the suite `few` of it, evenly spread, first and last among them."""
-    if ATTACKS or few >= len(everything):
+    """Everything, or its share, in the long hunt; in the suite `few`; evenly spread, first and last among them."""
+    few = attempts(few, len(everything))
+    if few >= len(everything):
         return list(everything)
     step = (len(everything) - 1) / max(few - 1, 1)
     return [everything[round(i * step)] for i in range(few)]

@@ -21,7 +21,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -195,23 +195,34 @@ def _dask(choice: ExecutorChoice) -> Iterator[tuple[Executor, Callable[[], None]
             "--executor dask needs the extra `dask`", why=str(error), hint="pip install 'gocell[dask]'"
         ) from error
     if choice.scheduler is not None:
-        try:
-            client = Client(choice.scheduler, timeout=CONNECT_SECONDS)
-        # ValueError: an address of no protocol that dask knows; TypeError: tls:// without certificates;
-        # AssertionError, without a word: on a busy machine dask's own loop did not start within its 10 seconds
-        except (OSError, ValueError, TypeError, AssertionError) as error:
-            raise SourceMissing(
-                f"no dask scheduler answers at {choice.scheduler}",
-                why=str(error) or "dask's event loop did not start",
-                hint="start one with `dask scheduler`, or leave --scheduler out for a local cluster",
-            ) from error
-        with client:
+        with _connected(Client, choice.scheduler) as client:
             yield client.get_executor(), _Cluster(client, choice).look
         return
     workers = max(choice.workers, 1)
     # one thread each, as a worker process has; no dashboard, which would open a port
     with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as c:
         yield c.get_executor(), _Cluster(c, choice).look
+
+
+def _connected(client_class: Any, scheduler: str) -> Any:
+    """Return dask's client of a scheduler; raises SourceMissing where none answers."""
+    # made apart from being initialised: a client that failed there has to be closed now, in this thread. Collected as
+    # garbage, say while another client starts its thread, it closes itself under the lock that the one which starts
+    # has taken: both then wait for ever.
+    client = client_class.__new__(client_class)
+    try:
+        client_class.__init__(client, scheduler, timeout=CONNECT_SECONDS)
+    # ValueError: an address of no protocol that dask knows; TypeError: tls:// without certificates;
+    # AssertionError, without a word: on a busy machine dask's own loop did not start within its 10 seconds
+    except (OSError, ValueError, TypeError, AssertionError) as error:
+        with suppress(Exception):  # the same error again, or that it has no loop yet
+            client.close(timeout=CONNECT_SECONDS)
+        raise SourceMissing(
+            f"no dask scheduler answers at {scheduler}",
+            why=str(error) or "dask's event loop did not start",
+            hint="start one with `dask scheduler`, or leave --scheduler out for a local cluster",
+        ) from error
+    return client
 
 
 class _Cluster:

@@ -1,5 +1,6 @@
 """Workers that are killed, clusters without one, schedulers that go: one error each, in a time that is known."""
 
+import gc
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gocell_cli.building import tasks
 from gocell_cli.building.tasks import ExecutorChoice, ShardTask, run_tasks
 from gocell_cli.errors import SourceMissing, Unfinished
 from gocell_cli.storage.schema import Samples
@@ -93,11 +95,18 @@ def test_a_scheduler_that_goes_meanwhile_is_one_error(tmp_path: Path) -> None:
         assert found.value.exit_code == 5
 
 
-def test_an_address_that_is_none_is_one_error(tmp_path: Path) -> None:
+def open_clients() -> list[object]:
+    client = pytest.importorskip("distributed").Client
+    return [one for one in gc.get_objects() if isinstance(one, client) and one.status != "closed"]
+
+
+@pytest.mark.parametrize("address", ["nonsense://x:1", "tcp://[", "", "tls://127.0.0.1:1", "tcp://127.0.0.1:1"])
+def test_an_address_that_is_none_is_one_error(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     pytest.importorskip("distributed")
-    for address in ("nonsense://x:1", "tcp://[", "", "tls://127.0.0.1:1"):
-        with pytest.raises(SourceMissing, match="no dask scheduler answers"):
-            list(run_tasks([], ExecutorChoice("dask", 1, address)))
+    monkeypatch.setattr(tasks, "CONNECT_SECONDS", 1)
+    with pytest.raises(SourceMissing, match="no dask scheduler answers"):
+        list(run_tasks([], ExecutorChoice("dask", 1, address)))
+    assert not open_clients()
 
 
 @whole_only  # a nanny starts a worker again three times; the test above holds what becomes of dead ones
