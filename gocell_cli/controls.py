@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Int32, Int64, Integer
 
 from gocell_cli.csr import pointers
-from gocell_cli.dcell_rules import ROOT_DOWN
+from gocell_cli.level_directions import ROOT_DOWN
 
 GENES, EDGES, DAG = "genes", "edges", "dag"
 CONTROLS = (GENES, EDGES, DAG)

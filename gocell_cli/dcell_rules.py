@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Int32, Int64, Integer
 
-ROOT_DOWN, LEAF_UP = "root_down", "leaf_up"
-"""Which way levels count: from the root (stratum, level, depth) or from the leaves (height)."""
+from gocell_cli.level_directions import DIRECTIONS, ROOT_DOWN
+
 MIN_WIDTH, RATIO = 20, 0.3
 """Ma et al. 2018, doi:10.1038/nmeth.4627, online methods."""
 
@@ -45,7 +45,7 @@ def forbidden_edges(
     level(child) > level(parent) counted from the root, level(child) < level(parent) counted from the leaves.
     Raises ValueError for a direction that is neither.
     """
-    if direction not in (ROOT_DOWN, LEAF_UP):
+    if direction not in DIRECTIONS:
         raise ValueError(f"unknown level direction {direction!r}")
     inverted = child_level < parent_level if direction == ROOT_DOWN else child_level > parent_level
     return child_level == parent_level, inverted

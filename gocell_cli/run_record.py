@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import DamagedCache
+from gocell_cli.file_record import FileRecord
+from gocell_cli.level_directions import DIRECTIONS
 from gocell_cli.typed_file import Malformed, json_text, parse_json, read_small
 
 CONFIG, RECORD, METRICS = "config.toml", "run.json", "metrics.jsonl"
 MOST_RECORD, MOST_METRICS = 1 << 24, 1 << 29
 """Bytes: a record is some kilobytes, and a line of metrics 1.5, of which 100,000 epochs have 150 MB."""
 AGAIN = "train it again: gocell train --out DIR"
-
-# Spelled out here, so that a run is refused before NumPy is loaded; a test holds them equal to dcell_rules'.
-DIRECTIONS = ("root_down", "leaf_up")
 
 ORDERS = {1: "single", 2: "double", 3: "triple"}
 """What metrics of samples with so many deletions are called: `single_pearson`."""
@@ -106,21 +105,12 @@ class LayoutRecord:
 
 
 @dataclass(frozen=True)
-class CopyRecord:
-    """A copied file of the cache's hierarchy: its path in the run, size and sha256."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class HierarchyRecord:
-    """The hierarchy that the run keeps, so that it predicts without its cache."""
+    """The hierarchy that the run keeps, so that it predicts without its cache: files copied from there."""
 
     level_by: str
     level_direction: str
-    files: tuple[CopyRecord, ...]
+    files: tuple[FileRecord, ...]
 
     def __post_init__(self) -> None:
         if self.level_direction not in DIRECTIONS:
@@ -169,8 +159,8 @@ class RunRecord:
     parameters: int
     layout: LayoutRecord | None = None
     hierarchy: HierarchyRecord | None = None
-    split_file: CopyRecord | None = None
-    predictions: CopyRecord | None = None
+    split_file: FileRecord | None = None
+    predictions: FileRecord | None = None
     results: dict[str, ResultRecord] | None = None
     epochs: int | None = None
 

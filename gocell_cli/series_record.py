@@ -103,6 +103,12 @@ def finished_member(directory: Path, member: MemberRecord) -> MemberRecord:
     return replace(member, results=results, diverged=None, seconds=round(seconds, 3))
 
 
+def finished_runs(directory: Path) -> list[Path]:
+    """Return the runs of a series that are trained to their end, in its order: what their own folders say decides."""
+    members = [finished_member(directory, member) for member in read_series(directory).members]
+    return [directory / member.run for member in members if member.results is not None]
+
+
 def require_one_run(directory: Path) -> None:
     """Raise UsageError, with its runs, where a folder is a series and one run is asked for."""
     if is_series(directory):

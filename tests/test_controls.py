@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.controls import CONTROLS, DAG, EDGES, GENES, Control, Wiring, control_wiring
-from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges, longest_paths
+from gocell_cli.dcell_rules import forbidden_edges, longest_paths
+from gocell_cli.level_directions import LEAF_UP, ROOT_DOWN
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.verify import verify_cache
 from tests.commands.runners import document, document_apart, failure, toy_build

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges, term_width
+from gocell_cli.dcell_rules import forbidden_edges, term_width
+from gocell_cli.level_directions import LEAF_UP, ROOT_DOWN
 
 levels = st.integers(-1, 4)
 

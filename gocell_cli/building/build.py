@@ -8,9 +8,10 @@ from pathlib import Path
 from gocell_cli.building.plan import BuildPlan, level_counts
 from gocell_cli.building.tasks import ExecutorChoice, ShardTask, run_tasks
 from gocell_cli.errors import DamagedCache, UsageError
+from gocell_cli.file_record import FileRecord
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.own_files import require_cache
-from gocell_cli.storage.records import FORMAT_VERSION, MANIFEST, PART_MANIFEST, FileRecord, Manifest, ShardRecord
+from gocell_cli.storage.records import FORMAT_VERSION, MANIFEST, PART_MANIFEST, Manifest, ShardRecord
 from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, place_of, recover, remove_leftover
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges, longest_paths
+from gocell_cli.dcell_rules import forbidden_edges, longest_paths
 from gocell_cli.domain.ontology import Edges, Ontology
+from gocell_cli.level_directions import LEAF_UP, ROOT_DOWN
 
 SAME_LEVEL, INVERTED = "same_level", "inverted"
 

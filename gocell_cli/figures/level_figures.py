@@ -11,11 +11,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gocell_cli.dcell_rules import ROOT_DOWN
 from gocell_cli.domain.level_graph import LevelGraph
 from gocell_cli.domain.levels import Grouping, LevelReport, check_levels
 from gocell_cli.domain.ontology import Edges
 from gocell_cli.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, blank, label, literal, panels
+from gocell_cli.level_directions import ROOT_DOWN
 
 ORDER = ("level", "depth", "stratum", "height")
 SAID = {

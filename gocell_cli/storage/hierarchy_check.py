@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Int32
 
-from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN, forbidden_edges
+from gocell_cli.dcell_rules import forbidden_edges
+from gocell_cli.level_directions import DIRECTIONS
 from gocell_cli.storage.schema import Hierarchy
 
 MAX_NAMED = 3
@@ -32,7 +33,7 @@ def check_levels(hierarchy: Hierarchy) -> list[str]:
     """Return a finding for same-level edges and one for inverted edges, with the first few by name."""
     child = hierarchy.level[hierarchy.edge_child]
     parent = hierarchy.level[hierarchy.edge_parent]
-    if hierarchy.level_direction not in (ROOT_DOWN, LEAF_UP):
+    if hierarchy.level_direction not in DIRECTIONS:
         return [f"unknown level_direction {hierarchy.level_direction!r}"]
     same, inverted = forbidden_edges(child, parent, hierarchy.level_direction)
     faults = (("same-level", same), ("inverted", inverted))

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import DamagedCache
+from gocell_cli.file_record import FileRecord, record_file
+from gocell_cli.level_directions import DIRECTIONS
 from gocell_cli.storage.records import (
     BACKENDS,
-    DIRECTIONS,
     FORMAT_VERSION,
     LEVEL_KINDS,
     MANIFEST,
@@ -20,7 +21,6 @@ from gocell_cli.storage.records import (
     WIDTH_KINDS,
     Config,
     Counts,
-    FileRecord,
     Manifest,
 )
 from gocell_cli.typed_file import Malformed, json_text, parse_json, read_small, typed
@@ -219,14 +219,6 @@ def shard_faults(manifest: Manifest) -> list[str]:
     if manifest.counts["samples"] != position:
         faults.append(f"the shards hold {position} samples, the counts say {manifest.counts['samples']}")
     return faults
-
-
-def record_file(directory: Path, path: Path) -> FileRecord:
-    """Size and sha256 of one file of a cache."""
-    with path.open("rb") as stream:
-        # a piece at a time: a shard may be larger than memory allows
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return FileRecord(path=path.relative_to(directory).as_posix(), bytes=path.stat().st_size, sha256=digest)
 
 
 def check_file(directory: Path, record: FileRecord) -> Path:

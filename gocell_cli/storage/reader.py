@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Int32, Int64, UInt8
 
 from gocell_cli.errors import DamagedCache
+from gocell_cli.file_record import FileRecord
 from gocell_cli.free_memory import require_memory
 from gocell_cli.storage.hierarchy_check import check_hierarchy, level_counts
 from gocell_cli.storage.lmdb_walk import is_known, remember, walk
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest, shard_faults
 from gocell_cli.storage.propagation import deleted_pairs, mutant_state, pair_state
-from gocell_cli.storage.records import FileRecord, Manifest, ShardRecord
+from gocell_cli.storage.records import Manifest, ShardRecord
 from gocell_cli.storage.sample_check import Limits, sample_faults
 from gocell_cli.storage.samples import concat_samples, logical_sha256, one_sample, take_samples
 from gocell_cli.storage.schema import Hierarchy, Provenance, Sample, Samples

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gocell_cli.file_record import FileRecord
+
 # a reader refuses any other: a cache is built again sooner than half understood
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -17,17 +19,6 @@ STATISTICS = ("", "p_value", "sd")
 WIDTH_KINDS = ("direct", "contained")
 PARTIAL = ".partial"
 """What stands behind a cache's name while it is in the making."""
-DIRECTIONS = ("root_down", "leaf_up")
-"""Which way levels count; `dcell_rules` says what follows of it, and a test that they are the same words."""
-
-
-@dataclass(frozen=True)
-class FileRecord:
-    """One file of a cache: path relative to it, size in bytes, sha256 of its bytes."""
-
-    path: str
-    bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True)

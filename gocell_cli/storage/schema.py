@@ -17,9 +17,10 @@ from jaxtyping import Float64, Int16, Int32, Int64, UInt8
 
 from gocell_cli.controls import Control, Wiring, control_wiring
 from gocell_cli.csr import pointers
-from gocell_cli.dcell_rules import ROOT_DOWN, forbidden_edges, longest_paths
+from gocell_cli.dcell_rules import forbidden_edges, longest_paths
 from gocell_cli.errors import LevelsError
 from gocell_cli.gene_names import GeneNames
+from gocell_cli.level_directions import ROOT_DOWN
 
 NONE_INDEX = -1
 BLOCK = 2048

@@ -28,15 +28,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gocell_cli.errors import DamagedCache, Unfinished, UsageError
+from gocell_cli.file_record import FileRecord, record_file
 from gocell_cli.storage.lmdb_walk import remember
-from gocell_cli.storage.manifest import (
-    MOST_MANIFEST,
-    canonical_json,
-    check_file,
-    read_manifest,
-    record_file,
-    write_manifest,
-)
+from gocell_cli.storage.manifest import MOST_MANIFEST, canonical_json, check_file, read_manifest, write_manifest
 from gocell_cli.storage.own_files import (
     LOCK,
     PLAN,
@@ -47,7 +41,7 @@ from gocell_cli.storage.own_files import (
     require_cache,
     require_partial,
 )
-from gocell_cli.storage.records import MANIFEST, PART_MANIFEST, PARTIAL, FileRecord, Manifest, ShardRecord
+from gocell_cli.storage.records import MANIFEST, PART_MANIFEST, PARTIAL, Manifest, ShardRecord
 from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import Samples
 from gocell_cli.storage.shards import SHARD_BACKENDS

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from gocell_cli.errors import DamagedCache, GocellError
+from gocell_cli.file_record import FileRecord
 from gocell_cli.storage.hierarchy_check import check_hierarchy, level_counts
 from gocell_cli.storage.json_schemas import schema_faults
 from gocell_cli.storage.lmdb_walk import walk
 from gocell_cli.storage.manifest import check_file, encode_manifest, read_manifest, shard_faults
-from gocell_cli.storage.records import MANIFEST, FileRecord, Manifest, ShardRecord
+from gocell_cli.storage.records import MANIFEST, Manifest, ShardRecord
 from gocell_cli.storage.sample_check import Limits, sample_faults
 from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import Hierarchy

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import gocell_cli
-from gocell_cli import dcell_rules, run_record
 from gocell_cli.commands.model.explain import TermOrder
 from gocell_cli.commands.shell import options as choices
 from gocell_cli.domain import alleles, genotype, term_filters
@@ -104,8 +103,3 @@ def test_functions_stay_small() -> None:
 )
 def test_option_values_are_those_of_the_rooms(choice: type[StrEnum], values: tuple[str, ...]) -> None:
     assert {c.value for c in choice} == set(values)
-
-
-def test_directions_are_spelled_alike() -> None:
-    """Twice spelled out where no NumPy may be loaded."""
-    assert records.DIRECTIONS == run_record.DIRECTIONS == (dcell_rules.ROOT_DOWN, dcell_rules.LEAF_UP)

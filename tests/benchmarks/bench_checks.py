@@ -25,8 +25,9 @@ def switch_off() -> None:
     """Leave out what is checked beyond hashes: types and sums of the manifest, values, nulls, claims, memory."""
     import json
 
+    from gocell_cli.file_record import FileRecord
     from gocell_cli.storage import hierarchy_check, manifest, own_files, reader, shards, staging, tables
-    from gocell_cli.storage.records import FileRecord, Manifest, ShardRecord
+    from gocell_cli.storage.records import Manifest, ShardRecord
 
     def plain(data: bytes, _kind: object) -> Manifest:
         raw: dict[str, Any] = json.loads(data)

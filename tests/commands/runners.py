@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typer.testing import CliRunner, Result
 from gocell_cli.commands.tree import mounted
 from gocell_cli.errors import GocellError
 from tests import toy
-from tests.commands.fork_server import completed, environment
+from tests.commands.fork_server import PROJECT, completed, environment
 
 GOCELL = str(Path(sys.executable).parent / "gocell")
 APP = mounted()
@@ -35,6 +36,16 @@ def run_real(*words: object, cwd: Path, **variables: str) -> subprocess.Complete
         timeout=600,  # a machine under load is slow; a process that takes longer hangs
         check=False,
     )
+
+
+def looked_at(asked: Sequence[tuple[list[str], str, str]]) -> list[dict[str, Any]]:
+    """Run commands (words, folder, a library that is missing or "") and look what each had loaded by its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.commands.model.refused"], input=json.dumps(asked), capture_output=True, text=True,
+        cwd=PROJECT, env=environment(), check=True, timeout=600,
+    )  # fmt: skip
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
 
 
 def toy_build(folder: Path) -> list[object]:

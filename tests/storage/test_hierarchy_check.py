@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gocell_cli.building.plan import BuildPlan
-from gocell_cli.dcell_rules import LEAF_UP
+from gocell_cli.level_directions import LEAF_UP
 from gocell_cli.storage.hierarchy_check import check_hierarchy
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.storage.tables import TERM_ARRAYS

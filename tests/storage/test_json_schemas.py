@@ -12,10 +12,11 @@ import pytest
 import gocell_cli
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildPlan
+from gocell_cli.file_record import FileRecord
 from gocell_cli.storage import shards, tables
 from gocell_cli.storage.json_schemas import NAMES, load_schema, schema_faults
 from gocell_cli.storage.manifest import encode_manifest, read_manifest
-from gocell_cli.storage.records import FORMAT_VERSION, LEVEL_KINDS, WIDTH_KINDS, FileRecord, Manifest, ShardRecord
+from gocell_cli.storage.records import FORMAT_VERSION, LEVEL_KINDS, WIDTH_KINDS, Manifest, ShardRecord
 
 PACKAGE = Path(gocell_cli.__file__).parent
 

@@ -8,16 +8,10 @@ from typing import Any
 import pytest
 
 from gocell_cli.errors import DamagedCache
-from gocell_cli.storage.manifest import (
-    canonical_json,
-    check_file,
-    decode_manifest,
-    encode_manifest,
-    read_manifest,
-    record_file,
-)
+from gocell_cli.file_record import FileRecord, record_file
+from gocell_cli.storage.manifest import canonical_json, check_file, decode_manifest, encode_manifest, read_manifest
 from gocell_cli.storage.reader import Cache
-from gocell_cli.storage.records import FORMAT_VERSION, FileRecord
+from gocell_cli.storage.records import FORMAT_VERSION
 
 
 def rewrite(cache: Path, manifest: Any) -> None:

@@ -1,47 +1,58 @@
 """The benchmark's page says what runs recorded, and nothing that they did not."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gocell_cli.run_record import FittingRecord, LabelRecord, ResultRecord, RunRecord, SplitRecord, record_text
+from gocell_cli.series_record import MemberRecord, SeriesRecord, series_text
 from gocell_cli.training.data.splits.kinds import SPLITS
 from tools.benchmark.measured import CONTROLS, NETWORK, Effort, Measured, results, training_words
 from tools.benchmark.page import page
 from tools.benchmark.tasks import TASKS
 
 TASK = TASKS[0]
-SPLIT = {
-    "train": 80,
-    "validation": 10,
-    "test": 10,
-    "test_with_new_gene": 5,
-    "test_groups_in_train": None,
-}
+PARTS = ("train", "validation", "test")
+SPLIT = SplitRecord(
+    kind="gene", seed=0, train=80, validation=10, test=10, dropped=0, test_groups_in_train=None, test_with_new_gene=5
+)  # fmt: skip
+LABEL = LabelRecord(0.0, 1.0, logits=True)
 
 
-def keep_run(folder: Path, seed: int, control: str, auroc: float, baselines: dict[str, float | None]) -> None:
-    """A run's files, as the trainer writes them, as far as the page reads them."""
-    folder.mkdir(parents=True)
-    (folder / "config.toml").write_text(f'seed = {seed}\ncontrol = "{control}"\n')
-    (folder / "metrics.jsonl").write_text('{"seconds": {"load": 1.0, "model": 2.0}}\n{"seconds": {"load": 3.0}}\n')
-    why = {name: "too few samples" if value is None else None for name, value in baselines.items()}
-    test: dict[str, Any] = {
-        "metrics": {"auroc": auroc},
-        "baselines": {name: {"auroc": value} for name, value in baselines.items() if value is not None},
-        "fitting": {name: {"seconds": 7.5, "reason": reason} for name, reason in why.items()},
-        "ceiling": None,
-        "ceiling_method": "none: a reason",
-    }
-    (folder / "run.json").write_text(json.dumps({"results": {"test": test}, "split": SPLIT, "epochs": 4}))
+def member(seed: int, control: str | None, auroc: float, baselines: dict[str, float | None]) -> MemberRecord:
+    """A finished run, as far as the page reads it."""
+    test = ResultRecord(
+        split="test",
+        n=10,
+        metrics={"auroc": auroc},
+        baselines={name: {"auroc": value} for name, value in baselines.items() if value is not None},
+        fitting={n: FittingRecord(7.5, {}, "too few samples" if v is None else None) for n, v in baselines.items()},
+        ceiling_method="none: a reason",
+    )
+    name = f"seed-{seed}" + (f"-{control}-0" if control else "")
+    return MemberRecord(name, seed, control=control, seconds=6.0, results=dict.fromkeys(PARTS, test))
+
+
+def keep_series(folder: Path, members: Sequence[MemberRecord]) -> None:
+    """A series' files, as the trainer writes them; one of its runs is not finished."""
+    waiting = MemberRecord("seed-9", 9)
+    record = SeriesRecord("/cache", "0" * 64, "viability", {}, (*members, waiting))
+    (folder / "series.json").write_text(series_text(record))
+    for one in members:
+        (folder / one.run).mkdir()
+        run = RunRecord("/cache", "0" * 64, {"kind": "viability"}, ("a",), SPLIT, 0, LABEL, 5, epochs=4)
+        (folder / one.run / "run.json").write_text(record_text(run))
 
 
 @pytest.fixture
 def measured(tmp_path: Path) -> Measured:
+    members = []
     for seed, value in enumerate((0.5, 0.7, 0.6)):
-        keep_run(tmp_path / f"seed-{seed}", seed, "", value, {"additive": 0.8 + seed / 10, "trees": None})
-        keep_run(tmp_path / f"seed-{seed}-genes-0", seed, "genes", value - 0.1 * seed, {})
+        members.append(member(seed, None, value, {"additive": 0.8 + seed / 10, "trees": None}))
+        members.append(member(seed, "genes", value - 0.1 * seed, {}))
+    keep_series(tmp_path, members)
     return results(TASK, tmp_path, "gocell train essentiality")
 
 

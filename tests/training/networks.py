@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gocell_cli.dcell_rules import LEAF_UP, ROOT_DOWN
+from gocell_cli.level_directions import LEAF_UP, ROOT_DOWN
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.network.dcell import DCell, DCellConfig

@@ -8,12 +8,11 @@ import hashlib
 import json
 import shlex
 import sys
-import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from gocell_cli.run_record import SplitRecord, read_record
+from gocell_cli.series_record import is_series, read_series
 from tests.benchmarks.measure import gocell
 from tools.benchmark.tasks import QUICK_BASELINES, RECIPE, Data, Task
 
@@ -49,7 +48,7 @@ class Measured:
 
     task: Task
     predictors: dict[str, Predictor]
-    splits: list[dict[str, Any]]
+    splits: list[SplitRecord]
     ceiling: tuple[float | None, str]
     command: str
     epochs: list[int]
@@ -89,7 +88,7 @@ def measure(task: Task, cache: Path, folder: Path, effort: Effort) -> Measured:
     digest = hashlib.sha256("\0".join((fingerprint, *words)).encode()).hexdigest()[:8]
     out = folder / "runs" / f"{task.name}-{digest}"
     jobs = ("--jobs", str(effort.jobs))
-    if (out / "series.json").is_file():
+    if is_series(out):
         told("train", "--resume", "--out", str(out), *jobs)
     else:
         told("train", str(cache), "--out", str(out), *words, *jobs)
@@ -99,22 +98,23 @@ def measure(task: Task, cache: Path, folder: Path, effort: Effort) -> Measured:
 def results(task: Task, out: Path, command: str) -> Measured:
     """Read the runs of a series."""
     predictors: dict[str, Predictor] = {}
-    splits, epochs, ceiling = [], [], (None, "")
-    for path in sorted(out.glob("*/run.json")):
-        record = json.loads(path.read_text("utf-8"))
-        config = tomllib.loads((path.parent / "config.toml").read_text("utf-8"))
-        kind, seed = config.get("control", ""), config["seed"]
-        test = record["results"]["test"]
-        name = CONTROLS[kind] if kind else NETWORK
-        _add(predictors, name, seed, test["metrics"][task.metric], _seconds(path.parent))
-        if kind:
+    splits, epochs = [], []
+    ceiling: tuple[float | None, str] = (None, "")
+    for member in read_series(out).members:
+        if member.results is None:
             continue
-        splits.append(record["split"])
-        epochs.append(record["epochs"])
-        ceiling = test["ceiling"], test["ceiling_method"]
-        for other, fitting in test["fitting"].items():
-            value = test["baselines"].get(other, {}).get(task.metric)
-            _add(predictors, other, seed, value, fitting["seconds"], fitting["reason"])
+        test = member.results["test"]
+        name = CONTROLS[member.control] if member.control else NETWORK
+        _add(predictors, name, member.seed, test.metrics[task.metric], member.seconds or 0.0)
+        if member.control:
+            continue
+        record = read_record(out / member.run)
+        splits.append(record.split)
+        epochs.append(record.epochs or 0)
+        ceiling = test.ceiling, test.ceiling_method or ""
+        for other, fitting in (test.fitting or {}).items():
+            value = test.baselines.get(other, {}).get(task.metric)
+            _add(predictors, other, member.seed, value, fitting.seconds, fitting.reason)
     return Measured(task, predictors, splits, ceiling, command, epochs)
 
 
@@ -125,9 +125,3 @@ def _add(
     one.values[seed] = value
     one.seconds.append(seconds)
     one.reason = reason or one.reason
-
-
-def _seconds(run: Path) -> float:
-    """Return the seconds of a run's epochs, compiling left out."""
-    lines: Sequence[str] = (run / "metrics.jsonl").read_text("utf-8").splitlines()
-    return float(sum(sum(json.loads(line)["seconds"].values()) for line in lines))

@@ -94,10 +94,10 @@ def _task(one: Measured) -> str:
 
 def _sizes(one: Measured) -> str:
     first = one.splits[0]
-    parts = ", ".join(f"{first[part]:,} {part}" for part in ("train", "validation", "test"))
-    unseen = statistics.mean(s["test_with_new_gene"] / s["test"] for s in one.splits)
+    parts = ", ".join(f"{getattr(first, part):,} {part}" for part in ("train", "validation", "test"))
+    unseen = statistics.mean(s.test_with_new_gene / s.test for s in one.splits)
     told = f"Seed 0: {parts} samples; of test samples {unseen:.0%} delete a gene never deleted in training"
-    groups = [s["test_groups_in_train"] for s in one.splits if s["test_groups_in_train"] is not None]
+    groups = [s.test_groups_in_train for s in one.splits if s.test_groups_in_train is not None]
     return f"{told}, {statistics.mean(groups):.0%} are of a query that trains." if groups else f"{told}."
 
 

@@ -91,16 +91,14 @@ class _Folder:
     @classmethod
     def of(cls, path: Path) -> "_Folder":
         """Look what a folder holds; raises SourceMissing where that is no finished run."""
-        from gocell_cli.run_record import RECORD
         from gocell_cli.training.extra import require_extra
         from gocell_cli.training.runs.store import RunStore
 
         require_extra()
-        alone = (path / RECORD).is_file()
-        inner = [] if alone or not path.is_dir() else sorted(p.parent for p in path.glob(f"*/{RECORD}"))
-        if not alone and not inner:
+        runs = _runs_in(path)
+        if not runs:
             raise SourceMissing(f"{path}: no run is here", hint="runs lie under ROOT/runs: gocell train --out DIR")
-        records = [(run, RunStore(run).record()) for run in ([path] if alone else inner)]
+        records = [(run, RunStore(run).record()) for run in runs]
         finished = tuple((run, record) for run, record in records if record.results is not None)
         if not finished:
             first = records[0][0]
@@ -121,6 +119,18 @@ class _Folder:
                 predictions = _anew(run)
             found.append(Member.of(run, record, predictions))
         return tuple(found)
+
+
+def _runs_in(path: Path) -> list[Path]:
+    """A run itself, the runs of a series that have begun, or those of any other folder; none where there is none."""
+    from gocell_cli.run_record import RECORD
+    from gocell_cli.series_record import is_series, read_series
+
+    if (path / RECORD).is_file():
+        return [path]
+    if is_series(path):
+        return [path / m.run for m in read_series(path).members if (path / m.run / RECORD).is_file()]
+    return sorted(found.parent for found in path.glob(f"*/{RECORD}")) if path.is_dir() else []
 
 
 def _anew(run: Path) -> Any:

@@ -16,7 +16,7 @@ count weights. Beyond BLOCKS samples it is random blocks of them that are drawn,
 but for one: their moments vary as those of samples do, and BLOCKS of them tell the variance to 1 %.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -165,10 +165,7 @@ def pearson(
     """Return r in some resamples, by the moments of clusters; NaN where one of both is constant."""
     # less their means, or squares of values far from 0 would leave no digit to a small variance
     y, p = value - value.mean(), predicted - predicted.mean()
-    columns = np.ones_like(y), y, p, y * y, p * p, y * p
-    k = weights.shape[1]
-    sums = np.stack([np.bincount(clusters, weights=c, minlength=k) for c in columns], axis=1)
-    n, sy, sp, syy, spp, syp = (weights @ sums).T
+    n, sy, sp, syy, spp, syp = _sums((np.ones_like(y), y, p, y * y, p * p, y * p), weights, clusters)
     vy, vp = syy - sy * sy / n, spp - sp * sp / n
     spread = (vy > ROUNDING * syy) & (vp > ROUNDING * spp)
     bottom = np.sqrt(np.where(spread, vy * vp, 1.0))
@@ -183,10 +180,19 @@ def rmse(
     clusters: Int64[np.ndarray, " n"],
 ) -> Float64[np.ndarray, " some"]:
     """Return the root mean squared error in some resamples."""
-    k = weights.shape[1]
-    columns = np.ones_like(value), (predicted - value) ** 2
-    n, squares = (weights @ np.stack([np.bincount(clusters, weights=c, minlength=k) for c in columns], axis=1)).T
+    n, squares = _sums((np.ones_like(value), (predicted - value) ** 2), weights, clusters)
     found: np.ndarray = np.sqrt(squares / n)
+    return found
+
+
+def _sums(
+    columns: Sequence[Float64[np.ndarray, " n"]],
+    weights: Float64[np.ndarray, "some clusters"],
+    clusters: Int64[np.ndarray, " n"],
+) -> Float64[np.ndarray, "columns some"]:
+    """Sum each column over the samples of every resample, cluster by cluster: samples are gone through but once."""
+    of_clusters = [np.bincount(clusters, weights=column, minlength=weights.shape[1]) for column in columns]
+    found: np.ndarray = (weights @ np.stack(of_clusters, axis=1)).T
     return found
 
 

@@ -16,8 +16,9 @@ from jaxtyping import Bool, Int64
 
 from gocell_cli import csr
 from gocell_cli.csr import pointers
-from gocell_cli.dcell_rules import ROOT_DOWN, forbidden_edges, term_width
+from gocell_cli.dcell_rules import forbidden_edges, term_width
 from gocell_cli.errors import LevelsError
+from gocell_cli.level_directions import ROOT_DOWN
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.extra import train_extra
 

@@ -18,6 +18,7 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.delta.ready import ReadyBatch
 from gocell_cli.training.network.dense.levels import EvaluationPass
+from gocell_cli.training.network.moments import joined
 from gocell_cli.training.network.wild_type import absolute_mean
 
 with train_extra():
@@ -31,33 +32,34 @@ MEMORY_BYTES = 4 << 30
 
 
 class _Moments:
-    """Count, mean and sum of squared deviations of rows, joined batch by batch (Chan et al. 1983)."""
+    """Count, mean and sum of squared deviations of rows, in float64, joined batch by batch."""
 
     def __init__(self, rows: int, device: torch.device) -> None:
-        self.count = 0
+        self.count = torch.zeros((), dtype=torch.float64, device=device)
         self.mean, self.squares = (torch.zeros(rows, dtype=torch.float64, device=device) for _ in range(2))
 
     def add(self, rows: Float[Tensor, "rows samples"]) -> None:
-        """Join the moments of a batch, in float64."""
+        """Join the moments of a batch."""
         values = rows.double()
-        count, mean = values.shape[1], values.mean(1)
-        # from the batch's own mean: joined sums of raw squares would cancel to rounding
+        mean = values.mean(1)
         squares = (values - mean[:, None]).square_().sum(1)
-        total = self.count + count
-        if self.count:
-            delta = mean - self.mean
-            squares = self.squares + squares + delta.square() * (self.count * count / total)
-            mean = self.mean + delta * (count / total)
-        self.count, self.mean, self.squares = total, mean, squares
+        counts = torch.stack([self.count, torch.full_like(self.count, values.shape[1])])
+        self._join(counts, torch.stack([self.mean, mean]), torch.stack([self.squares, squares]))
 
-    def join(self, model: DCell) -> None:
+    def over_all(self, model: DCell) -> None:
         """Join the moments of all processes."""
-        if model.group is None:
-            return
-        mean = self.mean
-        total = _over_all(model, torch.tensor(float(self.count), dtype=torch.float64))
-        self.mean = _over_all(model, mean * self.count) / total
-        self.squares = _over_all(model, self.squares + self.count * (mean - self.mean).square())
+        if model.group is not None:
+            every = model.group.gather(torch.stack([self.mean, self.squares]))
+            self._join(model.group.gather(self.count), *every.unbind(1))
+
+    def _join(
+        self,
+        counts: Float[Tensor, " parts"],
+        means: Float[Tensor, "parts rows"],
+        squares: Float[Tensor, "parts rows"],
+    ) -> None:
+        self.mean, self.squares = joined(counts, means, squares)
+        self.count = counts.sum()
 
 
 def _over_all(model: DCell, tensor: Tensor) -> Tensor:
@@ -124,7 +126,7 @@ def _set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> Non
         for one in kept if kept is not None else passes():
             _run_up_to(one, group, from_leaves=kept is None)
             moments.add(one.deviations(rows))
-        moments.join(model)
+        moments.over_all(model)
         counted[rows] = moments.mean.to(counted)
         var[rows] = (moments.squares / samples).to(var).where(varies[rows], torch.inf)
         for one in kept or ():

@@ -1,7 +1,5 @@
 """What a run keeps, and what it was trained on, opened again: its settings, hierarchy, split and cache. No torch."""
 
-import hashlib
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +7,9 @@ from jaxtyping import Int8
 
 from gocell_cli.controls import Control
 from gocell_cli.errors import DamagedCache
-from gocell_cli.run_record import CopyRecord, FileMatchRecord, HierarchyRecord, RunRecord, SplitRecord
+from gocell_cli.file_record import FileRecord, record_file
+from gocell_cli.run_record import FileMatchRecord, HierarchyRecord, RunRecord, SplitRecord
 from gocell_cli.storage.reader import Cache, read_copy
-from gocell_cli.storage.records import FileRecord
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.splits.kept import read_split, write_split
 from gocell_cli.training.data.splits.kinds import KEPT
@@ -46,8 +44,7 @@ def kept_hierarchy(directory: Path, kept: HierarchyRecord) -> Hierarchy:
     """
     config = run_config(directory)
     try:
-        records = [FileRecord(**asdict(record)) for record in kept.files]
-        return network_hierarchy(read_copy(directory, records, kept.level_by, kept.level_direction), config)
+        return network_hierarchy(read_copy(directory, kept.files, kept.level_by, kept.level_direction), config)
     except DamagedCache as error:
         hint = "--cache DIR reads the hierarchy of the cache that the run was trained on"
         raise DamagedCache(error.message, why=error.why, hint=hint) from error
@@ -60,12 +57,11 @@ def split_record(cache: Cache, split: Split) -> SplitRecord:
     return SplitRecord(**found, file=FileMatchRecord(**file) if file is not None else None)
 
 
-def keep_split(directory: Path, cache: Cache, split: Split) -> CopyRecord:
+def keep_split(directory: Path, cache: Cache, split: Split) -> FileRecord:
     """Write a run's split into its directory, and return what is recorded of the file."""
     path = directory / KEPT
     write_split(path, cache.columns(), split, cache.hierarchy.gene_names)
-    with path.open("rb") as file:
-        return CopyRecord(KEPT, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+    return record_file(directory, path)
 
 
 def kept_parts(directory: Path, record: RunRecord, samples: int) -> Int8[np.ndarray, " samples"] | None:

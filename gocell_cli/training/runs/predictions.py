@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from jaxtyping import Float64
 
 from gocell_cli.errors import DamagedCache
-from gocell_cli.run_record import CopyRecord, RunRecord
+from gocell_cli.file_record import FileRecord, record_file
+from gocell_cli.run_record import RunRecord
 from gocell_cli.whole_file import whole_file
 
 PREDICTIONS = "test.parquet"
@@ -60,13 +61,12 @@ def _numbers(column: pa.ChunkedArray) -> Float64[np.ndarray, " n"]:
     return found
 
 
-def write_predictions(directory: Path, table: pa.Table) -> CopyRecord:
+def write_predictions(directory: Path, table: pa.Table) -> FileRecord:
     """Write a run's table of its test part, and return what is recorded of the file."""
     path = directory / PREDICTIONS
     with whole_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-    with path.open("rb") as file:
-        return CopyRecord(PREDICTIONS, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+    return record_file(directory, path)
 
 
 def recorded_predictions(directory: Path, record: RunRecord) -> Predictions | None:

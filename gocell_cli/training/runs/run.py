@@ -7,14 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import GocellError, SourceMissing
-from gocell_cli.run_record import (
-    CopyRecord,
-    HierarchyRecord,
-    LabelRecord,
-    LayoutRecord,
-    ResultRecord,
-    RunRecord,
-)
+from gocell_cli.run_record import HierarchyRecord, LabelRecord, LayoutRecord, ResultRecord, RunRecord
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.labels import LabelScale
@@ -81,7 +74,6 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
         files = cache.copy_hierarchy(trainer.store.directory)
         split_file = keep_split(trainer.store.directory, cache, trainer.split)
     hierarchy = cache.hierarchy
-    copies = tuple(CopyRecord(**asdict(record)) for record in files)
     return RunRecord(
         cache=os.path.abspath(cache.directory),  # noqa: PTH100 resolve() would follow links
         fingerprint=cache.manifest.fingerprint,
@@ -92,7 +84,7 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
         label=LabelRecord(**asdict(trainer.scale)),
         parameters=trainer.model.parameter_count(),
         layout=LayoutRecord(**asdict(trainer.layout)),
-        hierarchy=HierarchyRecord(hierarchy.level_by, hierarchy.level_direction, copies),
+        hierarchy=HierarchyRecord(hierarchy.level_by, hierarchy.level_direction, files),
         split_file=split_file,
     )
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from gocell_cli.dcell_rules import LEAF_UP
 from gocell_cli.errors import DamagedCache
 from gocell_cli.free_memory import require_memory
+from gocell_cli.level_directions import LEAF_UP
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.extra import train_extra

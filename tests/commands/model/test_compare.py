@@ -3,8 +3,6 @@
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.commands.fork_server import PROJECT, environment
-from tests.commands.runners import document_apart, failure, invoke
+from tests.commands.runners import document_apart, failure, invoke, looked_at
 
 
 def changed(run: Path, out: Path, table: pa.Table | None) -> Path:
@@ -107,12 +104,7 @@ def test_predictions_are_compared_without_torch_or_a_cache(trained: Path, other:
     shutil.copytree(trained, moved)
     record = json.loads((moved / "run.json").read_text("utf-8"))
     (moved / "run.json").write_text(json.dumps({**record, "cache": "/nowhere"}), "utf-8")
-    asked = [(["compare", str(moved), str(other), "--resamples", "100"], str(tmp_path), "")]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.commands.model.refused"], input=json.dumps(asked), capture_output=True, text=True,
-        cwd=PROJECT, env=environment(), check=True, timeout=600,
-    )  # fmt: skip
-    (got,) = json.loads(done.stdout)
+    (got,) = looked_at([(["compare", str(moved), str(other), "--resamples", "100"], str(tmp_path), "")])
     assert got["code"] == 0, got
     assert set(got["loaded"]) <= {"numpy", "pyarrow"}
 

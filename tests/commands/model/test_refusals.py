@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from tests.commands.fork_server import PROJECT, environment
+from tests.commands.fork_server import environment
 from tests.commands.model.refused import MODULES
-from tests.commands.runners import run
+from tests.commands.runners import looked_at, run
 
 ARRAYS = ("numpy", "pyarrow")
 
@@ -279,11 +279,7 @@ def found(small_cache: Path, small_run: Path, tmp_path_factory: pytest.TempPathF
         (folder / "RUN").symlink_to(small_run)
         one.given(folder)
         asked.append((one.words.split(), str(folder), one.missing))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.commands.model.refused"], input=json.dumps(asked), capture_output=True, text=True,
-        cwd=PROJECT, env=environment(), check=True, timeout=600,
-    )  # fmt: skip
-    return json.loads(done.stdout)
+    return looked_at(asked)
 
 
 def label(number: int) -> str:
@@ -302,11 +298,7 @@ def test_a_refusal_loads_no_torch(number: int, found: list[dict[str, Any]]) -> N
 def test_what_is_not_refused_loads_them(small_cache: Path, tmp_path: Path) -> None:
     """The test can fail: the same look finds torch where a command goes on."""
     asked = [(["train", str(small_cache), "--out", "run", "--epochs", "1", "--set", "form=dense"], str(tmp_path), "")]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.commands.model.refused"], input=json.dumps(asked), capture_output=True, text=True,
-        cwd=PROJECT, env=environment(), check=True, timeout=600,
-    )  # fmt: skip
-    (got,) = json.loads(done.stdout)
+    (got,) = looked_at(asked)
     assert got["code"] == 0, got
     assert {"torch", "numpy", "pyarrow", "safetensors.torch"} <= set(got["loaded"]) <= set(MODULES)
 
@@ -333,11 +325,6 @@ def test_a_run_that_is_being_trained_is_refused(small_cache: Path, small_run: Pa
     for folder in ("run", "new"):
         with FileLock(tmp_path / folder / ".lock"):
             words = ["--resume"] if folder == "run" else [str(small_cache)]
-            asked = [(["train", *words, "--out", folder], str(tmp_path), "")]
-            done = subprocess.run(
-                [sys.executable, "-m", "tests.commands.model.refused"], input=json.dumps(asked), capture_output=True,
-                text=True, cwd=PROJECT, env=environment(), check=True, timeout=600,
-            )  # fmt: skip
-        (got,) = json.loads(done.stdout)
+            (got,) = looked_at([(["train", *words, "--out", folder], str(tmp_path), "")])
         assert (got["code"], got["loaded"]) == (2, [])
         assert "another process is training here" in got["errors"]

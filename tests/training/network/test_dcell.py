@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from gocell_cli.dcell_rules import ROOT_DOWN
 from gocell_cli.errors import InvalidInput, LevelsError, UsageError
+from gocell_cli.level_directions import ROOT_DOWN
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.network.dcell import DCell, DCellConfig

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from gocell_cli.dcell_rules import LEAF_UP
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
+from gocell_cli.level_directions import LEAF_UP
 from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
 from gocell_cli.training.runs.evaluating import evaluate_run
 from gocell_cli.training.runs.explaining import explain_run

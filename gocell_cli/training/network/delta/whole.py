@@ -15,6 +15,7 @@ from gocell_cli.csr import ranges
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.pinned import there
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
+from gocell_cli.training.network.moments import joined
 from gocell_cli.training.network.process_group import ProcessGroup
 
 with train_extra():
@@ -56,18 +57,12 @@ class Whole:
     def moments(
         self, mean: Float[Tensor, " neurons"], squares: Float[Tensor, " neurons"]
     ) -> tuple[Float[Tensor, " neurons"], Float[Tensor, " neurons"]]:
-        """Join the mean of each process's samples, and the sum of squared deviations from its own mean.
-
-        As Chan et al. 1983 (doi:10.1080/00031305.1983.10483115) join two: joined sums of raw squares would cancel to
-        rounding. A process without a sample gives zeros.
-        """
+        """Join the means of all processes' samples, and the sums of squared deviations from these."""
         if self.group is None or self.counts is None:
             return mean, squares
         means, squared = self.group.gather(torch.stack([mean.double(), squares.double()])).unbind(1)
-        counts = self.counts[:, None]
-        joined = (counts * means).sum(0) / self.samples
-        squared = squared + counts * (means - joined).square()
-        return joined.to(mean), squared.sum(0).to(squares)
+        every_mean, every_squares = joined(self.counts, means, squared)
+        return every_mean.to(mean), every_squares.to(squares)
 
     def sums(self, *own: Float[Tensor, " neurons"]) -> tuple[Float[Tensor, " neurons"], ...]:
         """Add up each tensor over all processes."""
