@@ -12,7 +12,15 @@ import numpy as np
 from jaxtyping import Float64
 
 from gocell_cli.training.evaluation.baselines.names import NAMES
-from gocell_cli.training.evaluation.baselines.samples import Fitted, Genotypes, Known, NotApplicable, Others, Settings
+from gocell_cli.training.evaluation.baselines.samples import (
+    Fitted,
+    Genotypes,
+    Known,
+    NotApplicable,
+    Others,
+    Settings,
+    predicted,
+)
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -55,8 +63,8 @@ def blend(known: Known, others: Others) -> Fitted:
     if not len(known.validation):
         raise NotApplicable("no validation sample has a label")
     mean = float(known.train.value.mean())
-    predicted = np.stack([part.predict(known.validation.genotypes) - mean for part in parts.values()], axis=1)
-    weights = blend_weights(predicted, known.validation.value - mean)
+    said = np.stack([predicted(part, known.validation.genotypes) - mean for part in parts.values()], axis=1)
+    weights = blend_weights(said, known.validation.value - mean)
     return Blend(mean, parts, dict(zip(parts, weights.tolist(), strict=True)))
 
 

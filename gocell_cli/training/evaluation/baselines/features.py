@@ -21,6 +21,7 @@ from gocell_cli.training.evaluation.baselines.samples import (
     Known,
     NotApplicable,
     Others,
+    predicted,
     require_room,
 )
 
@@ -85,7 +86,7 @@ def held_out(known: Known, names: Sequence[str]) -> Float64[np.ndarray, "train n
             fits = other_fits(_fitter(replace(known, train=known.train.take(~out), kept={})))
             for column, name in enumerate(names):
                 if name in fits:
-                    found[out, column] = fits[name].predict(known.train.genotypes.take(out))
+                    found[out, column] = predicted(fits[name], known.train.genotypes.take(out))
     return found
 
 
@@ -105,4 +106,4 @@ def beside(
     fits: dict[str, Fitted], genotypes: Genotypes, numbers: Sequence[np.ndarray]
 ) -> Float64[np.ndarray, "n all"]:
     """Return what `fits` predict of genotypes, and other numbers beside it."""
-    return np.column_stack([*[fit.predict(genotypes) for fit in fits.values()], *numbers])
+    return np.column_stack([*[predicted(fit, genotypes) for fit in fits.values()], *numbers])

@@ -25,6 +25,7 @@ from gocell_cli.training.evaluation.baselines.samples import (
     NotApplicable,
     Others,
     Settings,
+    predicted,
     require_room,
 )
 from gocell_cli.training.extra import train_extra
@@ -165,6 +166,6 @@ class Baselines:
         with threadpool_limits(1):
             for name, fitting in self.fittings.items():
                 if fitting.reason is None:
-                    values = self._others(name).predict(genotypes)
+                    values = predicted(self._others(name), genotypes)
                     found[name] = np.clip(values, 0.0, 1.0) if self.known.classes else values
         return found

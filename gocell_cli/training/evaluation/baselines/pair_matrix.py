@@ -17,6 +17,7 @@ from gocell_cli.training.evaluation.baselines.samples import (
     NotApplicable,
     Others,
     best_of,
+    predicted,
     require_room,
 )
 
@@ -74,7 +75,7 @@ def _make(known: Known, others: Others) -> PairMatrix:
     used, both = np.unique(np.concatenate([a[paired], b[paired]]), return_inverse=True)
     require_room(8.0 * MATRICES * len(used) ** 2, f"matrices of {len(used):,} x {len(used):,} pairs")
     row, column = np.split(both, 2)
-    left = (known.train.value - base.predict(train))[paired]
+    left = (known.train.value - predicted(base, train))[paired]
     residual, seen = (_symmetric(row, column, weights, len(used)) for weights in (left, np.ones(len(left))))
     np.divide(residual, seen, out=residual, where=seen > 0)
     place = {int(unit): index for index, unit in enumerate(used.tolist())}
