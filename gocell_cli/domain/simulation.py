@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass
 from math import comb
 
 import numpy as np
-from jaxtyping import Float64, Int32
+from jaxtyping import Int32
 
+from gocell_cli.controls import Wiring
 from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype
-from gocell_cli.domain.teacher import growth_states
 from gocell_cli.domain.term_hierarchy import TermHierarchy
 from gocell_cli.errors import UsageError
+from gocell_cli.teacher import additive_part, growth_states, signal_of
 
 SIMULATED = "simulated"
 DECIMALS = 6
@@ -70,14 +71,22 @@ class Simulation:
         """
         self.check()
         genotypes = self._genotypes(hierarchy)
-        signal, shares = self._signal(growth_states(hierarchy, genotypes, self.seed), genotypes)
+        output = growth_states(_wiring(hierarchy), len(hierarchy), genotypes, self.seed)
+        signal, natural = signal_of(output, genotypes, self.epistasis)
+        # measured on what was made, not taken from what was asked for: the scaled parts are orthogonal but for rounding
+        left = signal - additive_part(signal, genotypes)
         # a generator of its own, as the genotypes have: another share of noise changes neither them nor the signal
         noise = np.random.default_rng((self.seed, 2)).normal(size=self.samples)
         # the signal's variance is 1: this variance of noise is the share `noise` of the sum of both
         noise *= np.sqrt(self.noise / (1 - self.noise))
         value = np.round(signal + noise, DECIMALS)
         ceiling = float(np.corrcoef(signal, value)[0, 1])
-        shares = {**shares, "noise": float(np.var(value - signal) / np.var(value)), "ceiling": ceiling}
+        shares = {
+            "epistasis": float(left.var() / signal.var()),
+            "teacher_epistasis": natural,
+            "noise": float(np.var(value - signal) / np.var(value)),
+            "ceiling": ceiling,
+        }
         # no strain and no query was crossed, and nothing has a P-value or an SD: -1 and NaN say so
         none = np.full(self.samples, -1, dtype=np.int32)
         return Dataset(
@@ -119,42 +128,6 @@ class Simulation:
         kept = rng.choice(len(found), self.samples, replace=False)
         return panel[found[np.sort(kept)]]
 
-    def _signal(
-        self, output: Float64[np.ndarray, " n"], genotypes: Int32[np.ndarray, "n deletions"]
-    ) -> tuple[Float64[np.ndarray, " n"], dict[str, float]]:
-        """Return the noiseless values (mean 0, variance 1), and the share of epistasis before and after scaling."""
-        centred = output - output.mean()
-        additive = additive_part(centred, genotypes)
-        residual = centred - additive
-        # a residual that is rounding alone would be blown up to variance 1 and sold as epistasis
-        if additive.std() == 0 or (self.epistasis and residual.std() < 1e-9 * additive.std()):
-            raise UsageError(
-                "the teacher's output has no variance to share out", hint="another --seed, a larger --panel"
-            )
-        signal = np.sqrt(1 - self.epistasis) * additive / additive.std()
-        if self.epistasis:
-            signal += np.sqrt(self.epistasis) * residual / residual.std()
-        signal -= signal.mean()
-        # measured on what was made, not taken from what was asked for: the scaled parts are orthogonal but for rounding
-        left = signal - additive_part(signal, genotypes)
-        natural = float(residual.var() / centred.var())
-        return signal, {"epistasis": float(left.var() / signal.var()), "teacher_epistasis": natural}
 
-
-def additive_part(
-    values: Float64[np.ndarray, " n"], genotypes: Int32[np.ndarray, "n deletions"]
-) -> Float64[np.ndarray, " n"]:
-    """Return the least-squares fit of one effect a gene; an intercept is within it, for all have as many deletions."""
-    used, place = np.unique(genotypes, return_inverse=True)
-    place = place.reshape(genotypes.shape)
-    n = len(used)
-    # gram[a, b]: genotypes that delete both a and b (the normal equations' X'X), flat, so that bincount can sum it
-    gram = np.zeros(n * n)
-    for one in place.T:
-        for other in place.T:
-            gram += np.bincount(one * n + other, minlength=n * n)
-    right = sum(np.bincount(column, weights=values, minlength=n) for column in place.T)
-    # the smallest ridge that keeps genes always deleted together solvable
-    effects = np.linalg.solve(gram.reshape(n, n) + 1e-9 * np.eye(n), right)
-    fit: np.ndarray = effects[place].sum(axis=1)
-    return fit
+def _wiring(hierarchy: TermHierarchy) -> Wiring:
+    return Wiring(hierarchy.edges.child, hierarchy.edges.parent, hierarchy.row_term, hierarchy.row_gene)

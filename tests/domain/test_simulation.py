@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from gocell_cli.building.plan import plan_hierarchy
+from gocell_cli.controls import Wiring
 from gocell_cli.domain.genotype import Dataset
-from gocell_cli.domain.simulation import Simulation, additive_part
-from gocell_cli.domain.teacher import growth_states
+from gocell_cli.domain.simulation import Simulation
 from gocell_cli.domain.term_filters import PRESETS
 from gocell_cli.domain.term_hierarchy import TermHierarchy
 from gocell_cli.errors import UsageError
 from gocell_cli.sources.go import bundle
+from gocell_cli.teacher import additive_part, growth_states
 from tests.reference.teacher import dense_growth_states
 
 SMALL = Simulation(samples=3000, deletions=3, seed=4, panel=60)
@@ -42,11 +43,12 @@ def test_the_teacher_is_the_dense_network(bundled: TermHierarchy) -> None:
     rng = np.random.default_rng(1)
     pool = rng.choice(np.unique(bundled.row_gene), 30, replace=False)
     genotypes = np.sort(np.stack([rng.choice(pool, 2, replace=False) for _ in range(40)]), axis=1).astype(np.int32)
-    found = growth_states(bundled, genotypes, 7)
+    wiring = Wiring(bundled.edges.child, bundled.edges.parent, bundled.row_term, bundled.row_gene)
+    found = growth_states(wiring, len(bundled), genotypes, 7)
     wanted = dense_growth_states(bundled, [set(row) for row in genotypes.tolist()], 7)
     assert wanted.std() > 0.1
     assert np.allclose(found, wanted, rtol=0, atol=1e-9)
-    assert not np.allclose(found, growth_states(bundled, genotypes, 8))
+    assert not np.allclose(found, growth_states(wiring, len(bundled), genotypes, 8))
 
 
 @pytest.mark.parametrize("epistasis", [0.0, 0.3, 1.0])

@@ -2,18 +2,33 @@
 
 import numpy as np
 
-from gocell_cli.domain.teacher import BIAS, GAIN, OWN, WIDTH
 from gocell_cli.domain.term_hierarchy import TermHierarchy
+from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.teacher import BIAS, GAIN, OWN, WIDTH
 
 
 def dense_growth_states(hierarchy: TermHierarchy, genotypes: list[set[int]], seed: int) -> np.ndarray:
     """The root's output; the same random numbers, drawn in the order that the teacher documents."""
-    terms, n = len(hierarchy), len(genotypes)
-    pairs = edges(hierarchy)
-    children = [sorted(c for c, p in pairs if p == t) for t in range(terms)]
-    genes: list[list[int]] = [[] for _ in range(terms)]
-    for own, gene in sorted(rows(hierarchy)):
-        genes[own].append(gene)
+    terms = len(hierarchy)
+    children = set(hierarchy.edges.child.tolist())
+    pairs = (hierarchy.edges.child, hierarchy.edges.parent), (hierarchy.row_term, hierarchy.row_gene)
+    root = next(t for t in range(terms) if t not in children)
+    return _states(terms, *pairs, genotypes, seed)[root] @ np.random.default_rng((seed, terms)).normal(size=WIDTH)
+
+
+def dense_states(hierarchy: Hierarchy, genotypes: list[set[int]], seed: int) -> dict[int, np.ndarray]:
+    """Every term's neurons for each genotype."""
+    edges, rows = (hierarchy.edge_child, hierarchy.edge_parent), (hierarchy.row_term, hierarchy.row_gene)
+    return _states(len(hierarchy.term_ids), edges, rows, genotypes, seed)
+
+
+Pairs = tuple[np.ndarray, np.ndarray]
+
+
+def _states(terms: int, edges: Pairs, rows: Pairs, genotypes: list[set[int]], seed: int) -> dict[int, np.ndarray]:
+    n = len(genotypes)
+    children = [sorted(edges[0][edges[1] == t].tolist()) for t in range(terms)]
+    genes = [sorted(rows[1][rows[0] == t].tolist()) for t in range(terms)]
     states: dict[int, np.ndarray] = {}
 
     def state(term: int) -> np.ndarray:
@@ -38,13 +53,6 @@ def dense_growth_states(hierarchy: TermHierarchy, genotypes: list[set[int]], see
         states[term] = h / spread
         return states[term]
 
-    root = next(t for t in range(terms) if all(c != t for c, _ in pairs))
-    return state(root) @ np.random.default_rng((seed, terms)).normal(size=WIDTH)
-
-
-def edges(hierarchy: TermHierarchy) -> list[tuple[int, int]]:
-    return list(zip(hierarchy.edges.child.tolist(), hierarchy.edges.parent.tolist(), strict=True))
-
-
-def rows(hierarchy: TermHierarchy) -> list[tuple[int, int]]:
-    return list(zip(hierarchy.row_term.tolist(), hierarchy.row_gene.tolist(), strict=True))
+    for term in range(terms):
+        state(term)
+    return states

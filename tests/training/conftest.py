@@ -9,6 +9,7 @@ import pytest
 
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, plan_build
+from gocell_cli.domain.simulation import Simulation
 from gocell_cli.domain.term_filters import PRESETS
 from gocell_cli.sources.go import bundle
 from gocell_cli.sources.screens import essentiality
@@ -32,6 +33,16 @@ def essentiality_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = BuildOptions(PRESETS["true-path"], backends=BACKENDS, shard_size=1000)
     plan = plan_build(bundle.load_ontology(), bundle.load_annotations(), genes, dataset, options, {})
     return build(plan, tmp_path_factory.mktemp("essentiality") / "cache", BuildMode()).directory
+
+
+@pytest.fixture(scope="session")
+def simulated_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated cache of 380 double deletions of 40 genes, on the bundled GO's terms of 600 genes or more."""
+    options = BuildOptions(PRESETS["true-path"].changed(min_genes=600))
+    simulation = Simulation(samples=380, deletions=2, panel=40, seed=3)
+    release = bundle.load_ontology(), bundle.load_annotations(), bundle.load_genes()
+    plan = plan_build(*release, simulation, options, {})
+    return build(plan, tmp_path_factory.mktemp("simulated") / "cache", BuildMode()).directory
 
 
 class ThreeGenesCache(Cache):

@@ -18,6 +18,7 @@ from gocell_cli.errors import UsageError
 if TYPE_CHECKING:
     from gocell_cli.storage.schema import Hierarchy
     from gocell_cli.training.evaluation.terms.orders import Cutoffs
+    from gocell_cli.training.evaluation.terms.recovery import Recovery
     from gocell_cli.training.inference.explain import TermEffect
     from gocell_cli.training.runs.explaining import Comparison, ScoreRequest, TermRanking
 
@@ -83,6 +84,8 @@ COUNTS = ("activations", "screen_genes", "ranked_in", "rank_best", "rank_worst")
 SHOWN = ("excess", "power", "children_power", "difference", "rlipp", "p_value", "q_value", *COUNTS[:2])
 SPREAD = ("score_sd", "ranked_in", "rank_median", "rank_best", "rank_worst")
 AGAINST = ("control_score", "p_controls")
+TAUGHT = ("recovered", "from_genes", "from_untrained")
+"""Of simulated data: the share of the teacher's activity that is told by the network, by the genes, untrained."""
 
 
 def explain(
@@ -117,11 +120,11 @@ def explain(
 
 def _members(runs: Sequence[Path]) -> list[Path]:
     """Return runs, in a series' place those that were trained to their end; raises UsageError where it has none."""
-    from gocell_cli.series_record import is_series, read_series
+    from gocell_cli.series_record import finished_runs, is_series
 
     found: list[Path] = []
     for run in runs:
-        trained = [run / m.run for m in read_series(run).members if m.results is not None] if is_series(run) else [run]
+        trained = finished_runs(run) if is_series(run) else [run]
         if not trained:
             raise UsageError(f"{run}: no run of this series is finished", hint=f"gocell train --resume --out {run}")
         found += trained
@@ -246,9 +249,22 @@ def _terms(hierarchy: "Hierarchy", ranking: "TermRanking | None") -> list[dict[s
     if ranking is None:
         return None
     return [
-        {**asdict(score), **_named(hierarchy, score.term), "rank": rank if score.left_out is None else None}
+        {
+            **asdict(score),
+            **_named(hierarchy, score.term),
+            "rank": rank if score.left_out is None else None,
+            **_recovered(ranking.recovery, score.term),
+        }
         for rank, score in enumerate(ranking.scores, 1)
     ]
+
+
+def _recovered(recovery: "Recovery | None", term: int) -> dict[str, float | None]:
+    """A term's shares; none at all where there is no teacher."""
+    if recovery is None or recovery.reason is not None:
+        return {}
+    found = recovery.terms[term]
+    return dict.fromkeys(TAUGHT) if found is None else asdict(found)
 
 
 def _changes(hierarchy: "Hierarchy", found: "Sequence[TermEffect] | None") -> list[dict[str, Any]] | None:
@@ -259,7 +275,7 @@ def _ranking_json(
     ranking: "TermRanking | None", terms: list[dict[str, Any]] | None, request: "ScoreRequest"
 ) -> dict[str, Any]:
     if ranking is None or terms is None:
-        return {"ranking": None, "terms": None}
+        return {"ranking": None, "teacher": None, "terms": None}
     about = {
         "order": request.order,
         "fitted_samples": ranking.fitted,
@@ -268,7 +284,13 @@ def _ranking_json(
         "least_activations": request.cutoffs.activations,
         "left_out": _left_out(terms),
     }
-    return {"ranking": about, "terms": terms}
+    return {"ranking": about, "teacher": _teacher_json(ranking.recovery), "terms": terms}
+
+
+def _teacher_json(recovery: "Recovery | None") -> dict[str, Any] | None:
+    if recovery is None:
+        return None
+    return {name: value for name, value in vars(recovery).items() if name != "terms"}
 
 
 def _left_out(terms: Sequence[dict[str, Any]]) -> dict[str, int]:
@@ -283,9 +305,30 @@ def _tell(ranking: "TermRanking", terms: list[dict[str, Any]], order: str, top: 
     ranked = [entry for entry in terms if entry["left_out"] is None]
     show(_table(f"Terms by {order}: {len(ranked):,} of {len(terms):,}", ranked[:top], SHOWN))
     show(f"fitted on {ranking.fitted:,} validation samples, judged on {ranking.judged:,} test samples")
+    worth = [entry["effective_samples"] for entry in ranked]
+    if worth and min(worth) < ranking.judged:
+        show(f"samples share genes: P-values take these for {min(worth):,.0f} to {max(worth):,.0f} independent ones")
     for reason, count in _left_out(terms).items():
         least = f" ({ranking.least_power:.3f})" if reason.startswith("power") else ""
         show(f"left out: {count:,} terms, {reason}{least}")
+    if ranking.recovery is not None:
+        _tell_recovery(ranking.recovery, ranked[:top])
+
+
+def _tell_recovery(recovery: "Recovery", first: list[dict[str, Any]]) -> None:
+    """How much of the teacher's activity the first terms recover, and all of them in the median."""
+    if recovery.reason is not None:
+        show(f"not known how much of the teacher is recovered: {recovery.reason}")
+        return
+    show(_table("Share of the teacher's activity recovered", first, TAUGHT))
+    if recovery.recovered is None:
+        show("no term's activity differs in the teacher, among these samples")
+        return
+    show(
+        f"in the median of {recovery.compared:,} terms {recovery.recovered:.2f} of the teacher's activity is recovered;"
+        f" {recovery.from_genes:.2f} from indicators of its genes, {recovery.from_untrained:.2f} without training"
+    )
+    show(f"more than from the genes in {recovery.above_genes:,}, than untrained in {recovery.above_untrained:,}")
 
 
 def _table(title: str, entries: list[dict[str, Any]], keys: tuple[str, ...]) -> Any:

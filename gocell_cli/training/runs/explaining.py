@@ -1,7 +1,7 @@
 """What a run says of terms: their scores over samples that it did not learn from, and what a deletion does to them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,20 @@ from gocell_cli.training.evaluation.terms.agreement import Agreement, agreement
 from gocell_cli.training.evaluation.terms.orders import ORDERS, Cutoffs
 from gocell_cli.training.evaluation.terms.power import Judged
 from gocell_cli.training.evaluation.terms.ranking import Screen, TermScore, score_terms
+from gocell_cli.training.evaluation.terms.recovery import Asked, Recovery, Student, recovery
+from gocell_cli.training.evaluation.terms.teacher_activity import teacher_activity
 from gocell_cli.training.evaluation.terms.variants import TermVariants
+from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of
 from gocell_cli.training.inference.requests import no_gene
+from gocell_cli.training.network.dcell import DCell
 from gocell_cli.training.runs.run import load_best, open_predictor, predictor_of, reopen
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.runs.trainer import Trainer
+
+with train_extra():
+    import torch
+    from scipy.sparse import csr_matrix
 
 BATCH = 512
 DRAW = 0
@@ -37,12 +45,16 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class TermRanking:
-    """Every term's scores, those ranked first, and how many samples they were fitted and judged on."""
+    """Every term's scores, those ranked first, and how many samples they were fitted and judged on.
+
+    recovery: how much of the teacher's activity they recover, None where the data are not simulated.
+    """
 
     scores: list[TermScore]
     fitted: int
     judged: int
     least_power: float
+    recovery: Recovery | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,29 @@ def rank_terms(trainer: Trainer, request: ScoreRequest) -> TermRanking:
     screen = Screen.of(trainer.hierarchy, trainer.rows.cache.columns().genes)
     scores = score_terms(judged, trainer.hierarchy, screen, request.cutoffs, request.order)
     least = request.cutoffs.power_for(len(judged.judged))
-    return TermRanking(scores, judged.fitted, len(judged.judged), least)
+    return TermRanking(scores, judged.fitted, len(judged.judged), least, _recovery(trainer, parts, judged))
+
+
+def _recovery(trainer: Trainer, parts: Sequence[Int64[np.ndarray, " _"]], judged: Judged) -> Recovery | None:
+    """Hold the activations to those of the cache's teacher, and an untrained network's as well."""
+    cache, rows = trainer.rows.cache, np.concatenate(parts)
+    teacher = teacher_activity(cache, rows)
+    if teacher is None or isinstance(teacher, str):
+        return None if teacher is None else Recovery(reason=teacher)
+    variants = judged.variants
+    if trainer.hierarchy is not cache.hierarchy:  # a control's: the teacher's terms have other genes
+        samples = cache.rows(rows)
+        variants = TermVariants.of(cache.hierarchy, samples.gene_ptr, samples.genes)
+    asked = Asked(cache.hierarchy, variants, judged.deleted, judged.fitted, teacher)
+    trained = Student(judged.h, judged.neurons, judged.variants)
+    return recovery(asked, trained, replace(trained, h=activations_of(untrained(trainer), trainer, rows)))
+
+
+def untrained(trainer: Trainer) -> DCell:
+    """Return a network as the trainer's that has learnt nothing, its first weights those of the next seed."""
+    torch.manual_seed(trainer.config.seed + 1)
+    model = trainer.layout.network(trainer.hierarchy, trainer.config)
+    return model.to(trainer.processes.device, trainer.processes.dtype).eval()
 
 
 def drawn_rows(trainer: Trainer, part: Int64[np.ndarray, " part"], most: int) -> Int64[np.ndarray, " drawn"]:
@@ -105,16 +139,26 @@ def read_samples(trainer: Trainer, parts: Sequence[Int64[np.ndarray, " _"]]) -> 
     rows, hierarchy = np.concatenate(parts), trainer.hierarchy
     samples = trainer.rows.cache.rows(rows)
     variants = TermVariants.of(hierarchy, samples.gene_ptr, samples.genes)
-    neurons = neurons_of(trainer.model, hierarchy)
-    return Judged(activations_of(trainer, rows), neurons, trainer.values[rows], variants, len(parts[0]))
+    shape = (len(rows), len(hierarchy.gene_names))
+    deleted = csr_matrix((np.ones(len(samples.genes)), samples.genes, samples.gene_ptr), shape)
+    return Judged(
+        h=activations_of(trainer.model, trainer, rows),
+        neurons=neurons_of(trainer.model, hierarchy),
+        values=trainer.values[rows],
+        variants=variants,
+        deleted=deleted,
+        fitted=len(parts[0]),
+    )
 
 
-def activations_of(trainer: Trainer, rows: Int64[np.ndarray, " rows"]) -> Float32[np.ndarray, "neurons rows"]:
-    """Return every neuron's activation for each sample."""
-    found = np.empty((trainer.model.stack.neurons, len(rows)), dtype=np.float32)
+def activations_of(
+    model: DCell, trainer: Trainer, rows: Int64[np.ndarray, " rows"]
+) -> Float32[np.ndarray, "neurons rows"]:
+    """Return every neuron's activation for each sample, of a network like the trainer's."""
+    found = np.empty((model.stack.neurons, len(rows)), dtype=np.float32)
     start = 0
-    for batch in trainer.rows.batches(rows, BATCH, trainer.model.bias.device):
-        h = activations(trainer.model, batch)[1]
+    for batch in trainer.rows.batches(rows, BATCH, model.bias.device):
+        h = activations(model, batch)[1]
         found[:, start : start + h.shape[1]] = h.float().cpu().numpy()
         start += h.shape[1]
     return found

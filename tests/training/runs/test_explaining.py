@@ -9,6 +9,7 @@ import pytest
 
 from gocell_cli.errors import UsageError
 from gocell_cli.training.evaluation.terms.orders import Cutoffs
+from gocell_cli.training.evaluation.terms.recovery import Recovery
 from gocell_cli.training.runs.explaining import ScoreRequest, compare_runs, drawn_rows, explain_run
 from gocell_cli.training.runs.run import reopen
 from gocell_cli.training.runs.store import RunStore
@@ -56,6 +57,31 @@ def test_samples_are_drawn_at_random_and_the_same_at_each_call(run: Path) -> Non
     assert set(drawn.tolist()) <= set(part.tolist())
     assert not np.array_equal(drawn, part[:20])
     assert np.array_equal(drawn_rows(trainer, part, 10_000), part[np.isfinite(trainer.values[part])])
+
+
+def recovered(run: Path) -> Recovery | None:
+    """What a run recovers of the teacher."""
+    ranking = explain_run(run, None, None, EVERYTHING).ranking
+    assert ranking is not None
+    return ranking.recovery
+
+
+def test_of_simulated_data_it_is_told_how_much_of_the_teacher_is_recovered(
+    simulated_cache: Path, run: Path, tmp_path: Path
+) -> None:
+    assert recovered(run) is None
+    fitted(tmp_path / "run", simulated_cache, replace(TINY, epochs=1)).store.release()
+    fitted(tmp_path / "control", simulated_cache, replace(TINY, epochs=1, control="genes")).store.release()
+    found, control = recovered(tmp_path / "run"), recovered(tmp_path / "control")
+    assert found is not None
+    assert control is not None
+    assert found.compared == control.compared > 30
+    assert found.from_genes == control.from_genes
+    assert found.recovered is not None
+    assert control.recovered is not None
+    assert found.from_untrained is not None
+    assert 1 >= found.recovered > max(control.recovered, found.from_untrained)
+    assert found.above_untrained > found.compared / 2
 
 
 def test_no_run_is_refused() -> None:

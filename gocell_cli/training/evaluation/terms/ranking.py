@@ -22,10 +22,15 @@ from jaxtyping import Float64, Int32, Int64
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.evaluation.terms.orders import ORDERS, WEAK, Cutoffs
-from gocell_cli.training.evaluation.terms.power import Judged, Powers, benjamini_hochberg, p_above, p_of_power, powers
-
-LEAST_SAMPLES = 4
-"""That judge a correlation: fewer have no P-value of the children's power."""
+from gocell_cli.training.evaluation.terms.power import (
+    LEAST_SAMPLES,
+    Judged,
+    Powers,
+    benjamini_hochberg,
+    p_above,
+    p_of_power,
+    powers,
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,9 @@ class TermScore:
 
     power: of its own activations; children_power: of all its children's (None for a leaf); rlipp: power divided by
     children_power; difference: power less children_power, a leaf's whole power; excess: see the module. p_value: of the
-    power above 0, q_value among all terms of enough activations; p_above_children: of the power above the children's.
-    activations: distinct ones among the samples used; screen_genes: the term's genes that the screen deletes.
+    power above 0, q_value among all terms of enough activations; p_above_children: of the power above the children's;
+    effective_samples: so many that share no gene would say as much. activations: distinct ones among the samples used;
+    screen_genes: the term's genes that the screen deletes.
     left_out: why it is not ranked.
     """
 
@@ -48,6 +54,7 @@ class TermScore:
     p_value: float | None
     q_value: float | None
     p_above_children: float | None
+    effective_samples: float | None
     activations: int
     screen_genes: int
     left_out: str | None
@@ -109,7 +116,7 @@ def score_terms(judged: Judged, hierarchy: Hierarchy, screen: Screen, cutoffs: C
     # terms left out as weak were tested too: among the strong ones alone every q-value would be small
     tested = np.array([reason in (None, WEAK) for reason in reasons], dtype=bool) & np.isfinite(found.own)
     root = int(np.flatnonzero(~np.isin(np.arange(len(reasons)), hierarchy.edge_child))[0])
-    columns = _columns(found, screen, root, samples, least)
+    columns = _columns(found, screen, root, least)
     columns["q_value"] = benjamini_hochberg(columns["p_value"], tested)
     scores = [
         TermScore(
@@ -121,9 +128,7 @@ def score_terms(judged: Judged, hierarchy: Hierarchy, screen: Screen, cutoffs: C
     return in_order(scores, order)
 
 
-def _columns(
-    found: Powers, screen: Screen, root: int, samples: int, least: float
-) -> dict[str, Float64[np.ndarray, " terms"]]:
+def _columns(found: Powers, screen: Screen, root: int, least: float) -> dict[str, Float64[np.ndarray, " terms"]]:
     leaf = np.isnan(found.children)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(found.children >= least, found.own / found.children, np.nan)
@@ -133,8 +138,9 @@ def _columns(
         "rlipp": ratio,
         "difference": found.own - np.where(leaf, 0, found.children),
         "excess": excess(found.own, screen.share, root),
-        "p_value": p_of_power(found.own, samples),
-        "p_above_children": p_above(found, samples),
+        "p_value": p_of_power(found.own, found.samples),
+        "p_above_children": p_above(found),
+        "effective_samples": found.samples,
     }
 
 

@@ -1,6 +1,7 @@
 """Small screens whose answer is known: activations that are functions of a term's genes, and phenotypes of one term."""
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from gocell_cli.csr import pointers
 from gocell_cli.storage.schema import Hierarchy
@@ -58,4 +59,4 @@ def judged(
     gone = deleted(gene_ptr, genes, len(hierarchy.gene_names))
     neurons = [slice(WIDTH * t, WIDTH * (t + 1)) for t in range(len(hierarchy.term_ids))]
     variants = TermVariants.of(hierarchy, gene_ptr, genes)
-    return Judged(activations(hierarchy, gone, seed), neurons, values, variants, fitted)
+    return Judged(activations(hierarchy, gone, seed), neurons, values, variants, csr_matrix(gone.astype(float)), fitted)

@@ -9,7 +9,7 @@ from gocell_cli.training.evaluation.terms.agreement import agreement
 from gocell_cli.training.evaluation.terms.orders import WEAK
 from gocell_cli.training.evaluation.terms.ranking import TermScore, in_order
 
-EMPTY = TermScore(0, None, None, None, None, None, None, None, None, 3, 1, None)
+EMPTY = TermScore(0, *[None] * 9, 3, 1, None)
 
 
 def ranking(*values: float | None) -> list[TermScore]:

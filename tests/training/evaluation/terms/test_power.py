@@ -46,14 +46,16 @@ def test_ridge_of_variants_is_ridge_of_their_samples(seed: int) -> None:
     rng = np.random.default_rng(seed)
     for features in (3, 12):
         x, variant = rng.normal(size=(8, features)), np.concatenate([np.arange(7), rng.integers(0, 7, 30)])
-        y = rng.normal(size=len(variant))
+        y = rng.normal(size=(len(variant), 2))
         counts = np.bincount(variant, minlength=8).astype(float)
-        found = ridge_by_variant(x, counts, np.bincount(variant, y - y.mean(), minlength=8), 0.7)
+        sums = np.stack([np.bincount(variant, one, minlength=8) for one in (y - y.mean(0)).T], axis=1)
+        found = ridge_by_variant(x, counts, sums, 0.7)
         scaled = (x - x[variant].mean(0)) / x[variant].std(0)
-        wanted = fit_ridge(scaled[variant], y, 0.7).predict(scaled) - y.mean()
         assert found is not None
-        assert np.allclose(found, wanted)
-    assert ridge_by_variant(np.ones((3, 2)), np.ones(3), np.zeros(3)) is None
+        for output in range(2):
+            wanted = fit_ridge(scaled[variant], y[:, output], 0.7).predict(scaled) - y[:, output].mean()
+            assert np.allclose(found[:, output], wanted)
+    assert ridge_by_variant(np.ones((3, 2)), np.ones(3), np.zeros((3, 1))) is None
 
 
 def test_powers_are_those_of_slow_loops() -> None:
@@ -114,7 +116,7 @@ def test_p_values_of_a_phenotype_that_no_term_knows_are_uniform() -> None:
     for seed in range(150):
         values = np.random.default_rng((seed, 7)).normal(size=120)
         found.append(powers(judged(hierarchy, gene_ptr, genes, values, 60), [[], [], [], []]).own[0])
-    p = p_of_power(np.array(found), 60)
+    p = p_of_power(np.array(found), np.full(150, 60.0))
     assert kstest(p, "uniform").pvalue > 0.001
     assert 0.0 < (p < 0.1).mean() < 0.2
 
@@ -122,8 +124,8 @@ def test_p_values_of_a_phenotype_that_no_term_knows_are_uniform() -> None:
 def test_p_of_power_is_spearmans() -> None:
     x, y = np.random.default_rng(0).normal(size=(2, 40))
     done = spearmanr(x, y + x, alternative="greater")
-    assert p_of_power(np.array([done.statistic]), 40)[0] == pytest.approx(done.pvalue)
-    assert p_of_power(np.array([1.0, np.nan]), 40)[0] == 0
+    assert p_of_power(np.array([done.statistic]), np.array([40.0]))[0] == pytest.approx(done.pvalue)
+    assert p_of_power(np.array([1.0, np.nan]), np.full(2, 40.0))[0] == 0
 
 
 def test_williams_test_is_steigers_example() -> None:
@@ -135,8 +137,9 @@ def test_williams_test_is_steigers_example() -> None:
     determinant = 1 - a * a - b * b - c * c + 2 * a * b * c
     t = (a - b) * np.sqrt((n - 1) * (1 + c) / (2 * (n - 1) / (n - 3) * determinant + ((a + b) / 2) ** 2 * (1 - c) ** 3))
     assert t == pytest.approx(-1.0, abs=0.05)
-    numbers = Powers(np.array([a, 0.3, 0.3]), np.array([b, 0.3, 0.2]), np.array([c, 0.5, 1.0]))
-    found = p_above(numbers, n)
+    samples = np.full(3, float(n))
+    numbers = Powers(np.array([a, 0.3, 0.3]), np.array([b, 0.3, 0.2]), np.array([c, 0.5, 1.0]), samples, samples)
+    found = p_above(numbers)
     assert found[0] == pytest.approx(0.84, abs=0.01)
     assert found[1] == pytest.approx(0.5)
     assert np.isnan(found[2])
