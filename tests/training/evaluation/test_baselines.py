@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Provenance, Samples
@@ -15,6 +16,7 @@ from gocell_cli.training.evaluation.baselines.blend import blend_weights
 from gocell_cli.training.evaluation.baselines.factorisation import Machine, Problem
 from gocell_cli.training.evaluation.baselines.features import held_out
 from gocell_cli.training.evaluation.baselines.fitting import FITS, Baselines
+from gocell_cli.training.evaluation.baselines.go_neighbours import PairWeights, _itself
 from gocell_cli.training.evaluation.baselines.low_rank import complete
 from gocell_cli.training.evaluation.baselines.membership import memberships
 from gocell_cli.training.evaluation.baselines.names import NAMES, chosen_names
@@ -225,6 +227,31 @@ def test_an_unseen_gene_has_neighbours_by_go_alone() -> None:
     assert correlation(fit("factorisation", seen), test) > 0.7
     additive = fit("additive", seen).predict(test.genotypes)
     assert np.allclose(fit("profile_neighbours", seen).predict(test.genotypes), additive)
+
+
+def test_a_known_gene_stands_for_itself_beside_an_unseen_one() -> None:
+    """Genes of the first half act by their groups; each of the others does so in its own way, whatever its group is."""
+    rng, half = np.random.default_rng(11), GENES // 2
+    rows = np.array([row for row in all_pairs() if row[0] < half <= row[1]])
+    value = rng.normal(size=(GENES, GENES))[rows[:, 0] // 4, rows[:, 1]] + rng.normal(0, 0.3, len(rows))
+    part_of = {1: 2, 9: 2, 17: 2, 6: 1, 14: 1}
+    seen, test = known(genotypes(rows), value, np.array([part_of.get(gene, 0) for gene in rows[:, 0].tolist()]))
+    found = fit("go_neighbours", seen)
+    assert found.settings["beside"] < 1
+    assert correlation(found, test) > 0.9
+
+
+def test_neighbours_of_known_genes_count_less_and_what_profiles_say_stands_where_nobody_measured() -> None:
+    weights = csr_matrix(np.array([[0.5, 0.2], [1.0, 0.4], [0.4, 0.0]]))
+    known_ones = np.array([1, 2])  # of which the second has no term
+    assert _itself(weights, known_ones, 0.5).toarray() == pytest.approx(np.array([[0.5, 0.2], [1.0, 0.2], [0.2, 1.0]]))
+    seen, _ = known(genotypes(blocks()[0]), blocks()[1], np.arange(780) % 3)
+    profiles = fit("profile_neighbours", seen)
+    matrix = pair_matrix(seen, lambda name: fit(name, seen))
+    mixed = PairWeights(matrix.residual, matrix.seen).mixed(profiles, np.flatnonzero(matrix.unit_of_gene >= 0))
+    said = np.where(matrix.seen > 0, (matrix.residual + profiles.estimate) / 2, profiles.estimate)
+    assert np.allclose(mixed.residual, said)
+    assert (mixed.seen == 1).all()
 
 
 def test_a_single_unseen_gene_takes_after_its_term() -> None:

@@ -83,7 +83,7 @@ def expected_seconds(name: str, known: Known) -> float:
     pairs = int((train.order * (train.order - 1) // 2).sum())
     return {
         "profile_neighbours": 1.2e-6 * genes**2 + 2e-10 * genes**3,
-        "go_neighbours": 3e-7 * genes * total + 2e-5 * len(train),
+        "go_neighbours": 3e-7 * genes * total + 3e-5 * len(train),
         "low_rank": 3e-5 * pairs + 1.6e-2 * genes,
         "factorisation": 1e-4 * pairs + 1e-3 * total,
         "boosted_trees": 3.0 + 2e-4 * len(train) + 4e-6 * genes**2,
