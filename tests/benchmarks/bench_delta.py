@@ -33,10 +33,20 @@ Predicted, before they were written, for what is outside the kernels: loss and r
 191 ms, of which 5 are the targets' compiled sums; the loss with targets 12.5 to 8.3, the way down with its memory 81 to
 75; the averages, beside busy neighbours on two threads, 113 to 0.8 ms. The kernels and AdamW still suffer there.
 
-By the schedule's own count of cycles two threads could gain 1.92 up and 1.98 down, four 3.3 and 3.8: the namespace
-roots' levels have one or two tasks, 5 % of the work up. What kept two at 1.3 to 1.4 must then be memory, and what runs
-alone: plan, loss, Python. Not tried yet: to fetch the next edge ahead; W turned round in registers (4 ms); half of a
-plan beside the other. (A plan is made beside the step before in a training, and since in model_step.)
+The second core, measured part by part (`step_parts.py`, with its table). By the schedule's own count of cycles two
+threads could gain 1.92 up and 1.98 down; they gained 1.45 and 1.35, where two processes that share nothing gain 1.73
+and a copy 1.1 to 1.4. Predicted, and measured: no barrier at a level's end, a task waits for its own children's (30
+barriers of 0.2 ms, 6 ms; with the next two, 92 ms a step where there were 103, least of some); arguments of the loops
+looked at once a pass (2 ms, of several processes 60; 1 ms a call, twice a level and direction); wild types' sums within
+the tasks (0.8 ms; not seen beside the noise); losses in compiled loops (2 ms; 0.5); tables on pages of 2 MB, that had
+gained nothing before (4 to 7 % of all). Least of a step: 126 ms on one thread and 80 to 89 on two, from 135 to 144 and
+90 to 103; CPU 137 and 155 ms from 149 and 167. A loop that kept a step's heads until it had the next ones took fresh
+tables every other step, 12,000 page faults or 25 ms: two passes' tables are kept now.
+
+What is left between 1.5 and 1.7: memory (AdamW 1.3, the passes through BatchNorm 1.1 to 1.5), 8 ms that one thread
+runs, and the plan's 31 ms, a third thread's on two cores. Not tried: x as a multiple of d, so that one table of 28 MB
+is not written (d times gamma / deviation, the wild type's row apart: each edge's weights packed twice); to fetch the
+next edge ahead; W turned round in registers (4 ms); half of a plan beside the other.
 
 Preset `ma2018`: of 141 M multiply-adds a sample, random triples of all genes touch 77 at 2,048 samples, Kuzmin's
 crosses 65, so at the library's own rate the products would be 1.82 and 2.18 of the roofline; 99 % are of edges between

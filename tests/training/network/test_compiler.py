@@ -1,5 +1,6 @@
 """The compiler's language: each construct gives what Python's own run of the same source gives, all else is refused."""
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple, no_type_check
@@ -15,7 +16,7 @@ from gocell_cli.training.network.delta import plan
 from gocell_cli.training.network.delta.compiler.compiled import Compiled, compiled, optimised
 from gocell_cli.training.network.delta.compiler.emitter import NotUnderstood
 from gocell_cli.training.network.delta.compiler.kinds import Lanes
-from gocell_cli.training.network.delta.cpu import kernels
+from gocell_cli.training.network.delta.cpu import kernels, losses
 from gocell_cli.training.network.delta.cpu.vectors import load, store
 from gocell_cli.training.network.delta.gpu import tables
 from gocell_cli.training.network.loss import DCellLoss
@@ -263,6 +264,11 @@ def test_an_array_that_is_read_only_is_never_written() -> None:
         kept.flags.writeable = True
 
 
+def test_numbers_in_another_order_of_bytes_are_refused() -> None:
+    with pytest.raises(TypeError, match="no table of numbers side by side"):
+        _fill.kinds(Pair(np.zeros(4, ">f8" if sys.byteorder == "little" else "<f8"), 2.0))
+
+
 @cache
 def every_kernel() -> list[tuple[Compiled, Any]]:
     """All that Python calls of our loops, each with all the kinds it was given in a step of either dtype."""
@@ -270,7 +276,7 @@ def every_kernel() -> list[tuple[Compiled, Any]]:
     for network in (model.float(), model.double()):
         heads = network.heads(nets.deletions([(0,), (1, 2), ()], 12))
         DCellLoss(network.root)(heads, nets.torch.linspace(-1, 1, 3)).total.backward()
-    found = [v for room in (plan, kernels, tables) for v in vars(room).values() if isinstance(v, Compiled)]
+    found = [v for room in (plan, kernels, losses, tables) for v in vars(room).values() if isinstance(v, Compiled)]
     return [(one, kinds) for one in dict.fromkeys(found) for kinds in one.machines]
 
 
@@ -284,4 +290,4 @@ def test_every_kernel_compiles_for(triple: str) -> None:
         text, *_ = kernel.text(kinds)
         assert target.emit_object(optimised(text, target))
         names.add(kernel.source.name)
-    assert {"up", "down", "add_heads", "add_genes", "_visit"} <= names
+    assert {"up", "down", "add_heads", "squared", "_visit"} <= names

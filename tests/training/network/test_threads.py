@@ -125,15 +125,35 @@ def test_others_threads_are_left_alone(told: int, variables: dict[str, str]) -> 
     assert found.stdout.strip() == "0", "one thread was allowed: the caller's"
 
 
-def test_counters_of_a_schedule_stand_a_cache_line_apart() -> None:
+def test_a_schedule_has_every_block_once_and_no_task_before_those_that_it_waits_for() -> None:
     model, _ = nets.pair(nets.random_network(4), DCellConfig(min_width=4, form="delta"))
     form = DeltaForm.of(model)
     plan = form.plan(nets.deletions([(0,), (1, 2)], 12))
-    rows = layout.Rows.of(form.network, plan)
-    for upwards in (True, False):
+    rows, edges = layout.Rows.of(form.network, plan), form.network.edges
+    for upwards, before, after in ((True, edges.child, edges.parent), (False, edges.parent, edges.child)):
         schedule = layout.make_schedule(form.network, rows.up, 2, upwards=upwards)
-        levels = len(form.network.level_ptr) - 1
-        assert len(schedule.counters) * 8 == 2 * 64 * levels
-        done = {(int(t), b) for t, lo, hi in zip(*schedule[:3], strict=True) for b in range(lo, hi)}
-        assert len(done) == form.network.terms.blocks.sum(), "every block of every term once"
-        assert np.array_equal(np.diff(schedule.level_ptr) > 0, np.ones(levels, bool))
+        done = [(int(t), b) for t, lo, hi in zip(*schedule[:3], strict=True) for b in range(lo, hi)]
+        assert len(done) == len(set(done)) == form.network.terms.blocks.sum(), "every block of every term once"
+        assert np.array_equal(np.bincount(schedule.term), schedule.parts), "a term waits for all tasks of another"
+        place = {int(t): i for i, t in enumerate(schedule.term)}  # the last task of each term
+        first = {int(t): i for i, t in reversed([*enumerate(schedule.term)])}
+        assert all(place[b] < first[a] for b, a in zip(before.tolist(), after.tolist(), strict=True))
+        assert schedule.level_ptr[-1] == len(schedule.term)
+        assert not schedule.done.any()
+
+
+class Holder:
+    """A pass, as far as its tables go."""
+
+
+def test_tables_of_two_passes_alive_are_kept_and_no_pass_gets_anothers() -> None:
+    """A loop that keeps a step's heads until it has the next ones holds two passes; fresh tables cost page faults."""
+    buffers, sizes = layout.Buffers(), {"x": 100, "d": 50}
+    holders = [Holder() for _ in range(3)]
+    own = [buffers.borrow(holder, sizes, torch.float32) for holder in holders]
+    places = [{table.data_ptr() for table in tables.values()} for tables in own]
+    assert len(set.union(*places)) == 6, "of three at once no two share one"
+    for gone in (0, 1):
+        holders[gone] = Holder()  # the one before is gone, the other one is not
+        again = buffers.borrow(holders[gone], sizes, torch.float32)
+        assert {table.data_ptr() for table in again.values()} == places[gone]

@@ -1,31 +1,36 @@
 """The door to the backends (cpu/, tensors/): what a pass is given, the gradients that it gives, and what it can do."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.whole import Whole
 from gocell_cli.training.network.statistics import RunningStatistics
 
 with train_extra():
+    import torch
     from torch import Tensor
+    from torch.nn.functional import embedding_bag
 
 
 @dataclass(frozen=True)
 class DeltaNetwork:
     """Detached parameters as flat tables of neurons, statistics (written in training) and settings.
 
-    weights: the stacked child weights; genes: the table [pieces, piece]; wild: bias plus all genes of each neuron;
-    counted_mean: in evaluation, the running mean counted from the wild type's activation (`wild_type.py`).
-    precision: of products on a GPU, `ieee`, `tf32` or `bf16`; all sums and statistics are of the parameters' dtype.
+    weights: the stacked child weights; genes: the table [pieces, piece], those of block b of neurons from
+    gene_start[b] to gene_start[b + 1]; counted_mean: in evaluation, the running mean counted from the wild type's
+    activation (`wild_type.py`); precision: of products on a GPU, `ieee`, `tf32` or `bf16`; all sums and statistics are
+    of the parameters' dtype.
     """
 
     piece: int
     weights: Float[Tensor, " child_weights"]
-    wild: Float[Tensor, " neurons"]
+    bias: Float[Tensor, " neurons"]
     genes: Float[Tensor, "pieces piece"]
+    gene_start: Int[Tensor, " blocks_plus_1"]
     direction: Float[Tensor, " neurons"] | None
     gamma: Float[Tensor, " neurons"]
     beta: Float[Tensor, " neurons"]
@@ -37,6 +42,18 @@ class DeltaNetwork:
     training: bool
     gradients: bool = True
     precision: str = "ieee"
+
+    @cached_property
+    def wild(self) -> Float[Tensor, " neurons"]:
+        """Bias plus all genes of each neuron; the compiled loops sum it themselves, task by task."""
+        return self.bias + sum_rows(self.genes, self.gene_start[:-1]).view(-1)
+
+
+def sum_rows(table: Float[Tensor, "rows piece"], starts: Int[Tensor, " bags"]) -> Float[Tensor, "bags piece"]:
+    """Sum the rows of a table over the bags that begin at `starts`."""
+    if not len(table):
+        return table.new_zeros(len(starts), table.shape[1])
+    return embedding_bag(torch.arange(len(table), device=table.device), table, starts, mode="sum")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from jaxtyping import Bool, Float
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.backend import DeltaNetwork, DeltaPass, Gradients
-from gocell_cli.training.network.delta.cpu import kernels
 from gocell_cli.training.network.delta.cpu.layout import Buffers, Network
 from gocell_cli.training.network.delta.cpu.levels import CpuPass
 from gocell_cli.training.network.delta.gpu.layout import WIDE, GpuIndex, lay_out, make_gpu_index
@@ -27,7 +26,6 @@ from gocell_cli.training.network.wild_type import counted_mean
 with train_extra():
     import torch
     from torch import Tensor
-    from torch.nn.functional import embedding_bag
 
 
 @cache
@@ -169,26 +167,15 @@ class DeltaForm:
     def _compiled(self, tensor: Tensor) -> bool:
         return self._backend(tensor.device) == "cpu"
 
-    def _wild(self, model: Stacked) -> Float[Tensor, " neurons"]:
-        """Bias plus all genes of each neuron."""
-        table, starts = model.gene_weight.detach(), model.index["block_start"]
-        if not self._compiled(table):
-            return model.bias.detach() + sum_rows(table, starts[:-1]).view(-1)
-        bias = model.bias.detach()
-        wild = torch.empty_like(bias)
-        kernels.add_genes(
-            self.network.lanes, table.numpy().reshape(-1), self.network.terms.gene_start, bias.numpy(), wild.numpy()
-        )
-        return wild
-
     def _network(self, model: Stacked, *, training: bool) -> DeltaNetwork:
         piece = model.stack.piece
         table, direction = model.gene_weight.detach(), model.gene_direction
         return DeltaNetwork(
             piece=piece,
             weights=model.child_weight.detach(),
-            wild=self._wild(model),
+            bias=model.bias.detach(),
             genes=table,
+            gene_start=model.index["block_start"],
             direction=None if direction is None else direction.detach(),
             gamma=model.norm_weight.detach(),
             beta=model.norm_bias.detach(),
@@ -226,10 +213,3 @@ class _DeltaLevels(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         """Run all levels from the root to the leaves."""
         return (None, None, *ctx.unpack(ctx.levels.down(grads[0].contiguous())))
-
-
-def sum_rows(table: Tensor, starts: Tensor) -> Tensor:
-    """Sum the rows of a table over the bags that begin at `starts`."""
-    if not len(table):
-        return table.new_zeros(len(starts), table.shape[1])
-    return embedding_bag(torch.arange(len(table), device=table.device), table, starts, mode="sum")

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.cpu import losses
 from gocell_cli.training.network.delta.plan import DeltaPlan
 from gocell_cli.training.network.delta.ready import ReadyBatch, VariantTargets, shown
 
@@ -22,7 +23,9 @@ class _Spread(torch.autograd.Function):
     def forward(ctx: Any, own: Tensor, values: Tensor, term: Tensor, start: Tensor) -> Tensor:
         """Gather and add."""
         ctx.start = start
-        return _gathered(values, term, "add", own)
+        if own.device.type == "cpu":
+            return _by_variant(losses.spread, start, own, values)
+        return values.index_select(0, term) + own
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -36,28 +39,35 @@ class _Losses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, batch: ReadyBatch, targets: VariantTargets, kind: str) -> Tensor:
         """Compute losses and slopes, and sum the losses."""
-        given, of = (values.detach(), targets.mean, targets.left), _logistic if kind == "bce" else _squared
-        if values.device.type == "cpu":
-            y, s, q = (part.numpy() for part in given)
-            losses, ctx.slope = map(torch.from_numpy, of(np, y, s, q, batch.plan.weight.astype(y.dtype)))
+        y, s, q, m = values.detach(), targets.mean, targets.left, batch.weight
+        ctx.batch = batch
+        if y.device.type == "cpu" and kind != "bce":
+            ctx.slope, found = torch.empty_like(y), y.new_empty(len(batch.start) - 1)
+            losses.squared(*(x.numpy() for x in (batch.start, y.contiguous(), s, q, m, ctx.slope, found)))
+            return found
+        if y.device.type == "cpu":
+            weight = m.numpy().astype(y.numpy().dtype)
+            own, ctx.slope = map(torch.from_numpy, _logistic(np, y.numpy(), s.numpy(), weight))
         else:
-            losses, ctx.slope = of(torch, *given, batch.weight.to(values))
-        ctx.term = batch.term
-        return _segments(losses, batch.start)
+            own, ctx.slope = _logistic(torch, y, s, m.to(y)) if kind == "bce" else _squared(y, s, q, m.to(y))
+        return _segments(own, batch.start)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         """Gather and multiply."""
-        return _gathered(grads[0], ctx.term, "multiply", ctx.slope), None, None, None
+        if grads[0].device.type == "cpu":
+            found = _by_variant(losses.scaled, ctx.batch.start, ctx.slope, grads[0])
+        else:
+            found = grads[0].index_select(0, ctx.batch.term) * ctx.slope
+        return found, None, None, None
 
 
-# On a CPU all this is NumPy's, on one thread: some 140,000 numbers are soon done, and PyTorch would share them out to
-# its pool and wait for it at each operation. Where other work has the cores, a step's few waits took 80 ms. Of numbers
-# that overflow it says as little as PyTorch: what diverges is told by the training, once.
+# On a CPU all this is one thread's: some 140,000 numbers are soon done, and PyTorch would share them out to its pool
+# and wait for it at each operation. Where other work has the cores, a step's few waits took 80 ms. Of numbers that
+# overflow it says as little as PyTorch: what diverges is told by the training, once.
 
 
-@np.errstate(all="ignore")
-def _squared(_: Any, y: Any, s: Any, q: Any, m: Any) -> tuple[Any, Any]:
+def _squared(y: Tensor, s: Tensor, q: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
     """Loss m (y - s)^2 + q, and its slope."""
     away = y - s
     slope = m * away
@@ -65,7 +75,7 @@ def _squared(_: Any, y: Any, s: Any, q: Any, m: Any) -> tuple[Any, Any]:
 
 
 @np.errstate(all="ignore")
-def _logistic(lib: Any, y: Any, s: Any, _: Any, m: Any) -> tuple[Any, Any]:
+def _logistic(lib: Any, y: Any, s: Any, m: Any) -> tuple[Any, Any]:
     """Loss m (softplus(y) - y s), and its slope m (sigmoid(y) - s); `lib` is numpy or torch."""
     e = lib.exp(-abs(y))  # at most 1, whatever y is
     positive = y > 0
@@ -73,23 +83,21 @@ def _logistic(lib: Any, y: Any, s: Any, _: Any, m: Any) -> tuple[Any, Any]:
     return m * (lib.log1p(e) + y * positive - y * s), m * (sigmoid - s)
 
 
-@np.errstate(all="ignore")
-def _gathered(
-    values: Float[Tensor, " terms"], term: Int[Tensor, " variants"], operation: str, other: Float[Tensor, " variants"]
+def _by_variant(
+    loop: Any, start: Int[Tensor, " terms_plus_1"], own: Float[Tensor, " variants"], values: Float[Tensor, " terms"]
 ) -> Float[Tensor, " variants"]:
-    """Return each variant's term's value, added to `other` or multiplied by it."""
-    if values.device.type == "cpu":
-        found = values.detach().numpy()[term.numpy()]
-        return torch.from_numpy(getattr(np, operation)(found, other.detach().numpy(), out=found))
-    joined: Tensor = getattr(torch, operation)(values.index_select(0, term), other)
-    return joined
+    """Join each variant's value and its term's."""
+    found = own.new_empty(len(own))
+    loop(*(x.detach().contiguous().numpy() for x in (start, own, values, found)))
+    return found
 
 
-@np.errstate(all="ignore")
 def _segments(values: Float[Tensor, " variants"], start: Int[Tensor, " terms_plus_1"]) -> Float[Tensor, " terms"]:
     """Sum each term's variants, in an order that is always the same."""
     if values.device.type == "cpu":
-        return torch.from_numpy(np.add.reduceat(values.numpy(), start.numpy()[:-1]))  # no term is without variants
+        found = values.new_empty(len(start) - 1)
+        losses.summed(start.numpy(), values.detach().numpy(), found.numpy())
+        return found
     # unsafe: the check of the offsets would wait for the device
     return torch.segment_reduce(values, "sum", offsets=start, axis=0, unsafe=True)
 

@@ -50,7 +50,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def through_levels(step: Callable[[int], int], level: int, end: int) -> None:
-    """Call `step(level)`, which returns how far it came, up to the level `end`; sleep while others work on one."""
-    while (level := step(level)) < end:
+def through_tasks(step: Callable[[int], int], end: int) -> None:
+    """Call `step(task)`, first with -1, until it returns `end`; sleep while the task that it returns must wait."""
+    task = -1
+    while (task := step(task)) < end:
         time.sleep(NAP)

@@ -61,6 +61,9 @@ class Array:
         return INT if self.element.startswith("int") else Number(self.element)
 
 
+ARRAYS = {np.dtype(name): Array(name) for name in ELEMENTS}
+
+
 @dataclass(frozen=True)
 class Vector:
     """`piece` floating-point numbers, in registers."""
@@ -117,13 +120,11 @@ def slots_of(kind: Given) -> int:
 def kind_of(value: Any) -> Given:
     """Return an argument's kind; raises TypeError for what loops cannot take."""
     if isinstance(value, np.ndarray):
-        if (
-            value.ndim != 1
-            or not (value.flags.c_contiguous and value.flags.aligned)
-            or value.dtype.name not in ELEMENTS
-        ):
+        # looked up by the dtype itself: NumPy makes a dtype's name anew whenever it is asked for, 5 us each time
+        kind, flags = ARRAYS.get(value.dtype), value.flags
+        if kind is None or value.ndim != 1 or not (flags.c_contiguous and flags.aligned):
             raise TypeError(f"no table of numbers side by side: {value.dtype} {value.shape}")
-        return Array(value.dtype.name)
+        return kind
     if isinstance(value, Lanes):
         return value
     if isinstance(value, tuple):

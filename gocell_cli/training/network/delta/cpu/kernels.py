@@ -18,8 +18,11 @@ Where things lie. Neurons are counted in blocks of `piece`; block b of term t, w
 numbers side by side in each table, from row row_ptr[t] + b V on: a block of 2,048 variants is 160 kB and stays in a
 core's cache from sum to head, and walks through no more pages than that. A row is one vector (`vectors.py`).
 
-A level and direction has one list of tasks (`Schedule`), each of some blocks of a term. Threads take the next one by
-an atomic counter; a task writes nothing that another one of its level reads or writes, and takes its own sums in a
+A direction has one list of tasks (`Schedule`), each of some blocks of a term, level by level. Threads take the next
+one by an atomic counter, wait until all tasks of its term's children (downwards: parents) are done, and run it: no
+thread waits for a whole level, of which the last task would keep the others waiting thirty times a step. What a task
+waits for stands before it in the list, so somebody has it in hand. A task writes nothing that another one, but for
+those that wait for it, reads or writes, and takes its own sums in a
 fixed order, so the result does not depend on who took what. Upwards a task takes each child's products in tiles of
 three variants (`_tile`: accumulators of 20 float32 in nine registers, W's row and three numbers of x beside them; four
 variants' do not fit the sixteen that there are, 28 GFLOP/s against 39) and adds them to the variants that read them
@@ -70,8 +73,6 @@ PART = 126
 SOME = 32
 SPINS = 4000
 """Looks at a counter before a thread that waits goes to sleep: about 20 us."""
-LINE = 8
-"""Counters stand this many int64 apart: a cache line each, or threads would wait for each other's."""
 
 
 class Terms(NamedTuple):
@@ -122,7 +123,7 @@ class Batch(NamedTuple):
 
 
 class Parameters(NamedTuple):
-    """Flat tables of neurons but for weights and genes; wild is bias plus all genes. `direction` may be empty.
+    """Flat tables of neurons but for weights and genes. `direction` may be empty.
 
     counted_mean (the running mean less the wild type's a_0) and running_var are read outside training only.
     """
@@ -130,7 +131,7 @@ class Parameters(NamedTuple):
     weights: np.ndarray
     genes: np.ndarray
     direction: np.ndarray
-    wild: np.ndarray
+    bias: np.ndarray
     gamma: np.ndarray
     beta: np.ndarray
     head: np.ndarray
@@ -185,13 +186,19 @@ class Found(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Tasks, blocks [first, last) of a term, level by level: level_ptr; `counters`, two a level: taken, and done."""
+    """Tasks, blocks [first, last) of a term; those of a level are level_ptr[i]:level_ptr[i + 1].
+
+    A term's work is cut into `parts` tasks, of which `done` have been run. `taken`: the next task, alone in its line of
+    a cache, or threads would wait for each other's counters.
+    """
 
     term: np.ndarray
     first: np.ndarray
     last: np.ndarray
     level_ptr: np.ndarray
-    counters: np.ndarray
+    parts: np.ndarray
+    done: np.ndarray
+    taken: np.ndarray
 
 
 class Scratch(NamedTuple):
@@ -299,7 +306,10 @@ def _add_up(lanes, terms, edges, batch, net, tables, scratch, term, lo, hi):
                 if len(net.direction):  # shared gene weights: the same step for each lost gene, whichever it is
                     own = own + load(lanes, net.direction, q * piece)
                 store(d, at, own)
-        store(d, row * piece, load(lanes, d, row * piece) + load(lanes, net.wild, q * piece))
+        whole = load(lanes, net.bias, q * piece)
+        for i in range(get(terms.gene_start, q), get(terms.gene_start, q + 1)):
+            whole = whole + load(lanes, net.genes, i * piece)
+        store(d, row * piece, load(lanes, d, row * piece) + whole)
 
 
 @compiled
@@ -398,36 +408,45 @@ def _up_final(lanes, terms, batch, net, tables, state, term, block):
 
 @compiled
 @no_type_check
-def up(lanes, terms, edges, batch, net, tables, state, scratch, schedule, phases, level, end):
-    """Run levels from `level` on, children first; returns `end`, or a level of which another thread has a task left.
+def _wait(schedule, term, spins):
+    """Look for a little while whether a term's tasks are done; returns how often in all, above SPINS: they are not."""
+    while current(schedule.done, term) < get(schedule.parts, term):
+        spins += 1
+        if spins > SPINS:
+            break
+    return spins
 
-    The caller sleeps a little then, and calls again.
+
+@compiled
+@no_type_check
+def up(lanes, terms, edges, batch, net, tables, state, schedule, scratch, phases, task, end):
+    """Run tasks up to `end`, first the one that was taken before, where `task` is not -1.
+
+    Returns `end`; or a task, taken, that waits for another thread's. The caller sleeps a little then, and calls again.
     """
-    while level < end:
-        first = schedule.level_ptr[level]
-        tasks = schedule.level_ptr[level + 1] - first
-        while True:
-            mine = count_up(schedule.counters, 2 * LINE * level)
-            if mine >= tasks:
-                break
-            term, last = schedule.term[first + mine], schedule.last[first + mine]
-            for lo in range(schedule.first[first + mine], last, GROUP):
-                hi = min(lo + GROUP, last)
-                if phases & PARTIAL:
-                    _add_up(lanes, terms, edges, batch, net, tables, scratch, term, lo, hi)
-                for block in range(lo, hi):
-                    if phases & PARTIAL:
-                        _up_partial(lanes, terms, batch, net, tables, state, term, block)
-                    if phases & FINAL:
-                        _up_final(lanes, terms, batch, net, tables, state, term, block)
-            count_up(schedule.counters, 2 * LINE * level + LINE)
+    while True:
+        if task < 0:
+            task = count_up(schedule.taken, 0)
+        if task >= end:
+            break
+        term, last = schedule.term[task], schedule.last[task]
         spins = 0
-        while current(schedule.counters, 2 * LINE * level + LINE) < tasks:
-            spins += 1
-            if spins > SPINS:
-                return level
-        level += 1
-    return level
+        for edge in range(terms.child_edge[term], terms.child_edge[term + 1]):
+            spins = _wait(schedule, get(edges.child, edge), spins)
+        if spins > SPINS:
+            return task
+        for lo in range(schedule.first[task], last, GROUP):
+            hi = min(lo + GROUP, last)
+            if phases & PARTIAL:
+                _add_up(lanes, terms, edges, batch, net, tables, scratch, term, lo, hi)
+            for block in range(lo, hi):
+                if phases & PARTIAL:
+                    _up_partial(lanes, terms, batch, net, tables, state, term, block)
+                if phases & FINAL:
+                    _up_final(lanes, terms, batch, net, tables, state, term, block)
+        count_up(schedule.done, term)
+        task = -1
+    return end
 
 
 @compiled
@@ -684,56 +703,33 @@ def _genes_down(lanes, terms, batch, net, tables, found, term, block, row):
 
 @compiled
 @no_type_check
-def down(lanes, terms, edges, batch, net, tables, state, scratch, schedule, phases, dy, found, level, end):
-    """Run levels, parents first; else as `up`. The schedule's first level is the topmost.
-
-    All of a term's parents have run: its task sums what they got (g is theirs and dz by now).
-    """
+def down(lanes, terms, edges, batch, net, tables, state, schedule, dy, found, scratch, phases, task, end):
+    """Run tasks, parents first; else as `up`. A task sums what its term's parents got (g is theirs and dz by now)."""
     piece = size(lanes)
-    while level < end:
-        first = schedule.level_ptr[level]
-        tasks = schedule.level_ptr[level + 1] - first
-        while True:
-            mine = count_up(schedule.counters, 2 * LINE * level)
-            if mine >= tasks:
-                break
-            term, lo, hi = schedule.term[first + mine], schedule.first[first + mine], schedule.last[first + mine]
-            if phases & PARTIAL:
-                variants = batch.variant_ptr[term + 1] - batch.variant_ptr[term]
-                row = get(batch.row_ptr, term)
-                for v in range(row + lo * variants, row + hi * variants):
-                    store(tables.g, v * piece, zeros(lanes, tables.g))
-                for i in range(get(terms.parent_ptr, term), get(terms.parent_ptr, term + 1)):
-                    edge = get(terms.parent_edge, i)
-                    _down_edge(lanes, terms, edges, batch, net.weights, tables, found, scratch, edge, lo, hi)
-            for block in range(lo, hi):
-                if phases & PARTIAL:
-                    _down_partial(lanes, terms, batch, net, tables, state, found, dy, term, block)
-                if phases & FINAL:
-                    _down_final(lanes, terms, batch, net, tables, state, found, scratch, term, block)
-            count_up(schedule.counters, 2 * LINE * level + LINE)
+    while True:
+        if task < 0:
+            task = count_up(schedule.taken, 0)
+        if task >= end:
+            break
+        term, lo, hi = schedule.term[task], schedule.first[task], schedule.last[task]
         spins = 0
-        while current(schedule.counters, 2 * LINE * level + LINE) < tasks:
-            spins += 1
-            if spins > SPINS:
-                return level
-        level += 1
-    return level
-
-
-@compiled
-@no_type_check
-def _sum_rows(lanes, table, first, last, own):
-    for i in range(first, last):
-        own = own + load(lanes, table, i * size(lanes))
-    return own
-
-
-@compiled
-@no_type_check
-def add_genes(lanes, genes, gene_start, bias, found):
-    """Set `found` to the bias and the sum of each block's gene pieces, gene_start[q]:gene_start[q + 1] of block q."""
-    piece = size(lanes)
-    for q in range(len(gene_start) - 1):
-        own = load(lanes, bias, q * piece)
-        store(found, q * piece, _sum_rows(lanes, genes, get(gene_start, q), get(gene_start, q + 1), own))
+        for i in range(get(terms.parent_ptr, term), get(terms.parent_ptr, term + 1)):
+            spins = _wait(schedule, get(edges.parent, get(terms.parent_edge, i)), spins)
+        if spins > SPINS:
+            return task
+        if phases & PARTIAL:
+            variants = batch.variant_ptr[term + 1] - batch.variant_ptr[term]
+            row = get(batch.row_ptr, term)
+            for v in range(row + lo * variants, row + hi * variants):
+                store(tables.g, v * piece, zeros(lanes, tables.g))
+            for i in range(get(terms.parent_ptr, term), get(terms.parent_ptr, term + 1)):
+                edge = get(terms.parent_edge, i)
+                _down_edge(lanes, terms, edges, batch, net.weights, tables, found, scratch, edge, lo, hi)
+        for block in range(lo, hi):
+            if phases & PARTIAL:
+                _down_partial(lanes, terms, batch, net, tables, state, found, dy, term, block)
+            if phases & FINAL:
+                _down_final(lanes, terms, batch, net, tables, state, found, scratch, term, block)
+        count_up(schedule.done, term)
+        task = -1
+    return end

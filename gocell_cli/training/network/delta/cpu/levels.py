@@ -4,6 +4,7 @@ The algebra stands at the top of `kernels.py`.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from gocell_cli.training.network.delta.backend import DeltaNetwork, Gradients
 from gocell_cli.training.network.delta.cpu import kernels
 from gocell_cli.training.network.delta.cpu.layout import ALONE, Buffers, Network, Rows, make_schedule, make_scratch
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
-from gocell_cli.training.network.delta.threads import run_together, through_levels
+from gocell_cli.training.network.delta.threads import run_together, through_tasks
 from gocell_cli.training.network.delta.whole import Whole
 from gocell_cli.training.network.lent import LentGradient
 
@@ -86,7 +87,7 @@ class CpuPass:
             weights=net.weights.numpy(),
             genes=net.genes.numpy().reshape(-1),
             direction=none if net.direction is None else net.direction.numpy(),
-            wild=net.wild.numpy(),
+            bias=net.bias.numpy(),
             gamma=net.gamma.numpy(),
             beta=net.beta.numpy(),
             head=net.head.numpy(),
@@ -101,33 +102,32 @@ class CpuPass:
         """Run all levels; of several processes each level in two phases, with a `join` of its neurons' sums between."""
         upwards = kernel is kernels.up
         levels = len(self.network.level_ptr) - 1
-        made = make_schedule(self.network, work, self.threads, upwards=upwards)
+        schedule = make_schedule(self.network, work, self.threads, upwards=upwards)
         # a thread takes one and gives it back: two phases a level would each take fresh memory otherwise
         spare = [make_scratch(self.network, self.dtype) for _ in range(self.threads)]
+        # 80 arrays are looked at once a pass: at each of two phases a level that took 60 ms of several processes' step
+        run = kernel.given(
+            self.network.lanes, self.network.terms, self.network.edges, self.batch, self.parameters, self.tables,
+            self.state, schedule, *more,
+        )  # fmt: skip
 
         def phase(phases: int, first: int, end: int) -> None:
-            # the tasks are the same in either phase, and are shared out anew
-            schedule = made._replace(counters=np.zeros_like(made.counters))
+            schedule.taken[0] = first
 
             def share() -> None:
                 scratch = spare.pop()
-                given = (
-                    self.network.lanes, self.network.terms, self.network.edges, self.batch, self.parameters,
-                    self.tables, self.state, scratch, schedule, phases,
-                )  # fmt: skip
-                run = kernel.given(*given, *more)
-                through_levels(lambda level: int(run(level, end)), first, end)
+                through_tasks(lambda task: int(run(scratch, phases, task, end)), end)
                 spare.append(scratch)
 
             run_together(self.threads, share)
 
         if self.whole.group is None:
-            phase(kernels.PARTIAL | kernels.FINAL, 0, levels)
+            phase(kernels.PARTIAL | kernels.FINAL, 0, len(schedule.term))
             return
-        for level in range(levels):
-            phase(kernels.PARTIAL, level, level + 1)
+        for level, (first, end) in enumerate(pairwise(schedule.level_ptr.tolist())):
+            phase(kernels.PARTIAL, first, end)
             join(self.network.neurons(level if upwards else levels - 1 - level))
-            phase(kernels.FINAL, level, level + 1)
+            phase(kernels.FINAL, first, end)
 
     def _join_up(self, here: slice) -> None:
         sums = (self.state.mean64[here], self.state.squares[here])
@@ -146,7 +146,8 @@ class CpuPass:
         heads = net.gamma.new_empty(len(self.plan.weight))
         kernels.add_heads(self.network.terms, self.batch, self.tables.dots, heads.numpy())
         if net.training:
-            net.statistics.move(self.mean.double() + self.a0.double(), self.var, self.whole.samples)
+            mean = self.mean.numpy() + self.a0.numpy().astype(np.float64)  # torch's would wait for its pool
+            net.statistics.move(torch.from_numpy(mean), self.var, self.whole.samples)
         return heads
 
     def _lent(self, memory: LentGradient, like: Tensor, unused: Int64[np.ndarray, " pieces"]) -> Tensor:
