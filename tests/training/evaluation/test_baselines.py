@@ -13,7 +13,7 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Provenance, Samples
 from gocell_cli.training.evaluation.baselines import factorisation, fitting, samples
 from gocell_cli.training.evaluation.baselines.blend import blend_weights
-from gocell_cli.training.evaluation.baselines.factorisation import Machine, Problem
+from gocell_cli.training.evaluation.baselines.factorisation import Machine, Problem, by_size
 from gocell_cli.training.evaluation.baselines.features import held_out
 from gocell_cli.training.evaluation.baselines.fitting import FITS, Baselines
 from gocell_cli.training.evaluation.baselines.go_neighbours import PairWeights, _itself
@@ -305,6 +305,16 @@ def test_alternating_least_squares_ends_where_neither_half_can_be_better() -> No
     assert paired.all()
     found = matrix.base.predict(test.genotypes) + estimate[a, b]
     assert np.corrcoef(found, test.value)[0, 1] > 0.95
+
+
+def test_the_machine_weighs_terms_by_their_size() -> None:
+    terms = memberships(hierarchy(8))
+    inside = np.zeros(terms.shape)
+    inside[np.repeat(np.arange(8), np.diff(terms.indptr)), terms.indices] = 1
+    weighted = inside / np.sqrt(np.maximum(inside.sum(axis=0), 1))
+    wanted = weighted / np.linalg.norm(weighted, axis=1, keepdims=True)
+    assert inside.sum(axis=0).tolist() == [8, 4, 4]
+    assert by_size(terms).toarray() == pytest.approx(wanted)
 
 
 def test_memberships_weigh_terms_by_what_they_tell() -> None:
