@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
 from gocell_cli.training.network.dcell import DCell, DCellConfig
-from gocell_cli.training.network.delta.cpu import layout
+from gocell_cli.training.network.delta.cpu import kernels, layout
 from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.delta.threads import run_together
 from gocell_cli.training.network.loss import DCellLoss
@@ -140,6 +141,41 @@ def test_a_schedule_has_every_block_once_and_no_task_before_those_that_it_waits_
         assert all(place[b] < first[a] for b, a in zip(before.tolist(), after.tolist(), strict=True))
         assert schedule.level_ptr[-1] == len(schedule.term)
         assert not schedule.done.any()
+
+
+def test_an_interrupt_while_a_task_waits_leaves_no_thread_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    helping, held, waiting = (threading.Event() for _ in range(3))
+    naps, given = [0], kernels.up.given
+
+    def one_never_runs(*first: object) -> Callable[..., int]:
+        """The first task that this thread takes is in its hands for good; the helper runs all others."""
+        run, schedule = given(*first), first[7]
+        assert isinstance(schedule, kernels.Schedule)
+
+        def call(scratch: object, phases: int, task: int, end: int) -> int:
+            if threading.current_thread() is threading.main_thread():
+                schedule.taken[0] = 1
+                held.set()
+                assert helping.wait(20)
+                return 0
+            helping.set()
+            assert held.wait(20)
+            return int(run(scratch, phases, task, end))
+
+        return call
+
+    def sleep(_: float) -> None:
+        if threading.current_thread() is threading.main_thread():
+            assert waiting.wait(20)
+            raise KeyboardInterrupt
+        naps[0] += 1
+        waiting.set()
+        assert naps[0] < 100_000, "it waits for ever"
+
+    monkeypatch.setattr(kernels.up, "given", one_never_runs)
+    monkeypatch.setattr("gocell_cli.training.network.delta.threads.time.sleep", sleep)
+    with pytest.raises(KeyboardInterrupt):
+        gradients(2, torch.float32, monkeypatch)
 
 
 class Holder:

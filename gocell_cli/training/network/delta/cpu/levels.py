@@ -116,7 +116,13 @@ class CpuPass:
 
             def share() -> None:
                 scratch = spare.pop()
-                through_tasks(lambda task: int(run(scratch, phases, task, end)), end)
+                try:
+                    through_tasks(lambda task: int(run(scratch, phases, task, end)), end)
+                except BaseException:
+                    # Ctrl-C while a task in hand waits: nobody will run it, and others must not wait for it for ever
+                    schedule.taken[0] = end
+                    schedule.done[:] = schedule.parts
+                    raise
                 spare.append(scratch)
 
             run_together(self.threads, share)
