@@ -1,5 +1,6 @@
 """Baselines recover what they assume, and only that; no label of a test sample reaches a prediction."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -380,16 +381,45 @@ def test_baselines_leave_the_threads_of_others_alone() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_without_memory_for_linear_algebra_a_baseline_has_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenBLAS that gets no buffers never returns: nothing is fitted then."""
+def test_without_memory_a_baseline_has_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenBLAS that gets no buffers never returns, so a mean alone is left; a fit has its reason, not a kill."""
     rows, value = blocks()
     seen, test = known(genotypes(rows), value, np.random.default_rng(6).integers(0, 3, len(rows)))
+    monkeypatch.setattr(samples, "free_memory", lambda: int(fitting.BUFFERS))
+    fitted = Baselines(seen, "all", epochs=1)
+    why = f"not applicable: fitting it to {len(seen.train)} samples would take 0.1 GB of memory, 0.1 GB are free"
+    assert {name for name, one in fitted.fittings.items() if one.reason == why} >= fitting.FITTED_BYTES.keys()
+    assert list(fitted.predict(test.genotypes)) == ["mean"]
     monkeypatch.setattr(samples, "free_memory", lambda: int(fitting.BUFFERS) - 1)
-    fitted = Baselines(seen, "additive", epochs=1)
-    assert fitted.fittings["additive"].reason == (
-        "not applicable: a baseline's linear algebra would take 0.1 GB of memory, 0.1 GB are free"
-    )
-    assert not fitted.predict(test.genotypes)
+    assert not Baselines(seen, "mean,additive", epochs=1).predict(test.genotypes)
+
+
+@pytest.mark.parametrize("name", ["additive", "roles", "pair_ridge", "factorisation"])
+def test_a_fit_takes_no_more_memory_than_it_asks_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By how it grows with the samples: what is of genes alone is the same for both."""
+    monkeypatch.setattr(factorisation, "STEPS", factorisation.CHECKED)
+    found = []
+    for n in (4000, 8000):
+        rows = np.sort(np.stack([np.random.default_rng(i).choice(GENES, 2, replace=False) for i in range(n)]), axis=1)
+        parts = np.where(np.arange(n) % 50, 0, 1)
+        seen, _ = known(genotypes(rows, arrays=True), np.random.default_rng(1).normal(size=n), parts)
+        others = {other: fit(other, seen) for other in ("additive", "roles")}
+        tracemalloc.start()
+        FITS[name](seen, others.__getitem__)
+        found.append((tracemalloc.get_traced_memory()[1], fitting.fitting_bytes(name, seen)))
+        tracemalloc.stop()
+    (less, asked_less), (more, asked_more) = found
+    assert 0 < more - less < asked_more - asked_less
+
+
+def test_predictions_of_many_samples_are_those_of_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, value = blocks()
+    seen, test = known(genotypes(rows), value, np.random.default_rng(6).integers(0, 3, len(rows)))
+    fitted = fit("additive", seen)
+    whole = samples.predicted(fitted, test.genotypes)
+    monkeypatch.setattr(samples, "CHUNK", 7)
+    assert len(whole) > 7
+    assert np.allclose(samples.predicted(fitted, test.genotypes), whole, rtol=0, atol=1e-12)
 
 
 def test_names_that_are_none_are_refused() -> None:

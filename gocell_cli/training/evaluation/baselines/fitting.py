@@ -92,6 +92,12 @@ def expected_seconds(name: str, known: Known) -> float:
     }[name]
 
 
+def fitting_bytes(name: str, known: Known) -> float:
+    """Memory that a fit takes at its height, as far as it goes with the number of training samples."""
+    train = known.train.genotypes
+    return FITTED_BYTES.get(name, 0) * float((train.order * (train.order + 1) // 2).sum())
+
+
 @dataclass(frozen=True)
 class Fitting:
     """What became of a baseline: its cost and settings, or why there is none."""
@@ -101,6 +107,15 @@ class Fitting:
     reason: str | None = None
 
 
+FITTED_BYTES = {
+    "additive": 40, "roles": 60, "multiplicative": 70, "pair_ridge": 120, "profile_neighbours": 80,
+    "go_neighbours": 80, "low_rank": 80, "factorisation": 120, "boosted_trees": 700, "mlp": 800, "blend": 40,
+}  # fmt: skip
+"""Memory that a fit takes at its height, for each deletion and each pair of deletions of a training sample.
+
+What goes with genes or pairs of genes squared each baseline asks for by itself; predictions are made CHUNK samples at a
+time.
+"""
 BUFFERS = 2.0**27
 """Bytes, more than OpenBLAS maps as its own buffers at a first call: where it gets none, it tries without end."""
 
@@ -147,7 +162,8 @@ class Baselines:
         if name not in self._fitted:
             before, begun = sum(self._seconds.values()), time.perf_counter()
             try:
-                require_room(BUFFERS, "a baseline's linear algebra")
+                what = f"fitting it to {len(self.known.train):,} samples"
+                require_room(BUFFERS + fitting_bytes(name, self.known), what)
                 # on one thread: sums of a product's parts would differ in their last bits with the number of threads
                 with threadpool_limits(1):
                     self._fitted[name] = FITS[name](self.known, self._taken if name == blend.BLEND else self._others)
