@@ -19,6 +19,8 @@ PLANTED_RUNS names a folder where runs are kept, and found again. PLANTED_BOTH=1
 255 genes that act only where two of their genes are deleted (`planted_both_*`). Predicted: 2 to 5 % of the strains are
 sick then, 30 of the test samples that judge; power is below 0.2, of the term and of its ancestors alike, so that excess
 puts the planted term first in 1 of 4, and in the others an ancestor or a descendant that has most of its pairs.
+Found of the first of them (cation binding, 123 genes; validation r 0.36 of at most 0.71): 106th by excess, 41st by
+power, 65th by difference, 21st by RLIPP: worse than predicted, and no order finds it.
 """
 
 import os
