@@ -41,7 +41,7 @@ def free_memory() -> int | None:
     The least of what the machine has available (man 5 proc: MemAvailable), what is left of the container's limit
     (Linux, cgroup-v2: memory.max) and of `ulimit -v` (man 2 getrlimit: RLIMIT_AS).
     """
-    found = [value for value in (_available(), *map(_left, CGROUPS), _address_space()) if value is not None]
+    found = [value for value in (_available(), *map(_left, CGROUPS), free_addresses()) if value is not None]
     return max(0, min(found)) if found else None
 
 
@@ -61,7 +61,8 @@ def _left(files: tuple[Path, Path]) -> int | None:
     return int(limit) - int(used) + cached
 
 
-def _address_space() -> int | None:
+def free_addresses() -> int | None:
+    """Return the bytes that `ulimit -v` leaves this process, None where there is no such limit."""
     soft = resource.getrlimit(resource.RLIMIT_AS)[0]
     pages = _text(STATM).split()
     if soft == resource.RLIM_INFINITY or not pages:

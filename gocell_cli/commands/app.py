@@ -20,6 +20,8 @@ COMPLETION = "_GOCELL_COMPLETE"
 """The variable by which a shell asks for completions."""
 TRACEBACK = "GOCELL_TRACEBACK"
 """The variable by which whoever mends a fault of ours sees where it is."""
+NO_MEMORY, NO_MEMORY_CODE = "error: there is not enough memory even to begin: ulimit -v, the batch system's limit", 5
+"""And the exit code of errors.Unfinished; no module can be loaded then."""
 AGAIN_SECONDS = 0.05
 """After so long a signal whose SystemExit got lost is sent again."""
 
@@ -57,6 +59,9 @@ def main() -> NoReturn:
 
 def _run() -> int:
     """Run the app with the settings in effect as its defaults, and return its exit code."""
+    from gocell_cli.commands.shell.addresses import require_addresses
+
+    require_addresses(sys.argv[1:])  # before all else: Typer takes some of them
     import typer
 
     from gocell_cli.commands.shell.last_resort import check_surroundings
@@ -106,10 +111,21 @@ def _told(error: Exception) -> int:
         found = explained(error)
         report_error(found.message, found.why, found.hint)
         _json_of(found)
-    except Exception:  # no memory or no disk even for that: in plain words, by what is loaded already
-        _say(f"error: {type(error).__name__}: {error}")
-        return getattr(error, "exit_code", 1)
-    return found.exit_code
+        return found.exit_code
+    except Exception:  # noqa: S110 no memory or no disk even for that: what the attempt took is given back first
+        pass
+    return _plainly(error)
+
+
+def _plainly(error: Exception) -> int:
+    """Say an error by what is loaded already, and return its exit code."""
+    try:
+        memory = isinstance(error, MemoryError) or "failed to map segment" in str(error)
+        _say(NO_MEMORY if memory else f"error: {type(error).__name__}: {error}")
+    except MemoryError:
+        memory = True
+        _say(NO_MEMORY)
+    return NO_MEMORY_CODE if memory else getattr(error, "exit_code", 1)
 
 
 def _json_of(error: GocellError) -> None:

@@ -1,6 +1,6 @@
 """Runs `gocell` under a limit of the system: what it may map, how long a file may become, how many may be open.
 
-    limited LIMIT VALUE WORD ...        a child of tests.commands.fork_server
+    limited LIMIT VALUE WORD ...        a child of tests.commands.fork_server, or `python limited.py` by itself
 
 `AS` counts from what the process has mapped when the command begins; the others are as `ulimit` has them.
 """
@@ -22,3 +22,7 @@ def main() -> None:
         value += int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(LIMITS[limit], (value, resource.getrlimit(LIMITS[limit])[1]))
     gocell()
+
+
+if __name__ == "__main__":
+    main()

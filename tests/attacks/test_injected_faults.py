@@ -61,7 +61,7 @@ WRITERS = (
 )  # fmt: skip
 
 
-def _contents(path: Path) -> dict[str, bytes]:
+def contents(path: Path) -> dict[str, bytes]:
     """What stands at a place: nothing, a file, or the files of a folder, but for those half-written."""
     if path.is_file():
         return {"": path.read_bytes()}
@@ -85,14 +85,14 @@ class Injector:
     def __init__(self, writer: Writer, good: Path, folder: Path) -> None:
         self.writer, self.stock, self.folder = writer, good / writer.folder, folder / "work"
         self.steps_file = folder / "steps"
-        self.before = self._fresh()
+        self.before = self.fresh()
         self.beside = {p.name for p in self.folder.iterdir()}
         runs = []
         for _ in range(2):
-            self._fresh()
+            self.fresh()
             code, errors = self.run(writer.words, 0, "none")
             assert code == 0, errors
-            runs.append(_contents(self.target))
+            runs.append(contents(self.target))
         # what differs between two runs that nobody disturbed holds a time or a process's number
         self.steady = {name for name, data in runs[0].items() if runs[1].get(name) == data} - TIMED
         self.after = runs[0]
@@ -103,10 +103,10 @@ class Injector:
     def target(self) -> Path:
         return self.folder / self.writer.target
 
-    def _fresh(self) -> dict[str, bytes]:
+    def fresh(self) -> dict[str, bytes]:
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(self.stock, self.folder)
-        return _contents(self.target)
+        return contents(self.target)
 
     def run(self, words: Words, number: int, fault: str) -> tuple[int, str]:
         said = [word.replace(WORK, str(self.folder)) for word in words]
@@ -121,9 +121,9 @@ class Injector:
 
     def faults(self, number: int, fault: str) -> list[str]:
         """What broke the rules when the command was disturbed at one step."""
-        self._fresh()
+        self.fresh()
         code, errors = self.run(self.writer.words, number, fault)
-        found, broken = _contents(self.target), []
+        found, broken = contents(self.target), []
         if "Traceback" in errors or code == 1 or (code < 0) != (fault in ("kill", "torn")):
             broken.append(f"exit {code}: {errors[-400:]}")
         if code == 0 and not self.is_after(found):
@@ -134,7 +134,7 @@ class Injector:
         if self.writer.again and self.target.exists() and (self.target / "run.json").exists():
             words = self.writer.again
         again, errors = self.run(words, 0, "again")
-        if again or not self.is_after(_contents(self.target)):
+        if again or not self.is_after(contents(self.target)):
             broken.append(f"again: exit {again}, {errors[-400:]}")
         left = {p.name for p in self.folder.iterdir() if ".tmp-" not in p.name} - self.beside_after
         if left or not self.beside <= {p.name for p in self.folder.iterdir()}:

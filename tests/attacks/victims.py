@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gocell_cli.commands.shell.addresses import needed_addresses
 from tests.attacks import mutators
 from tests.attacks.sealing import reseal
 
 WORK = "{work}"
 """In a command: the folder that holds the mutated file and what else the command needs."""
 SPARE_MEMORY = 3 << 30
-"""Bytes that a command may take besides what the process has mapped when it begins."""
+"""Bytes that a command may take besides what the process has mapped when it begins, if its libraries need no more."""
 READERS = ("inspect", "export", "predict", "evaluate", "report")
 """Commands that change nothing of what others read: one of them an attempt is enough."""
 TIMES = re.compile(r'"(seconds|pairs_per_second|genome_minutes)": [\d.e+-]+|"fingerprint": "\w+"')
@@ -50,6 +51,7 @@ def run_command(words: list[str]) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of one command, run by `main` in this process."""
     from gocell_cli.commands.app import main
 
+    limit_memory(words)
     sys.argv = ["gocell", *words]
     code: object = 0
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
@@ -100,10 +102,11 @@ def attempt(job: Job, data: bytes | None, commands: list[int]) -> list[dict[str,
     return found
 
 
-def limit_memory() -> None:
-    """Let the process map no more than SPARE_MEMORY besides what it has."""
+def limit_memory(words: list[str]) -> None:
+    """Let a command map no more than SPARE_MEMORY besides what the process has from those before it."""
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + SPARE_MEMORY, size + SPARE_MEMORY))
+    spare = max(SPARE_MEMORY, needed_addresses(words))
+    resource.setrlimit(resource.RLIMIT_AS, (size + spare, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def main() -> None:
@@ -111,7 +114,6 @@ def main() -> None:
     job = Job(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
     good = (Path(job.stock) / job.target).read_bytes()
     choice = getattr(mutators, job.mutators)
-    limit_memory()
     with Path(job.log).open("a", encoding="utf-8", buffering=1) as log:
         for name in ("good", *job.corpus, *job.seeds):
             log.write(json.dumps({"begun": name}) + "\n")

@@ -5,26 +5,24 @@ Rooms know what they do and say it better; this is where an exception of Python'
 
 import errno
 import os
-import resource
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor, CancelledError
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.errors import GocellError, SourceMissing, TooLarge, Unfinished, UsageError
+from gocell_cli.errors import GocellError, SourceMissing, Unfinished, UsageError
 from gocell_cli.whole_file import ADVICE, NOT_THERE
 
 MOST_SHOWN = 300
 """Letters of an exception's text that an error repeats."""
 REPORT = "report it with what the same command prints after: export GOCELL_TRACEBACK=1"
-MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc")
-"""By which a RuntimeError of torch's says that it found no memory: on a CPU it has no class of its own."""
-
-
-LEAST_ADDRESSES = 512 << 20
-"""With fewer, libraries in C++ end the process (std::bad_alloc) before Python knows of it: measured at 400 MB."""
-MORE = "ulimit -v unlimited"
+MEMORY_WORDS = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc",
+    "can't start new thread", "failed to map segment",
+)  # fmt: skip
+"""By which an error without a class of its own says that there was no memory: torch's on a CPU, a thread's, a library's
+that was to be loaded."""
 
 
 def explained(error: Exception) -> GocellError:
@@ -103,10 +101,6 @@ def check_surroundings(words: Iterable[str]) -> None:
         here = str(Path.cwd())
     except FileNotFoundError as error:
         raise UsageError("the working directory is gone", hint="cd to one that is there") from error
-    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if allowed != resource.RLIM_INFINITY and allowed < LEAST_ADDRESSES:
-        told = f"ulimit -v allows {allowed / 1e9:.2f} GB of addresses, gocell needs {LEAST_ADDRESSES / 1e9:.2f} GB"
-        raise TooLarge(told, why="Arrow's threads take them as it is loaded, and end the process without", hint=MORE)
     for word in (*words, here):
         if any("\ud800" <= letter <= "\udfff" for letter in word):
             encoding = sys.getfilesystemencoding()

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import resource
 import shlex
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from gocell_cli.commands.shell.last_resort import explained
 from gocell_cli.errors import GocellError, InvalidInput
 from tests.commands.conftest import Built
+from tests.commands.fork_server import PROJECT
 from tests.commands.runners import GOCELL, environment, run, toy_build
 
 MAIN = "from gocell_cli.commands.app import main; main()"
@@ -79,11 +81,11 @@ def test_an_error_that_cannot_even_be_told_well_is_told(tmp_path: Path) -> None:
     assert (found.returncode, found.stderr) == (1, "error: KeyError: 'nobody foresaw \\x1b[31m'\n")
 
 
-def closing(words: str, *given: object, cwd: Path) -> "subprocess.CompletedProcess[str]":
+def closing(words: str, *given: object, cwd: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run gocell by a shell that does something to its streams."""
     return subprocess.run(
         ["/bin/bash", "-c", words, GOCELL, *map(str, given)],
-        cwd=cwd, env=environment(), capture_output=True, text=True, timeout=120, check=False,
+        cwd=cwd, env=environment(**variables), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -259,7 +261,27 @@ def test_a_command_that_a_folder_tells_of_is_one_of_ours_and_one_alone(tmp_path:
     assert "$(" not in hint or "'$(" in hint
 
 
-def test_a_shell_that_allows_too_few_addresses_is_told_so(tmp_path: Path) -> None:
-    found = closing('ulimit -v 400000; exec "$0" cache ls', cwd=tmp_path)
+@pytest.mark.parametrize(("words", "megabytes"), [("cache ls", 704), ("train nowhere", 2432)])
+def test_a_shell_that_allows_too_few_addresses_is_told_so(words: str, megabytes: int, tmp_path: Path) -> None:
+    """One thread: 512 + 192 MB, with PyTorch 2,048 + 384. Nothing else was looked at, and nothing loaded."""
+    given = {"OMP_NUM_THREADS": "1"}
+    found = closing(f'ulimit -v {1024 * megabytes}; exec "$0" {words}', cwd=tmp_path, **given)
     assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr.startswith("error: ulimit -v allows 0.41 GB of addresses, gocell needs 0.54 GB\n")
+    needed = f"this command's libraries need {megabytes * 2**20 / 1e9:.2f} GB"
+    assert re.match(rf"error: ulimit -v leaves \d\.\d\d GB of addresses, {needed}\n", found.stderr), found.stderr
+    enough = closing(f'ulimit -v {1024 * (megabytes + 150)}; exec "$0" {words}', cwd=tmp_path, **given)
+    assert "ulimit" not in enough.stderr
+
+
+def test_help_needs_no_addresses_of_libraries(tmp_path: Path) -> None:
+    assert closing('ulimit -v 200000; exec "$0" train --help', cwd=tmp_path).returncode == 0
+
+
+def test_arrow_takes_no_gigabyte_of_few_addresses(tmp_path: Path) -> None:
+    """Its allocator's first GB left too few of 1.5 for the others, of 1.2 enough."""
+    code = (
+        "from gocell_cli.commands.shell.addresses import require_addresses; require_addresses(['cache']);"
+        "import pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    )
+    words = ["bash", "-c", f'ulimit -v 8000000; exec "$0" -c "{code}"', sys.executable]
+    assert subprocess.run(words, capture_output=True, text=True, check=True, cwd=PROJECT).stdout == "system\n"
