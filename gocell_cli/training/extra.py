@@ -14,7 +14,6 @@ from gocell_cli.errors import ExtraMissing
 EXTRA = (
     "torch",
     "torch_geometric",
-    "lightning_fabric",
     "torchmetrics",
     "safetensors",
     "scipy",

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 def train_through(trainer: "Trainer", shown: "Shown") -> "dict[str, Evaluation]":
     """Train to the end, measure every part, draw; raises SystemExit, 128 + its number, for a signal that stops it."""
-    from gocell_cli.training.runs.run import finish_run
     from gocell_cli.training.runs.trackers import wandb_log
 
     # Wandb is logged to by one of several processes.
@@ -30,6 +29,8 @@ def train_through(trainer: "Trainer", shown: "Shown") -> "dict[str, Evaluation]"
     with wandb_log(logged, trainer.store.directory) as log:
         trainer.on_epoch = log.epoch if log else trainer.on_epoch
         _fit(trainer, shown)
+        from gocell_cli.training.runs.evaluating import finish_run  # once it is trained: 2 s
+
         evaluations = finish_run(trainer)
         if log:
             log.results(trainer.store.record().as_json()["results"])

@@ -33,6 +33,7 @@ from gocell_cli.training.network.delta.ready import ReadyBatch
 from gocell_cli.training.network.dense.genes import DeletedGenes, GeneInput, GeneValues, GeneWeights
 from gocell_cli.training.network.dense.levels import EvaluationPass, LevelPass, Levels, Network, TrainingPass
 from gocell_cli.training.network.dense.memory import Workspaces
+from gocell_cli.training.network.eagerly import eagerly
 from gocell_cli.training.network.layout import StackIndex, make_stack, term_widths
 from gocell_cli.training.network.process_group import ProcessGroup
 from gocell_cli.training.network.statistics import Stacked, check_samples
@@ -130,7 +131,7 @@ class DCell(Stacked):
             weight.mul_(real[b.neuron :][: b.terms * b.out].view(b.terms, b.out, 1))
             weight.mul_(reads[b.source :][: b.terms * b.inp].view(b.terms, 1, b.inp))
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @eagerly
     def forward(self, batch: Batch) -> Float[Tensor, "samples terms"]:
         """Return the heads of all terms, in the hierarchy's order; column `root` is the prediction.
 
@@ -170,7 +171,7 @@ class DCell(Stacked):
         pays = TENSORS_PAY if self.delta.uses_tensors(self.bias.device) else kernels
         return samples >= pays or (self.training and self.group is not None)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @eagerly
     def heads(self, batch: Batch) -> Tensor | VariantHeads:
         """Return what `forward` does, left as heads of distinct variants in the delta form; DCellLoss takes both."""
         return self.variant_heads(batch) if self._rows_suffice(batch) else self(batch)

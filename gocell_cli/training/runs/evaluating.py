@@ -1,4 +1,7 @@
-"""What a run is worth: its network and the baselines beside it, on each part of its split."""
+"""What a run is worth: its network and the baselines beside it, on each part of its split.
+
+None of it is loaded before a run is to be measured: SciPy, torchmetrics and the baselines take as long as torch.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -8,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64, Int64
 
+from gocell_cli.run_record import ResultRecord
 from gocell_cli.storage.schema import NONE_INDEX
 from gocell_cli.training.data.splits.genotypes import genotype_codes
 from gocell_cli.training.data.splits.kinds import PARTS, require_part
@@ -18,8 +22,11 @@ from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
 from gocell_cli.training.evaluation.slices import by_order, by_unseen, tail_metrics
 from gocell_cli.training.evaluation.tails import tails_of
 from gocell_cli.training.runs.config import RunConfig
-from gocell_cli.training.runs.predictions import NETWORK
+from gocell_cli.training.runs.predictions import NETWORK, write_predictions
+from gocell_cli.training.runs.run import load_best
+from gocell_cli.training.runs.trackers import write_events
 from gocell_cli.training.runs.trainer import Trainer
+from gocell_cli.typed_file import typed
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,22 @@ class Evaluation:
             "ceiling_method": self.ceiling.method,
             "of_ceiling": self.ceiling.share_of(self.metrics["pearson"]),
         }
+
+
+def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
+    """Evaluate the best weights on every part; write tensorboard/, test.parquet and the results into run.json."""
+    load_best(trainer)
+    evaluations = evaluate_parts(trainer)
+    store = trainer.store
+    if store.writable:
+        with store.writes(store.directory / "tensorboard"):
+            write_events(store, trainer.history)
+        results = {part: typed(e.as_json(), ResultRecord) for part, e in evaluations.items()}
+        with store.writes(store.directory):
+            kept = write_predictions(store.directory, sample_table(trainer, evaluations["test"]))
+        found = replace(store.record(), results=results, predictions=kept, epochs=len(trainer.history))
+        store.write_record(found)
+    return evaluations
 
 
 def evaluate_run(trainer: Trainer, part: str, wanted: str | None = None) -> Evaluation:

@@ -10,7 +10,6 @@ from jaxtyping import Float, Float64, Int64
 
 from gocell_cli.training.data.batch import CacheRows, SampleBatch
 from gocell_cli.training.data.labels import LabelScale
-from gocell_cli.training.evaluation.metrics import evaluate
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import root_heads
 from gocell_cli.training.network.dcell import Batch, DCell
@@ -81,6 +80,9 @@ class Measuring:
         losses: Mapping[str, float | None] | None = None,
     ) -> dict[str, Any]:
         """Return all metrics of predictions, whoever made them."""
+        # torchmetrics and SciPy take as long to load as torch, and the first step need not wait for them
+        from gocell_cli.training.evaluation.metrics import evaluate
+
         kind = "bce" if self.scale.logits else "mse"
         return {**(losses or {}), **evaluate(predicted, true, mean=self.scale.mean, sd=self.scale.sd, kind=kind)}
 

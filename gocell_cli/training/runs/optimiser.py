@@ -6,6 +6,7 @@ weights, and take 18 so, in half the memory.
 """
 
 from collections.abc import Iterable
+from inspect import unwrap
 from typing import Any
 
 from jaxtyping import Float
@@ -22,7 +23,28 @@ with train_extra():
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-class JoinedAdamW(torch.optim.AdamW):
+_step = unwrap(torch.optim.AdamW.step)
+
+
+class PlainAdamW(torch.optim.AdamW):
+    """torch.optim.AdamW, its methods without what PyTorch wraps them in for its compiler, torch._dynamo.
+
+    That is 2 s to load, which a first step would wait for. Nothing else is in those wrappers but no_grad.
+    """
+
+    add_param_group = unwrap(torch.optim.AdamW.add_param_group)
+    zero_grad = unwrap(torch.optim.AdamW.zero_grad)
+    state_dict = unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = unwrap(torch.optim.AdamW.load_state_dict)
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Step by the gradients at hand."""
+        del closure
+        with torch.no_grad():
+            _step(self)
+
+
+class JoinedAdamW(PlainAdamW):
     """AdamW whose processes each hold all weights: the gradients are summed, and all do the same step."""
 
     def __init__(
@@ -80,7 +102,7 @@ class SharedAdamW(JoinedAdamW):
             parts.append(nn.Parameter(parameter.detach().view(-1)[first:stop]))
             self._sums.append(views[3][i][first:stop])
         # the step itself is torch's own, of the parts
-        self._own = torch.optim.AdamW(parts, lr=lr, weight_decay=weight_decay, fused=True)
+        self._own = PlainAdamW(parts, lr=lr, weight_decay=weight_decay, fused=True)
         for part, parameter, (first, stop) in zip(parts, self.weights, self._bounds, strict=True):
             own = {name: self.state[parameter][name].view(-1)[first:stop] for name in MOMENTS}
             self._own.state[part] = {"step": torch.tensor(0.0), **own}
@@ -111,7 +133,7 @@ class SharedAdamW(JoinedAdamW):
             for given in self._given if self.weights[i].grad is not None else ():
                 total.add_(given[i][first:stop])
 
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> None:
         """Step this process's parts by `_sums`, and wait for all others' steps."""
         del closure
         group, own = self.param_groups[0], self._own.param_groups[0]

@@ -1,18 +1,21 @@
-"""The processes of a run: one, or as many as torchrun started; joined by Lightning Fabric's process group.
+"""The processes of a run: one, or as many as torchrun started; joined by torch.distributed.
 
 Every process holds the whole network and takes its share of each batch. What is summed over them (BatchNorm's moments
 on the way up, their gradients on the way down, the weights' gradients at the end) makes a step the same as one
 process's on the same global batch, whatever the shares' sizes.
 """
 
+import atexit
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
+from gocell_cli.errors import UsageError
 from gocell_cli.training.data.order import share
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.tf32 import float32_products
@@ -22,30 +25,29 @@ from gocell_cli.training.runs.one_machine import SLOT_BYTES, Asking, OneMachine
 with train_extra():
     import torch
     import torch.distributed as dist
-    from lightning_fabric import Fabric
     from torch import Tensor
+
+MIXED = "bf16-mixed"
+TORCHRUN = ("RANK", "MASTER_ADDR", "MASTER_PORT")
+"""What torchrun tells each process besides WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE."""
+PATIENCE = timedelta(minutes=30)
+"""The longest that a process waits for the others; the first may fit baselines meanwhile."""
 
 
 class Processes:
     """Rank, world, device and precision; and the sums over all processes."""
 
     def __init__(self, device: str, precision: str) -> None:
-        world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
-        strategy = "ddp" if world > 1 else "auto"
-        if device == "cuda" and not torch.cuda.is_available():
-            raise no_cuda()  # Fabric would tell it as a fault of ours
-        nodes = world // local
-        kind = "32-true" if precision == TF32 else precision  # TF32 is torch's own switch, no tensor's dtype
-        self.fabric = Fabric(accelerator=device, devices=local, num_nodes=nodes, strategy=strategy, precision=kind)  # type: ignore[arg-type]
-        if world > 1:
-            self.fabric.launch()
-        self.rank, self.world = self.fabric.global_rank, self.fabric.world_size
-        self.device, self.precision = self.fabric.device, precision
+        self.world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+        self.rank = int(os.environ.get("RANK", "0")) if self.world > 1 else 0
+        self.device, self.precision = _own_device(device, local), precision
+        if self.world > 1:
+            _join(self.device)
         # what the CPU knows is joined by the CPUs: through the GPUs' group it would wait for all that they have to do
-        self.hosts = dist.new_group(backend="gloo") if world > 1 and self.device.type != "cpu" else None
+        self.hosts = dist.new_group(backend="gloo") if self.world > 1 and self.device.type != "cpu" else None
         self.dtype = torch.float64 if precision == "64-true" else torch.float32
         self.machine: OneMachine | None = None
-        if world > 1 and nodes == 1 and self.device.type == "cpu":
+        if self.world == local > 1 and self.device.type == "cpu":
             self.machine = OneMachine.of(Asking(self.rank, self.world, self.told, self.any))
 
     @property
@@ -70,6 +72,10 @@ class Processes:
             return
         with float32_products("tf32"):
             yield
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """A step's way up: products in bfloat16 where the precision is mixed, else all in the network's own dtype."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.precision == MIXED else nullcontext()
 
     def reduce(self, tensor: Tensor, kind: str) -> None:
         """Join a tensor over all processes, in place: its sum, min or max."""
@@ -115,7 +121,10 @@ class Processes:
 
     def told(self, outcome: Any) -> Any:
         """Return what the first process passed, whatever the others did."""
-        return self.fabric.broadcast(outcome) if self.world > 1 else outcome
+        found = [outcome]
+        if self.world > 1:
+            dist.broadcast_object_list(found, group=self.hosts)
+        return found[0]
 
     def share(self, rows: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " some"]:
         """Return this process's part of a batch; parts differ by one sample at most."""
@@ -130,4 +139,34 @@ class Processes:
     def barrier(self) -> None:
         """Wait for all processes."""
         if self.world > 1:
-            self.fabric.barrier()
+            dist.barrier(group=self.hosts)
+
+
+def _own_device(device: str, local: int) -> torch.device:
+    """Return this process's device; `local` processes of the run are on this machine, each with a GPU of its own."""
+    found = torch.cuda.device_count() if device != "cpu" and torch.cuda.is_available() else 0
+    if device == "cuda" and not found:
+        raise no_cuda()
+    if not found:
+        return torch.device("cpu")
+    if local > found:
+        raise UsageError(f"{local} processes, and torch finds {found} GPUs here", hint="--nproc-per-node, --device cpu")
+    own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) if local > 1 else 0)
+    torch.cuda.set_device(own)
+    return own
+
+
+def _join(device: torch.device) -> None:
+    """Join the processes that torchrun started; raises UsageError where it did not start this one."""
+    missing = [name for name in TORCHRUN if name not in os.environ]
+    if missing:
+        raise UsageError(
+            f"WORLD_SIZE asks for several processes, and {missing[0]} is not set",
+            hint="torchrun --nproc-per-node N --no-python gocell train ..., or unset WORLD_SIZE",
+        )
+    if device.type == "cpu":
+        dist.init_process_group("gloo", timeout=PATIENCE)
+        return
+    dist.init_process_group("nccl", timeout=PATIENCE, device_id=device)
+    # PyTorch warns of a group on GPUs that nobody took apart
+    atexit.register(dist.destroy_process_group)

@@ -2,28 +2,25 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import GocellError, SourceMissing
-from gocell_cli.run_record import HierarchyRecord, LabelRecord, LayoutRecord, ResultRecord, RunRecord
+from gocell_cli.run_record import HierarchyRecord, LabelRecord, LayoutRecord, RunRecord
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.inference.predict import Predictor
 from gocell_cli.training.runs.config import RunConfig, run_config
-from gocell_cli.training.runs.evaluating import Evaluation, evaluate_parts, sample_table
 from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts, open_cache, split_record
-from gocell_cli.training.runs.predictions import write_predictions
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.samples import RunSamples
 from gocell_cli.training.runs.states import BestState, read_state, require_meaning, require_settings
 from gocell_cli.training.runs.store import CONFIG, RunStore
-from gocell_cli.training.runs.trackers import require_wandb, write_events
+from gocell_cli.training.runs.trackers import require_wandb
 from gocell_cli.training.runs.trainer import Trainer
 from gocell_cli.training.runs.weights import BEFORE, Layout, known_genes, load_weights
-from gocell_cli.typed_file import typed
 
 
 def begin_run(
@@ -170,19 +167,3 @@ def open_predictor(directory: Path, cache: Path | None = None, hierarchy: Hierar
 def predictor_of(trainer: Trainer) -> Predictor:
     """A trainer's network, the best weights loaded, without its samples."""
     return Predictor(trainer.model, trainer.hierarchy, trainer.scale, trainer.kind, trainer.trained_genes())
-
-
-def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
-    """Evaluate the best weights on every part; write tensorboard/, test.parquet and the results into run.json."""
-    load_best(trainer)
-    evaluations = evaluate_parts(trainer)
-    store = trainer.store
-    if store.writable:
-        with store.writes(store.directory / "tensorboard"):
-            write_events(store, trainer.history)
-        results = {part: typed(e.as_json(), ResultRecord) for part, e in evaluations.items()}
-        with store.writes(store.directory):
-            kept = write_predictions(store.directory, sample_table(trainer, evaluations["test"]))
-        found = replace(store.record(), results=results, predictions=kept, epochs=len(trainer.history))
-        store.write_record(found)
-    return evaluations

@@ -1,4 +1,4 @@
-"""The loop: cache in, checkpoints and measurements out. Devices and precision are Lightning Fabric's business.
+"""The loop: cache in, checkpoints and measurements out. Devices and precision are `processes.py`'s business.
 
 Order of rows, split and first weights are functions of the seed alone, so a run that was stopped anywhere goes on to
 the same numbers: `last` holds weights, optimiser, scheduler, and the step within the epoch.
@@ -226,13 +226,13 @@ class Trainer:
         """One step on this process's rows; nothing of it waits for the device."""
         processes, share = self.processes, (step.places.stop - step.places.start) / step.samples
         with processes.products():
-            with processes.fabric.autocast():
+            with processes.autocast():
                 heads = self.model.heads(step.batch)
             losses = self.measuring.losses(heads, step.target).shared(share, processes.world, self.config.l2)
             found = torch.stack([getattr(losses, name).detach().double() for name in LOSSES.values()])
             processes.reduce(found, "sum")
             self.optimiser.zero_grad()
-            processes.fabric.backward(losses.total)
+            losses.total.backward()
         clock.lap("model")
         norm = self.optimiser.joined_step(self.config.clip).double()
         clock.lap("optimiser")

@@ -14,7 +14,7 @@ import tempfile
 from typing import Any, NoReturn
 
 MODULES = (
-    *("torch", "llvmlite", "scipy", "lightning_fabric", "torchmetrics", "torch_geometric", "safetensors.torch"),
+    *("torch", "llvmlite", "scipy", "torchmetrics", "torch_geometric", "safetensors.torch"),
     *("numpy", "pyarrow", "matplotlib"),
 )
 

@@ -1,6 +1,6 @@
 """Everything that train, evaluate, predict and explain refuse, and what they have loaded by then: never torch.
 
-torch, LLVM, scipy and Lightning take seconds to load; what is wrong with a command line, a setting or a path is told
+torch, LLVM and scipy take seconds to load; what is wrong with a command line, a setting or a path is told
 in a fraction of one. That is a test of modules, not of time; `make bench ONLY=coldstart` has the times.
 """
 

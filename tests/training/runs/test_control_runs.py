@@ -12,8 +12,8 @@ from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.runs.config import CHOICES, RunConfig
-from gocell_cli.training.runs.evaluating import evaluate_run, known_of
-from gocell_cli.training.runs.run import finish_run, load_best, open_predictor, reopen, resume_run
+from gocell_cli.training.runs.evaluating import evaluate_run, finish_run, known_of
+from gocell_cli.training.runs.run import load_best, open_predictor, reopen, resume_run
 from gocell_cli.training.runs.states import require_settings, shaping
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.runs.trainer import Stopped

@@ -16,7 +16,8 @@ from gocell_cli.errors import DamagedCache, GocellError, SourceMissing
 from gocell_cli.figures.run_page import run_page
 from gocell_cli.run_record import read_metrics
 from gocell_cli.training.runs.config import RunConfig, read_config
-from gocell_cli.training.runs.run import finish_run, open_predictor, resume_run
+from gocell_cli.training.runs.evaluating import finish_run
+from gocell_cli.training.runs.run import open_predictor, resume_run
 from gocell_cli.training.runs.store import RunStore
 from tests.attempts import attempts
 from tests.training.runs.test_trainer import fitted

@@ -16,8 +16,8 @@ from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples, ShardBackend
 from gocell_cli.training.inference.predict import statistics, use_population
 from gocell_cli.training.runs.config import RunConfig
-from gocell_cli.training.runs.evaluating import evaluate_run
-from gocell_cli.training.runs.run import begin_run, finish_run, load_best, reopen, resume_run
+from gocell_cli.training.runs.evaluating import evaluate_run, finish_run
+from gocell_cli.training.runs.run import begin_run, load_best, reopen, resume_run
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.runs.trainer import Progress, Stopped, Trainer
 
