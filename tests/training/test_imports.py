@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,7 @@ def test_batches_load_no_graph_library() -> None:
 def test_without_the_extra_it_says_how_to_install_it(module: str, library: str) -> None:
     code = f"""
 import sys
+from pathlib import Path
 sys.modules["{library}"] = None
 from gocell_cli.errors import ExtraMissing
 try:
@@ -69,3 +71,32 @@ def test_other_missing_modules_are_not_the_extras_fault() -> None:
 
     with pytest.raises(ModuleNotFoundError, match="no_such_module"), train_extra():
         import no_such_module  # noqa: F401
+
+
+FIRST_STEP = """
+import sys
+from pathlib import Path
+from pathlib import Path
+from gocell_cli.storage.reader import Cache
+from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.training.runs.run import begin_run
+from gocell_cli.training.runs.store import RunStore
+
+cache, out = map(Path, sys.argv[1:])
+config = RunConfig(epochs=1, device="cpu", min_width=2, ratio=0.0)
+
+def after_a_step(_):
+    print(*sys.modules)
+    sys.exit()
+
+begin_run(lambda: RunStore.reserve(out), Cache(cache), config).fit(after_a_step)
+"""
+LATER = ("torch._dynamo", "sympy", "triton", "torchmetrics", "scipy", "sklearn", "matplotlib", "torch_geometric")
+"""Each takes a tenth of a second to two seconds to load."""
+
+
+def test_the_first_step_waits_for_torch_alone(small_cache: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", FIRST_STEP, str(small_cache), str(tmp_path / "run")]
+    loaded = subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout.split()
+    assert {"torch", "llvmlite.binding"} <= set(loaded)
+    assert not set(LATER) & set(loaded)
