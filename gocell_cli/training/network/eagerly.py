@@ -7,21 +7,22 @@ compiles nothing.
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar, no_type_check
+from typing import Any, ParamSpec, TypeVar, no_type_check
 
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
     import torch
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 COMPILER = "torch._dynamo"
 """Loaded by whoever compiles; who does not can compile nothing of ours."""
 
 
 def eagerly(method: Callable[P, R]) -> Callable[P, R]:
     """Return a method that torch.compile runs as it stands, and so all that it calls."""
-    disabled: Callable[P, R] | None = None
+    disabled: Any = None
 
     @no_type_check  # under pytest: torch.compile would look into what checks it
     @wraps(method)
@@ -31,6 +32,7 @@ def eagerly(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         if disabled is None:
             disabled = torch.compiler.disable(method)
-        return disabled(*args, **kwargs)
+        found: R = disabled(*args, **kwargs)
+        return found
 
     return call

@@ -133,7 +133,7 @@ class SharedAdamW(JoinedAdamW):
             for given in self._given if self.weights[i].grad is not None else ():
                 total.add_(given[i][first:stop])
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Step this process's parts by `_sums`, and wait for all others' steps."""
         del closure
         group, own = self.param_groups[0], self._own.param_groups[0]

@@ -232,7 +232,7 @@ class Trainer:
             found = torch.stack([getattr(losses, name).detach().double() for name in LOSSES.values()])
             processes.reduce(found, "sum")
             self.optimiser.zero_grad()
-            losses.total.backward()
+            losses.total.backward()  # type: ignore[no-untyped-call]
         clock.lap("model")
         norm = self.optimiser.joined_step(self.config.clip).double()
         clock.lap("optimiser")
