@@ -35,4 +35,5 @@ def eagerly(method: Callable[P, R]) -> Callable[P, R]:
         found: R = disabled(*args, **kwargs)
         return found
 
-    return call
+    left: Callable[P, R] = call
+    return left
