@@ -72,6 +72,7 @@ def test_what_is_begun_has_addresses_enough(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     words = [word.replace(WORK, str(case.folder)) for word in writer.words]
     case.fresh()
-    code, errors = case.begun([ADDRESSES, str(needed_addresses(words)), *words], OMP_NUM_THREADS="1")
+    own = 8 * MEGABYTE  # what the command takes until it asks
+    code, errors = case.begun([ADDRESSES, str(needed_addresses(words) + own), *words], OMP_NUM_THREADS="1")
     assert code == 0, errors
     assert case.is_after(contents(case.target))
