@@ -7,7 +7,7 @@ compiles nothing.
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, no_type_check
+from typing import ParamSpec, TypeVar, cast, no_type_check
 
 from gocell_cli.training.extra import train_extra
 
@@ -22,7 +22,7 @@ COMPILER = "torch._dynamo"
 
 def eagerly(method: Callable[P, R]) -> Callable[P, R]:
     """Return a method that torch.compile runs as it stands, and so all that it calls."""
-    disabled: Any = None
+    disabled: Callable[P, R] | None = None
 
     @no_type_check  # under pytest: torch.compile would look into what checks it
     @wraps(method)
@@ -31,9 +31,9 @@ def eagerly(method: Callable[P, R]) -> Callable[P, R]:
         if COMPILER not in sys.modules:
             return method(*args, **kwargs)
         if disabled is None:
-            disabled = torch.compiler.disable(method)
-        found: R = disabled(*args, **kwargs)
-        return found
+            disabled = cast("Callable[P, R]", torch.compiler.disable(method))
+        # returned as it is: a name for it would be a line after the call, which the compiler would look into
+        return disabled(*args, **kwargs)
 
     left: Callable[P, R] = call
     return left

@@ -150,7 +150,8 @@ def _own_device(device: str, local: int) -> torch.device:
     if not found:
         return torch.device("cpu")
     if local > found:
-        raise UsageError(f"{local} processes, and torch finds {found} GPUs here", hint="--nproc-per-node, --device cpu")
+        hint = f"torchrun --nproc-per-node {found} ..., or --device cpu"
+        raise UsageError(f"{local} processes, and torch finds {found} GPUs here", hint=hint)
     own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) if local > 1 else 0)
     torch.cuda.set_device(own)
     return own
