@@ -64,7 +64,7 @@ def test_every_run_is_read(measured: Measured) -> None:
 
 
 def test_the_page_says_means_and_the_best_first(measured: Measured) -> None:
-    text = page([measured], [TASKS[-1]], Effort(3, quick=False, jobs=2), 0.0)
+    text = page([measured], [TASKS[-1]], Effort(3, quick=False, jobs=2), 0.0, [TASKS[1]])
     assert "| additive | 0.900 ± 0.100 | 0.800 | 0.900 | 1.000 | 7.5 |" in text
     assert "| **DCell** | 0.600 ± 0.100 | 0.500 | 0.700 | 0.600 | 6.0 |" in text
     assert "- genes: +0.100 ± 0.100" in text  # 0, 0.1 and 0.2
@@ -73,6 +73,7 @@ def test_the_page_says_means_and_the_best_first(measured: Measured) -> None:
     assert "[essentiality](#essentiality) | AUROC | 0.600 ± 0.100 | 0.500 ± 0.100 | 0.900 ± 0.100 | additive |" in text
     assert "50% delete a gene never deleted" in text
     assert f"## {TASKS[-1].name}\n\nNot run: GOCELL_KUZMIN2018=" in text
+    assert f"## {TASKS[1].name}\n\nNot asked for: `make benchmark ONLY={TASKS[1].name}`." in text
 
 
 def test_genes_never_seen_are_a_task_with_and_without_known_partners() -> None:

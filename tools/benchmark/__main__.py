@@ -25,7 +25,8 @@ def main() -> None:
     effort = Effort(QUICK_SEEDS if asked.quick else SEEDS, asked.quick, cores())
     begun = time.perf_counter()
     measured, missing = _measured([task for task in TASKS if not names or task.name in names], asked.folder, effort)
-    text = page(measured, missing, effort, time.perf_counter() - begun)
+    left_out = [task for task in TASKS if names and task.name not in names]
+    text = page(measured, missing, effort, time.perf_counter() - begun, left_out)
     whole = not asked.quick and not names
     out = asked.out or (PAGE if whole else asked.folder / ("quick.md" if asked.quick else "part.md"))
     write_whole(out, text.encode())

@@ -32,11 +32,18 @@ figure here is the best that a network, or a baseline, can do.
 """
 
 
-def page(measured: Sequence[Measured], missing: Sequence[Task], effort: Effort, seconds: float) -> str:
-    """Return the page in Markdown."""
+def page(
+    measured: Sequence[Measured],
+    missing: Sequence[Task],
+    effort: Effort,
+    seconds: float,
+    left_out: Sequence[Task] = (),
+) -> str:
+    """Return the page in Markdown; `missing` has no data here, `left_out` nobody asked for."""
     begin = [INTRODUCTION.format(seeds=effort.seeds), *([QUICK] if effort.quick else [])]
     parts = [*begin, _summary(measured), *map(_task, measured)]
     parts += [f"## {task.name}\n\nNot run: {task.data.missing}.\n" for task in missing]
+    parts += [f"## {task.name}\n\nNot asked for: `make benchmark ONLY={task.name}`.\n" for task in left_out]
     parts.append(_conditions(effort, seconds))
     return "\n".join(parts)
 
