@@ -30,27 +30,16 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, no_type_check
+from typing import Any
 
 import numpy as np
 import torch
 
 from gocell_cli.training.network.dcell import DCell
-from gocell_cli.training.network.delta.compiler.compiled import Compiled, compiled
-from gocell_cli.training.network.delta.cpu.kernels import (
-    GROUP,
-    SPINS,
-    _add_up,
-    _down_edge,
-    _down_final,
-    _down_partial,
-    _up_final,
-    _up_partial,
-    _wait,
-)
+from gocell_cli.training.network.delta.compiler.compiled import Compiled
+from gocell_cli.training.network.delta.cpu.kernels import FINAL, PARTIAL, SUMS, down, up
 from gocell_cli.training.network.delta.cpu.layout import make_schedule, make_scratch
 from gocell_cli.training.network.delta.cpu.levels import CpuPass
-from gocell_cli.training.network.delta.cpu.vectors import count_up, get, size, store, zeros
 from gocell_cli.training.network.delta.heads import VariantHeads, spread
 from gocell_cli.training.network.delta.ready import ReadyBatch, VariantTargets
 from gocell_cli.training.network.delta.threads import run_together, through_tasks
@@ -58,73 +47,13 @@ from gocell_cli.training.network.loss import DCellLoss
 from tests.benchmarks.genotypes import DRAWS
 from tests.benchmarks.model_step import machine, network_of, ready
 
-SUMS, PARTIAL, FINAL = 1, 2, 4
+PARTS = {
+    "products": SUMS, "and to BatchNorm": SUMS | PARTIAL, "and through BatchNorm": SUMS | PARTIAL | FINAL,
+}  # fmt: skip
+"""More and more of each task."""
 PARAMETERS = (
     "child_weight", "gene_weight", "bias", "norm_weight", "norm_bias", "head_weight", "gene_direction",
 )  # fmt: skip
-
-
-@compiled
-@no_type_check
-def up_parts(lanes, terms, edges, batch, net, tables, state, schedule, scratch, parts, task, end):
-    """Kernels' `up`, some parts of it."""
-    while True:
-        if task < 0:
-            task = count_up(schedule.taken, 0)
-        if task >= end:
-            break
-        term, last = schedule.term[task], schedule.last[task]
-        spins = 0
-        for edge in range(terms.child_edge[term], terms.child_edge[term + 1]):
-            spins = _wait(schedule, get(edges.child, edge), spins)
-        if spins > SPINS:
-            return task
-        for lo in range(schedule.first[task], last, GROUP):
-            hi = min(lo + GROUP, last)
-            if parts & SUMS:
-                _add_up(lanes, terms, edges, batch, net, tables, scratch, term, lo, hi)
-            for block in range(lo, hi):
-                if parts & PARTIAL:
-                    _up_partial(lanes, terms, batch, net, tables, state, term, block)
-                if parts & FINAL:
-                    _up_final(lanes, terms, batch, net, tables, state, term, block)
-        count_up(schedule.done, term)
-        task = -1
-    return end
-
-
-@compiled
-@no_type_check
-def down_parts(lanes, terms, edges, batch, net, tables, state, schedule, dy, found, scratch, parts, task, end):
-    """Kernels' `down`, some parts of it."""
-    piece = size(lanes)
-    while True:
-        if task < 0:
-            task = count_up(schedule.taken, 0)
-        if task >= end:
-            break
-        term, lo, hi = schedule.term[task], schedule.first[task], schedule.last[task]
-        spins = 0
-        for i in range(get(terms.parent_ptr, term), get(terms.parent_ptr, term + 1)):
-            spins = _wait(schedule, get(edges.parent, get(terms.parent_edge, i)), spins)
-        if spins > SPINS:
-            return task
-        if parts & SUMS:
-            variants = batch.variant_ptr[term + 1] - batch.variant_ptr[term]
-            row = get(batch.row_ptr, term)
-            for v in range(row + lo * variants, row + hi * variants):
-                store(tables.g, v * piece, zeros(lanes, tables.g))
-            for i in range(get(terms.parent_ptr, term), get(terms.parent_ptr, term + 1)):
-                edge = get(terms.parent_edge, i)
-                _down_edge(lanes, terms, edges, batch, net.weights, tables, found, scratch, edge, lo, hi)
-        for block in range(lo, hi):
-            if parts & PARTIAL:
-                _down_partial(lanes, terms, batch, net, tables, state, found, dy, term, block)
-            if parts & FINAL:
-                _down_final(lanes, terms, batch, net, tables, state, found, scratch, term, block)
-        count_up(schedule.done, term)
-        task = -1
-    return end
 
 
 Call = Callable[..., float]
@@ -133,7 +62,7 @@ Times = dict[str, dict[int, list[float]]]
 
 def runner(own: CpuPass, kernel: Compiled, work: np.ndarray, threads: int, more: tuple[Any, ...]) -> Call:
     """A function of parts and a level (None: all) that runs them and returns the seconds."""
-    made = make_schedule(own.network, work, threads, upwards=kernel is up_parts)
+    made = make_schedule(own.network, work, threads, upwards=kernel is up)
     spare = [make_scratch(own.network, own.dtype) for _ in range(threads)]
     run = kernel.given(
         own.network.lanes, own.network.terms, own.network.edges, own.batch, own.parameters, own.tables, own.state, made,
@@ -202,12 +131,12 @@ class Step:
     def kernels(self, levels: CpuPass, *, by_level: bool) -> None:
         """The loops of a pass by themselves: more and more of each task, and level by level."""
         threads = torch.get_num_threads()
-        for kernel, work, more in ((up_parts, levels.rows.up, ()), (down_parts, levels.rows.down, self.down)):
+        for kernel, work, more in ((up, levels.rows.up, ()), (down, levels.rows.down, self.down)):
             call = runner(levels, kernel, work, threads, more)
-            for parts, name in ((1, "products"), (3, "and to BatchNorm"), (7, "and through BatchNorm")):
-                self.times[f"  {kernel.__name__[:-6]}: {name}"][threads] += [call(parts) for _ in range(3)]
+            for name, parts in PARTS.items():
+                self.times[f"  {kernel.__name__}: {name}"][threads] += [call(parts) for _ in range(3)]
             for level in range(len(levels.network.level_ptr) - 1) if by_level else ():
-                self.times[f"  {kernel.__name__[:-6]}: level {level}"][threads].append(call(7, level))
+                self.times[f"  {kernel.__name__}: level {level}"][threads].append(call(SUMS | PARTIAL | FINAL, level))
 
 
 def main(batch: int = 2048, genotypes: str = "random", repeats: int = 6, by_level: int = 0) -> None:

@@ -124,7 +124,7 @@ def _slices(trainer: Trainer, rows: Int64[np.ndarray, " n"]) -> Callable[[Float6
     tails = tails_of(trainer.config.tails, trainer.kind)
     is_p = trainer.rows.cache.manifest.phenotype["statistic"] == "p_value"
     p_value = samples.statistic if is_p else np.full(len(rows), np.nan)
-    order, unseen = np.diff(samples.gene_ptr), unseen_genes(samples, trainer.trained_genes())
+    order, unseen = np.diff(samples.gene_ptr), unseen_genes(samples, trainer.trained_genes)
 
     def measure(predicted: Float64[np.ndarray, " n"]) -> dict[str, Any]:
         ordered = by_order(predicted, true, order, trainer.measuring.metrics)
@@ -150,7 +150,7 @@ def sample_table(trainer: Trainer, evaluation: Evaluation) -> pa.Table:
             "sample": evaluation.rows,
             "genes": [" ".join(names[g] for g in samples.genes[start:stop].tolist()) for start, stop in bounds],
             "order": np.diff(samples.gene_ptr),
-            "untrained_genes": unseen_genes(samples, trainer.trained_genes()),
+            "untrained_genes": unseen_genes(samples, trainer.trained_genes),
             "part": [evaluation.split] * evaluation.n,
             "query_group": pa.DictionaryArray.from_arrays(number, groups),
             "value": pa.array(value, mask=np.isnan(value)),

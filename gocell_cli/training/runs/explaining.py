@@ -47,7 +47,7 @@ class ScoreRequest:
 class TermRanking:
     """Every term's scores, those ranked first, and how many samples they were fitted and judged on.
 
-    recovery: how much of the teacher's activity they recover, None where the data are not simulated.
+    recovery: how much of the teacher's activity they recover; None of real data, or where nobody asked.
     """
 
     scores: list[TermScore]
@@ -85,22 +85,23 @@ def explain_run(
     genotype = predictor.genotype(names) if names is not None else None
     if genotype == ():
         raise no_gene()
-    ranking = rank_terms(trainer, request or ScoreRequest()) if trainer is not None else None
+    ranking = rank_terms(trainer, request or ScoreRequest(), taught=True) if trainer is not None else None
     return Explanation(predictor.hierarchy, ranking, effects(predictor, genotype) if genotype is not None else None)
 
 
-def rank_terms(trainer: Trainer, request: ScoreRequest) -> TermRanking:
+def rank_terms(trainer: Trainer, request: ScoreRequest, *, taught: bool = False) -> TermRanking:
     """Score all terms: regressions on their activations are fitted on the validation part and judged on the test part.
 
     Each is drawn at random where it has more samples than asked for. Activations of all are held at once:
-    neurons x samples numbers.
+    neurons x samples numbers. taught: of simulated data, hold them to the teacher's as well.
     """
     parts = [drawn_rows(trainer, part, request.samples) for part in (trainer.split.validation, trainer.split.test)]
     judged = read_samples(trainer, parts)
     screen = Screen.of(trainer.hierarchy, trainer.rows.cache.columns().genes)
     scores = score_terms(judged, trainer.hierarchy, screen, request.cutoffs, request.order)
     least = request.cutoffs.power_for(len(judged.judged))
-    return TermRanking(scores, judged.fitted, len(judged.judged), least, _recovery(trainer, parts, judged))
+    recovered = _recovery(trainer, parts, judged) if taught else None
+    return TermRanking(scores, judged.fitted, len(judged.judged), least, recovered)
 
 
 def _recovery(trainer: Trainer, parts: Sequence[Int64[np.ndarray, " _"]], judged: Judged) -> Recovery | None:

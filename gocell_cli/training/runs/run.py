@@ -166,4 +166,4 @@ def open_predictor(directory: Path, cache: Path | None = None, hierarchy: Hierar
 
 def predictor_of(trainer: Trainer) -> Predictor:
     """A trainer's network, the best weights loaded, without its samples."""
-    return Predictor(trainer.model, trainer.hierarchy, trainer.scale, trainer.kind, trainer.trained_genes())
+    return Predictor(trainer.model, trainer.hierarchy, trainer.scale, trainer.kind, trainer.trained_genes)

@@ -7,6 +7,7 @@ the same numbers: `last` holds weights, optimiser, scheduler, and the step withi
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,7 @@ class Trainer:
         self.save_at: Callable[[], bool] = lambda: False
         self.on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
 
+    @cached_property
     def trained_genes(self) -> Bool[np.ndarray, " genes"]:
         """Which genes a training sample deletes."""
         found = np.zeros(len(self.hierarchy.gene_names), dtype=bool)
@@ -317,7 +319,7 @@ class Trainer:
 
     def _save_best(self, state: dict[str, Any]) -> None:
         """Save the weights as they predict, and which genes they know."""
-        genes = {TRAINED_GENES: torch.from_numpy(self.trained_genes())}
+        genes = {TRAINED_GENES: torch.from_numpy(self.trained_genes)}
         meaning = {"label": asdict(self.scale), "phenotype": self.kind, "settings": shaping(self.config)}
         self.store.save("best", {**self._weights(), **genes}, {**state, "layout": layout_of(self.model), **meaning})
 

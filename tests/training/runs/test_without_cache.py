@@ -66,7 +66,7 @@ def of_before(run: Path) -> None:
 def test_a_run_predicts_the_same_without_its_cache(trained: Path, alone: Path, tmp_path: Path) -> None:
     here, there = reopen(RunStore(trained)), open_predictor(alone)
     load_best(here)
-    assert np.array_equal(there.trained, here.trained_genes())
+    assert np.array_equal(there.trained, here.trained_genes)
     assert there.trained.tolist() == [True, True, True, True, False]
     found = there.predictions(GENOTYPES)
     assert [p.value for p in found] == open_predictor(trained, trained.parent / "cache").phenotypes(GENOTYPES).tolist()

@@ -113,9 +113,7 @@ def go_neighbours(known: Known, others: Others) -> Fitted:
             said = np.where(trained, 0.0, weights @ effect[genes] / (total + shrink))
             settings = {"neighbours": float(k), "exponent": exponent, "shrink": shrink}
             best = [best_of([*best, GoNeighbours(base, said, weights, shrink, pairs, settings)], known.validation)]
-    for tried in _of_known_genes(best[0], genes, others):
-        best = [best_of([*best, tried], known.validation)]
-    return best[0]
+    return best_of([best[0], *_of_known_genes(best[0], genes, others)], known.validation)
 
 
 def _of_known_genes(found: GoNeighbours, genes: Int64[np.ndarray, " known"], others: Others) -> Iterator[GoNeighbours]:

@@ -32,8 +32,8 @@ library's matrix product does, a CHUNK of variants by a PANEL of blocks for a GR
 weights then stay in the first cache while a chunk goes by, the chunk's rows in the second while the group's blocks do.
 A sum's order is that of its edges, blocks and neurons, wherever the cuts are.
 
-Either has two phases with BatchNorm's sums between them: PARTIAL leaves them, FINAL takes them. One call runs both,
-or several processes join theirs in between.
+Either has three phases: SUMS of products, then two with BatchNorm's sums between them: PARTIAL leaves them, FINAL takes
+them. One call runs all, or several processes join theirs in between.
 
 Sums over variants are taken in the table's dtype for SOME of them and in float64 beyond: they have up to thousands of
 terms of both signs.
@@ -59,7 +59,7 @@ from gocell_cli.training.network.delta.cpu.vectors import (
     zeros,
 )
 
-PARTIAL, FINAL = 1, 2
+SUMS, PARTIAL, FINAL = 1, 2, 4
 TILE = 3
 """Rows whose products are summed side by side."""
 CHUNK = 504
@@ -437,7 +437,7 @@ def up(lanes, terms, edges, batch, net, tables, state, schedule, scratch, phases
             return task
         for lo in range(schedule.first[task], last, GROUP):
             hi = min(lo + GROUP, last)
-            if phases & PARTIAL:
+            if phases & SUMS:
                 _add_up(lanes, terms, edges, batch, net, tables, scratch, term, lo, hi)
             for block in range(lo, hi):
                 if phases & PARTIAL:
@@ -717,7 +717,7 @@ def down(lanes, terms, edges, batch, net, tables, state, schedule, dy, found, sc
             spins = _wait(schedule, get(edges.parent, get(terms.parent_edge, i)), spins)
         if spins > SPINS:
             return task
-        if phases & PARTIAL:
+        if phases & SUMS:
             variants = batch.variant_ptr[term + 1] - batch.variant_ptr[term]
             row = get(batch.row_ptr, term)
             for v in range(row + lo * variants, row + hi * variants):

@@ -128,10 +128,10 @@ class CpuPass:
             run_together(self.threads, share)
 
         if self.whole.group is None:
-            phase(kernels.PARTIAL | kernels.FINAL, 0, len(schedule.term))
+            phase(kernels.SUMS | kernels.PARTIAL | kernels.FINAL, 0, len(schedule.term))
             return
         for level, (first, end) in enumerate(pairwise(schedule.level_ptr.tolist())):
-            phase(kernels.PARTIAL, first, end)
+            phase(kernels.SUMS | kernels.PARTIAL, first, end)
             join(self.network.neurons(level if upwards else levels - 1 - level))
             phase(kernels.FINAL, first, end)
 
