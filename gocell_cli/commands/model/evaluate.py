@@ -59,8 +59,8 @@ def evaluate(
     part, query group and value, what the network and what each baseline predicts. Of a series the table of its runs.
     """
     from gocell_cli.commands.model.refusals import before_opening, tell_compiling
+    from gocell_cli.training.baselines.names import chosen_names
     from gocell_cli.training.data.splits.kinds import require_part
-    from gocell_cli.training.evaluation.baselines.names import chosen_names
     from gocell_cli.training.runs.store import RunStore
 
     require_part(split or part)

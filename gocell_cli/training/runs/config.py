@@ -9,8 +9,8 @@ from typing import Any
 
 from gocell_cli.errors import DamagedCache, InvalidInput, UsageError
 from gocell_cli.run_record import CONFIG
+from gocell_cli.training.baselines.names import chosen_names
 from gocell_cli.training.data.splits.kinds import FILE, RULES, SPLITS, SplitChoice, names_a_file
-from gocell_cli.training.evaluation.baselines.names import chosen_names
 from gocell_cli.training.evaluation.tails import tails_of
 from gocell_cli.training.network.config import DCellConfig
 from gocell_cli.typed_file import Malformed, parse_toml, read_small, toml_value

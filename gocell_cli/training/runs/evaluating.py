@@ -13,11 +13,11 @@ from jaxtyping import Float64, Int64
 
 from gocell_cli.run_record import ResultRecord
 from gocell_cli.storage.schema import NONE_INDEX
+from gocell_cli.training.baselines.fitting import Baselines, Fitting
+from gocell_cli.training.baselines.samples import Genotypes, Known, genotypes_of, labelled
 from gocell_cli.training.data.splits.genotypes import genotype_codes
 from gocell_cli.training.data.splits.kinds import PARTS, require_part
 from gocell_cli.training.data.splits.overlap import unseen_genes
-from gocell_cli.training.evaluation.baselines.fitting import Baselines, Fitting
-from gocell_cli.training.evaluation.baselines.samples import Genotypes, Known, genotypes_of, labelled
 from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
 from gocell_cli.training.evaluation.slices import by_order, by_unseen, tail_metrics
 from gocell_cli.training.evaluation.tails import tails_of

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from gocell_cli.training.evaluation.baselines.samples import Genotypes
+from gocell_cli.training.baselines.samples import Genotypes
 from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
 
 N = 20_000

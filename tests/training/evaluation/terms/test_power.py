@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, kstest, spearmanr
 
-from gocell_cli.training.evaluation.ridge import fit_ridge
+from gocell_cli.training.baselines.ridge import fit_ridge
 from gocell_cli.training.evaluation.terms.power import (
     Powers,
     benjamini_hochberg,

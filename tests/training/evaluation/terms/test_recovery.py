@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 from gocell_cli.controls import Wiring
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.teacher import WIDTH, term_states
-from gocell_cli.training.evaluation.ridge import fit_ridge
+from gocell_cli.training.baselines.ridge import fit_ridge
 from gocell_cli.training.evaluation.terms.power import VariantRows
 from gocell_cli.training.evaluation.terms.recovery import Asked, Recovery, Student, TermRecovery, recovery, share
 from gocell_cli.training.evaluation.terms.teacher_activity import TeacherActivity

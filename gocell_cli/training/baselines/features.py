@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.evaluation.baselines.additive import additive, roles
-from gocell_cli.training.evaluation.baselines.membership import memberships_of, vectors
-from gocell_cli.training.evaluation.baselines.neighbours import profile_neighbours
-from gocell_cli.training.evaluation.baselines.samples import (
+from gocell_cli.training.baselines.additive import additive, roles
+from gocell_cli.training.baselines.membership import memberships_of, vectors
+from gocell_cli.training.baselines.neighbours import profile_neighbours
+from gocell_cli.training.baselines.samples import (
     Fitted,
     Genotypes,
     Known,

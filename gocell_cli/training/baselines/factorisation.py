@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from gocell_cli.training.evaluation.baselines.membership import memberships_of
-from gocell_cli.training.evaluation.baselines.samples import (
+from gocell_cli.training.baselines.membership import memberships_of
+from gocell_cli.training.baselines.samples import (
     Fitted,
     Genotypes,
     Known,

@@ -3,8 +3,8 @@
 import numpy as np
 
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.evaluation.baselines.fitting import FITS
-from gocell_cli.training.evaluation.baselines.samples import Fitted, Genotypes, Known, Labelled
+from gocell_cli.training.baselines.fitting import FITS
+from gocell_cli.training.baselines.samples import Fitted, Genotypes, Known, Labelled
 from tests.hierarchies import make_network
 
 GENES = 40

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from gocell_cli.training.evaluation.ridge import fit_ridge
+from gocell_cli.training.baselines.ridge import fit_ridge
 
 
 @pytest.mark.parametrize("samples", [8, 50])

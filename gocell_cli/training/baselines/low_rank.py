@@ -10,9 +10,9 @@ samples.
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.evaluation.baselines.neighbours import Neighbours
-from gocell_cli.training.evaluation.baselines.pair_matrix import PairMatrix, pair_matrix
-from gocell_cli.training.evaluation.baselines.samples import Fitted, Known, Others, best_of
+from gocell_cli.training.baselines.neighbours import Neighbours
+from gocell_cli.training.baselines.pair_matrix import PairMatrix, pair_matrix
+from gocell_cli.training.baselines.samples import Fitted, Known, Others, best_of
 
 FIRST_RANK, OTHER_RANKS = 10, (2, 50)
 STRENGTHS = (3.0, 10.0, 30.0, 100.0)

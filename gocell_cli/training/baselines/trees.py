@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.evaluation.baselines.features import (
+from gocell_cli.training.baselines.features import (
     beside,
     described,
     held_out,
@@ -19,7 +19,7 @@ from gocell_cli.training.evaluation.baselines.features import (
     other_fits,
     require_samples,
 )
-from gocell_cli.training.evaluation.baselines.samples import Fitted, Genotypes, Known, Others, Settings
+from gocell_cli.training.baselines.samples import Fitted, Genotypes, Known, Others, Settings
 from gocell_cli.training.extra import train_extra
 
 with train_extra():

@@ -17,10 +17,10 @@ from itertools import product
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, Int64
 
-from gocell_cli.training.evaluation.baselines.membership import alike, memberships_of
-from gocell_cli.training.evaluation.baselines.neighbours import Nearest, Neighbours
-from gocell_cli.training.evaluation.baselines.pair_matrix import pair_matrix
-from gocell_cli.training.evaluation.baselines.samples import (
+from gocell_cli.training.baselines.membership import alike, memberships_of
+from gocell_cli.training.baselines.neighbours import Nearest, Neighbours
+from gocell_cli.training.baselines.pair_matrix import pair_matrix
+from gocell_cli.training.baselines.samples import (
     Fitted,
     Genotypes,
     Known,

@@ -12,18 +12,19 @@ from scipy.sparse import csr_matrix
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Provenance, Samples
-from gocell_cli.training.evaluation.baselines import factorisation, fitting, samples
-from gocell_cli.training.evaluation.baselines.blend import blend_weights
-from gocell_cli.training.evaluation.baselines.factorisation import Machine, Problem, by_size
-from gocell_cli.training.evaluation.baselines.features import held_out
-from gocell_cli.training.evaluation.baselines.fitting import FITS, Baselines
-from gocell_cli.training.evaluation.baselines.go_neighbours import PairWeights, _itself
-from gocell_cli.training.evaluation.baselines.low_rank import complete
-from gocell_cli.training.evaluation.baselines.membership import memberships
-from gocell_cli.training.evaluation.baselines.names import NAMES, chosen_names
-from gocell_cli.training.evaluation.baselines.neighbours import profile_similarity
-from gocell_cli.training.evaluation.baselines.pair_matrix import pair_matrix
-from gocell_cli.training.evaluation.baselines.samples import (
+from gocell_cli.training.baselines import factorisation, fitting, samples
+from gocell_cli.training.baselines.blend import blend_weights
+from gocell_cli.training.baselines.factorisation import Machine, Problem, by_size
+from gocell_cli.training.baselines.features import held_out
+from gocell_cli.training.baselines.fitting import FITS, Baselines
+from gocell_cli.training.baselines.go_neighbours import PairWeights, _itself
+from gocell_cli.training.baselines.low_rank import complete
+from gocell_cli.training.baselines.membership import memberships
+from gocell_cli.training.baselines.names import NAMES, chosen_names
+from gocell_cli.training.baselines.neighbours import profile_similarity
+from gocell_cli.training.baselines.pair_matrix import pair_matrix
+from gocell_cli.training.baselines.ridge import fit_ridge
+from gocell_cli.training.baselines.samples import (
     Genotypes,
     Known,
     Labelled,
@@ -31,9 +32,8 @@ from gocell_cli.training.evaluation.baselines.samples import (
     genotypes_of,
     labelled,
 )
-from gocell_cli.training.evaluation.ridge import fit_ridge
 from tests.attempts import attempts
-from tests.training.evaluation.screens import GENES, all_pairs, correlation, fit, genotypes, hierarchy, known
+from tests.training.baselines.screens import GENES, all_pairs, correlation, fit, genotypes, hierarchy, known
 
 
 def triples(n: int, seed: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.evaluation.baselines import (
+from gocell_cli.training.baselines import (
     additive,
     blend,
     factorisation,
@@ -17,8 +17,8 @@ from gocell_cli.training.evaluation.baselines import (
     neighbours,
     trees,
 )
-from gocell_cli.training.evaluation.baselines.names import DEFAULT, chosen_names
-from gocell_cli.training.evaluation.baselines.samples import (
+from gocell_cli.training.baselines.names import DEFAULT, chosen_names
+from gocell_cli.training.baselines.samples import (
     Fitted,
     Genotypes,
     Known,

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from gocell_cli.training.evaluation.baselines.pair_matrix import PairMatrix, pair_matrix
-from gocell_cli.training.evaluation.baselines.samples import Fitted, Genotypes, Known, Others, Settings, best_of
+from gocell_cli.training.baselines.pair_matrix import PairMatrix, pair_matrix
+from gocell_cli.training.baselines.samples import Fitted, Genotypes, Known, Others, Settings, best_of
 from gocell_cli.training.extra import train_extra
 
 with train_extra():

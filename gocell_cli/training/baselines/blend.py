@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.evaluation.baselines.names import NAMES
-from gocell_cli.training.evaluation.baselines.samples import (
+from gocell_cli.training.baselines.names import NAMES
+from gocell_cli.training.baselines.samples import (
     Fitted,
     Genotypes,
     Known,

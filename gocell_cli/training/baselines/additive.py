@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from gocell_cli.training.evaluation.baselines.samples import (
+from gocell_cli.training.baselines.ridge import Ridge, fit_ridges
+from gocell_cli.training.baselines.samples import (
     Fitted,
     Genotypes,
     Known,
@@ -28,7 +29,6 @@ from gocell_cli.training.evaluation.baselines.samples import (
     Settings,
     best_of,
 )
-from gocell_cli.training.evaluation.ridge import Ridge, fit_ridges
 from gocell_cli.training.extra import train_extra
 
 with train_extra():

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.evaluation.baselines.samples import Known, NotApplicable, require_room
+from gocell_cli.training.baselines.samples import Known, NotApplicable, require_room
 from gocell_cli.training.extra import train_extra
 
 with train_extra():

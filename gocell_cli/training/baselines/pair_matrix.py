@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from gocell_cli.training.evaluation.baselines.samples import (
+from gocell_cli.training.baselines.samples import (
     Fitted,
     Genotypes,
     Known,

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.evaluation.baselines.features import described, require_samples
-from gocell_cli.training.evaluation.baselines.samples import (
+from gocell_cli.training.baselines.features import described, require_samples
+from gocell_cli.training.baselines.samples import (
     Fitted,
     Genotypes,
     Known,
