@@ -28,6 +28,7 @@ from gocell_cli.training.baselines.samples import (
     Others,
     Settings,
     best_of,
+    unknown_fitness,
 )
 from gocell_cli.training.extra import train_extra
 
@@ -147,9 +148,12 @@ def _effects(known: Known, others: Others) -> tuple[Fitted, Float64[np.ndarray, 
     trained[known.train.genotypes.genes] = True
     single = Genotypes(
         np.arange(total + 1), np.arange(total, dtype=np.int32), total,
-        np.full(total, -1, dtype=np.int32), np.full(total, np.nan),
+        np.full(total, -1, dtype=np.int32), np.full(total, np.nan), unknown_fitness(total),
     )  # fmt: skip
-    none = Genotypes(np.zeros(2, dtype=np.int64), np.zeros(0, np.int32), total, np.full(1, -1, np.int32), np.zeros(0))
+    none = Genotypes(
+        np.zeros(2, dtype=np.int64), np.zeros(0, np.int32), total,
+        np.full(1, -1, np.int32), np.zeros(0), unknown_fitness(1),
+    )  # fmt: skip
     return base, base.predict(single) - base.predict(none)[0], trained
 
 

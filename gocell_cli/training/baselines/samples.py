@@ -36,7 +36,9 @@ class Genotypes:
     """Samples as CSR: sample i deletes genes[gene_ptr[i]:gene_ptr[i + 1]] of `total_genes`, ascending.
 
     `query` is the query group of each (-1: none); `array` the share of a sample's source rows in which this gene was
-    the array strain's, one number a deletion, NaN where no row says.
+    the array strain's, one number a deletion, NaN where no row says. `strain_fitness` is what was published of the
+    strains that were crossed: fitness of the query strain (one gene deleted, or two) and of the array strain, the mean
+    over a sample's source rows; NaN where nothing is known.
     """
 
     gene_ptr: Int64[np.ndarray, " n_plus_1"]
@@ -44,6 +46,7 @@ class Genotypes:
     total_genes: int
     query: Int32[np.ndarray, " n"]
     array: Float64[np.ndarray, " deletions"]
+    strain_fitness: Float64[np.ndarray, "n 2"]
 
     def __len__(self) -> int:
         return len(self.gene_ptr) - 1
@@ -78,7 +81,10 @@ class Genotypes:
         rows = np.arange(len(self))[rows]
         counts = self.order[rows]
         _, place = ranges(self.gene_ptr[rows], counts)
-        return Genotypes(pointers(counts), self.genes[place], self.total_genes, self.query[rows], self.array[place])
+        return Genotypes(
+            pointers(counts), self.genes[place], self.total_genes,
+            self.query[rows], self.array[place], self.strain_fitness[rows],
+        )  # fmt: skip
 
     @cached_property
     def pairs(self) -> tuple[Int64[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]]:
@@ -88,6 +94,11 @@ class Genotypes:
         later = self.gene_ptr[owner + 1] - place - 1
         first, second = ranges(place + 1, later)
         return owner[first], self.genes[first], self.genes[second]
+
+
+def unknown_fitness(samples: int) -> Float64[np.ndarray, "n 2"]:
+    """Return the `strain_fitness` of samples of whose strains nothing was published: all NaN."""
+    return np.full((samples, 2), np.nan)
 
 
 @dataclass(frozen=True)
@@ -158,7 +169,7 @@ def genotypes_of(samples: Samples, provenance: Provenance, hierarchy: Hierarchy)
     """Read some samples of a cache, with the roles of their genes where their strains tell."""
     genes = len(hierarchy.gene_names)
     array = _array_share(samples, provenance, hierarchy)
-    return Genotypes(samples.gene_ptr, samples.genes, genes, samples.query_group, array)
+    return Genotypes(samples.gene_ptr, samples.genes, genes, samples.query_group, array, unknown_fitness(len(samples)))
 
 
 def _array_share(samples: Samples, provenance: Provenance, hierarchy: Hierarchy) -> Float64[np.ndarray, " deletions"]:

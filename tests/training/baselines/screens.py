@@ -4,7 +4,7 @@ import numpy as np
 
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.baselines.fitting import FITS
-from gocell_cli.training.baselines.samples import Fitted, Genotypes, Known, Labelled
+from gocell_cli.training.baselines.samples import Fitted, Genotypes, Known, Labelled, unknown_fitness
 from tests.hierarchies import make_network
 
 GENES = 40
@@ -29,7 +29,8 @@ def genotypes(rows: "list[tuple[int, ...]] | np.ndarray", genes: int = GENES, *,
     if arrays:
         array = np.concatenate([[0.0] * (len(row) - 1) + [1.0] for row in rows])
     flat = np.array([gene for row in rows for gene in row], dtype=np.int32)
-    return Genotypes(ptr.astype(np.int64), flat, genes, np.full(len(rows), -1, dtype=np.int32), array)
+    query = np.full(len(rows), -1, dtype=np.int32)
+    return Genotypes(ptr.astype(np.int64), flat, genes, query, array, unknown_fitness(len(rows)))
 
 
 def all_pairs(genes: int = GENES) -> np.ndarray:

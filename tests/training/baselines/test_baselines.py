@@ -25,7 +25,6 @@ from gocell_cli.training.baselines.neighbours import profile_similarity
 from gocell_cli.training.baselines.pair_matrix import pair_matrix
 from gocell_cli.training.baselines.ridge import fit_ridge
 from gocell_cli.training.baselines.samples import (
-    Genotypes,
     Known,
     Labelled,
     NotApplicable,
@@ -95,11 +94,11 @@ def test_a_query_group_has_its_mean_and_an_unknown_one_the_mean_of_all() -> None
     rows = genotypes(all_pairs())
     value = np.arange(len(rows), dtype=float)
     groups = (np.arange(len(rows)) % 3).astype(np.int32)
-    by_group = Genotypes(rows.gene_ptr, rows.genes, GENES, groups, rows.array)
+    by_group = replace(rows, query=groups)
     seen = Known(
         Labelled(by_group, value), Labelled(by_group.take(np.zeros(0, dtype=np.int64)), value[:0]), hierarchy()
     )
-    asked = Genotypes(rows.gene_ptr[:5], rows.genes[:8], GENES, np.array([0, 2, 7, -1], np.int32), rows.array[:8])
+    asked = replace(rows.take(np.arange(4)), query=np.array([0, 2, 7, -1], np.int32))
     wanted = [value[::3].mean(), value[2::3].mean(), value.mean(), value.mean()]
     # no validation sample: the first strength, none
     assert fit("query_mean", seen).predict(asked) == pytest.approx(wanted)

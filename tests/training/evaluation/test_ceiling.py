@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from gocell_cli.training.baselines.samples import Genotypes
+from gocell_cli.training.baselines.samples import Genotypes, unknown_fitness
 from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
 
 N = 20_000
@@ -87,7 +87,7 @@ def test_what_lies_above_it_by_more_than_chance_contradicts_it() -> None:
 def test_roles_are_numbers_of_the_arrays_genes() -> None:
     array = np.array([0.0, 1.0, 1.0, 0.0, np.nan, np.nan, 1.0])
     genotypes = Genotypes(np.array([0, 2, 4, 6, 7]), np.array([1, 2, 1, 2, 1, 2, 5], np.int32), 9,
-                          np.full(4, -1, np.int32), array)  # fmt: skip
+                          np.full(4, -1, np.int32), array, unknown_fitness(4))  # fmt: skip
     assert genotypes.roles.tolist() == [2, 1, -1, 1]
 
 
