@@ -43,7 +43,9 @@ class OracleDCell(nn.Module):
         self.subsystems = nn.ModuleList(
             Subsystem(sum(widths[c] for c in self.child_terms[t]) + len(self.genes[t]), widths[t]) for t in range(terms)
         )
-        self.shared = gene_weights == "shared"
+        self.shared = gene_weights != "own"
+        self.at_rest = 1.0 if gene_weights in ("deviation", "direction") else 0.0  # columns count from the wild type
+        self.columns = 0.0 if gene_weights == "direction" else 1.0  # held at 0: an input that is 0 gives no gradient
         if self.shared:
             self.directions = nn.ParameterList(torch.zeros(width) for width in widths)
 
@@ -55,7 +57,7 @@ class OracleDCell(nn.Module):
             block = self.subsystems[t]
             inputs = [h[c] for c in self.child_terms[t]]
             if self.genes[t]:
-                inputs.append(states[t])
+                inputs.append((states[t] - self.at_rest) * self.columns)
             z = block.linear(torch.cat(inputs, 1) if len(inputs) > 1 else inputs[0])
             if self.shared and self.genes[t]:
                 z = z + (1 - states[t]).sum(1, keepdim=True) * self.directions[t]

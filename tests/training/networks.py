@@ -74,6 +74,9 @@ def pair(hierarchy: Hierarchy, config: DCellConfig, seed: int = 0) -> tuple[DCel
         model.running_var.copy_((0.5 + torch.rand_like(model.norm_weight)).where(real, 1.0))
         if model.gene_direction is not None:
             model.gene_direction.copy_(torch.randn_like(model.norm_bias) * 0.3 * real)
+        if config.gene_weights == "deviation":  # they start at 0, where too much would agree
+            of_piece = real.view(-1, model.stack.piece)[model.index["block_of_piece"]]
+            model.gene_weight.copy_(torch.randn_like(model.gene_weight) * 0.3 * of_piece)
     oracle = oracle_of(hierarchy, config)
     load_oracle(oracle, to_oracle(model, hierarchy))
     return model, oracle

@@ -6,7 +6,7 @@ from gocell_cli.errors import UsageError
 
 CHOICES = {
     "norm_order": ("tanh-bn", "bn-tanh"),
-    "gene_weights": ("own", "shared"),
+    "gene_weights": ("own", "shared", "deviation", "direction"),
     "width_by": ("direct", "contained"),
     "form": ("dense", "delta", "auto"),
 }
@@ -18,10 +18,12 @@ class DCellConfig:
 
     width_by: n_t of the width is the term's `direct` or `contained` genes; d_t = max(min_width, ceil(ratio * n_t)).
     init_range: weights and biases are drawn from U(-init_range, init_range). alpha: weight of the other terms' losses.
-    gene_weights: every (term, gene) pair its `own` column, or besides it one `shared` direction a term for all its
-    genes: z_t += a_t * (number of t's genes deleted). eps, momentum: BatchNorm's. form: `dense` runs all terms of all
-    samples, `delta` only what a deletion touches, each distinct variant of a term once, `auto` the faster of both for
-    each batch; the numbers are equal.
+    gene_weights: every (term, gene) pair its `own` column; or besides it one `shared` direction a term for all its
+    genes: z_t += a_t * (number of t's genes deleted); or such a direction, from which a column is a `deviation`: it
+    starts at 0, counts a gene from the wild type (x_g - 1), and so stays exactly 0 where no training sample deletes its
+    gene; or the `direction` alone, all columns held at 0. eps, momentum: BatchNorm's.
+    form: `dense` runs all terms of all samples, `delta` only what a deletion touches, each distinct variant of a term
+    once, `auto` the faster of both for each batch; the numbers are equal.
     """
 
     width_by: str = "direct"
@@ -41,3 +43,8 @@ class DCellConfig:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
         if self.min_width < 1 or self.ratio < 0 or self.eps <= 0:
             raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
+
+    @property
+    def from_wild_type(self) -> bool:
+        """Whether a gene's column counts from the wild type, x_g - 1, so that it is in no wild type's z."""
+        return self.gene_weights in ("deviation", "direction")

@@ -7,6 +7,9 @@ For term t with children C(t), direct genes G(t), width d_t, and x[b, g] = 0 whe
     h_t = BatchNorm(tanh(z_t))  (norm order `tanh-bn`, the paper's)  or  tanh(BatchNorm(z_t))  (`bn-tanh`, torchcell's)
     y_t = u_t . h_t + v_t                                            heads [B, T]; the root's is the prediction
 
+With `gene_weights` of `deviation` or `direction`, x_g - 1 stands in place of x_g, and a_t times the number of t's
+deleted genes is added: a column is then no part of the wild type's z, and has a gradient only where its gene is lost.
+
 `term_reference` is that formula of one term in plain torch: read it first. The dense form (`dense/levels.py`) and the
 delta form (`delta/`) compute the same for all terms of a level at once; the tests hold both to it.
 
@@ -90,6 +93,7 @@ class DCell(Stacked):
         super().__init__()
         self.config = config = config or DCellConfig()
         self.tanh_first, self.eps, self.momentum = config.norm_order == "tanh-bn", config.eps, config.momentum
+        self.from_wild_type = config.from_wild_type
         width = term_widths(hierarchy, config.width_by, config.min_width, config.ratio)
         # a block divides the least width, which most terms have, so that those need no padding
         piece = max(d for d in range(1, 21) if config.min_width % d == 0)
@@ -98,13 +102,15 @@ class DCell(Stacked):
         # children run first, so the term above all others runs last
         self.root = int(stack.order[-1])
         self.child_weight = nn.Parameter(torch.empty(stack.child_weights))
-        self.gene_weight = nn.Parameter(torch.empty(int(stack.block_start[-1]), piece))
+        # without own columns they are zeros that no optimiser sees, so that all that reads them stays as it is
+        own = config.gene_weights != "direction"
+        self.gene_weight = nn.Parameter(torch.empty(int(stack.block_start[-1]), piece), requires_grad=own)
         self.bias = nn.Parameter(torch.empty(stack.neurons))
         self.norm_weight = nn.Parameter(torch.ones(stack.neurons))
         self.norm_bias = nn.Parameter(torch.zeros(stack.neurons))
         self.head_weight = nn.Parameter(torch.empty(stack.neurons))
         self.head_bias = nn.Parameter(torch.empty(len(stack.order)))
-        shared = config.gene_weights == "shared"
+        shared = config.gene_weights != "own"
         # 0: a network with directions starts out equal to one without
         self.gene_direction = nn.Parameter(torch.zeros(stack.neurons)) if shared else None
         self.register_buffer("running_mean", torch.zeros(stack.neurons))
@@ -117,12 +123,17 @@ class DCell(Stacked):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw all weights and biases from U(-init_range, init_range), padding 0; norms start at 1 and 0."""
+        """Draw all weights and biases from U(-init_range, init_range), padding 0; norms start at 1 and 0.
+
+        Columns that count from the wild type start at 0, directions always.
+        """
         reach, real, piece = self.config.init_range, self.index["real"], self.stack.piece
         for parameter in (self.child_weight, self.gene_weight, self.bias, self.head_weight, self.head_bias):
             parameter.uniform_(-reach, reach)
         self.bias.mul_(real)
         self.head_weight.mul_(real)
+        if self.from_wild_type:
+            self.gene_weight.zero_()
         self.gene_weight.mul_(real.view(-1, piece)[self.index["block_of_piece"]])
         # which inputs are neurons; the appended piece is the block of zeros behind the last neuron
         reads = torch.cat([real, real.new_zeros(piece)]).view(-1, piece)[self.index["source"]].view(-1)
@@ -229,7 +240,9 @@ class DCell(Stacked):
     def gene_input(self, batch: Batch) -> GeneInput:
         """Return the genes' part of a batch, in its form."""
         direction = None if self.gene_direction is None else self.gene_direction.detach()
-        weights = GeneWeights(self.gene_weight.detach(), direction, self.bias.detach(), self.index, self.stack)
+        weights = GeneWeights(
+            self.gene_weight.detach(), direction, self.bias.detach(), self.index, self.stack, self.from_wild_type
+        )
         if isinstance(batch, Tensor):
             wanted = (len(batch), self.index.genes)
             if batch.shape != wanted or batch.dtype != self.bias.dtype or batch.requires_grad:
@@ -243,7 +256,7 @@ class DCell(Stacked):
     def parameter_count(self) -> int:
         """Trained numbers, padding not counted."""
         stack = self.stack
-        genes = int((stack.width[stack.order][stack.row_position]).sum())
+        genes = int((stack.width[stack.order][stack.row_position]).sum()) if self.gene_weight.requires_grad else 0
         shared = 0 if self.gene_direction is None else int(stack.width.sum())
         # 4 a neuron: bias, gamma, beta and the head's weight
         return stack.multiply_adds + genes + 4 * int(stack.width.sum()) + len(stack.order) + shared

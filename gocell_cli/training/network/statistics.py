@@ -81,6 +81,7 @@ class Stacked(nn.Module):
     running_mean_rest: Tensor
     running_var: Tensor
     tanh_first: bool
+    from_wild_type: bool
     eps: float
     momentum: float
     group: ProcessGroup | None

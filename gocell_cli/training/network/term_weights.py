@@ -4,7 +4,8 @@ For a term `id` of width d with m inputs, its children's outputs (children by as
 genes (by systematic name):
 
     id.linear.weight [d, m]   id.linear.bias [d]   id.norm.weight, id.norm.bias, id.norm.running_mean,
-    id.norm.running_var [d]   id.head.weight [1, d]   id.head.bias [1]   id.gene_direction [d] (gene_weights=shared)
+    id.norm.running_var [d]   id.head.weight [1, d]   id.head.bias [1]   id.gene_direction [d] (gene_weights
+    other than own; with deviation and direction, linear.weight's gene columns are for x_g - 1)
 
 That is what a plain loop of torch.nn.Linear, BatchNorm1d and Linear per term holds, so a model trained elsewhere
 can be loaded, and any term of ours be looked at. A running mean leaves in float64, both of its parts (`statistics.py`).
@@ -102,8 +103,10 @@ class TermWeights:
     def split(self, tables: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return per-term tensors of tables named as the model's own (a state dict, or gradients by name)."""
         found: dict[str, Tensor] = {}
+        # columns that are held at 0 have no gradient
+        genes = tables["gene_weight"] if "gene_weight" in tables else torch.zeros_like(self.model.gene_weight)
         for term, name in enumerate(self.hierarchy.term_ids):
-            found[f"{name}.linear.weight"] = self.linear(tables["child_weight"], tables["gene_weight"], term)
+            found[f"{name}.linear.weight"] = self.linear(tables["child_weight"], genes, term)
             rows = self.neurons(term)
             for part, table in BY_NEURON.items():
                 if table in tables:

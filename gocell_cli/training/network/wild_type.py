@@ -87,12 +87,15 @@ def _activations(model: Stacked, counted: Counted) -> Float64[Tensor, " neurons"
 def _linear(
     model: Stacked, bucket: Bucket, neurons: slice, h0: Float64[Tensor, " neurons_and_zeros"]
 ) -> Float64[Tensor, " some"]:
-    """Z of a bucket's neurons: bias, the weights of all genes (nothing is deleted), and the children's part."""
+    """Z of a bucket's neurons: bias, the weights of all genes (nothing is deleted), and the children's part.
+
+    Columns that count from the wild type add nothing to it.
+    """
     piece, shape = model.stack.piece, (bucket.terms, bucket.out, bucket.inp)
     z = model.bias[neurons].to(torch.float64, copy=True)  # of a float64 model double() is the bias itself
     starts = model.stack.block_start[neurons.start // piece : neurons.stop // piece + 1]
     table = model.gene_weight[int(starts[0]) : int(starts[-1])].double()
-    if len(table):
+    if len(table) and not model.from_wild_type:
         bags = model.index["block_start"][neurons.start // piece : neurons.stop // piece] - int(starts[0])
         every = torch.arange(len(table), device=table.device)
         z += embedding_bag(every, table, bags, mode="sum").view(-1)

@@ -27,7 +27,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 LEAST = {
     "epochs": 1, "batch_size": 2, "population_samples": 2, "min_width": 1, "patience": 0, "seed": 0, "min_lr": 0,
-    "weight_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1, "subset": 0, "control_seed": 0,
+    "weight_decay": 0, "own_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1, "subset": 0,
+    "control_seed": 0,
 }  # fmt: skip
 ABOVE_ZERO = ("lr", "init_range")
 MOST_COUNT = 2**63 - 1
@@ -48,6 +49,8 @@ class RunConfig:
     train, validation and test. split_seed: -1 is `seed`. folds, fold, subset: as in SplitChoice. split_rule: 2; runs
     of before it was recorded have 1. clip: largest gradient norm (0: off). patience: epochs without a better
     validation loss before training stops (0: never). min_lr: where cosine ends, and plateau stops halving.
+    own_decay: decoupled decay of the genes' own columns alone, which with gene_weights = deviation is towards their
+    term's direction.
     loss: `auto` is bce for viability and mse else. population_samples: training samples that BatchNorm's population
     statistics are taken over between epochs (checkpoints and the final figures take all of them).
     norm_order: torchcell's `bn-tanh`, because the paper's `tanh-bn` learned less from the same simulated data (test r
@@ -66,6 +69,7 @@ class RunConfig:
     lr: float = 3e-3
     min_lr: float = 1e-5
     weight_decay: float = 0.0
+    own_decay: float = 0.0
     l2: float = 0.0
     clip: float = 1.0
     scheduler: str = "cosine"
@@ -174,6 +178,8 @@ class RunConfig:
 
 
 DEFAULTS = {f.name: f.default for f in fields(RunConfig)}
+BEFORE: dict[str, Any] = {"split_rule": RULES[0], "own_decay": 0.0}
+"""What a run's file that does not name a setting was trained with: it is of before there was such a setting."""
 
 
 def _like(value: Any, default: Any) -> Any:
@@ -213,7 +219,7 @@ def read_config(path: Path, base: RunConfig | None = None) -> RunConfig:
 def run_config(directory: Path) -> RunConfig:
     """Return a run's settings; raises DamagedCache where they are none, for nobody asked for them just now."""
     try:
-        return read_config(directory / CONFIG, RunConfig(split_rule=RULES[0]))  # where none is recorded
+        return read_config(directory / CONFIG, RunConfig(**BEFORE))
     except (UsageError, InvalidInput) as error:
         raise DamagedCache(error.message, why=error.why, hint=error.hint or "train the run again") from error
 

@@ -6,6 +6,7 @@ weights, and take 18 so, in half the memory.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from inspect import unwrap
 from typing import Any
 
@@ -44,14 +45,30 @@ class PlainAdamW(torch.optim.AdamW):
             _step(self)
 
 
+@dataclass(frozen=True)
+class OwnDecay:
+    """Decoupled decay (Loshchilov and Hutter 2019, arXiv:1711.05101) of one parameter beside all others' weight decay.
+
+    Each step takes lr * rate of it away, before AdamW's own: w <- (1 - lr * rate) w. What is 0 stays exactly 0.
+    """
+
+    parameter: nn.Parameter
+    rate: float
+
+
 class JoinedAdamW(PlainAdamW):
     """AdamW whose processes each hold all weights: the gradients are summed, and all do the same step."""
 
     def __init__(
-        self, processes: Processes, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float
+        self,
+        processes: Processes,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        weight_decay: float,
+        decay: OwnDecay | None = None,
     ) -> None:
         super().__init__(parameters, lr=lr, weight_decay=weight_decay, fused=True)
-        self.processes = processes
+        self.processes, self.decay = processes, decay
 
     @property
     def weights(self) -> list[nn.Parameter]:
@@ -66,6 +83,17 @@ class JoinedAdamW(PlainAdamW):
             norm = torch.nn.utils.clip_grad_norm_(self.weights, clip)
         self.step()
         return norm
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Step by the gradients at hand, what decays on its own shrunk before."""
+        del closure
+        if self.decay is not None and self.decay.parameter.grad is not None:
+            self._shrink(self.decay, self.decay.parameter)
+        super().step()
+
+    def _shrink(self, decay: OwnDecay, part: Tensor) -> None:
+        with torch.no_grad():
+            part.mul_(1 - self.param_groups[0]["lr"] * decay.rate)
 
 
 class SharedAdamW(JoinedAdamW):
@@ -83,8 +111,9 @@ class SharedAdamW(JoinedAdamW):
         parameters: Iterable[nn.Parameter],
         lr: float,
         weight_decay: float,
+        decay: OwnDecay | None = None,
     ) -> None:
-        super().__init__(processes, parameters, lr, weight_decay)
+        super().__init__(processes, parameters, lr, weight_decay, decay)
         self.machine, self.tables = machine, tables
         sizes = [p.numel() for p in self.weights]
         # of each table a view for each parameter
@@ -144,6 +173,8 @@ class SharedAdamW(JoinedAdamW):
             self._own.state[part]["step"].copy_(self.state[parameter]["step"])
             if parameter.grad is not None:
                 self.state[parameter]["step"].add_(1)
+                if self.decay is not None and self.decay.parameter is parameter:
+                    self._shrink(self.decay, part)
         self._own.step()
         self.machine.meet()
         # others stepped their parts, and this process its own under another name: torch has not seen either
@@ -161,7 +192,11 @@ class SharedAdamW(JoinedAdamW):
 
 
 def make_optimiser(
-    processes: Processes, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float
+    processes: Processes,
+    parameters: Iterable[nn.Parameter],
+    lr: float,
+    weight_decay: float,
+    decay: OwnDecay | None = None,
 ) -> JoinedAdamW:
     """Return the optimiser of a network's parameters, which it moves to shared memory where processes have some."""
     weights, machine = list(parameters), processes.machine
@@ -169,5 +204,5 @@ def make_optimiser(
         numbers = sum(p.numel() for p in weights)
         tables = shared_table(machine.asking, (4 + machine.asking.world, numbers), weights[0].dtype)
         if tables is not None:
-            return SharedAdamW(machine, tables, processes, weights, lr, weight_decay)
-    return JoinedAdamW(processes, weights, lr, weight_decay)
+            return SharedAdamW(machine, tables, processes, weights, lr, weight_decay, decay)
+    return JoinedAdamW(processes, weights, lr, weight_decay, decay)

@@ -26,7 +26,7 @@ from gocell_cli.training.network.loss import DCellLoss, Target
 from gocell_cli.training.runs.config import DEFAULTS, RunConfig
 from gocell_cli.training.runs.kept import network_hierarchy
 from gocell_cli.training.runs.measuring import LOSSES, Measuring
-from gocell_cli.training.runs.optimiser import make_optimiser
+from gocell_cli.training.runs.optimiser import OwnDecay, make_optimiser
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.readings import Reading, Readings
 from gocell_cli.training.runs.samples import RunSamples
@@ -39,7 +39,7 @@ with train_extra():
     from torch import Tensor
 
 SAFE_RATE, SAFE_CLIP, SAFE_RANGE = 3e-3, 1.0, 0.001
-LARGE = {"alpha": 10.0, "l2": 1.0, "weight_decay": 1.0}
+LARGE = {"alpha": 10.0, "l2": 1.0, "weight_decay": 1.0, "own_decay": 100.0}
 """Beyond these a setting is named where training diverged: 30 times the default, or a step that takes all weights."""
 TRAINED_COPIES = 4
 """A weight in training: itself, its gradient, and AdamW's two moments."""
@@ -125,7 +125,8 @@ class Trainer:
         kind = "bce" if self.scale.logits else "mse"
         loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
         self.measuring = Measuring(self.model, self.rows, loss, self.scale, processes)
-        self.optimiser = make_optimiser(processes, self.model.parameters(), config.lr, config.weight_decay)
+        decay = OwnDecay(self.model.gene_weight, config.own_decay) if config.own_decay else None
+        self.optimiser = make_optimiser(processes, self.model.parameters(), config.lr, config.weight_decay, decay)
         self.scheduler = self._scheduler()
         self.history: list[dict[str, Any]] = []
         self.epoch, self.best, self.waited = 0, float("inf"), 0

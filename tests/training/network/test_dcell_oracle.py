@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
-from gocell_cli.training.network.dcell import DCellConfig
+from gocell_cli.training.network.config import CHOICES, DCellConfig
 from tests.attempts import attempts, whole_only
 from tests.reference.dcell import gene_table
 from tests.training import networks as nets
 
 SMALL = DCellConfig(min_width=2, init_range=0.5)
+GENE_WEIGHTS = CHOICES["gene_weights"]
 
 
 def compare(
@@ -34,7 +35,7 @@ def compare(
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("norm_order", ["tanh-bn", "bn-tanh"])
-@pytest.mark.parametrize("gene_weights", ["own", "shared"])
+@pytest.mark.parametrize("gene_weights", GENE_WEIGHTS)
 def test_toy_equals_oracle(toy_cache: Path, norm_order: str, gene_weights: str, training: bool) -> None:
     hierarchy = Cache(toy_cache).hierarchy
     config = replace(SMALL, norm_order=norm_order, gene_weights=gene_weights)
@@ -53,7 +54,7 @@ def test_toy_equals_oracle(toy_cache: Path, norm_order: str, gene_weights: str, 
         ratio=st.sampled_from([0.0, 0.3, 1.0]),
         width_by=st.sampled_from(["direct", "contained"]),
         norm_order=st.sampled_from(["tanh-bn", "bn-tanh"]),
-        gene_weights=st.sampled_from(["own", "shared"]),
+        gene_weights=st.sampled_from(GENE_WEIGHTS),
         init_range=st.just(0.5),
     ),
     level_by=st.sampled_from(nets.LEVELS),
@@ -68,11 +69,15 @@ def test_random_hierarchies_equal_oracle(
 
 
 @settings(max_examples=15)
-@given(seed=st.integers(0, 10_000), norm_order=st.sampled_from(["tanh-bn", "bn-tanh"]))
-def test_gene_values_equal_oracle(seed: int, norm_order: str) -> None:
+@given(
+    seed=st.integers(0, 10_000),
+    norm_order=st.sampled_from(["tanh-bn", "bn-tanh"]),
+    gene_weights=st.sampled_from(GENE_WEIGHTS),
+)
+def test_gene_values_equal_oracle(seed: int, norm_order: str, gene_weights: str) -> None:
     """Any float per gene: expression or dosage."""
     hierarchy = nets.random_network(seed)
-    config = replace(SMALL, norm_order=norm_order, gene_weights="shared")
+    config = replace(SMALL, norm_order=norm_order, gene_weights=gene_weights)
     model, oracle = nets.pair(hierarchy, config, seed)
     rng = np.random.default_rng(seed)
     x, y = torch.from_numpy(rng.normal(size=(20, 12))), torch.from_numpy(rng.normal(size=20))
@@ -82,12 +87,13 @@ def test_gene_values_equal_oracle(seed: int, norm_order: str) -> None:
     assert max(worst.values()) < 1e-10, worst
 
 
-def test_deletions_and_their_gene_values_agree() -> None:
+@pytest.mark.parametrize("gene_weights", ["shared", "deviation"])
+def test_deletions_and_their_gene_values_agree(gene_weights: str) -> None:
     hierarchy = nets.random_network(5)
     genotypes = nets.random_genotypes(5, 20, 12)
     y = torch.linspace(-1, 1, len(genotypes), dtype=torch.float64)
-    model, _ = nets.pair(hierarchy, replace(SMALL, gene_weights="shared"))
-    again, _ = nets.pair(hierarchy, replace(SMALL, gene_weights="shared"))
+    model, _ = nets.pair(hierarchy, replace(SMALL, gene_weights=gene_weights))
+    again, _ = nets.pair(hierarchy, replace(SMALL, gene_weights=gene_weights))
     one = nets.run_fast(model, hierarchy, nets.deletions(genotypes, 12), y)
     other = nets.run_fast(again, hierarchy, gene_table(genotypes, 12), y)
     assert max(nets.difference(one, other).values()) < 1e-12

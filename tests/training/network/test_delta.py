@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.network.config import CHOICES
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.delta.cpu import kernels
 from gocell_cli.training.network.delta.form import DeltaForm
@@ -71,7 +72,7 @@ def compare(
     genotypes,
     st.integers(0, 50),
     st.sampled_from(["tanh-bn", "bn-tanh"]),
-    st.sampled_from(["own", "shared"]),
+    st.sampled_from(CHOICES["gene_weights"]),
     st.booleans(),
 )
 def test_any_batch_gives_what_the_dense_form_gives(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.network.config import CHOICES
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.loss import DCellLoss
@@ -73,7 +74,7 @@ def shares_of(samples: int, cuts: list[int]) -> list[np.ndarray]:
     st.lists(st.integers(0, 20), min_size=1, max_size=3),
     st.integers(0, 50),
     st.sampled_from(["tanh-bn", "bn-tanh"]),
-    st.sampled_from(["own", "shared"]),
+    st.sampled_from(CHOICES["gene_weights"]),
     st.sampled_from(["cpu", "tensors"]),
 )
 def test_a_step_of_any_shares_is_the_whole_batchs(

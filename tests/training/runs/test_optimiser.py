@@ -8,7 +8,7 @@ from torch import nn
 
 from gocell_cli.training.runs import one_machine
 from gocell_cli.training.runs.one_machine import OneMachine
-from gocell_cli.training.runs.optimiser import JoinedAdamW, SharedAdamW, make_optimiser
+from gocell_cli.training.runs.optimiser import JoinedAdamW, OwnDecay, SharedAdamW, make_optimiser
 from gocell_cli.training.runs.processes import Processes
 from tests.training.runs.test_one_machine import connected
 from tests.training.together import Member, together
@@ -28,10 +28,16 @@ def gradients(step: int, rank: int) -> list[torch.Tensor]:
     return [torch.randn(size, generator=numbers, dtype=torch.float64) for size in SIZES]
 
 
+OWN = 0.5
+"""Decay of the first parameter alone."""
+
+
 def alone(world: int, clip: float) -> tuple[list[nn.Parameter], torch.optim.AdamW, list[float]]:
     """One process with the sum of all gradients, in torch's own words."""
     parameters, norms = weights(), []
-    optimiser = torch.optim.AdamW(parameters, lr=0.1, weight_decay=0.1, fused=True)
+    # of two decays after each other: (1 - lr * all) (1 - lr * OWN) = 1 - lr * (all + OWN - lr * all * OWN)
+    groups = [{"params": parameters[:1], "weight_decay": 0.1 + OWN - 0.1 * 0.1 * OWN}, {"params": parameters[1:]}]
+    optimiser = torch.optim.AdamW(groups, lr=0.1, weight_decay=0.1, fused=True)
     for step in range(STEPS):
         for i, parameter in enumerate(parameters):
             parameter.grad = torch.stack([gradients(step, r)[i] for r in range(world)]).sum(0)
@@ -55,7 +61,8 @@ def test_steps_by_parts_are_steps_of_all(world: int, clip: float) -> None:
 
     def work(member: Member) -> tuple[list[torch.Tensor], dict[str, Any]]:
         parameters = weights()
-        optimiser = make_optimiser(processes_of(connected(member)), parameters, 0.1, 0.1)
+        decay = OwnDecay(parameters[0], OWN)
+        optimiser = make_optimiser(processes_of(connected(member)), parameters, 0.1, 0.1, decay)
         assert isinstance(optimiser, SharedAdamW)
         for step in range(STEPS):
             optimiser.zero_grad()
@@ -74,6 +81,20 @@ def test_steps_by_parts_are_steps_of_all(world: int, clip: float) -> None:
         for i, own_state in torchs.state_dict()["state"].items():
             for name, tensor in own_state.items():
                 assert torch.allclose(state[i][name], tensor, rtol=0, atol=1e-12), (i, name)
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.5])
+def test_one_process_decays_as_torchs_groups_do(clip: float) -> None:
+    wanted, _, norms = alone(1, clip)
+    parameters = weights()
+    optimiser = make_optimiser(processes_of(None), parameters, 0.1, 0.1, OwnDecay(parameters[0], OWN))
+    for step in range(STEPS):
+        for parameter, own in zip(parameters, gradients(step, 0), strict=True):
+            parameter.grad = own
+        parameters[1].grad = None if step == 0 else parameters[1].grad
+        assert float(optimiser.joined_step(clip)) == pytest.approx(norms[step], rel=1e-12)
+    for found, own in zip(parameters, wanted, strict=True):
+        assert torch.allclose(found, own, rtol=0, atol=1e-12)
 
 
 def test_a_process_alone_has_torchs_own() -> None:

@@ -15,6 +15,7 @@ from gocell_cli.storage import reader
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples, ShardBackend
 from gocell_cli.training.inference.predict import statistics, use_population
+from gocell_cli.training.network.term_weights import TermWeights
 from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.evaluating import evaluate_run, finish_run
 from gocell_cli.training.runs.run import begin_run, load_best, reopen, resume_run
@@ -39,11 +40,34 @@ def history(directory: Path) -> list[dict[str, object]]:
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
 
+@pytest.mark.parametrize("form", ["dense", "delta"])
+@pytest.mark.parametrize("gene_weights", ["deviation", "direction"])
+def test_columns_of_genes_that_are_never_deleted_stay_zero(
+    small_cache: Path, tmp_path: Path, form: str, gene_weights: str
+) -> None:
+    """In the order whose wild type has a gradient; a column of a gene that is deleted leaves its zero."""
+    changes = {"form": form, "gene_weights": gene_weights, "norm_order": "tanh-bn", "own_decay": 0.1}
+    trainer = fitted(tmp_path / "run", small_cache, replace(TINY, **changes))
+    weights, hierarchy = TermWeights(trainer.model, trainer.hierarchy), trainer.hierarchy
+    state, genes = weights.split(trainer.model.state_dict()), {True: 0.0, False: 0.0}
+    for term, name in enumerate(hierarchy.term_ids):
+        own = hierarchy.row_gene[hierarchy.row_term == term]
+        columns = state[f"{name}.linear.weight"][:, -len(own) :] if len(own) else torch.zeros(1, 0)
+        for gene, column in zip(own.tolist(), columns.T, strict=True):
+            known = bool(trainer.trained_genes[gene])
+            genes[known] = max(genes[known], float(column.abs().max()))
+    assert 0 < trainer.trained_genes.sum() < len(hierarchy.gene_names)
+    assert genes[False] == 0.0
+    assert (genes[True] > 0) == (gene_weights == "deviation")
+    assert trainer.model.gene_direction is not None
+    assert trainer.model.gene_direction.abs().max() > 0
+
+
 @pytest.mark.parametrize("scheduler", ["cosine", "plateau"])
 def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_bits(
     small_cache: Path, tmp_path: Path, scheduler: str
 ) -> None:
-    config = replace(TINY, scheduler=scheduler)
+    config = replace(TINY, scheduler=scheduler, gene_weights="deviation", own_decay=0.5)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     fitted(whole, small_cache, config)
     steps = [0]

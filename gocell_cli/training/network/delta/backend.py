@@ -22,8 +22,8 @@ class DeltaNetwork:
 
     weights: the stacked child weights; genes: the table [pieces, piece], those of block b of neurons from
     gene_start[b] to gene_start[b + 1]; counted_mean: in evaluation, the running mean counted from the wild type's
-    activation (`wild_type.py`); precision: of products on a GPU, `ieee`, `tf32` or `bf16`; all sums and statistics are
-    of the parameters' dtype.
+    activation (`wild_type.py`); from_wild_type: gene columns count x_g - 1 and are in no wild type's z; precision: of
+    products on a GPU, `ieee`, `tf32` or `bf16`; all sums and statistics are of the parameters' dtype.
     """
 
     piece: int
@@ -41,11 +41,14 @@ class DeltaNetwork:
     eps: float
     training: bool
     gradients: bool = True
+    from_wild_type: bool = False
     precision: str = "ieee"
 
     @cached_property
     def wild(self) -> Float[Tensor, " neurons"]:
         """Bias plus all genes of each neuron; the compiled loops sum it themselves, task by task."""
+        if self.from_wild_type:
+            return self.bias
         return self.bias + sum_rows(self.genes, self.gene_start[:-1]).view(-1)
 
 

@@ -79,7 +79,8 @@ class DeltaForm:
         # gene_rows lists term-gene rows gene by gene; turned round, it gives each row's gene
         pair_gene[arrays["gene_rows"].cpu().numpy()] = np.repeat(np.arange(len(counts)), counts)
         index = make_delta_index(model.stack, closure[0], closure[1], pair_gene)
-        return cls(index, Network.of(index, model.stack), model.stack.piece)
+        network = Network.of(index, model.stack, from_wild_type=model.from_wild_type)
+        return cls(index, network, model.stack.piece)
 
     @cached_property
     def gpu_index(self) -> GpuIndex:
@@ -186,6 +187,7 @@ class DeltaForm:
             eps=model.eps,
             training=training,
             gradients=torch.is_grad_enabled(),
+            from_wild_type=model.from_wild_type,
             precision=self.precision or _precision(table),
         )
 
@@ -193,7 +195,7 @@ class DeltaForm:
         """One gradient for each parameter that `heads` named, in that order."""
         piece = model.stack.piece
         wild, genes = found.wild.view(-1, piece), found.genes
-        if not self._compiled(genes):  # the compiled loops have handed it on already
+        if not (self._compiled(genes) or model.from_wild_type):  # the compiled loops have handed it on already
             genes.add_(wild.index_select(0, model.index["block_of_piece"]))
         return found.weights, genes, found.wild, found.gamma, found.beta, found.head, found.direction
 

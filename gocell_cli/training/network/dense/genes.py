@@ -24,13 +24,17 @@ with train_extra():
 
 @dataclass(frozen=True)
 class GeneWeights:
-    """The gene side of a model, detached, and the index of where it lies."""
+    """The gene side of a model, detached, and the index of where it lies.
+
+    from_wild_type: a column counts x_g - 1, so that the wild type's z is the bias alone.
+    """
 
     table: Float[Tensor, "pieces piece"]
     direction: Float[Tensor, " neurons"] | None
     bias: Float[Tensor, " neurons"]
     index: StackIndex
     stack: Stack
+    from_wild_type: bool = False
 
     @property
     def piece(self) -> int:
@@ -114,7 +118,10 @@ class DeletedGenes:
         self._deletions = deletions
         self._bounds: list[int] = plan.bag_of.tolist()
         every = torch.arange(len(weights.table), device=weights.table.device)
-        self._wild = weights.bias + _sum_rows(weights.table, every, weights.index["block_start"][:-1]).reshape(-1)
+        self._wild = weights.bias
+        if not weights.from_wild_type:
+            starts = weights.index["block_start"][:-1]
+            self._wild = self._wild + _sum_rows(weights.table, every, starts).reshape(-1)
         lost = _sum_rows(weights.table, plan.pieces, plan.start[:-1])
         if weights.direction is not None:
             lost = lost - weights.direction.view(-1, weights.piece)[plan.block] * plan.deleted[:, None]
@@ -160,8 +167,10 @@ class DeletedGenes:
 
     def gradients(self, dz_sum: Float[Tensor, " neurons"]) -> tuple[Tensor, Tensor | None]:
         weights, plan = self._weights, self._plan
-        # as if every sample had every gene; what the samples without it put in is taken off below
-        total = dz_sum.view(-1, weights.piece).index_select(0, weights.index["block_of_piece"])
+        if weights.from_wild_type:
+            total = torch.zeros_like(weights.table)
+        else:  # as if every sample had every gene; what the samples without it put in is taken off below
+            total = dz_sum.view(-1, weights.piece).index_select(0, weights.index["block_of_piece"])
         bag = torch.repeat_interleave(torch.arange(len(plan.block), device=dz_sum.device), plan.start.diff())
         total.index_add_(0, plan.pieces, self._gradient[bag], alpha=-1)
         if weights.direction is None:
@@ -178,6 +187,8 @@ class GeneValues:
         self.samples, self._weights, self._x = len(x), weights, x.t().contiguous()
         self._gradient = torch.zeros_like(weights.table)
         self._direction = None if weights.direction is None else torch.zeros_like(weights.direction)
+        # what a column's gene has where it adds nothing
+        self._at_rest = 1.0 if weights.from_wild_type else 0.0
 
     def _terms(self, chunk: Chunk) -> Iterator[tuple[slice, slice, Tensor]]:
         """Each term with genes: its neuron rows, its pieces, and its genes' values [genes, samples]."""
@@ -193,7 +204,7 @@ class GeneValues:
     def fill(self, z: Tensor, chunk: Chunk) -> None:
         z.copy_(self._weights.bias[chunk.rows, None].expand_as(z))
         for rows, pieces, x in self._terms(chunk):
-            self._add(z[rows], pieces, x)
+            self._add(z[rows], pieces, x - self._at_rest)
             self._add_direction(z[rows], rows, chunk, x)
 
     def fill_differences(self, z: Tensor, chunk: Chunk) -> None:
@@ -202,7 +213,7 @@ class GeneValues:
         for rows, pieces, x in self._terms(chunk):
             # x - 1 is 0 for a gene as in the wild type: a sample without a change differs by exactly 0
             self._add(z[rows, :-1], pieces, x - 1)
-            self._add(z[rows, -1:], pieces, torch.ones_like(x[:, :1]))
+            self._add(z[rows, -1:], pieces, torch.ones_like(x[:, :1]) - self._at_rest)
             self._add_direction(z[rows, :-1], rows, chunk, x)
 
     def _add(self, z: Tensor, pieces: slice, x: Float[Tensor, "genes columns"]) -> None:
@@ -220,7 +231,7 @@ class GeneValues:
         for rows, pieces, x in self._terms(chunk):
             own = dz[rows]
             blocks = own.view(-1, self._weights.piece, self.samples)
-            self._gradient[pieces] = (x @ blocks.transpose(1, 2)).reshape(-1, self._weights.piece)
+            self._gradient[pieces] = ((x - self._at_rest) @ blocks.transpose(1, 2)).reshape(-1, self._weights.piece)
             if self._direction is not None:
                 start = chunk.rows.start
                 self._direction[start + rows.start : start + rows.stop] = own @ (1 - x).sum(0)

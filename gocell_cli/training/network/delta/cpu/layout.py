@@ -43,13 +43,18 @@ NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 @dataclass(frozen=True)
 class Unused:
-    """Pieces of the weights and of the genes' table that are padding: no kernel writes their gradient, which is 0."""
+    """Pieces of the weights and of the genes' table whose gradient the kernels do not write whole: it starts at 0.
+
+    They are padding; and, where columns count from the wild type, all of the genes' table.
+    """
 
     weights: Int64[np.ndarray, " pieces"]
     genes: Int64[np.ndarray, " gene_pieces"]
 
     @classmethod
-    def of(cls, index: DeltaIndex, stack: Stack, blocks: Int64[np.ndarray, " terms"]) -> "Unused":
+    def of(
+        cls, index: DeltaIndex, stack: Stack, blocks: Int64[np.ndarray, " terms"], gene_start: Int64[np.ndarray, " b"]
+    ) -> "Unused":
         """Find them: what no neuron of a term's own blocks reads from its children's own blocks, or from its genes."""
         weights = np.ones(stack.child_weights // stack.piece, dtype=bool)
         rows = blocks[index.parent] * stack.piece
@@ -58,7 +63,7 @@ class Unused:
         weights[ranges(first, blocks[index.child][edge])[1]] = False
         genes = np.ones(int(stack.block_start[-1]), dtype=bool)
         own = ranges(stack.first_neuron // stack.piece, blocks)[1]
-        genes[ranges(stack.block_start[own], np.diff(stack.block_start)[own])[1]] = False
+        genes[ranges(gene_start[own], np.diff(gene_start)[own])[1]] = False
         return cls(np.flatnonzero(weights), np.flatnonzero(genes))
 
 
@@ -74,22 +79,26 @@ class Network:
     unused: Unused
 
     @classmethod
-    def of(cls, index: DeltaIndex, stack: Stack) -> "Network":
-        """Derive it; a term has the blocks that its own neurons fill, none of those that pad it to its bucket's."""
+    def of(cls, index: DeltaIndex, stack: Stack, *, from_wild_type: bool = False) -> "Network":
+        """Derive it; a term has the blocks that its own neurons fill, none of those that pad it to its bucket's.
+
+        from_wild_type: the wild type's z has no gene's column in it, and its dz goes to none.
+        """
         piece = stack.piece
         blocks = -(-stack.width[stack.order] // piece)
+        gene_start = np.zeros_like(stack.block_start) if from_wild_type else stack.block_start
         terms = kernels.Terms(
             blocks=blocks,
             first_block=stack.first_neuron // piece,
             genes=index.term_genes,
-            gene_start=stack.block_start,
+            gene_start=gene_start,
             child_edge=np.searchsorted(index.parent, np.arange(index.terms + 1)),
             parent_ptr=index.parent_ptr,
             parent_edge=index.parent_edge,
         )
         edges = kernels.Edges(index.child, index.parent, index.edge_chunk * piece, index.edge_stride * piece)
         most = int(blocks.max(initial=1))
-        return cls(Lanes(piece), terms, edges, index.term_level_ptr, most, Unused.of(index, stack, blocks))
+        return cls(Lanes(piece), terms, edges, index.term_level_ptr, most, Unused.of(index, stack, blocks, gene_start))
 
     def neurons(self, level: int) -> slice:
         """The neurons of a level."""
