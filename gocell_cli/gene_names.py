@@ -25,6 +25,8 @@ OTHER_CASE = ("other_case", "alias_other_case")
 ALIAS_WAYS = ("alias", "alias_other_case")
 PART = re.compile(r"[^\s,;|+/]+")
 """What a cell of several genes is split into; at no hyphen, which is part of names like YAL044W-A."""
+HO = "YDL227C"
+"""HO cuts DNA to switch the mating type; laboratory strains lack it anyway, so that its deletion is a mere marker."""
 UNKNOWN, AMBIGUOUS = -1, -2
 NO_WAY = -1
 FEW, MANY = 0.2, 0.5

@@ -79,9 +79,12 @@ def toy_genes() -> GeneTable:
     return toy.gene_table()
 
 
-def sga_line(query: str, array: str, kind: str, score: str = "", p: str = "", fitness: str = "", sd: str = "") -> str:
+def sga_line(
+    query: str, array: str, kind: str, score: str = "", p: str = "", fitness: str = "", sd: str = "",
+    of_query: str = "", of_array: str = "",
+) -> str:  # fmt: skip
     """One row of Kuzmin 2018's table."""
-    return "\t".join([query, "q", array, "a", kind, "", score, p, "", "", fitness, sd])
+    return "\t".join([query, "q", array, "a", kind, "", score, p, of_query, of_array, fitness, sd])
 
 
 def read_kuzmin2018(path: Path, genes: GeneTable, *, phenotype: str, order: str) -> Dataset:

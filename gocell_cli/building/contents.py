@@ -1,5 +1,6 @@
 """domain -> storage: what a cache will hold, as the format's arrays: hierarchy, samples, provenance."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,4 +152,11 @@ def make_provenance(dataset: Dataset, genotypes: Genotypes) -> Provenance:
         strains=dataset.strains,
         kinds=kinds_of(dataset),
         query_groups=genotypes.group_names,
+        fitness=tuple(mean_fitness(values) for values in dataset.fitness),
     )
+
+
+def mean_fitness(values: tuple[float, ...]) -> float | None:
+    """Return the mean of what was published of a strain's fitness, None where nothing was."""
+    # fsum: rounded once, so that equal values have themselves as their mean
+    return math.fsum(values) / len(values) if values else None

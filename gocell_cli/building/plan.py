@@ -139,6 +139,7 @@ def plan_build(
         sources={**sha256, **dataset.sources},
         dataset_options=dataset.options,
         annotation_options=rows.naming.options if rows.naming is not None else {},
+        strain_fitness=bool(dataset.fitness),
     )
     return BuildPlan(
         config=config,
@@ -156,7 +157,7 @@ def plan_build(
         phenotype=dataset.phenotype,
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
-        notes=annotation_notes(annotations),
+        notes=(*annotation_notes(annotations), *_fitness_notes(dataset)),
         warnings=(*warnings, *_allele_warnings(dataset, mixed)),
     )
 
@@ -210,7 +211,25 @@ def _counts(
         "terms_after": dict(terms.funnel),
         **({"simulated": dict(dataset.shares)} if dataset.shares else {}),
         **({"files": [file._asdict() for file in dataset.files]} if dataset.files else {}),
+        **({"strain_fitness": _fitness_counts(dataset)} if dataset.fitness else {}),
     }
+
+
+def _fitness_counts(dataset: Dataset) -> dict[str, int]:
+    """Return of how many strains fitness was published, and of how many several values, whose mean is taken."""
+    values = [len(found) for found in dataset.fitness]
+    return {"strains": sum(n > 0 for n in values), "of": len(values), "several_values": sum(n > 1 for n in values)}
+
+
+def _fitness_notes(dataset: Dataset) -> tuple[str, ...]:
+    if not dataset.fitness:
+        return ()
+    found = _fitness_counts(dataset)
+    several = f"; of {found['several_values']:,} it has several values, whose mean is kept"
+    return (
+        f"{dataset.name} publishes the fitness of {found['strains']:,} of its {found['of']:,} strains"
+        f"{several if found['several_values'] else ''}",
+    )
 
 
 def _gene_counts(rows: AnnotationRows, rules: FilterRules, names: Sequence[NameCounts]) -> dict[str, Any]:
@@ -237,6 +256,7 @@ def make_config(
     sources: Mapping[str, str],
     dataset_options: Mapping[str, str],
     annotation_options: Mapping[str, str],
+    strain_fitness: bool = False,
 ) -> dict[str, Any]:
     """Return the canonical configuration: what decides the cache's content, and no path of this machine."""
     return {
@@ -251,6 +271,8 @@ def make_config(
         "go_release": go_release,
         "filters": {**filter_config(options.rules), "until": options.until},
         **({"annotation_options": dict(annotation_options)} if annotation_options else {}),
+        # told where there is any: caches of before it was kept have none, and must not pass for one that has
+        **({"strain_fitness": "mean"} if strain_fitness else {}),
         "keep_unannotated": options.keep_unannotated,
         "duplicates": options.duplicates,
         "level_by": options.level_by,

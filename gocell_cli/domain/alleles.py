@@ -18,9 +18,8 @@ import numpy as np
 from jaxtyping import Bool, UInt64
 
 from gocell_cli.domain.genotype import BLOCK, Dataset, Genotypes
+from gocell_cli.gene_names import HO
 
-HO = "YDL227C"
-"""HO cuts DNA to switch the mating type; laboratory strains lack it anyway, so that its deletion is a mere marker."""
 COLLECTION = re.compile(r"_[a-z]+\d+$", re.IGNORECASE)
 """The end of an SGA strain's id: `_dma298` and `_sn2975` may be of one gene and one allele."""
 

@@ -87,7 +87,8 @@ class Dataset:
     `files` tells the files of a data set of several apart by their row numbers; `joined` names the data sets
     that were joined into this one. `names` counts how the rows of each join found their genes. `kinds` are those of the
     strains' alleles, one of `alleles.KINDS` each, where the reader knows them; where it is empty they follow from the
-    strains' ids and allele names.
+    strains' ids and allele names. `fitness` holds the values that were published of each strain's own fitness, distinct
+    and ascending; () as a whole where the data set has none.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Dataset:
     joined: tuple[str, ...] = ()
     names: tuple[NameCounts, ...] = ()
     kinds: tuple[str, ...] = ()
+    fitness: tuple[tuple[float, ...], ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         joined=() if whole else names,
         names=_names(datasets),
         kinds=_kinds(datasets, strains),
+        fitness=_fitness(datasets, strains),
     )
 
 
@@ -66,6 +67,15 @@ def _kinds(datasets: Sequence[Dataset], strains: Sequence[tuple[str, str]]) -> t
         for strain, kind in zip(dataset.strains, kinds_of(dataset), strict=True):
             found[strain] = max(kind, found.get(strain, kind), key=KINDS.index)
     return tuple(found[strain] for strain in strains)
+
+
+def _fitness(datasets: Sequence[Dataset], strains: Sequence[tuple[str, str]]) -> tuple[tuple[float, ...], ...]:
+    """What any of the data sets says of each strain's fitness."""
+    found: dict[tuple[str, str], set[float]] = {strain: set() for strain in strains}
+    for dataset in datasets:
+        for strain, values in zip(dataset.strains, dataset.fitness or ((),) * len(dataset.strains), strict=True):
+            found[strain].update(values)
+    return tuple(tuple(sorted(found[s])) for s in strains) if any(found.values()) else ()
 
 
 def _lines(dataset: Dataset) -> int:

@@ -183,9 +183,12 @@ def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
 def _provenance(cache: Cache, index: int) -> dict[str, Any]:
     sample, names = cache.sample(index), cache.provenance
 
-    def strain(side: str, index: int | None) -> dict[str, str | None]:
-        found = (None, None, None) if index is None else (*names.strains[index], names.kinds[index])
-        return dict(zip((f"{side}_strain", f"{side}_allele", f"{side}_kind"), found, strict=True))
+    def strain(side: str, index: int | None) -> dict[str, str | float | None]:
+        if index is None:
+            return dict.fromkeys(f"{side}_{what}" for what in ("strain", "allele", "kind", "fitness"))
+        (strain, allele), kind = names.strains[index], names.kinds[index]
+        fitness = names.fitness[index] if names.fitness else None
+        return {f"{side}_strain": strain, f"{side}_allele": allele, f"{side}_kind": kind, f"{side}_fitness": fitness}
 
     return {
         "dataset": cache.manifest.datasets[sample.dataset],

@@ -175,12 +175,14 @@ class Provenance:
     """What `Samples` index: strains as (id, allele name), the kind of each, and the names of the query groups.
 
     Kinds are deletion, suppressor (a strain with a second mutation that makes up for the first), ts
-    (temperature-sensitive), damp (DAmP) or unknown.
+    (temperature-sensitive), damp (DAmP) or unknown. `fitness` is each strain's own, as published (1: as the wild type;
+    the mean where the table has several values), None where it has none; () as a whole in caches of before it came.
     """
 
     strains: tuple[tuple[str, str], ...]
     kinds: tuple[str, ...]
     query_groups: tuple[str, ...]
+    fitness: tuple[float | None, ...] = ()
 
 
 @runtime_checkable

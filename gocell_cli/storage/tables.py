@@ -1,5 +1,6 @@
 """The hierarchy's and the provenance's Parquet tables: encode beside decode."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from gocell_cli.storage.schema import Hierarchy, Provenance
 HIERARCHY_DIR, PROVENANCE_DIR, SAMPLES_DIR = "hierarchy", "provenance", "samples"
 TERM_ARRAYS = ("go_level", "go_depth", "stratum", "height", "level", "direct_genes", "contained_genes")
 STRINGS = pa.list_(pa.string())
-LATER_COLUMNS = {"hierarchy/genes": 1}
+LATER_COLUMNS = {"hierarchy/genes": 1, "provenance/strains": 1}
 """How many of a table's last columns came after the first caches, which lack them."""
+NULLABLE = {"provenance/strains": ("fitness",)}
+"""Columns that need not say anything of a row."""
 SCHEMAS: Mapping[str, pa.Schema] = {
     "hierarchy/terms": pa.schema(
         [("id", pa.string()), ("name", pa.string()), ("namespace", pa.string())]
@@ -37,7 +40,9 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "hierarchy/edges": pa.schema([("child", pa.int32()), ("parent", pa.int32())]),
     "hierarchy/term_genes": pa.schema([("term", pa.int32()), ("gene", pa.int32())]),
     "hierarchy/gene_rows": pa.schema([("row", pa.int32())]),
-    "provenance/strains": pa.schema([("strain", pa.string()), ("allele", pa.string()), ("kind", pa.string())]),
+    "provenance/strains": pa.schema(
+        [("strain", pa.string()), ("allele", pa.string()), ("kind", pa.string()), ("fitness", pa.float64())]
+    ),
     "provenance/query_groups": pa.schema([("genes", pa.string())]),
 }
 
@@ -100,7 +105,7 @@ def provenance_tables(provenance: Provenance) -> dict[str, pa.Table]:
     """Encode strains and query groups as their two tables."""
     # zip of no strains gives no columns at all, where two empty ones are wanted
     strains = [list(column) for column in zip(*provenance.strains, strict=True)] or [[], []]
-    strains.append(list(provenance.kinds))
+    strains += [list(provenance.kinds), list(provenance.fitness or (None,) * len(provenance.strains))]
     return {
         "provenance/strains": _table("provenance/strains", strains),
         "provenance/query_groups": _table("provenance/query_groups", [list(provenance.query_groups)]),
@@ -110,10 +115,15 @@ def provenance_tables(provenance: Provenance) -> dict[str, pa.Table]:
 def read_provenance(directory: Path) -> Provenance:
     """Decode strains and query groups."""
     strains = _read(directory, "provenance/strains")
+    fitness = strains.column("fitness").to_pylist() if "fitness" in strains.column_names else []
+    if not all(value is None or math.isfinite(value) for value in fitness):
+        raise DamagedCache(f"{directory}: provenance/strains: a fitness that is no finite number")
     return Provenance(
         strains=tuple(zip(_strings(strains, "strain"), _strings(strains, "allele"), strict=True)),
         kinds=_strings(strains, "kind"),
         query_groups=_strings(_read(directory, "provenance/query_groups"), "genes"),
+        # of strains of which nothing is known there is nothing, as where the column is not there
+        fitness=tuple(fitness) if any(value is not None for value in fitness) else (),
     )
 
 
@@ -152,7 +162,8 @@ def _read(directory: Path, path: str) -> pa.Table:
     first = pa.schema(list(whole)[: len(whole) - LATER_COLUMNS.get(path, 0)])
     if not any(table.schema.equals(schema) for schema in (whole, first)):
         raise DamagedCache(f"{file}: its columns are not those of the format", why=columns)
-    null = next((name for name in table.column_names if holds_null(table.column(name))), None)
+    full = [name for name in table.column_names if name not in NULLABLE.get(path, ())]
+    null = next((name for name in full if holds_null(table.column(name))), None)
     if null is not None:
         raise DamagedCache(f"{file}: a null in {null}")
     return table

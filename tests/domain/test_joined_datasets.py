@@ -93,3 +93,10 @@ def test_a_p_value_and_a_standard_deviation_do_not_make_one_statistic() -> None:
         join_datasets([replace(FIRST, phenotype=Phenotype("fitness", "p_value")), of_sd])
     # a data set without a statistic takes nothing from the other's
     assert join_datasets([replace(FIRST, phenotype=Phenotype("fitness")), of_sd]).phenotype.statistic == "sd"
+
+
+def test_published_fitness_of_a_strain_of_several_data_sets_is_of_all() -> None:
+    first = replace(FIRST, fitness=((0.5,), ()))
+    assert join_datasets([first, replace(SECOND, fitness=((1.0,), (0.4, 0.5)))]).fitness == ((1.0,), (0.4, 0.5), ())
+    assert join_datasets([first, SECOND]).fitness == ((), (0.5,), ())
+    assert join_datasets([FIRST, SECOND]).fitness == ()

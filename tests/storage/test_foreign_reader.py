@@ -89,6 +89,14 @@ def test_mutant_state(toy_cache: Path) -> None:
         assert state.tolist() == [1, 1, 0, 0, 0]
 
 
+def test_strains_and_what_was_published_of_them(toy_cache: Path) -> None:
+    strains = pq.read_table(toy_cache / "provenance/strains.parquet").to_pylist()
+    ours = Cache(toy_cache).provenance
+    assert [(s["strain"], s["allele"]) for s in strains] == list(ours.strains)
+    # the toy's table publishes none: the column is there all the same, as in any cache that is written now
+    assert [s["fitness"] for s in strains] == [None] * len(strains)
+
+
 def test_the_rows_of_a_gene(toy_cache: Path) -> None:
     genes = pq.read_table(toy_cache / "hierarchy/genes.parquet").to_pylist()
     gene_rows = pq.read_table(toy_cache / "hierarchy/gene_rows.parquet").column("row").to_pylist()

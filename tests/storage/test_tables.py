@@ -1,5 +1,6 @@
 """The hierarchy's and the provenance's tables: encode beside decode."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,27 @@ def test_a_hierarchy_comes_back(toy_plan: BuildPlan, tmp_path: Path) -> None:
             assert getattr(found, name) == value, name
 
 
-@pytest.mark.parametrize("provenance", [PROVENANCE, Provenance((), (), ())], ids=["some", "none"])
+@pytest.mark.parametrize(
+    "provenance",
+    [PROVENANCE, Provenance((), (), ()), replace(PROVENANCE, fitness=(None, 0.7345))],
+    ids=["some", "none", "fitness"],
+)
 def test_provenance_comes_back(provenance: Provenance, tmp_path: Path) -> None:
     write(tmp_path, provenance_tables(provenance))
     assert read_provenance(tmp_path) == provenance
+
+
+def test_strains_of_before_their_fitness_was_kept(tmp_path: Path) -> None:
+    tables = provenance_tables(replace(PROVENANCE, fitness=(None, 0.7345)))
+    write(tmp_path, tables | {"provenance/strains": tables["provenance/strains"].drop_columns("fitness")})
+    assert read_provenance(tmp_path) == PROVENANCE
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_fitness_that_is_no_number_is_damage(value: float, tmp_path: Path) -> None:
+    write(tmp_path, provenance_tables(replace(PROVENANCE, fitness=(None, value))))
+    with pytest.raises(DamagedCache, match="a fitness that is no finite number"):
+        read_provenance(tmp_path)
 
 
 def test_every_table_has_its_schema(toy_plan: BuildPlan) -> None:

@@ -245,8 +245,10 @@ def inspect_sample(
 
 
 def _strain(source: dict[str, Any], side: str) -> str:
-    """`YBR126C_dma298 (tps1-supp1, suppressor)`: what the strain is called, its allele, and the kind of that."""
-    about = ", ".join(text for text in (source[f"{side}_allele"], source[f"{side}_kind"]) if text)
+    """`YBR126C_dma298 (tps1-supp1, suppressor, fitness 0.7345)`: its name, allele, kind and published fitness."""
+    fitness = source[f"{side}_fitness"]
+    told = "" if fitness is None else f"fitness {fitness:g}"
+    about = ", ".join(text for text in (source[f"{side}_allele"], source[f"{side}_kind"], told) if text)
     return f"{source[f'{side}_strain']} ({about})"
 
 

@@ -35,6 +35,7 @@ TABLES = ("SGA_NxN.txt", "SGA_ExN_NxE.txt", "SGA_ExE.txt", "SGA_DAmP.txt")
 STRAIN_TABLE = "strain_ids_and_single_mutant_fitness.xlsx"
 TEMPERATURES = ("26", "30", "both")
 ARRAY_TYPE = "Arraytype/Temp"
+QUERY_FITNESS, ARRAY_FITNESS = "Query single mutant fitness (SMF)", "Array SMF"
 SCORE, P_VALUE = "Genetic interaction score (ε)", "P-value"
 FITNESS, FITNESS_SD = "Double mutant fitness", "Double mutant fitness standard deviation"
 QUERY = Side("Query Strain ID", "Query allele name", 1, "column 'Query Strain ID': not a strain id ORF_kindN")
@@ -48,8 +49,8 @@ SPELLINGS = {
     ARRAY_TYPE: ("arraytypetemp", "arraytypetemperature"),
     SCORE: ("geneticinteractionscore", "geneticinteractionscoreepsilon"),
     P_VALUE: ("pvalue",),
-    "Query single mutant fitness (SMF)": ("querysinglemutantfitnesssmf", "querysinglemutantfitness", "querysmf"),
-    "Array SMF": ("arraysmf", "arraysinglemutantfitness", "arraysinglemutantfitnesssmf"),
+    QUERY_FITNESS: ("querysinglemutantfitnesssmf", "querysinglemutantfitness", "querysmf"),
+    ARRAY_FITNESS: ("arraysmf", "arraysinglemutantfitness", "arraysinglemutantfitnesssmf"),
     FITNESS: ("doublemutantfitness", "doublemutantfitnessdmf", "dmf"),
     FITNESS_SD: (
         "doublemutantfitnessstandarddeviation",
@@ -112,10 +113,11 @@ def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, 
     strains, kept = StrainCodes(genes), KeptRows()
     files: list[SourceFile] = []
     sources: dict[str, str] = {}
+    wanted = Wanted(tuple(SPELLINGS), TEXTS, (value, statistic, QUERY_FITNESS, ARRAY_FITNESS))
     first_row = 1  # row numbers run on from table to table, header lines counted, so that each names one line
     for path in paths:
         lines, before = LineBlocks(path), kept.rows_read
-        for block in stream_table(lines, Wanted(tuple(SPELLINGS), TEXTS, (value, statistic)), _header_fault):
+        for block in stream_table(lines, wanted, _header_fault):
             _keep(block, kept, strains, temperature, first_row)
         name = path.name.removesuffix(".gz")
         # A user's own table may have any name; a cache knows it as `raw`.
@@ -132,11 +134,12 @@ def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, 
     # First, as `sort` overwrites the strain codes that this reads.
     query, queries = strains.queries(columns["query_strain"])
     measurements = Measurements(**columns, query=query)
+    named = strains.sort(measurements.query_strain, measurements.array_strain)
     return Dataset(
         name=NAME,
         phenotype=kind,
         measurements=measurements,
-        strains=strains.sort(measurements.query_strain, measurements.array_strain),
+        strains=named,
         queries=queries,
         rows_read=kept.rows_read,
         dropped=kept.dropped,
@@ -145,21 +148,26 @@ def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, 
         published=PUBLISHED,
         files=tuple(files),
         names=(names,),
+        fitness=strains.fitness(named),
     )
 
 
 def _keep(block: RowBlock, kept: KeptRows, strains: StrainCodes, temperature: str, first_row: int) -> None:
-    """Add a block's rows; its numbers are those of the one phenotype and its statistic."""
+    """Add a block's rows; its numbers are those of the one phenotype, its statistic, and fitness of the strains."""
     query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
     served = strains.serve(query, array)
     gene = strains.genes()[:, 0]
     # Rows that cross two alleles of one gene are dropped below: they delete one gene, not two.
     pair = np.column_stack([gene[query], gene[array]])
-    value, statistic = block.numbers.values()
+    value, statistic, *fitness = block.numbers.values()
+    elsewhere = _elsewhere(block, temperature)
+    for strain, published in zip((query, array), fitness, strict=True):
+        # a strain's fitness is of the row's temperature: of another one it is not that of the rows that are kept
+        strains.note_fitness(strain[~elsewhere], published[~elsewhere])
     kept.add(
         {
             # Order matters: a row to which several reasons apply counts under the first, so that the counts add up.
-            "other_temperature": _elsewhere(block, temperature),
+            "other_temperature": elsewhere,
             "no_phenotype": np.isnan(value),
             "unknown_gene": served == UNKNOWN,
             "ambiguous_gene": served == AMBIGUOUS,

@@ -15,12 +15,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from gocell_cli.domain.alleles import HO
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
 from gocell_cli.domain.joined_datasets import join_datasets
 from gocell_cli.errors import InvalidInput, UsageError
-from gocell_cli.gene_names import few_found
+from gocell_cli.gene_names import HO, few_found
 from gocell_cli.sources.download.catalog import KUZMIN2018, KUZMIN2020, RemoteSource
 from gocell_cli.sources.download.find import Found
 from gocell_cli.sources.download.find import find as find_files
@@ -152,7 +151,7 @@ def _read_table(study: Study, path: Path, genes: GeneTable, phenotype: str, orde
     kind, value, statistic, _ = PHENOTYPES[phenotype]
     strains = StrainCodes(genes, neutral=HO)
     lines = LineBlocks(path) if path.suffix.lower() != ".xlsx" else None
-    wanted = Wanted(COLUMNS, TEXTS, (value, statistic))
+    wanted = Wanted(COLUMNS, TEXTS, tuple(dict.fromkeys((value, statistic, QUERY_FITNESS, ARRAY_FITNESS))))
     blocks = stream_table(lines, wanted, _header_fault) if lines is not None else _workbook(path, wanted)
     if phenotype == SMF:
         measurements, rows_read, dropped = _single_mutants(blocks, strains)
@@ -165,11 +164,12 @@ def _read_table(study: Study, path: Path, genes: GeneTable, phenotype: str, orde
         measurements = Measurements(**columns, query=query)
     # -1, the array strain of every smf measurement, would index the last strain as if it were used.
     used = [measurements.query_strain, *([measurements.array_strain] if phenotype != SMF else [])]
+    named = strains.sort(*used)
     return Dataset(
         name=study.name,
         phenotype=kind,
         measurements=measurements,
-        strains=strains.sort(*used),
+        strains=named,
         queries=queries,
         rows_read=rows_read,
         dropped=dropped,
@@ -177,6 +177,7 @@ def _read_table(study: Study, path: Path, genes: GeneTable, phenotype: str, orde
         options={} if phenotype == SMF else {"order": order},
         published=study.published,
         names=(strains.name_counts(study.name),),
+        fitness=strains.fitness(named),
     )
 
 
@@ -212,6 +213,8 @@ def _combined_mutants(
         query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
         served = strains.serve(query, array)
         genotype = _genotypes(strains.genes(), query, array)
+        strains.note_fitness(query, block.numbers[QUERY_FITNESS])
+        strains.note_fitness(array, block.numbers[ARRAY_FITNESS])
         # `types` holds each distinct text once; `codes` spreads what is known of it over the rows.
         deleted = np.array([DELETED[t] for t in types])[codes]
         kept.add(

@@ -1,11 +1,12 @@
 """Strains of SGA screens: the grammar of their ids, and each distinct strain parsed once, however many rows it has."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Bool, Float64, Int32, Int64
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import BLOCK, NO_GENE
@@ -49,6 +50,8 @@ class StrainCodes:
         self._found: dict[str, Found] = {}
         self._served: list[int] = []
         self._rows = np.zeros(len(WAYS) + 3, dtype=np.int64)
+        self._fitness: list[set[float]] = []
+        self._last_fitness = np.zeros(0)
 
     def encode(self, block: RowBlock, side: Side) -> Int32[np.ndarray, " rows"]:
         """Return the code of each row's strain on one side; raises InvalidInput with the line of what is no id."""
@@ -71,6 +74,7 @@ class StrainCodes:
             raise block.fault(side.ids, id_code, f"{side.fault}: {strain[:60]!r}")
         code = self._codes[strain, allele] = len(self._names)
         self._names.append(names)
+        self._fitness.append(set())
         # One more than the table's last index stands for an unknown gene; NO_GENE fills up strains of one gene.
         indices = [NO_GENE if n == self._neutral else self._index(n) for n in names]
         self._indices.append(indices + [NO_GENE] * (GENES_MAX - len(names)))
@@ -114,6 +118,23 @@ class StrainCodes:
             ),
             names=len(self._found),
         )
+
+    def note_fitness(self, strain: Int32[np.ndarray, " rows"], fitness: Float64[np.ndarray, " rows"]) -> None:
+        """Note what rows say of their strains' own fitness, NaN where they say nothing.
+
+        A table repeats it in every row that crosses the strain: only what differs from the row before is looked at.
+        """
+        grown = np.full(len(self._names) - len(self._last_fitness), np.nan)
+        self._last_fitness = np.concatenate([self._last_fitness, grown])
+        new = np.isfinite(fitness) & (fitness != self._last_fitness[strain])
+        for code, value in set(zip(strain[new].tolist(), fitness[new].tolist(), strict=True)):
+            self._fitness[code].add(value)
+        self._last_fitness[strain[new]] = fitness[new]
+
+    def fitness(self, strains: Sequence[tuple[str, str]]) -> tuple[tuple[float, ...], ...]:
+        """Return the distinct values noted of each strain, ascending; () as a whole where there is none."""
+        found = tuple(tuple(sorted(self._fitness[self._codes[strain]])) for strain in strains)
+        return found if any(found) else ()
 
     def genes(self) -> Int32[np.ndarray, "strains 2"]:
         """Gene indices of every strain so far; NO_GENE for the neutral gene and for no second one.

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float64, Int32, Int64
 from gocell_cli.csr import pointers, ranges
 from gocell_cli.free_memory import BILLION, free_memory
 from gocell_cli.storage.schema import NONE_INDEX, Hierarchy, Provenance, Samples
+from gocell_cli.training.baselines.strain_fitness import published_fitness, withheld
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -165,11 +166,15 @@ def labelled(genotypes: Genotypes, value: Float64[np.ndarray, " n"]) -> Labelled
     return Labelled(genotypes.take(kept), value[kept])
 
 
-def genotypes_of(samples: Samples, provenance: Provenance, hierarchy: Hierarchy) -> Genotypes:
-    """Read some samples of a cache, with the roles of their genes where their strains tell."""
+def genotypes_of(samples: Samples, provenance: Provenance, hierarchy: Hierarchy, phenotype: str) -> Genotypes:
+    """Read some samples of a cache, with the roles of their genes where their strains tell.
+
+    Published fitness of their strains comes along where a model of the phenotype may be told it.
+    """
     genes = len(hierarchy.gene_names)
     array = _array_share(samples, provenance, hierarchy)
-    return Genotypes(samples.gene_ptr, samples.genes, genes, samples.query_group, array, unknown_fitness(len(samples)))
+    known = unknown_fitness(len(samples)) if withheld(phenotype) else published_fitness(samples, provenance)
+    return Genotypes(samples.gene_ptr, samples.genes, genes, samples.query_group, array, known)
 
 
 def _array_share(samples: Samples, provenance: Provenance, hierarchy: Hierarchy) -> Float64[np.ndarray, " deletions"]:

@@ -165,7 +165,9 @@ def _ceiling(trainer: Trainer) -> Ceiling:
     manifest, samples = trainer.rows.cache.manifest, trainer.rows.cache.columns()
     if "simulated" in manifest.counts:
         return Ceiling(manifest.counts["simulated"]["ceiling"], "simulated: the noise that was added is known")
-    genotypes = genotypes_of(samples, trainer.rows.cache.provenance, trainer.rows.cache.hierarchy)
+    genotypes = genotypes_of(
+        samples, trainer.rows.cache.provenance, trainer.rows.cache.hierarchy, manifest.phenotype["kind"]
+    )
     codes = genotype_codes(samples.gene_ptr, samples.genes)
     return ceiling(codes, trainer.values, samples.statistic, manifest.phenotype["statistic"], genotypes.roles)
 
@@ -191,4 +193,4 @@ def known_of(trainer: Trainer) -> Known:
 
 def _genotypes(trainer: Trainer, rows: Int64[np.ndarray, " rows"]) -> Genotypes:
     cache = trainer.rows.cache
-    return genotypes_of(cache.rows(rows), cache.provenance, cache.hierarchy)
+    return genotypes_of(cache.rows(rows), cache.provenance, cache.hierarchy, cache.manifest.phenotype["kind"])

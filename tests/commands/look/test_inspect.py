@@ -35,9 +35,11 @@ def test_the_toy_by_hand(toy_cache: Path) -> None:
             "query_strain": "YAL003W+YAL005C_tm3",
             "query_allele": "q",
             "query_kind": "unknown",
+            "query_fitness": None,
             "array_strain": "YAL007C_dma3",
             "array_allele": "a",
             "array_kind": "deletion",
+            "array_fitness": None,
         }
     ]
     assert shown["terms"] == [{"gene": gene, **deep} for gene in shown["genes"]]

@@ -195,3 +195,19 @@ def test_a_broken_strain_is_named_with_its_row(tmp_path: Path, row: tuple[object
 
 def _fitness(place: Path, genes: GeneTable, temperature: str) -> Dataset:
     return read(found_in(place, "smf").paths, genes, phenotype="smf", temperature=temperature)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "query", "array"),
+    [("26", (0.7,), (1.1,)), ("30", (0.9,), (1.0,)), ("both", (0.7, 0.9), (1.0, 1.1))],
+)
+def test_fitness_of_strains_is_that_of_the_rows_temperature(
+    tmp_path: Path, temperature: str, query: tuple[float, ...], array: tuple[float, ...]
+) -> None:
+    cold = GOOD.replace("DMA30", "DMA26").replace("0.9\t1\t", "0.7\t1.1\t")
+    path = one_table(tmp_path, f"{GOOD}\n{cold}\n{GOOD}\n".encode())
+    dataset = read([path], GENES, phenotype="fitness", temperature=temperature)
+    assert dict(zip((s for s, _ in dataset.strains), dataset.fitness, strict=True)) == {
+        "YAL001C_tsq1": query,
+        "YAL002W_dma2": array,
+    }

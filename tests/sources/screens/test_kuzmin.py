@@ -407,3 +407,38 @@ def test_the_real_slices_single_mutants(test_data: Path) -> None:
     assert len(rows) == len(readings)
     assert found.rows_read == 2 * 15_095 == len(rows) + sum(found.dropped.values())
     assert COLUMNS[9] == "Array single mutant fitness"
+
+
+def test_published_fitness_of_strains_is_noted_from_every_row(tmp_path: Path, toy_genes: GeneTable) -> None:
+    """A row that is dropped speaks of its strains all the same; two values of one strain are both kept."""
+    lines = (
+        sga_line("YAL001C+YDL227C_tm1", "YAL002W_dma1", "digenic", "", "", "0.5", "0.1", "0.9", "0.8"),
+        sga_line("YAL001C+YDL227C_tm1", "YAL003W_dma2", "digenic", "", "", "0.4", "0.1", "", "1.02"),
+        sga_line("YAL001C+YDL227C_tm1", "YAL002W_dma1", "digenic", "", "", "", "", "0.9", "0.82"),
+        sga_line("YAL003W+YAL005C_tm3", "YAL002W_dma1", "trigenic", "", "", "0.3", "0.1", "", "0.8"),
+        sga_line("YAL003W+YAL005C_tm4", "YAL002W_dma1", "trigenic", "", "", "", "", "0.7", "0.8"),
+    )
+    dataset = read(write(tmp_path, HEADER, *lines), toy_genes)
+    assert dict(zip((strain for strain, _ in dataset.strains), dataset.fitness, strict=True)) == {
+        "YAL001C+YDL227C_tm1": (0.9,),
+        "YAL002W_dma1": (0.8, 0.82),
+        "YAL003W+YAL005C_tm3": (),
+        "YAL003W_dma2": (1.02,),
+    }
+
+
+def test_fitness_of_strains_that_is_the_phenotype_is_not_kept_twice(tmp_path: Path, toy_genes: GeneTable) -> None:
+    line = sga_line("YAL001C+YDL227C_tm1", "YAL002W_dma1", "digenic", "", "", "0.5", "0.1", "0.9", "0.8")
+    table = write(tmp_path, HEADER, line)
+    assert read(table, toy_genes, "smf").fitness == ()
+    assert read(table, toy_genes, "fitness").fitness == ((0.9,), (0.8,))
+
+
+def test_a_table_that_publishes_no_fitness_of_strains(toy_dataset: Dataset) -> None:
+    assert toy_dataset.fitness == ()
+
+
+def test_a_fitness_of_a_strain_that_is_no_number_is_told_with_its_line(tmp_path: Path, toy_genes: GeneTable) -> None:
+    line = sga_line("YAL001C+YDL227C_tm1", "YAL002W_dma1", "digenic", "", "", "0.5", "0.1", "0.9", "fit")
+    with pytest.raises(InvalidInput, match=":3: column 'Array single mutant fitness' is no finite number: 'fit'"):
+        read(write(tmp_path, HEADER, GOOD, line), toy_genes)

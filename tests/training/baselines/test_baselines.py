@@ -438,6 +438,6 @@ def test_roles_come_from_the_strains() -> None:
     )  # fmt: skip
     names = hierarchy(4).gene_names
     strains = tuple((f"{name}_dma{i}", "") for i, name in enumerate((names[0], names[1], names[0], names[3])))
-    found = genotypes_of(samples, Provenance(strains, ("deletion",) * 4, ("q",)), hierarchy(4))
+    found = genotypes_of(samples, Provenance(strains, ("deletion",) * 4, ("q",)), hierarchy(4), "fitness")
     assert found.array[:2].tolist() == pytest.approx([1 / 3, 2 / 3])
     assert np.isnan(found.array[2:]).all()
