@@ -99,10 +99,13 @@ class TableFile:
             raise InvalidInput(error.message, why="a decimal comma: numbers here have a point", hint=hint) from error
 
 
-def read_table(path: Path, *, is_key: Callable[[str], bool], sheet: str | None = None) -> TableFile:
+def read_table(
+    path: Path, *, is_key: Callable[[str], bool], sheet: str | None = None, keep_index: bool = False
+) -> TableFile:
     """Read a table; `is_key` knows the header of a column that it must have, by which the delimiter is told.
 
-    `sheet` names the sheet of a workbook, by default its first. Raises SourceMissing where there is no such file,
+    `sheet` names the sheet of a workbook, by default its first. `keep_index`: columns without a name stay, for an index
+    of pandas may hold the rows' names. Raises SourceMissing where there is no such file,
     InvalidInput with the line where it is no table, has no rows, or a row has another number of cells.
     """
     with open_input(path) as file:
@@ -110,12 +113,13 @@ def read_table(path: Path, *, is_key: Callable[[str], bool], sheet: str | None =
     if magic == PARQUET_MAGIC:
         table = _parquet(path)
     elif is_workbook(path):
-        return _set_aside(_sheet(path, sheet))
+        found = _sheet(path, sheet)
+        return found if keep_index else _set_aside(found)
     else:
         table = _text(path, is_key)
     if sheet is not None:
         raise InvalidInput.at(path, None, "it is no workbook and has no sheets", hint="leave out --sheet")
-    return _set_aside(table)
+    return table if keep_index else _set_aside(table)
 
 
 def _set_aside(table: TableFile) -> TableFile:
