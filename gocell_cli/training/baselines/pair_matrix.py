@@ -14,6 +14,7 @@ from gocell_cli.training.baselines.samples import (
     Fitted,
     Genotypes,
     Known,
+    Labelled,
     NotApplicable,
     Others,
     best_of,
@@ -44,7 +45,7 @@ class PairMatrix:
         self, genotypes: Genotypes
     ) -> tuple[Bool[np.ndarray, " n"], Int64[np.ndarray, " paired"], Int64[np.ndarray, " paired"]]:
         """Return which samples are pairs of units that training knows, and both units of each of these."""
-        a, b = _pairs(genotypes, self.unit_of_gene, self.queries)
+        a, b = sample_units(genotypes, self.unit_of_gene, self.queries)
         paired = (a != NO_UNIT) & (b != NO_UNIT)
         return paired, a[paired], b[paired]
 
@@ -64,18 +65,22 @@ def base_of(known: Known, others: Others) -> Fitted:
 
 
 def _make(known: Known, others: Others) -> PairMatrix:
-    train = known.train.genotypes
-    base = base_of(known, others)
+    return residuals_of(known.train, base_of(known, others))
+
+
+def residuals_of(known: Labelled, base: Fitted) -> PairMatrix:
+    """Return the matrix of some samples' pairs less what `base` predicts; raises NotApplicable as `pair_matrix`."""
+    train = known.genotypes
     unit_of_gene = np.arange(train.total_genes)
     queries: dict[tuple[int, ...], int] = {}
-    a, b = _pairs(train, unit_of_gene, queries, new=True)
+    a, b = sample_units(train, unit_of_gene, queries, new=True)
     paired = (a != NO_UNIT) & (b != NO_UNIT)
     if paired.sum() < LEAST_PAIRS:
         raise NotApplicable(f"{int(paired.sum())} training samples are pairs of genes, or of a known query and a gene")
     used, both = np.unique(np.concatenate([a[paired], b[paired]]), return_inverse=True)
     require_room(8.0 * MATRICES * len(used) ** 2, f"matrices of {len(used):,} x {len(used):,} pairs")
     row, column = np.split(both, 2)
-    left = (known.train.value - predicted(base, train))[paired]
+    left = (known.value - predicted(base, train))[paired]
     residual, seen = (_symmetric(row, column, weights, len(used)) for weights in (left, np.ones(len(left))))
     np.divide(residual, seen, out=residual, where=seen > 0)
     place = {int(unit): index for index, unit in enumerate(used.tolist())}
@@ -94,7 +99,7 @@ def _symmetric(
     return found
 
 
-def _pairs(
+def sample_units(
     genotypes: Genotypes,
     unit_of_gene: Int64[np.ndarray, " genes"],
     queries: dict[tuple[int, ...], int],
