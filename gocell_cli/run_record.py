@@ -4,11 +4,11 @@ Both are held to these types when they are opened (`typed_file.py`); what does n
 done to it. Runs of before an entry was there lack it: it is None.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.file_record import FileRecord
@@ -28,6 +28,7 @@ SLICES = (*ORDERS.values(), *UNSEEN.values())
 
 Numbers = dict[str, int | float | None]
 """Metrics by name; None where the samples do not define one."""
+Metrics = TypeVar("Metrics", bound=Mapping[str, Any])
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,55 @@ class FittingRecord:
 
 
 @dataclass(frozen=True)
-class ResultRecord:
-    """Metrics of one part of the split, those of the baselines, and the ceiling that noise sets.
+class VoiceRecord:
+    """A voice of a run: what it reached on the validation part, to which it was not fitted then, or why there is none.
 
-    ceiling_method: how it was found, or why there is none; of_ceiling: the metrics' r as a share of it.
+    weight, without_dcell: its weights in the blend of all voices, and in that of all but the network (None: not in it).
+    """
+
+    seconds: float
+    settings: dict[str, float]
+    validation: Numbers | None = None
+    weight: float | None = None
+    without_dcell: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class AddsRecord:
+    """By how much the blend of all voices is better, in `metric`, than the blend without the network.
+
+    samples, groups: 95 % intervals of that, resampled over test samples, and over query groups (None: none defined).
+    """
+
+    metric: str
+    difference: float
+    samples: tuple[float, float] | None
+    groups: tuple[float, float] | None
+
+    @property
+    def something(self) -> bool:
+        """Whether every interval that there is lies above 0."""
+        known = [ends for ends in (self.samples, self.groups) if ends is not None]
+        return bool(known) and all(low > 0 for low, _ in known)
+
+    def says(self) -> str:
+        """Return in words what the network is worth to the run's other voices."""
+        ends = [("samples", self.samples), ("query groups", self.groups)]
+        known = [f"{both[0]:+.4f} to {both[1]:+.4f} over {what}" for what, both in ends if both is not None]
+        letter = {"pearson": "r", "auroc": "AUROC"}.get(self.metric, self.metric)
+        told = f"{letter} {self.difference:+.4f}, 95 % interval {', '.join(known) or 'not known'}"
+        verb = "adds to" if self.something else "adds nothing that can be told from chance to"
+        return f"DCell {verb} the other voices: {told}"
+
+
+@dataclass(frozen=True)
+class ResultRecord:
+    """Metrics of one part of the split: of the network, of the baselines, and the ceiling that noise sets.
+
+    ceiling_method: how it was found, or why there is none; of_ceiling: the metrics' r as a share of it. voices: those
+    of the run's other voices and of their blend, which `predict` gives; of the test part alone, for they are fitted to
+    the others. dcell_adds: what the network is worth to the blend.
     """
 
     split: str
@@ -143,6 +189,20 @@ class ResultRecord:
     ceiling: float | None = None
     ceiling_method: str | None = None
     of_ceiling: float | None = None
+    voices: dict[str, Numbers] | None = None
+    dcell_adds: AddsRecord | None = None
+
+
+NETWORK, BLEND = "DCell", "blend"
+
+
+def side_by_side(
+    voices: Mapping[str, Metrics] | None, network: Metrics, baselines: Mapping[str, Metrics]
+) -> dict[str, Metrics]:
+    """Return the metrics of all predictors by name: the blend, which `predict` gives, its parts, then the baselines."""
+    heard = dict(voices or {})
+    first = {BLEND: heard.pop(BLEND)} if BLEND in heard else {}
+    return {**first, NETWORK: network, **heard, **baselines}
 
 
 @dataclass(frozen=True)
@@ -163,6 +223,7 @@ class RunRecord:
     predictions: FileRecord | None = None
     results: dict[str, ResultRecord] | None = None
     epochs: int | None = None
+    voices: dict[str, VoiceRecord] | None = None
 
     def __post_init__(self) -> None:
         if not self.cache or "\0" in self.cache:
@@ -176,6 +237,11 @@ class RunRecord:
     def kind(self) -> str:
         """The phenotype's name."""
         return self.phenotype["kind"]
+
+    @property
+    def heard(self) -> list[str]:
+        """The voices that it has beside its network."""
+        return [name for name, one in (self.voices or {}).items() if one.weight is not None and name != "dcell"]
 
     def as_json(self) -> dict[str, Any]:
         """The entries that are there."""

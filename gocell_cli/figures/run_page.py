@@ -17,6 +17,7 @@ from gocell_cli.run_record import (
     damaged_run,
     read_metrics,
     read_record,
+    side_by_side,
 )
 from gocell_cli.storage.reader import Cache
 from gocell_cli.typed_file import parse_toml, read_small
@@ -69,8 +70,10 @@ def _facts(record: RunRecord, history: Sequence[EpochRecord]) -> tuple[tuple[str
         ("phenotype", record.kind),
         ("split", record.split.kind),
     ]
-    test = record.results["test"].metrics if record.results is not None else {}
-    facts += [(f"test {name}", _number(test[name])) for name in ("pearson", "auroc") if test.get(name) is not None]
+    test = record.results["test"] if record.results is not None else None
+    for who, metrics in side_by_side(test.voices, test.metrics, {}).items() if test is not None else ():
+        shown = [name for name in ("pearson", "auroc") if metrics.get(name) is not None]
+        facts += [(f"test {name}, {who}", _number(metrics[name])) for name in shown]
     return tuple(facts)
 
 
@@ -87,7 +90,7 @@ def _results(record: RunRecord) -> Section:
     tables = []
     # The test part first.
     for part, result in sorted(record.results.items(), key=lambda item: item[0] != "test"):
-        predictors = {"DCell": result.metrics, **result.baselines}
+        predictors = side_by_side(result.voices, result.metrics, result.baselines)
         shown = [name for name in SHOWN if name in result.metrics]
         costs = {who: _number(fitting.seconds) for who, fitting in (result.fitting or {}).items()}
         rows = tuple(
@@ -100,6 +103,8 @@ def _results(record: RunRecord) -> Section:
     tables.append(PageTable("Baselines left out", (), tuple((who, why) for who, why in left_out if why is not None)))
     test = record.results["test"]
     text = "Baselines are fitted on the same training part."
+    if test.dcell_adds is not None:
+        text += f" {test.dcell_adds.says()}."
     if test.ceiling is not None:
         text += f" Noise lets no model correlate better than {test.ceiling:.4f} ({test.ceiling_method or 'simulated'})."
     return Section("Results", text, tuple(tables))

@@ -11,11 +11,11 @@ from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.places import Force, require_place
 from gocell_cli.commands.shell.tables import write_table
 from gocell_cli.commands.shell.terminal import make_table, show, show_json
-from gocell_cli.run_record import SLICES
+from gocell_cli.run_record import SLICES, side_by_side
 from gocell_cli.series_record import is_series, require_one_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.evaluating import Evaluation
@@ -87,7 +87,7 @@ def evaluate(
     if json:
         show_json(evaluation.as_json())
     else:
-        show_evaluation(evaluation)
+        show_evaluation(evaluation, trainer.store.record().heard)
 
 
 def opened_cache(run: Path, cache: Path | None) -> "Cache":
@@ -100,13 +100,17 @@ def opened_cache(run: Path, cache: Path | None) -> "Cache":
     return opened
 
 
-def show_evaluation(evaluation: "Evaluation") -> None:
-    """A row a predictor: the model, then each baseline with its cost, then those that there are not, and why."""
+def show_evaluation(evaluation: "Evaluation", heard: "Sequence[str]" = ()) -> None:
+    """A row a predictor: the run's voices, each baseline with its cost, then those that there are not, and why.
+
+    `heard` are the voices that the run has beside its network.
+    """
     keys = [k for k in SHOWN if k in evaluation.metrics]
     costs = {name: f"{fitting.seconds:.1f}" for name, fitting in evaluation.fitting.items()}
+    found = side_by_side(evaluation.voices, evaluation.metrics, evaluation.baselines)
     rows = [
         [name, *("-" if values[k] is None else f"{values[k]:.4f}" for k in keys), costs.get(name, "")]
-        for name, values in {"DCell": evaluation.metrics, **evaluation.baselines}.items()
+        for name, values in found.items()
     ]
     title = f"{evaluation.split}: {evaluation.n:,} samples"
     headings = [_heading(key, evaluation.metrics) for key in keys]
@@ -114,8 +118,14 @@ def show_evaluation(evaluation: "Evaluation") -> None:
     for name, fitting in evaluation.fitting.items():
         if fitting.reason is not None:
             show(f"{name}: {fitting.reason}")
-    noise, share = evaluation.ceiling, evaluation.ceiling.share_of(evaluation.metrics["pearson"])
-    reached = "" if share is None else f", of which DCell reaches {share:.0%}"
+    if heard and not evaluation.voices:
+        show(f"{', '.join(heard)} and their blend were fitted to these samples: of the test part there are figures")
+    if evaluation.dcell_adds is not None:
+        show(evaluation.dcell_adds.says())
+    noise = evaluation.ceiling
+    best, metrics = ("blend", evaluation.voices["blend"]) if evaluation.voices else ("DCell", evaluation.metrics)
+    share = noise.share_of(metrics["pearson"])
+    reached = "" if share is None else f", of which {best} reaches {share:.0%}"
     show(
         f"noise ceiling: {noise.method}"
         if noise.r is None

@@ -16,6 +16,7 @@ from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
 from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from gocell_cli.run_record import AddsRecord, RunRecord
     from gocell_cli.storage.schema import Hierarchy
     from gocell_cli.training.evaluation.terms.orders import Cutoffs
     from gocell_cli.training.evaluation.terms.recovery import Recovery
@@ -80,6 +81,9 @@ LeastPower = Annotated[
 LeastActivations = Annotated[
     int, typer.Option("--least-activations", min=2, help="Rank no term of fewer distinct activations.")
 ]
+EvenSo = Annotated[
+    bool, typer.Option("--even-so", help="Print the ranking even where the network adds nothing to the other voices.")
+]
 COUNTS = ("activations", "screen_genes", "ranked_in", "rank_best", "rank_worst")
 SHOWN = ("excess", "power", "children_power", "difference", "rlipp", "p_value", "q_value", *COUNTS[:2])
 SPREAD = ("score_sd", "ranked_in", "rank_median", "rank_best", "rank_worst")
@@ -98,6 +102,7 @@ def explain(
     least_power: LeastPower = None,
     least_activations: LeastActivations = 3,
     top: Top = 20,
+    even_so: EvenSo = False,
     cache: opt.CacheDir = None,
     json: opt.Json = False,
 ) -> None:
@@ -105,17 +110,22 @@ def explain(
 
     Of several runs (seeds, folds): each term's ranks beside each other, and beside those of runs on control
     hierarchies. The ranking reads the run's cache; where that is gone, --genes still shows what the deletion does.
+    No ranking is printed where the network adds nothing to the run's other voices, by an interval: words say so.
     """
     from gocell_cli.training.evaluation.terms.orders import Cutoffs
 
     own, others = _sorted_out(_members(runs), _members(control_runs or []))
     cutoffs = Cutoffs(least_power, least_activations)
     if len(own) == 1 and not others:
-        _explain_one(own[0], genes, (samples or rlipp_samples, sort.value, cutoffs), top, cache, json=json)
+        _explain_one(
+            own[0], genes, (samples or rlipp_samples, sort.value, cutoffs), top, cache, even_so=even_so, json=json
+        )
     elif genes is not None:
         raise UsageError("--genes shows what a deletion does in one run", hint=f"gocell explain {own[0]} --genes ...")
     else:
-        _explain_many(own, others, (samples or rlipp_samples, sort.value, cutoffs), top, cache, json=json)
+        _explain_many(
+            own, others, (samples or rlipp_samples, sort.value, cutoffs), top, cache, even_so=even_so, json=json
+        )
 
 
 def _members(runs: Sequence[Path]) -> list[Path]:
@@ -154,7 +164,9 @@ def _sorted_out(runs: Sequence[Path], controls: Sequence[Path]) -> tuple[list[Pa
     return found[False], list(dict.fromkeys([*found[True], *controls]))
 
 
-def _explain_one(run: Path, genes: str | None, asked: "Asked", top: int, cache: Path | None, *, json: bool) -> None:
+def _explain_one(
+    run: Path, genes: str | None, asked: "Asked", top: int, cache: Path | None, *, even_so: bool, json: bool
+) -> None:
     from gocell_cli.commands.model.refusals import before_opening, named_genes, tell_compiling
     from gocell_cli.training.inference.requests import no_gene
     from gocell_cli.training.runs.store import RunStore
@@ -175,13 +187,30 @@ def _explain_one(run: Path, genes: str | None, asked: "Asked", top: int, cache: 
     terms, changes = _terms(found.hierarchy, found.ranking), _changes(found.hierarchy, found.effects)
     _draw(run / "figures", terms, changes, request.order)
     if json:
-        show_json({"run": str(run), **_ranking_json(found.ranking, terms, request), "effects": changes})
-    elif terms is not None and found.ranking is not None:
+        adds = {"dcell_adds": asdict(told) if (told := _adds(record)) is not None else None}
+        show_json({"run": str(run), **adds, **_ranking_json(found.ranking, terms, request), "effects": changes})
+    elif terms is not None and found.ranking is not None and not _adds_nothing([record], even_so=even_so):
         _tell(found.ranking, terms, request.order, top)
     if terms is None:
         note("no ranking: it reads the run's cache, which is not there; --cache DIR says where it is now", "warning")
     if changes is not None and not json:
         show(_table(f"Effect of deleting {genes or ''}", changes[:top], ("activation", "head")))
+
+
+def _adds(record: "RunRecord") -> "AddsRecord | None":
+    """What a run's network is worth to its other voices; None where nothing was found out."""
+    return record.results["test"].dcell_adds if record.results is not None else None
+
+
+def _adds_nothing(records: "Sequence[RunRecord]", *, even_so: bool) -> bool:
+    """Say so where no run's network adds anything to what was predicted without it: its terms explain nothing then."""
+    found = [adds for record in records if (adds := _adds(record)) is not None]
+    if even_so or not found or len(found) < len(records) or any(adds.something for adds in found):
+        return False
+    for adds in found:
+        show(adds.says())
+    show("what its terms know, the other voices know as well: no ranking (--even-so prints it; --json always holds it)")
+    return True
 
 
 def _explain_many(
@@ -191,12 +220,12 @@ def _explain_many(
     top: int,
     cache: Path | None,
     *,
+    even_so: bool,
     json: bool,
 ) -> None:
     from gocell_cli.commands.model.refusals import before_opening, tell_compiling
 
-    for run in (*runs, *controls):
-        before_opening(run, cache, samples=True)
+    records = [before_opening(run, cache, samples=True) for run in (*runs, *controls)]
     from gocell_cli.training.runs.explaining import ScoreRequest, compare_runs
 
     tell_compiling()
@@ -217,7 +246,7 @@ def _explain_many(
                 "terms": terms,
             }
         )
-    else:
+    elif not _adds_nothing(records[: len(runs)], even_so=even_so):
         _tell_many(found, terms[: min(top, found.agreement.ranked)], len(runs), len(controls), request.order)
 
 

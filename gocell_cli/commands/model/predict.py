@@ -8,11 +8,16 @@ import typer
 
 from gocell_cli.commands.model.evaluate import RunDir
 from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.completion import complete_voice
 from gocell_cli.commands.shell.terminal import note, show, show_json, show_result
 from gocell_cli.errors import UsageError
+from gocell_cli.series_record import finished_runs, is_series
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gocell_cli.training.inference.predict import Prediction, Predictor
+    from gocell_cli.training.inference.together import Ensemble, Together
 
 Genes = Annotated[
     list[str] | None,
@@ -20,6 +25,13 @@ Genes = Annotated[
 ]
 AllPairs = Annotated[
     bool, typer.Option("--all-pairs", help="All double deletions: of all annotated genes, or of those in --genes.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Which voice answers: blend (default where the run has one), dcell, wide or neighbours.",
+        autocompletion=complete_voice,
+    ),
 ]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Parquet file of --all-pairs; a stopped run goes on.")]
 
@@ -29,10 +41,13 @@ def predict(
     genes: Genes = None,
     all_pairs: AllPairs = False,
     out: OutFile = None,
+    model: Model = None,
     cache: opt.CacheDir = None,
     json: opt.Json = False,
 ) -> None:
     """Predict any genotype; from a fitness model also the digenic and trigenic interactions of its genes.
+
+    A series of runs is one model: the mean of its runs over the ontology, and their standard deviation.
 
     The run's own directory is enough: its cache is read only where --cache names it, or the run is older than that.
     """
@@ -40,11 +55,18 @@ def predict(
         raise UsageError("--all-pairs writes a file", hint="--out pairs.parquet")
     if not all_pairs and (genes is None or out is not None):
         raise UsageError("no genotype, or --out without --all-pairs", hint="--genes YKL191W,YLR172C")
-    predictor = _opened(run, cache, genes or [], out)
+    if is_series(run) and out is None:
+        ensemble = _opened_series(run, cache, genes or [], model)
+        _tell(ensemble.predictions([ensemble.genotype(entry) for entry in genes or []]), json=json)
+        return
+    predictor = _opened(run, cache, genes or [], out, model)
     if out is not None:
         _all_pairs(predictor, genes, out, json=json)
         return
-    found = predictor.predictions([predictor.genotype(entry) for entry in genes or []])
+    _tell(predictor.predictions([predictor.genotype(entry) for entry in genes or []]), json=json)
+
+
+def _tell(found: "Sequence[Prediction] | Sequence[Together]", *, json: bool) -> None:
     if json:
         show_json([prediction.as_json() for prediction in found])
         return
@@ -52,12 +74,34 @@ def predict(
         _print(prediction)
 
 
-def _opened(run: Path, cache: Path | None, genes: list[str], out: Path | None) -> "Predictor":
+def _opened_series(run: Path, cache: Path | None, genes: list[str], model: str | None) -> "Ensemble":
+    """Open all finished runs of a series that lie over the ontology; what is asked for is checked before torch."""
+    from gocell_cli.commands.model.refusals import before_opening, named_genes, tell_compiling
+    from gocell_cli.training.runs.config import run_config
+    from gocell_cli.training.voices.names import chosen_voice
+
+    runs = [one for one in finished_runs(run) if not run_config(one).control]
+    if not runs:
+        raise UsageError(f"{run}: no run of this series is finished", hint=f"gocell train --resume --out {run}")
+    records = [before_opening(one, cache, samples=False) for one in runs]
+    voices = [chosen_voice(model, record.heard) for record in records]
+    named_genes(runs[0], records[0], genes)
+    from gocell_cli.training.inference.together import Ensemble
+    from gocell_cli.training.runs.run import open_predictor
+
+    tell_compiling()
+    each = (open_predictor(one, cache, voice=voice) for one, voice in zip(runs, voices, strict=True))
+    return Ensemble(tuple(each))
+
+
+def _opened(run: Path, cache: Path | None, genes: list[str], out: Path | None, model: str | None) -> "Predictor":
     """Open what a run predicts with; what is asked for is checked before torch is loaded."""
     from gocell_cli.commands.model.refusals import before_opening, named_genes, require_pairs_file, tell_compiling
     from gocell_cli.training.inference.requests import require_pairs
+    from gocell_cli.training.voices.names import chosen_voice
 
     record = before_opening(run, cache, samples=False)
+    voice = chosen_voice(model, record.heard)
     if out is not None:
         require_pairs_file(out)
     hierarchy, named = named_genes(run, record, genes)
@@ -67,7 +111,7 @@ def _opened(run: Path, cache: Path | None, genes: list[str], out: Path | None) -
 
     tell_compiling()
 
-    return open_predictor(run, cache, hierarchy)
+    return open_predictor(run, cache, hierarchy, voice)
 
 
 def _all_pairs(predictor: "Predictor", genes: list[str] | None, out: Path, *, json: bool) -> None:
@@ -85,12 +129,18 @@ def _all_pairs(predictor: "Predictor", genes: list[str] | None, out: Path, *, js
     note(f"{done.untrained_genes} of the genes were never deleted in training: column untrained_genes", "predict")
 
 
-def _print(prediction: "Prediction") -> None:
-    show(f"{'+'.join(prediction.genes) or 'wild type'}: {prediction.kind} {prediction.value:.4f}")
+def _print(found: "Prediction | Together") -> None:
+    from gocell_cli.training.inference.predict import Prediction
+
+    prediction, spread, runs = (found, {}, "") if isinstance(found, Prediction) else (found.mean, found.sd, "")
+    if not isinstance(found, Prediction):
+        runs = f" (sd {spread[prediction.kind]:.4f} over {len(found.runs)} runs)"
+    show(f"{'+'.join(prediction.genes) or 'wild type'}: {prediction.kind} {prediction.value:.4f}{runs}")
     for part, value in prediction.parts.items():
         show(f"  fitness of {part}: {value:.4f}")
     for name, values in (("epsilon", prediction.epsilon), ("tau", prediction.tau)):
         for part, value in values.items():
-            show(f"  {name} of {part}: {value:+.4f}")
+            beside = "" if not spread else f" (sd {spread[name][part]:.4f})"
+            show(f"  {name} of {part}: {value:+.4f}{beside}")
     if prediction.novel:
         note(f"never deleted in training: {', '.join(prediction.novel)}", "warning")

@@ -192,14 +192,17 @@ def evaluate_series(directory: Path, part: str, *, json: bool) -> None:
 
 def _show(directory: Path, record: SeriesRecord, part: str, *, json: bool, made: bool) -> None:
     from gocell_cli.training.runs.series.summary import summary
+    from gocell_cli.training.runs.series.together import mean_of_runs
 
     found = summary(record, part)
-    document = {"series": str(directory), **found, "record": record.as_json()}
+    together = mean_of_runs(directory, record, found["metric"]) if part == "test" else "asked of the test part alone"
+    document = {"series": str(directory), **found, "mean_of_runs": together, "record": record.as_json()}
 
     def tell() -> None:
         if made:
             show(line(styled("bold green", "trained"), f" {directory}"))
         _show_summary(found)
+        _tell_together(together, LETTERS[found["metric"]])
 
     if made:
         show_result(document, tell, json=json, essence=str(directory))
@@ -235,6 +238,14 @@ def _show_summary(found: Mapping[str, Any]) -> None:
         )
     if found["diverged"]:
         show(f"diverged: {', '.join(found['diverged'])}")
+
+
+def _tell_together(together: dict[str, float] | str, letter: str) -> None:
+    if isinstance(together, str):
+        show(f"mean of all runs, as `predict` gives it: {together}")
+    elif together:
+        told = ", ".join(f"{name} {value:.4f}" for name, value in together.items())
+        show(f"mean of all runs, as `predict` gives it, {letter}: {told}")
 
 
 def _own(kind: str, spread: Mapping[str, Any]) -> str:

@@ -49,3 +49,10 @@ def complete_run(incomplete: str) -> Iterator[tuple[str, str]]:
     folder: Path = data_root(None) / "runs"
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     yield from ((str(path), "run") for path in paths if path.is_dir() and str(path).startswith(incomplete))
+
+
+def complete_voice(incomplete: str) -> Iterator[str]:
+    """Yield the voices that a run may be asked for."""
+    from gocell_cli.training.voices.names import ASKED
+
+    yield from (name for name in ASKED if name.startswith(incomplete))

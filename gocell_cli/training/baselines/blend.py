@@ -26,7 +26,7 @@ from gocell_cli.training.extra import train_extra
 with train_extra():
     from scipy.optimize import nnls
 
-BLEND = "blend"
+BLEND = "baseline_blend"
 STRENGTH = 1.0
 """Of the penalty, in units of the labels' variance."""
 
@@ -47,7 +47,7 @@ class Blend:
 
 
 def blend(known: Known, others: Others) -> Fitted:
-    """Fit `blend`; raises NotApplicable where fewer than two others apply, or no validation sample has a label.
+    """Fit it; raises NotApplicable where fewer than two others apply, or no validation sample has a label.
 
     `others` raises NotApplicable for those that the run did not ask for.
     """

@@ -83,6 +83,15 @@ def factorisation(known: Known, others: Others) -> Fitted:
     return best[0]
 
 
+def machine_of(known: Known, settings: Settings) -> Machine:
+    """Fit the machine of these settings, the last of its steps."""
+    problem, terms = Problem.of(known.train), by_size(memberships_of(known))
+    own, rank = settings["own"], int(settings["rank"])
+    features = hstack([own * diags(np.ones(terms.shape[0])), terms], format="csr")
+    steps = _machines(problem, features, rank, settings["penalty"], own, known)
+    return next(machine for machine in steps if machine.settings["steps"] == settings["steps"])
+
+
 def by_size(terms: csr_matrix) -> csr_matrix:
     """Return each gene's terms [genes, terms] weighted by 1 / sqrt(number of genes), rows of length 1 or 0.
 

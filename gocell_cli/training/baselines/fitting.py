@@ -46,7 +46,7 @@ FITS: dict[str, Callable[[Known, Others], Fitted]] = {
     "factorisation": factorisation.factorisation,
     "boosted_trees": trees.boosted_trees,
     "mlp": mlp.mlp,
-    "blend": blend.blend,
+    "baseline_blend": blend.blend,
 }
 ALWAYS = ("mean", "query_mean", "additive", "roles", "multiplicative", "pair_ridge")
 """In the default set whatever the size: what adds takes a second or two, or is a small part of any training."""
@@ -88,7 +88,7 @@ def expected_seconds(name: str, known: Known) -> float:
         "factorisation": 1e-4 * pairs + 1e-3 * total,
         "boosted_trees": 3.0 + 2e-4 * len(train) + 4e-6 * genes**2,
         "mlp": 2.0 + 1.5e-4 * len(train),
-        "blend": 0.0,
+        "baseline_blend": 0.0,
     }[name]
 
 
@@ -109,7 +109,7 @@ class Fitting:
 
 FITTED_BYTES = {
     "additive": 40, "roles": 60, "multiplicative": 70, "pair_ridge": 120, "profile_neighbours": 80,
-    "go_neighbours": 80, "low_rank": 80, "factorisation": 120, "boosted_trees": 700, "mlp": 800, "blend": 40,
+    "go_neighbours": 80, "low_rank": 80, "factorisation": 120, "boosted_trees": 700, "mlp": 800, "baseline_blend": 40,
 }  # fmt: skip
 """Memory that a fit takes at its height, for each deletion and each pair of deletions of a training sample.
 
@@ -120,61 +120,70 @@ BUFFERS = 2.0**27
 """Bytes, more than OpenBLAS maps as its own buffers at a first call: where it gets none, it tries without end."""
 
 
-class Baselines:
-    """Those that `wanted` (default, all, none or names) asks for, fitted on what is known.
+class Fits:
+    """Baselines fitted on what is known, each once and when it is first asked for, with the seconds that it took.
 
-    `fittings` says of each what became of it. A baseline's seconds are its own: what it reads of another is counted
-    there. Raises UsageError for a name of none.
+    A baseline's seconds are its own: what it reads of another is counted there.
     """
 
-    def __init__(self, known: Known, wanted: str, epochs: int) -> None:
+    def __init__(self, known: Known) -> None:
         self.known = known
-        self.fittings: dict[str, Fitting] = {}
+        self.seconds: dict[str, float] = {}
         self._fitted: dict[str, Fitted | NotApplicable] = {}
-        self._seconds: dict[str, float] = {}
-        budget = Budget(epochs, whole=wanted != DEFAULT).seconds(known)
+
+    def get(self, name: str, others: Others | None = None) -> Fitted:
+        """Return a baseline; raises NotApplicable where there is none. `others` is what it may read: default, all."""
+        if name not in self._fitted:
+            before, begun = sum(self.seconds.values()), time.perf_counter()
+            try:
+                what = f"fitting it to {len(self.known.train):,} samples"
+                require_room(BUFFERS + fitting_bytes(name, self.known), what)
+                # on one thread: sums of a product's parts would differ in their last bits with the number of threads
+                with threadpool_limits(1):
+                    self._fitted[name] = FITS[name](self.known, others or self.get)
+            except NotApplicable as reason:
+                self._fitted[name] = reason
+            within = sum(self.seconds.values()) - before
+            self.seconds[name] = time.perf_counter() - begun - within
+        found = self._fitted[name]
+        if isinstance(found, NotApplicable):
+            raise found
+        return found
+
+
+class Baselines:
+    """Those that `wanted` (default, all, none or names) asks for; `fittings` says of each what became of it.
+
+    Raises UsageError for a name of none.
+    """
+
+    def __init__(self, fits: Fits, wanted: str, epochs: int) -> None:
+        self.fits = fits
+        self.fittings: dict[str, Fitting] = {}
+        budget = Budget(epochs, whole=wanted != DEFAULT).seconds(fits.known)
         for name in chosen_names(wanted):
             budget -= self._take(name, budget)
 
     def _take(self, name: str, budget: float) -> float:
         """Fit a baseline where it is expected to cost no more than `budget`; returns the seconds expected."""
-        expected = expected_seconds(name, self.known)
+        expected = expected_seconds(name, self.fits.known)
         if expected > budget:
             reason = f"not in the default set: about {expected:,.0f} s, where training leaves {max(budget, 0):,.1f}"
             self.fittings[name] = Fitting(0.0, reason=f"{reason} (--baselines all)")
             return 0.0
         try:
-            fitted = self._others(name)
+            fitted = self.fits.get(name, self._taken if name == blend.BLEND else None)
         except NotApplicable as reason:
-            self.fittings[name] = Fitting(self._seconds[name], reason=f"not applicable: {reason}")
+            self.fittings[name] = Fitting(self.fits.seconds[name], reason=f"not applicable: {reason}")
             return 0.0
-        self.fittings[name] = Fitting(self._seconds[name], fitted.settings)
+        self.fittings[name] = Fitting(self.fits.seconds[name], fitted.settings)
         return expected
 
     def _taken(self, name: str) -> Fitted:
         """Return a baseline that was asked for and is there; raises NotApplicable for another."""
         if name not in self.fittings or self.fittings[name].reason is not None:
             raise NotApplicable("not asked for")
-        return self._others(name)
-
-    def _others(self, name: str) -> Fitted:
-        """Return a baseline, fitted now where it is not yet; raises NotApplicable where there is none."""
-        if name not in self._fitted:
-            before, begun = sum(self._seconds.values()), time.perf_counter()
-            try:
-                what = f"fitting it to {len(self.known.train):,} samples"
-                require_room(BUFFERS + fitting_bytes(name, self.known), what)
-                # on one thread: sums of a product's parts would differ in their last bits with the number of threads
-                with threadpool_limits(1):
-                    self._fitted[name] = FITS[name](self.known, self._taken if name == blend.BLEND else self._others)
-            except NotApplicable as reason:
-                self._fitted[name] = reason
-            within = sum(self._seconds.values()) - before
-            self._seconds[name] = time.perf_counter() - begun - within
-        found = self._fitted[name]
-        if isinstance(found, NotApplicable):
-            raise found
-        return found
+        return self.fits.get(name)
 
     def predict(self, genotypes: Genotypes) -> dict[str, Float64[np.ndarray, " n"]]:
         """Return the predictions of each baseline that applies; of classes, within 0 and 1."""
@@ -182,6 +191,6 @@ class Baselines:
         with threadpool_limits(1):
             for name, fitting in self.fittings.items():
                 if fitting.reason is None:
-                    values = predicted(self._others(name), genotypes)
-                    found[name] = np.clip(values, 0.0, 1.0) if self.known.classes else values
+                    values = predicted(self.fits.get(name), genotypes)
+                    found[name] = np.clip(values, 0.0, 1.0) if self.fits.known.classes else values
         return found

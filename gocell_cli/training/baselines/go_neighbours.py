@@ -28,7 +28,7 @@ from gocell_cli.training.baselines.samples import (
     Others,
     Settings,
     best_of,
-    unknown_fitness,
+    unmeasured,
 )
 from gocell_cli.training.extra import train_extra
 
@@ -146,14 +146,8 @@ def _effects(known: Known, others: Others) -> tuple[Fitted, Float64[np.ndarray, 
     total = known.train.genotypes.total_genes
     trained = np.zeros(total, dtype=bool)
     trained[known.train.genotypes.genes] = True
-    single = Genotypes(
-        np.arange(total + 1), np.arange(total, dtype=np.int32), total,
-        np.full(total, -1, dtype=np.int32), np.full(total, np.nan), unknown_fitness(total),
-    )  # fmt: skip
-    none = Genotypes(
-        np.zeros(2, dtype=np.int64), np.zeros(0, np.int32), total,
-        np.full(1, -1, np.int32), np.zeros(0), unknown_fitness(1),
-    )  # fmt: skip
+    single = unmeasured(np.arange(total + 1), np.arange(total, dtype=np.int32), total)
+    none = unmeasured(np.zeros(2, dtype=np.int64), np.zeros(0, np.int32), total)
     return base, base.predict(single) - base.predict(none)[0], trained
 
 

@@ -17,7 +17,7 @@ NAMES = (
     "factorisation",
     "boosted_trees",
     "mlp",
-    "blend",
+    "baseline_blend",
 )
 """In the order in which they are fitted: a baseline may read those before it, and the blend reads all."""
 ALL, DEFAULT, NONE = "all", "default", "none"

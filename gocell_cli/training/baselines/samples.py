@@ -14,8 +14,7 @@ from jaxtyping import Bool, Float64, Int32, Int64
 from gocell_cli.csr import pointers, ranges
 from gocell_cli.free_memory import BILLION, free_memory
 from gocell_cli.storage.schema import NONE_INDEX, Hierarchy, Provenance, Samples
-from gocell_cli.training.baselines.strain_fitness import published_fitness
-from gocell_cli.training.data.own_label import fitness_withheld
+from gocell_cli.training.baselines.strain_fitness import published_fitness, withheld
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -88,6 +87,15 @@ class Genotypes:
             self.query[rows], self.array[place], self.strain_fitness[rows],
         )  # fmt: skip
 
+    def joined(self, other: "Genotypes") -> "Genotypes":
+        """Return these samples, and behind them those of another set of the same hierarchy."""
+        return Genotypes(
+            np.append(self.gene_ptr, self.gene_ptr[-1] + other.gene_ptr[1:]),
+            np.concatenate([self.genes, other.genes]), self.total_genes,
+            np.concatenate([self.query, other.query]), np.concatenate([self.array, other.array]),
+            np.concatenate([self.strain_fitness, other.strain_fitness]),
+        )  # fmt: skip
+
     @cached_property
     def pairs(self) -> tuple[Int64[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"], Int32[np.ndarray, " pairs"]]:
         """Every pair of genes that a sample deletes: (sample, gene, gene), the first gene the lower one."""
@@ -96,6 +104,15 @@ class Genotypes:
         later = self.gene_ptr[owner + 1] - place - 1
         first, second = ranges(place + 1, later)
         return owner[first], self.genes[first], self.genes[second]
+
+
+def unmeasured(
+    gene_ptr: Int64[np.ndarray, " n_plus_1"], genes: Int32[np.ndarray, " deletions"], total_genes: int
+) -> Genotypes:
+    """Return genotypes of which nothing is known but their genes: no query, no array, no strain."""
+    n = len(gene_ptr) - 1
+    nothing = np.full(len(genes), np.nan)
+    return Genotypes(gene_ptr, genes, total_genes, np.full(n, -1, dtype=np.int32), nothing, unknown_fitness(n))
 
 
 def unknown_fitness(samples: int) -> Float64[np.ndarray, "n 2"]:
@@ -174,7 +191,7 @@ def genotypes_of(samples: Samples, provenance: Provenance, hierarchy: Hierarchy,
     """
     genes = len(hierarchy.gene_names)
     array = _array_share(samples, provenance, hierarchy)
-    known = unknown_fitness(len(samples)) if fitness_withheld(phenotype) else published_fitness(samples, provenance)
+    known = unknown_fitness(len(samples)) if withheld(phenotype) else published_fitness(samples, provenance)
     return Genotypes(samples.gene_ptr, samples.genes, genes, samples.query_group, array, known)
 
 

@@ -16,7 +16,7 @@ count weights. Beyond BLOCKS samples it is random blocks of them that are drawn,
 but for one: their moments vary as those of samples do, and BLOCKS of them tell the variance to 1 %.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,10 +85,14 @@ class Draws:
         return self.second - self.first
 
 
-def draw(pairing: Pairing, seed: int, resamples: int = RESAMPLES) -> dict[str, Draws]:
-    """Return each metric's difference, resampled over samples and over query groups."""
+def draw(
+    pairing: Pairing, seed: int, resamples: int = RESAMPLES, only: Collection[str] | None = None
+) -> dict[str, Draws]:
+    """Return each metric's difference, or those of `only`, resampled over samples and over query groups."""
     n = len(pairing.value)
-    both = measures(pairing.value, pairing.first), measures(pairing.value, pairing.second)
+    first, second = measures(pairing.value, pairing.first), measures(pairing.value, pairing.second)
+    asked = [name for name in first if only is None or name in only]
+    both = {name: first[name] for name in asked}, {name: second[name] for name in asked}
     blocks = np.random.default_rng((seed, n)).permutation(n) % BLOCKS if n > BLOCKS else np.arange(n)
     # on one thread: sums of a product's parts would differ in their last bits with the number of threads
     with threadpool_limits(1):
@@ -96,7 +100,7 @@ def draw(pairing: Pairing, seed: int, resamples: int = RESAMPLES) -> dict[str, D
         groups = _differences(both, pairing.clusters, seed + 1, resamples) if pairing.groups > 1 else {}
         whole = np.ones((1, 1)), np.zeros(n, dtype=np.int64)
         point = {name: (float(a(*whole)[0]), float(b(*whole)[0])) for name, (a, b) in _paired(both).items()}
-    return {name: Draws(first, second, samples[name], groups.get(name)) for name, (first, second) in point.items()}
+    return {name: Draws(*ends, samples[name], groups.get(name)) for name, ends in point.items()}
 
 
 def interval(differences: Float64[np.ndarray, " resamples"]) -> tuple[float, float] | None:

@@ -20,15 +20,11 @@ from filelock import FileLock, Timeout
 from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import DamagedCache, Diverged, GocellError, UsageError
-from gocell_cli.training.data.batch import Deletions
-from gocell_cli.training.extra import train_extra
-from gocell_cli.training.inference.predict import FITNESS, Predictor, head_of
+from gocell_cli.training.inference.predict import FITNESS, Predictor
 from gocell_cli.training.inference.requests import require_pairs
 from gocell_cli.training.network.delta.compiler.cache import work_seconds
+from gocell_cli.training.voices.names import DCELL
 from gocell_cli.whole_file import TEMPORARY, whole_file, writing
-
-with train_extra():
-    import torch
 
 TILE = 128
 METADATA = b"gocell"
@@ -213,7 +209,7 @@ def _schema(task: PairTask) -> pa.Schema:
         weights.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
     predictor, kind = task.predictor, task.predictor.kind
     names = predictor.hierarchy.gene_names
-    weights.update(json.dumps(asdict(predictor.scale), sort_keys=True).encode())
+    weights.update(json.dumps(asdict(predictor.scale), sort_keys=True).encode() + _voice_bytes(predictor))
     genes = hashlib.sha256("\n".join(names[g] for g in task.genes.tolist()).encode() + predictor.trained.tobytes())
     identity = {"phenotype": kind, "weights": weights.hexdigest(), "genes": genes.hexdigest()}
     gene = pa.dictionary(pa.int32(), pa.string())
@@ -221,6 +217,13 @@ def _schema(task: PairTask) -> pa.Schema:
     if kind == FITNESS:
         fields.append(("epsilon", pa.float32()))
     return pa.schema([*fields, ("untrained_genes", pa.int8())], metadata={METADATA: json.dumps(identity)})
+
+
+def _voice_bytes(predictor: Predictor) -> bytes:
+    """What makes the answer of a run's other voices the same."""
+    if predictor.voices is None or predictor.voice == DCELL:
+        return b""
+    return predictor.voice.encode() + predictor.voices.identity()
 
 
 def _rows_of(part: Path, schema: pa.Schema, pairs: int) -> int:
@@ -291,14 +294,10 @@ def _table(
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-@torch.no_grad()
 def _predict(task: PairTask, genotypes: Int64[np.ndarray, "n k"]) -> Float64[np.ndarray, " n"]:
     """The phenotype of each genotype on its original scale."""
-    model, device = task.predictor.model, task.predictor.model.bias.device
     # all genotypes have equally many genes
-    ptr = torch.arange(0, genotypes.size + 1, genotypes.shape[1], device=device)
-    batch = Deletions.of(ptr, torch.from_numpy(genotypes.ravel()).to(device), model.index.genes)
-    return task.predictor.scale.backward(head_of(model.heads(batch), model.root).double().cpu().numpy())
+    return task.predictor.values(np.arange(0, genotypes.size + 1, genotypes.shape[1]), genotypes.ravel())
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:

@@ -7,7 +7,7 @@ tau_ijk = f_ijk - f_ij f_k - epsilon_ik f_j - epsilon_jk f_i           (Kuzmin e
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -23,6 +23,7 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.population import set_population
+from gocell_cli.training.voices.names import DCELL
 
 with train_extra():
     import torch
@@ -136,11 +137,29 @@ class Prediction:
         return {**found, **{name: value for name, value in interactions.items() if value}}
 
 
+@runtime_checkable
+class Answering(Protocol):
+    """The voices of a run; a protocol, for SciPy comes with them, and a network alone needs none."""
+
+    def answer(
+        self,
+        voice: str,
+        ptr: Int64[np.ndarray, " n_plus_1"],
+        genes: Int64[np.ndarray, " deletions"],
+        network: Float64[np.ndarray, " n"],
+    ) -> Float64[np.ndarray, " n"]:
+        """Return what one voice predicts of genotypes as CSR, of which the network predicts `network`."""
+
+    def identity(self) -> bytes:
+        """Return what is the same for voices that predict the same."""
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A trained network, in evaluation mode, and what its heads mean; no cache and no sample.
 
     `kind` is the phenotype it was trained on, `trained` says of each gene whether a training sample deletes it.
+    `voices` are the run's others, None where it has its network alone, and `voice` is the one that answers.
     """
 
     model: DCell
@@ -148,18 +167,30 @@ class Predictor:
     scale: LabelScale
     kind: str
     trained: Bool[np.ndarray, " genes"]
+    voices: Answering | None = None
+    voice: str = DCELL
 
     def genotype(self, names: str) -> Genotype:
         """Return the genes of names of any kind (`names_in`); raises UsageError for one that is not one gene's."""
         lookup = self.hierarchy.lookup
         return lookup.genotype(lookup.names_in(names))
 
-    @torch.no_grad()
     def phenotypes(self, genotypes: Sequence[Genotype]) -> Float64[np.ndarray, " n"]:
-        """Return the phenotype of each genotype on its original scale."""
-        batch = deletions_of(genotypes, len(self.trained), self.model.bias.device)
+        """Return the phenotype of each genotype on its original scale; raises Diverged where one is not finite."""
+        ptr = pointers(np.array([len(g) for g in genotypes], dtype=np.int64))
+        return self.values(ptr, np.array([gene for genotype in genotypes for gene in genotype], dtype=np.int64))
+
+    @torch.no_grad()
+    def values(
+        self, ptr: Int64[np.ndarray, " n_plus_1"], genes: Int64[np.ndarray, " deletions"]
+    ) -> Float64[np.ndarray, " n"]:
+        """Return the phenotype of genotypes as CSR: the i-th deletes genes[ptr[i]:ptr[i + 1]], ascending."""
+        device = self.model.bias.device
+        batch = Deletions.of(torch.from_numpy(ptr).to(device), torch.from_numpy(genes).to(device), len(self.trained))
         heads = head_of(self.model.heads(batch), self.model.root)
         found = self.scale.backward(heads.double().cpu().numpy())
+        if self.voices is not None:
+            found = self.voices.answer(self.voice, ptr, genes, found)
         if not np.isfinite(found).all():
             raise Diverged("this network's predictions are not finite", hint="train it again, with a smaller --lr")
         return found

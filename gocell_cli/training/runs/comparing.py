@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import UsageError
-from gocell_cli.run_record import RunRecord
+from gocell_cli.run_record import NETWORK, RunRecord
 from gocell_cli.training.evaluation.paired import (
     FEW_GROUPS,
     NO_GROUP,
@@ -28,7 +28,7 @@ from gocell_cli.training.evaluation.paired import (
     interval,
 )
 from gocell_cli.training.runs.config import run_config
-from gocell_cli.training.runs.predictions import NETWORK, Predictions
+from gocell_cli.training.runs.predictions import Predictions
 
 LEAST_SAMPLES = 10
 """Shared samples below which nothing is compared."""

@@ -24,6 +24,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "device": ("auto", "cpu", "cuda"),
     "form": ("auto", "delta", "dense"),
     "control": ("", "genes", "edges", "dag"),
+    "wide": ("auto", "none"),
+    "neighbours": ("auto", "none"),
 }
 LEAST = {
     "epochs": 1, "batch_size": 2, "population_samples": 2, "min_width": 1, "patience": 0, "seed": 0, "min_lr": 0,
@@ -59,6 +61,7 @@ class RunConfig:
     numbers are the same. precision: of a training step; `tf32` and `bf16-mixed` take products of fewer bits (on a GPU;
     sums, statistics and all that is measured stay float32). wandb: a Weights & Biases project to log to as well.
     baselines: default (those that cost less than training), all, none, or names.
+    wide, neighbours: `none` leaves that voice out; without both a run predicts by its network alone.
     control: the network lies over a control of the hierarchy (gocell_cli/controls.py), drawn
     by `control_seed`; its baselines, which see the hierarchy as it is, are none by default.
     tails: scores that count as interactions, LOW,HIGH; `auto` as published for s_score, tau and epsilon, else none.
@@ -99,6 +102,8 @@ class RunConfig:
     wandb: str = ""
     baselines: str = "default"
     tails: str = "auto"
+    wide: str = "auto"
+    neighbours: str = "auto"
     control: str = ""
     control_seed: int = 0
 

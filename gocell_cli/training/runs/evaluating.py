@@ -1,19 +1,19 @@
-"""What a run is worth: its network and the baselines beside it, on each part of its split.
+"""What a run is worth: its network, its other voices and the baselines beside them, on each part of its split.
 
 None of it is loaded before a run is to be measured: SciPy, torchmetrics and the baselines take as long as torch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64, Int64
 
-from gocell_cli.run_record import ResultRecord
+from gocell_cli.run_record import NETWORK, AddsRecord, ResultRecord, VoiceRecord
 from gocell_cli.storage.schema import NONE_INDEX
-from gocell_cli.training.baselines.fitting import Baselines, Fitting
+from gocell_cli.training.baselines.fitting import Baselines, Fits, Fitting
 from gocell_cli.training.baselines.samples import Genotypes, Known, genotypes_of, labelled
 from gocell_cli.training.data.splits.genotypes import genotype_codes
 from gocell_cli.training.data.splits.kinds import PARTS, require_part
@@ -22,19 +22,22 @@ from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
 from gocell_cli.training.evaluation.slices import by_order, by_unseen, tail_metrics
 from gocell_cli.training.evaluation.tails import tails_of
 from gocell_cli.training.runs.config import RunConfig
-from gocell_cli.training.runs.predictions import NETWORK, write_predictions
+from gocell_cli.training.runs.predictions import write_predictions
 from gocell_cli.training.runs.run import load_best
 from gocell_cli.training.runs.trackers import write_events
 from gocell_cli.training.runs.trainer import Trainer
+from gocell_cli.training.runs.voices import asked_voices, kept_voices, settle_voices, voice_records, what_dcell_adds
+from gocell_cli.training.voices.voices import Voices
 from gocell_cli.typed_file import typed
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of one part of a split, the baselines' beside them, and the ceiling that noise sets (`ceiling.py`).
+    """Metrics of one part of a split: the network's, the other voices', the baselines', and the ceiling of noise.
 
-    `fitting` says of each baseline what it cost and which settings it took, or why there is none; `others` are their
-    predictions, and `rows` the samples of the cache.
+    `fitting` says of each baseline what it cost and which settings it took, or why there is none; `said` and `others`
+    are predictions of voices and baselines, and `rows` the samples of the cache. Voices are those of the test part
+    alone: they are fitted to the others.
     """
 
     split: str
@@ -47,9 +50,13 @@ class Evaluation:
     true: Float64[np.ndarray, " n"]
     rows: Int64[np.ndarray, " n"]
     others: dict[str, Float64[np.ndarray, " n"]]
+    said: dict[str, Float64[np.ndarray, " n"]] = field(default_factory=dict)
+    voices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    dcell_adds: AddsRecord | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the arrays."""
+        heard = {"voices": self.voices, "dcell_adds": self.dcell_adds and asdict(self.dcell_adds)}
         return {
             "split": self.split,
             "n": self.n,
@@ -59,55 +66,96 @@ class Evaluation:
             "ceiling": self.ceiling.r,
             "ceiling_method": self.ceiling.method,
             "of_ceiling": self.ceiling.share_of(self.metrics["pearson"]),
+            **(heard if self.voices else {}),
         }
 
 
 def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
-    """Evaluate the best weights on every part; write tensorboard/, test.parquet and the results into run.json."""
+    """Fit the other voices, evaluate all on every part; write what is found into the run's directory."""
     load_best(trainer)
-    evaluations = evaluate_parts(trainer)
-    store = trainer.store
+    store, measured = trainer.store, _measured(trainer, PARTS)
+    # of several processes only the first one's results are read
+    fits = Fits(known_of(trainer)) if trainer.processes.first else None
+    voices, records = _settle(trainer, fits, measured["validation"][0]) if fits is not None else (None, None)
+    evaluations = _evaluations(trainer, measured, fits, _usual(trainer.config), voices)
     if store.writable:
         with store.writes(store.directory / "tensorboard"):
             write_events(store, trainer.history)
         results = {part: typed(e.as_json(), ResultRecord) for part, e in evaluations.items()}
         with store.writes(store.directory):
             kept = write_predictions(store.directory, sample_table(trainer, evaluations["test"]))
-        found = replace(store.record(), results=results, predictions=kept, epochs=len(trainer.history))
+        found = replace(store.record(), results=results, predictions=kept, epochs=len(trainer.history), voices=records)
         store.write_record(found)
     return evaluations
+
+
+def _settle(
+    trainer: Trainer, fits: Fits, network: Float64[np.ndarray, " validation"]
+) -> tuple[Voices | None, dict[str, VoiceRecord] | None]:
+    """Fit and keep the voices that the settings ask for; a control's see its hierarchy, as its network does."""
+    names = asked_voices(trainer.config)
+    if not names:
+        return None, None
+    if trainer.config.control:
+        fits = Fits(replace(fits.known, hierarchy=trainer.hierarchy, kept={}))
+    true = trainer.values[trainer.split.validation]
+    voices, found = settle_voices(trainer.store, fits, names, network[np.isfinite(true)])
+    known = fits.known.validation.value
+    metrics = {
+        name: trainer.measuring.metrics(one.validation, known)
+        for name, one in found.items()
+        if one.validation is not None and len(known)
+    }
+    return voices, voice_records(voices, found, metrics)
 
 
 def evaluate_run(trainer: Trainer, part: str, wanted: str | None = None) -> Evaluation:
     """Predict a part of the split, beside the baselines that are `wanted` (default: those of the run's settings)."""
     require_part(part)
-    return evaluate_parts(trainer, (part,), wanted)[part]
+    voices = kept_voices(trainer.store, trainer.store.record())
+    asked, measured = wanted or _usual(trainer.config), _measured(trainer, (part,))
+    fits = Fits(known_of(trainer)) if trainer.processes.first else None
+    return _evaluations(trainer, measured, fits, asked, voices)[part]
 
 
-def evaluate_parts(trainer: Trainer, parts: Sequence[str] = PARTS, wanted: str | None = None) -> dict[str, Evaluation]:
-    """Evaluate parts of the split; each baseline is fitted once, by the first process."""
-    measured = {part: trainer.measuring.measure(trainer.split.rows(part)) for part in parts}
-    # of several processes only the first one's results are read
-    asked = (wanted or _usual(trainer.config)) if trainer.processes.first else "none"
-    fitted = Baselines(known_of(trainer), asked, trainer.config.epochs)
+Measurements = dict[str, tuple[Float64[np.ndarray, " n"], dict[str, Any]]]
+"""The network's predictions and metrics by part."""
+
+
+def _measured(trainer: Trainer, parts: Sequence[str]) -> Measurements:
+    return {part: trainer.measuring.measure(trainer.split.rows(part)) for part in parts}
+
+
+def _evaluations(
+    trainer: Trainer, measured: Measurements, fits: Fits | None, asked: str, voices: Voices | None
+) -> dict[str, Evaluation]:
+    """Evaluate parts of the split; each baseline is fitted once."""
+    fitted = Baselines(fits, asked, trainer.config.epochs) if fits is not None else None
     found, noise = {}, _ceiling(trainer)
     for part, (predicted, metrics) in measured.items():
         rows = trainer.split.rows(part)
-        true = trainer.values[rows]
-        sliced = _slices(trainer, rows)
-        others = fitted.predict(_genotypes(trainer, rows))
-        baselines = {n: {**trainer.measuring.metrics(p, true), **sliced(p)} for n, p in others.items()}
+        true, genotypes, sliced = trainer.values[rows], _genotypes(trainer, rows), _slices(trainer, rows)
+
+        def of(values: Float64[np.ndarray, " n"], true: Any = true, sliced: Any = sliced) -> dict[str, Any]:
+            return {**trainer.measuring.metrics(values, true), **sliced(values)}
+
+        others = fitted.predict(genotypes) if fitted is not None else {}
+        said = voices.say(genotypes, predicted) if voices is not None and part == "test" else {}
+        metric = "auroc" if trainer.scale.logits else "pearson"
         found[part] = Evaluation(
             part,
             len(rows),
             {**metrics, **sliced(predicted)},
-            baselines,
-            fitted.fittings,
+            {name: of(values) for name, values in others.items()},
+            fitted.fittings if fitted is not None else {},
             noise,
             predicted,
             true,
             rows,
             others,
+            said,
+            {name: of(values) for name, values in said.items()},
+            what_dcell_adds({**said}, true, genotypes.query, metric, trainer.config.seed) if said else None,
         )
     noise = _contradicted(noise, found)
     return {part: replace(evaluation, ceiling=noise) for part, evaluation in found.items()}
@@ -155,6 +203,7 @@ def sample_table(trainer: Trainer, evaluation: Evaluation) -> pa.Table:
             "query_group": pa.DictionaryArray.from_arrays(number, groups),
             "value": pa.array(value, mask=np.isnan(value)),
             NETWORK: evaluation.predicted,
+            **evaluation.said,
             **evaluation.others,
         }
     )
@@ -177,7 +226,7 @@ def _contradicted(noise: Ceiling, found: Mapping[str, Evaluation]) -> Ceiling:
     if "test" not in found:
         return noise
     test = found["test"]
-    reached = {NETWORK: test.metrics, **test.baselines}
+    reached = {NETWORK: test.metrics, **test.voices, **test.baselines}
     known = {name: metrics["pearson"] for name, metrics in reached.items() if metrics["pearson"] is not None}
     return noise.contradicted(known, test.metrics["n"])
 

@@ -15,12 +15,10 @@ from jaxtyping import Float64
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.file_record import FileRecord, record_file
-from gocell_cli.run_record import RunRecord
+from gocell_cli.run_record import NETWORK, RunRecord
 from gocell_cli.whole_file import whole_file
 
 PREDICTIONS = "test.parquet"
-NETWORK = "DCell"
-"""The network's column; the baselines' are called by their names."""
 DESCRIBED = ("sample", "genes", "order", "untrained_genes", "part", "query_group", "value")
 """The columns that are no predictions."""
 AGAIN = "train it again: gocell train --out DIR"
@@ -30,7 +28,8 @@ AGAIN = "train it again: gocell train --out DIR"
 class Predictions:
     """The samples of a test part that have a label: genotypes by systematic names, query groups by name (null: none).
 
-    `predicted` are the network's predictions and the baselines', by column.
+    `predicted` are predictions by column: the network's is called NETWORK, those of other voices and of baselines by
+    their names.
     """
 
     genes: pa.StringArray

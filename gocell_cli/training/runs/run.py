@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from gocell_cli.run_record import HierarchyRecord, LabelRecord, LayoutRecord, Ru
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.labels import LabelScale
-from gocell_cli.training.inference.predict import Predictor
+from gocell_cli.training.inference.predict import Answering, Predictor
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts, open_cache, split_record
 from gocell_cli.training.runs.processes import Processes
@@ -21,6 +21,7 @@ from gocell_cli.training.runs.store import CONFIG, RunStore
 from gocell_cli.training.runs.trackers import require_wandb
 from gocell_cli.training.runs.trainer import Trainer
 from gocell_cli.training.runs.weights import BEFORE, Layout, known_genes, load_weights
+from gocell_cli.training.voices.names import DCELL
 
 
 def begin_run(
@@ -137,18 +138,22 @@ def load_best(trainer: Trainer) -> dict[str, Any]:
     return state
 
 
-def open_predictor(directory: Path, cache: Path | None = None, hierarchy: Hierarchy | None = None) -> Predictor:
+def open_predictor(
+    directory: Path, cache: Path | None = None, hierarchy: Hierarchy | None = None, voice: str = DCELL
+) -> Predictor:
     """Open what a run predicts with: its best weights and the hierarchy it keeps, and no sample.
 
     With `cache`, or for a run of before runs kept their hierarchy, the cache that it was trained on is read instead.
-    `hierarchy` is the one that it keeps, where it is read already.
+    `hierarchy` is the one that it keeps, where it is read already. `voice`: the one that answers, the network where a
+    run has no others.
     """
     store = RunStore(directory)
     record = store.record()
+    voices = _voices(store, record) if voice != DCELL else None
     if cache is not None or record.hierarchy is None:
         trainer = reopen(store, cache)
         load_best(trainer)
-        return predictor_of(trainer)
+        return replace(predictor_of(trainer), voices=voices, voice=voice)
     config = run_config(directory)
     hierarchy = hierarchy or kept_hierarchy(directory, record.hierarchy)
     scale = LabelScale(**asdict(record.label))
@@ -161,7 +166,13 @@ def open_predictor(directory: Path, cache: Path | None = None, hierarchy: Hierar
         require_meaning(state, scale, record.kind)
         load_weights(model, tensors, found)
         trained = known_genes(tensors, len(hierarchy.gene_names))
-    return Predictor(model, hierarchy, scale, record.kind, trained)
+    return Predictor(model, hierarchy, scale, record.kind, trained, voices, voice)
+
+
+def _voices(store: RunStore, record: RunRecord) -> Answering | None:
+    from gocell_cli.training.runs.voices import kept_voices  # SciPy, which a network alone needs not
+
+    return kept_voices(store, record)
 
 
 def predictor_of(trainer: Trainer) -> Predictor:

@@ -279,6 +279,8 @@ def _sha256(tensors: Mapping[str, "Tensor"], state: str) -> str:
     for key in sorted(tensors):
         tensor = tensors[key]
         found.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        if not tensor.numel():
+            continue  # its strides may be 0, of which torch makes no bytes
         # as bytes, whatever the dtype; flat, for what has no dimension has no bytes to view
         found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()

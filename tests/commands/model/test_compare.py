@@ -52,11 +52,12 @@ def test_one_run_is_compared_with_its_baselines(trained: Path) -> None:
     record = json.loads((trained / "run.json").read_text("utf-8"))
     results = record["results"]["test"]
     assert (found["metric"], found["against"], found["resamples"]) == ("auroc", "run", 200)
-    assert {c["second"] for c in found["comparisons"]} == set(results["baselines"])
+    assert {c["second"] for c in found["comparisons"]} == {*results["baselines"], *results["voices"]}
     for comparison in found["comparisons"]:
         auroc = comparison["metrics"]["auroc"]
         assert auroc["first"] == pytest.approx(results["metrics"]["auroc"], abs=1e-6)
-        assert auroc["second"] == pytest.approx(results["baselines"][comparison["second"]]["auroc"], abs=1e-6)
+        second = {**results["baselines"], **results["voices"]}[comparison["second"]]
+        assert auroc["second"] == pytest.approx(second["auroc"], abs=1e-6)
         assert auroc["samples"][0] <= auroc["difference"] <= auroc["samples"][1]
         assert auroc["groups"] is None
         assert (comparison["shared"], comparison["only_first"], comparison["only_second"]) == (589, 0, 0)

@@ -111,12 +111,43 @@ def test_evaluate_prints_the_table_again_and_other_readers_name_the_runs(folder:
     assert "control: genes" in text
     assert "network less control of the same seed and split: genes" in text
     assert document("evaluate", series / "seed-0-genes-0")["metrics"] == results_of(series / "seed-0-genes-0")
-    commands = (("predict", series, "--genes", "YAL001C"), ("report", series, "--out", "x.html"))
+    pairs = ("predict", series, "--all-pairs", "--genes", "YAL001C,YAR002W", "--out", "pairs.parquet")
+    commands = (pairs, ("report", series, "--out", "x.html"))
     for words in (*commands, ("evaluate", series, "--baselines", "mean")):
         error = failure(*words)
         assert isinstance(error, UsageError)
         assert "a series of 4 runs, not one" in error.message
         assert str(series / "seed-0") in error.hint
+
+
+def test_predict_takes_a_series_as_one_model(folder: Path) -> None:
+    """Mean and standard deviation over its runs, controls left out."""
+    series, genes = folder / "series", ("--genes", "YAL001C", "--genes", "")
+    for model in ((), ("--model", "dcell")):
+        found = document("predict", series, *genes, *model)
+        each = [document("predict", series / run, *genes, *model) for run in RUNS[:2]]
+        for number, one in enumerate(found):
+            values = [of_run[number]["fitness"] for of_run in each]
+            assert one["runs"] == values
+            assert one["fitness"] == pytest.approx(np.mean(values))
+            assert one["sd"]["fitness"] == pytest.approx(np.std(values, ddof=1))
+    done = run("predict", series, "--genes", "YAL001C", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "over 2 runs" in done.stdout
+
+
+def test_runs_of_one_split_are_judged_together(folder: Path, small_cache: Path) -> None:
+    done = trained(small_cache, "--out", "alike", "--seeds", 2, "--split-seed", 3, *TINY, cwd=folder)
+    tables = [pq.read_table(folder / "alike" / run / "test.parquet").to_pydict() for run in RUNS[:2]]
+    assert tables[0]["sample"] == tables[1]["sample"]
+    for name in ("DCell", "blend"):
+        mean = np.mean([table[name] for table in tables], axis=0)
+        kept = np.array([value is not None for value in tables[0]["value"]])
+        value = np.array(tables[0]["value"], dtype=float)
+        wanted = np.corrcoef(mean[kept], value[kept])[0, 1]
+        assert done["mean_of_runs"][name] == pytest.approx(wanted)
+    assert "mean of all runs" in invoke("evaluate", folder / "alike").stdout
+    assert "split of its own" in document("evaluate", folder / "series")["mean_of_runs"]
 
 
 def results_of(directory: Path) -> dict[str, Any]:
@@ -131,7 +162,7 @@ def test_explain_takes_a_series_as_its_runs_and_its_controls(folder: Path) -> No
     assert found["runs"] == [str(series / run) for run in RUNS[:2]]
     assert found["controls"] == [str(series / run) for run in RUNS[2:]]
     assert found == document("explain", *(series / run for run in RUNS), *few)
-    assert "ranked in" in invoke("explain", series, *few).stdout
+    assert "ranked in" in invoke("explain", series, *few, "--even-so").stdout
 
 
 def test_a_finished_series_is_not_trained_again(folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`gocell train | evaluate | predict | explain` as a user runs them: one run of the bundled data, and small ones."""
 
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from safetensors import safe_open
 
 from gocell_cli.figures.run_page import run_page
 from tests import toy
@@ -36,7 +38,11 @@ def test_train_prints_what_evaluate_prints(trained: Path) -> None:
         "ceiling",
         "ceiling_method",
         "of_ceiling",
+        "voices",
+        "dcell_adds",
     }
+    assert set(evaluated["voices"]) == {"wide", "neighbours", "without_dcell", "blend"}
+    assert evaluated["dcell_adds"]["metric"] == "auroc"
     assert {**evaluated, "fitting": 0} == {**{key: printed(trained)[key] for key in evaluated}, "fitting": 0}
     assert evaluated["fitting"]["mean"]["seconds"] >= 0
     assert evaluated["ceiling"] is None
@@ -45,6 +51,7 @@ def test_train_prints_what_evaluate_prints(trained: Path) -> None:
     assert "train: 4,710 samples" in text
     assert "DCell" in text
     assert "mean" in text
+    assert "fitted to these samples" in text
     assert "train: 4,710 samples" in invoke("evaluate", trained, "--split", "train").stdout, "what --part was called"
     assert "--part train|validation|test" in failure("evaluate", trained, "--part", "all").hint
 
@@ -56,7 +63,7 @@ def test_evaluate_writes_a_row_a_sample(trained: Path, tmp_path: Path) -> None:
     table = pq.read_table(tmp_path / "samples.parquet").to_pydict()
     assert list(table) == [
         *("sample", "genes", "order", "untrained_genes", "part", "query_group", "value"),
-        *("DCell", "mean", "additive"),
+        *("DCell", "wide", "neighbours", "without_dcell", "blend", "mean", "additive"),
     ]
     assert set(table["untrained_genes"]) == {1}
     assert set(found["baselines"]) == set(found["fitting"]) == {"mean", "additive"}
@@ -105,7 +112,13 @@ def test_each_number_of_unseen_genes_has_its_metrics(small_cache: Path, tmp_path
     assert "(n 48)" in " ".join(invoke("evaluate", tmp_path / "run").stdout.split())
     results = run_page(tmp_path / "run").sections[0].tables[0]
     assert {"all_seen_pearson (n 12)", "one_unseen_pearson (n 48)"} <= set(results.columns)
-    assert [c["second"] for c in document("compare", tmp_path / "run")["comparisons"]] == ["mean"]
+    assert [c["second"] for c in document("compare", tmp_path / "run")["comparisons"]] == [
+        "wide",
+        "neighbours",
+        "without_dcell",
+        "blend",
+        "mean",
+    ]
 
 
 def test_settings_of_other_commands_reach_neither_evaluate_nor_explain(trained: Path, tmp_path: Path) -> None:
@@ -213,3 +226,51 @@ def test_several_runs_are_ranked_beside_each_other_and_beside_controls(small_cac
     assert {entry["p_controls"] for entry in found["terms"]} <= {0.5, 1.0, None}
     refused = failure("explain", *runs, "--genes", "TFC3")
     assert "one run" in refused.message
+
+
+def test_the_voice_that_is_asked_answers_and_the_blend_where_nobody_asks(trained: Path) -> None:
+    """The blend is the mean plus the weighted rest of what its voices say, as run.json has the weights."""
+    record = json.loads((trained / "run.json").read_text("utf-8"))
+    genes = ("--genes", "YFL039C", "--genes", "YKL191W")
+    by_voice = {
+        voice: np.array([found["viability"] for found in document("predict", trained, *genes, "--model", voice)])
+        for voice in ("dcell", "wide", "neighbours", "blend")
+    }
+    asked = [found["viability"] for found in document("predict", trained, *genes)]
+    assert asked == by_voice["blend"].tolist()
+    state = json.loads(safe_open(trained / "voices.safetensors", framework="np").metadata()["state"])
+    weights = {name: record["voices"][name]["weight"] for name in by_voice if name != "blend"}
+    assert state["blend"] == weights
+    wanted = state["mean"] + sum(weights[name] * (by_voice[name] - state["mean"]) for name in weights)
+    assert by_voice["blend"] == pytest.approx(np.clip(wanted, 0, 1))
+    assert len({values.tobytes() for values in by_voice.values()}) == 4
+    assert "--model blend, dcell, wide, neighbours" in failure("predict", trained, *genes, "--model", "network").hint
+
+
+def test_a_run_without_other_voices_answers_by_its_network(small_cache: Path, tmp_path: Path) -> None:
+    out, words = tmp_path / "alone", ("--set", "wide=none", "--set", "neighbours=none")
+    done = run("train", small_cache, "--out", out, *SMALL, "--epochs", 1, *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not (out / "voices.safetensors").exists()
+    assert "voices" not in document("evaluate", out)
+    genes = ("--genes", "YAL001C")
+    assert document("predict", out, *genes) == document("predict", out, *genes, "--model", "dcell")
+    refused = failure("predict", out, *genes, "--model", "wide")
+    assert "no wide" in refused.message
+    assert "wide=auto" in refused.hint
+
+
+def test_a_ranking_is_printed_only_where_the_network_adds_something(trained: Path, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    shutil.copytree(trained, run_dir)
+    words = ("explain", run_dir, "--rlipp-samples", 60, "--top", 3)
+    record = json.loads((run_dir / "run.json").read_text("utf-8"))
+    for low, told in ((-0.1, False), (0.1, True)):
+        adds = {"metric": "auroc", "difference": 0.2, "samples": [low, 0.3], "groups": None}
+        record["results"]["test"]["dcell_adds"] = adds
+        (run_dir / "run.json").write_text(json.dumps(record))
+        text = invoke(*words).stdout
+        assert ("Terms by excess" in text) is told
+        assert ("adds nothing" in text) is not told
+        assert "Terms by excess" in invoke(*words, "--even-so").stdout
+        assert document(*words)["dcell_adds"] == adds

@@ -16,7 +16,7 @@ from gocell_cli.training.baselines import factorisation, fitting, samples
 from gocell_cli.training.baselines.blend import blend_weights
 from gocell_cli.training.baselines.factorisation import Machine, Problem, by_size
 from gocell_cli.training.baselines.features import held_out
-from gocell_cli.training.baselines.fitting import FITS, Baselines
+from gocell_cli.training.baselines.fitting import FITS, Baselines, Fits
 from gocell_cli.training.baselines.go_neighbours import PairWeights, _itself
 from gocell_cli.training.baselines.low_rank import complete
 from gocell_cli.training.baselines.membership import memberships
@@ -211,11 +211,13 @@ def test_a_blend_is_no_worse_than_its_best_part_and_weighs_by_validation() -> No
     assert weights[2] < 0.05
     rows, value = blocks()
     seen, test = known(genotypes(rows), value, rng.choice(3, len(rows), p=[0.7, 0.15, 0.15]))
-    found = Baselines(seen, "additive,profile_neighbours,low_rank,blend", epochs=1)
-    assert set(found.fittings["blend"].settings) == {"additive", "profile_neighbours", "low_rank"}
+    found = Baselines(Fits(seen), "additive,profile_neighbours,low_rank,baseline_blend", epochs=1)
+    assert set(found.fittings["baseline_blend"].settings) == {"additive", "profile_neighbours", "low_rank"}
     errors = {n: float(np.square(p - test.value).mean()) for n, p in found.predict(test.genotypes).items()}
-    assert errors["blend"] < 1.1 * min(errors.values())
-    assert "two other" in str(Baselines(seen, "additive,blend", epochs=1).fittings["blend"].reason)
+    assert errors["baseline_blend"] < 1.1 * min(errors.values())
+    assert "two other" in str(
+        Baselines(Fits(seen), "additive,baseline_blend", epochs=1).fittings["baseline_blend"].reason
+    )
 
 
 def test_an_unseen_gene_has_neighbours_by_go_alone() -> None:
@@ -260,7 +262,7 @@ def test_a_single_unseen_gene_takes_after_its_term() -> None:
     parts = np.arange(GENES) % 4 % 3
     seen, test = known(genotypes([(g,) for g in range(GENES)]), essential, parts, classes=True)
     assert correlation(fit("go_neighbours", seen), test) > 0.9
-    found = Baselines(seen, "all", epochs=1).predict(test.genotypes)
+    found = Baselines(Fits(seen), "all", epochs=1).predict(test.genotypes)
     assert all((values >= 0).all() and (values <= 1).all() for values in found.values())
 
 
@@ -348,7 +350,7 @@ def test_no_test_label_reaches_a_prediction(
     for _ in range(2):
         validation = labelled(found.take(parts == 1), value[parts == 1])
         seen = Known(train, validation, hierarchy(12), classes)
-        fitted = Baselines(seen, "all", epochs=1)
+        fitted = Baselines(Fits(seen), "all", epochs=1)
         assert set(fitted.fittings) == set(NAMES)
         predictions.append(fitted.predict(found))
         value[parts == 2] = rng.normal(size=int((parts == 2).sum()))  # what must not matter
@@ -364,19 +366,19 @@ def test_the_default_set_is_bounded_by_what_training_costs(monkeypatch: pytest.M
     rows, value = blocks()
     rows, value = rows[rows[:, 1] < 12], value[rows[:, 1] < 12]
     seen, test = known(genotypes(rows, 12), value, np.random.default_rng(6).integers(0, 3, len(rows)))
-    short, long = Baselines(seen, "default", epochs=1), Baselines(seen, "default", epochs=100_000)
+    short, long = Baselines(Fits(seen), "default", epochs=1), Baselines(Fits(seen), "default", epochs=100_000)
     assert "(--baselines all)" in str(short.fittings["low_rank"].reason)
     assert short.fittings["additive"].reason is None
     assert long.fittings["low_rank"].reason is None
-    few = Baselines(seen, "additive,low_rank", epochs=1)
+    few = Baselines(Fits(seen), "additive,low_rank", epochs=1)
     assert list(few.predict(test.genotypes)) == ["additive", "low_rank"]
-    assert not Baselines(seen, "none", epochs=1).predict(test.genotypes)
+    assert not Baselines(Fits(seen), "none", epochs=1).predict(test.genotypes)
 
 
 def test_baselines_leave_the_threads_of_others_alone() -> None:
     before, (rows, value) = torch.get_num_threads(), blocks()
     seen, test = known(genotypes(rows), value, np.random.default_rng(6).integers(0, 3, len(rows)))
-    Baselines(seen, "additive,low_rank", epochs=1).predict(test.genotypes)
+    Baselines(Fits(seen), "additive,low_rank", epochs=1).predict(test.genotypes)
     assert torch.get_num_threads() == before
 
 
@@ -385,12 +387,12 @@ def test_without_memory_a_baseline_has_its_reason(monkeypatch: pytest.MonkeyPatc
     rows, value = blocks()
     seen, test = known(genotypes(rows), value, np.random.default_rng(6).integers(0, 3, len(rows)))
     monkeypatch.setattr(samples, "free_memory", lambda: int(fitting.BUFFERS))
-    fitted = Baselines(seen, "all", epochs=1)
+    fitted = Baselines(Fits(seen), "all", epochs=1)
     why = f"not applicable: fitting it to {len(seen.train)} samples would take 0.1 GB of memory, 0.1 GB are free"
     assert {name for name, one in fitted.fittings.items() if one.reason == why} >= fitting.FITTED_BYTES.keys()
     assert list(fitted.predict(test.genotypes)) == ["mean"]
     monkeypatch.setattr(samples, "free_memory", lambda: int(fitting.BUFFERS) - 1)
-    assert not Baselines(seen, "mean,additive", epochs=1).predict(test.genotypes)
+    assert not Baselines(Fits(seen), "mean,additive", epochs=1).predict(test.genotypes)
 
 
 @pytest.mark.parametrize("name", ["additive", "roles", "pair_ridge", "factorisation"])

@@ -3,14 +3,13 @@
 The standard deviation is that of a sample (n - 1), over runs that differ in their seed or fold.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from statistics import fmean, stdev
 from typing import Any
 
-from gocell_cli.run_record import Numbers
+from gocell_cli.run_record import NETWORK, Numbers, ResultRecord, side_by_side
 from gocell_cli.series_record import MemberRecord, SeriesRecord
 
-NETWORK = "DCell"
 METRICS = ("pearson", "auroc", "spearman", "rmse", "r2", "average_precision")
 """Those that are joined, where the runs have them."""
 
@@ -18,7 +17,7 @@ METRICS = ("pearson", "auroc", "spearman", "rmse", "r2", "average_precision")
 def summary(record: SeriesRecord, part: str = "test") -> dict[str, Any]:
     """Return what the finished runs of a series reached on a part of their splits.
 
-    metric: the main one, auroc where labels are 0 and 1, else pearson. rows: for the network, for each baseline and
+    metric: the main one, auroc where labels are 0 and 1, else pearson. rows: for the voices, for each baseline and
     each kind of control, mean, sd and values by run of each metric. ontology: for each kind of control, how much the
     network is above the control of the same seed and split, in the main metric. diverged, missing: runs without
     results, with the reason, and those that are not finished.
@@ -28,9 +27,10 @@ def summary(record: SeriesRecord, part: str = "test") -> dict[str, Any]:
     main = "auroc" if any("auroc" in metrics for metrics in found.values()) else "pearson"
     names = [name for name in METRICS if name == main or any(name in metrics for metrics in found.values())]
     plain = [member for member in done if member.control is None]
-    rows = {NETWORK: {member.run: found[member.run] for member in plain}}
-    for baseline in _baselines(plain, part):
-        rows[baseline] = {m.run: m.results[part].baselines.get(baseline, {}) for m in plain if m.results is not None}
+    each = {m.run: _predictors(m.results[part]) for m in plain if m.results is not None}
+    # the first run that has a predictor gives it its place
+    names_of = list(dict.fromkeys(name for predictors in each.values() for name in predictors)) or [NETWORK]
+    rows = {name: {run: predictors.get(name, {}) for run, predictors in each.items()} for name in names_of}
     kinds = list(dict.fromkeys(member.control for member in record.members if member.control is not None))
     for kind in kinds:
         rows[kind] = {member.run: found[member.run] for member in done if member.control == kind}
@@ -48,10 +48,8 @@ def _metrics(member: MemberRecord, part: str) -> Numbers:
     return member.results[part].metrics if member.results is not None else {}
 
 
-def _baselines(members: Iterable[MemberRecord], part: str) -> list[str]:
-    """The baselines' names, as the runs have them."""
-    found = (name for member in members if member.results is not None for name in member.results[part].baselines)
-    return list(dict.fromkeys(found))
+def _predictors(result: ResultRecord) -> dict[str, Numbers]:
+    return side_by_side(result.voices, result.metrics, result.baselines)
 
 
 def _column(values: Mapping[str, Numbers], name: str) -> Numbers:

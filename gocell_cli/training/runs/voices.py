@@ -1,0 +1,104 @@
+"""A run's voices: fitted once its network is trained, kept in its directory, opened again to predict."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from gocell_cli.errors import DamagedCache
+from gocell_cli.run_record import AddsRecord, RunRecord, VoiceRecord
+from gocell_cli.training.baselines.fitting import Fits
+from gocell_cli.training.evaluation.paired import NO_GROUP, Pairing, draw, interval
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.training.runs.store import RunStore
+from gocell_cli.training.voices.fitting import Voiced, fit_voices
+from gocell_cli.training.voices.kept_fits import packed, unpacked
+from gocell_cli.training.voices.names import BLEND, NEIGHBOURS, WIDE, WITHOUT
+from gocell_cli.training.voices.voices import Said, Voices
+from gocell_cli.typed_file import Malformed
+
+with train_extra():
+    import torch
+
+VOICES = "voices"
+"""voices.safetensors of a run's directory."""
+LEAST_SAMPLES = 10
+"""Test samples below which nothing is said of a difference."""
+
+
+def asked_voices(config: RunConfig) -> list[str]:
+    """Return the voices that a run has beside its network."""
+    return [name for name, how in ((WIDE, config.wide), (NEIGHBOURS, config.neighbours)) if how != "none"]
+
+
+def settle_voices(
+    store: RunStore, fits: Fits, names: list[str], network: Float64[np.ndarray, " validation"]
+) -> tuple[Voices, dict[str, Voiced]]:
+    """Fit a run's voices beside its network, and keep them; `network` predicts the validation samples with a label."""
+    voices, found = fit_voices(fits.known, fits.get, names, network)
+    arrays, words = packed(voices.parts)
+    state = {
+        "fits": words, "total_genes": voices.total_genes, "mean": voices.mean, "blend": voices.blend,
+        "without_dcell": voices.without, "classes": voices.classes,
+    }  # fmt: skip
+    store.save(VOICES, {name: torch.from_numpy(array) for name, array in arrays.items()}, state)
+    return voices, found
+
+
+def kept_voices(store: RunStore, record: RunRecord) -> Voices | None:
+    """Return a run's voices, None where it has its network alone; raises DamagedCache where they cannot be read."""
+    if record.voices is None:
+        return None
+    tensors, state = store.load(VOICES)
+    with store.naming(VOICES):
+        try:
+            fits = unpacked({name: tensor.numpy() for name, tensor in tensors.items()}, state["fits"])
+            return Voices(
+                int(state["total_genes"]),
+                float(state["mean"]),
+                fits,
+                _weights(state["blend"]),
+                _weights(state["without_dcell"]),
+                bool(state["classes"]),
+            )
+        except (Malformed, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedCache(f"damaged voices: {error}", hint="train again") from error
+
+
+def _weights(words: Any) -> dict[str, float]:
+    return {str(name): float(weight) for name, weight in words.items()}
+
+
+def voice_records(
+    voices: Voices, found: Mapping[str, Voiced], metrics: Mapping[str, dict[str, Any]]
+) -> dict[str, VoiceRecord]:
+    """Return what is recorded of each voice; `metrics` are those of the validation part."""
+    return {
+        name: VoiceRecord(
+            round(one.seconds, 3),
+            dict(one.settings),
+            metrics.get(name),
+            voices.blend.get(name),
+            voices.without.get(name),
+            one.reason,
+        )
+        for name, one in found.items()
+    }
+
+
+def what_dcell_adds(
+    said: Said, true: Float64[np.ndarray, " n"], group: np.ndarray, metric: str, seed: int
+) -> AddsRecord | None:
+    """Return by how much the blend is better than the one without the network; None where nothing says."""
+    kept = np.isfinite(true)
+    if WITHOUT not in said or kept.sum() < LEAST_SAMPLES:
+        return None
+    numbers = np.where(group[kept] < 0, NO_GROUP, group[kept]).astype(np.int64)
+    pairing = Pairing(true[kept], said[WITHOUT][kept], said[BLEND][kept], numbers)
+    found = draw(pairing, seed, only=(metric,)).get(metric)
+    if found is None or not np.isfinite(found.difference):
+        return None
+    groups = None if found.groups is None else interval(found.groups)
+    return AddsRecord(metric, found.difference, interval(found.samples), groups)

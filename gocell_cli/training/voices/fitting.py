@@ -1,0 +1,83 @@
+"""A run's voices, fitted beside its network: each once to choose its settings, and once more to all that has a label.
+
+On the training samples alone first: the validation samples, to which none was fitted then, choose settings and weights.
+With these each is fitted again to the training and the validation samples together, which the network, whose best epoch
+the validation part has chosen, is not.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float64
+
+from gocell_cli.training.baselines.samples import Fitted, Known, Labelled, NotApplicable, Others, Settings, predicted
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.voices import neighbours, wide
+from gocell_cli.training.voices.names import DCELL, FITTED, NEIGHBOURS, WIDE
+from gocell_cli.training.voices.voices import Said, Voices, weights_of
+
+with train_extra():
+    from threadpoolctl import threadpool_limits
+
+FITS: dict[str, Callable[[Known, Others], Fitted]] = {WIDE: wide.wide, NEIGHBOURS: neighbours.neighbours}
+AGAIN: dict[str, Callable[[Fitted, Known], Fitted]] = {WIDE: wide.refitted, NEIGHBOURS: neighbours.refitted}
+
+
+@dataclass(frozen=True)
+class Voiced:
+    """What became of a voice: what it predicts of the validation samples with a label, or why there is none."""
+
+    seconds: float
+    settings: Settings = field(default_factory=dict)
+    validation: Float64[np.ndarray, " n"] | None = None
+    reason: str | None = None
+
+
+def fit_voices(
+    known: Known, others: Others, names: Sequence[str], network: Float64[np.ndarray, " n"]
+) -> tuple[Voices, dict[str, Voiced]]:
+    """Fit the voices that are asked for; `network` is what the network predicts of the validation samples with a label.
+
+    A voice that does not apply to these samples is left out, and says why.
+    """
+    fits: dict[str, Fitted] = {}
+    found: dict[str, Voiced] = {DCELL: Voiced(0.0, validation=network)}
+    # on one thread: sums of a product's parts would differ in their last bits with the number of threads
+    with threadpool_limits(1):
+        for name in FITTED:
+            if name in names:
+                found[name] = _fit(name, known, others, fits)
+        said: Said = {name: one.validation for name, one in found.items() if one.validation is not None}
+        mean, y = float(known.train.value.mean()), known.validation.value
+        again = {name: _again(name, fit, known, found) for name, fit in fits.items()}
+    without = {name: values for name, values in said.items() if name != DCELL}
+    blends = weights_of(said, y, mean), weights_of(without, y, mean)
+    return Voices(known.train.genotypes.total_genes, mean, again, *blends, known.classes), found
+
+
+def _fit(name: str, known: Known, others: Others, fits: dict[str, Fitted]) -> Voiced:
+    begun = time.perf_counter()
+    try:
+        fits[name] = FITS[name](known, others)
+    except NotApplicable as reason:
+        return Voiced(time.perf_counter() - begun, reason=f"not applicable: {reason}")
+    said = predicted(fits[name], known.validation.genotypes)
+    said = np.clip(said, 0.0, 1.0) if known.classes else said
+    return Voiced(time.perf_counter() - begun, fits[name].settings, said)
+
+
+def _again(name: str, fit: Fitted, known: Known, found: dict[str, Voiced]) -> Fitted:
+    """The fit, its settings kept, to the validation samples too."""
+    if not len(known.validation):
+        return fit
+    begun = time.perf_counter()
+    again = AGAIN[name](fit, replace(known, train=_both(known.train, known.validation), kept={}))
+    found[name] = replace(found[name], seconds=found[name].seconds + time.perf_counter() - begun)
+    return again
+
+
+def _both(first: Labelled, second: Labelled) -> Labelled:
+    """All samples of two parts."""
+    return Labelled(first.genotypes.joined(second.genotypes), np.concatenate([first.value, second.value]))

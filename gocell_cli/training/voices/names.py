@@ -1,0 +1,24 @@
+"""The voices by name, and which of them a run may be asked for; no library is loaded for that."""
+
+from gocell_cli.errors import UsageError
+
+DCELL, WIDE, NEIGHBOURS, BLEND, WITHOUT = "dcell", "wide", "neighbours", "blend", "without_dcell"
+FITTED = (WIDE, NEIGHBOURS)
+"""The voices beside the network."""
+ASKED = (BLEND, DCELL, *FITTED)
+"""Those that a run may be asked for."""
+
+
+def chosen_voice(wanted: str | None, there: list[str]) -> str:
+    """Return the voice that answers: the one wanted, else the blend where there are others than the network.
+
+    `there` are the voices of the run. Raises UsageError for a name of none, and for a voice that the run has not.
+    """
+    if wanted is None:
+        return BLEND if there else DCELL
+    if wanted not in ASKED:
+        raise UsageError(f"no model {wanted[:80]!r}", hint=f"--model {', '.join(ASKED)}")
+    if wanted != DCELL and wanted not in (*there, *([BLEND] if there else [])):
+        known = ", ".join(name for name in ASKED if name == DCELL or (there and name == BLEND) or name in there)
+        raise UsageError(f"this run has no {wanted}", hint=f"--model {known}; or train with {wanted}=auto")
+    return wanted

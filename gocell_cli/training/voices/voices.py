@@ -1,0 +1,83 @@
+"""The voices of a run: models that predict a phenotype each by itself, and what all of them together say.
+
+dcell           the network
+wide            single effects and products of gene vectors (`wide.py`)
+neighbours      the pairs of genes that resemble a pair's (`neighbours.py`)
+blend           mean + sum of w_i (voice_i - mean), weights above 0 that say most of the validation samples (stacked
+                regressions, `baselines/blend.py`), which no voice had been fitted to
+without_dcell   the same blend of all voices but the network: by what `blend` is better, the network is worth
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from gocell_cli.training.baselines.blend import blend_weights
+from gocell_cli.training.baselines.samples import Fitted, Genotypes, predicted, unmeasured
+from gocell_cli.training.voices.kept_fits import packed
+from gocell_cli.training.voices.names import BLEND, DCELL, WITHOUT
+
+Said = dict[str, Float64[np.ndarray, " n"]]
+"""Predictions by voice."""
+
+
+@dataclass(frozen=True)
+class Voices:
+    """Fitted voices, and the weights of both blends; `classes`: phenotypes are shares between 0 and 1."""
+
+    total_genes: int
+    mean: float
+    parts: dict[str, Fitted]
+    blend: dict[str, float]
+    without: dict[str, float]
+    classes: bool
+
+    def say(self, genotypes: Genotypes, network: Float64[np.ndarray, " n"]) -> Said:
+        """Return what every voice but the network predicts, and both blends; `network` is what that predicts."""
+        said = {name: self._within(predicted(part, genotypes)) for name, part in self.parts.items()}
+        together = {BLEND: self.joined(self.blend, {DCELL: network, **said})}
+        return {**said, WITHOUT: self.joined(self.without, said), **together} if said else together
+
+    def answer(
+        self,
+        voice: str,
+        ptr: Int64[np.ndarray, " n_plus_1"],
+        genes: Int64[np.ndarray, " deletions"],
+        network: Float64[np.ndarray, " n"],
+    ) -> Float64[np.ndarray, " n"]:
+        """Return what a voice predicts of genotypes that nobody measured: one deletes genes[ptr[i]:ptr[i + 1]]."""
+        if voice == DCELL:
+            return network
+        genotypes = unmeasured(ptr, genes.astype(np.int32), self.total_genes)
+        if voice in self.parts:
+            return self._within(predicted(self.parts[voice], genotypes))
+        return self.say(genotypes, network)[voice]
+
+    def identity(self) -> bytes:
+        """Return what is the same for voices that predict the same."""
+        arrays, words = packed(self.parts)
+        told = json.dumps([words, self.mean, self.blend, self.without, self.classes], sort_keys=True)
+        return told.encode() + b"".join(array.tobytes() for array in arrays.values())
+
+    def joined(self, weights: Mapping[str, float], said: Said) -> Float64[np.ndarray, " n"]:
+        """Return the blend that weights say."""
+        found = np.full(len(next(iter(said.values()))), self.mean)
+        for name, weight in weights.items():
+            found += weight * (said[name] - self.mean)
+        return self._within(found)
+
+    def _within(self, values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+        return np.clip(values, 0.0, 1.0) if self.classes else values
+
+
+def weights_of(said: Said, y: Float64[np.ndarray, " n"], mean: float) -> dict[str, float]:
+    """Return the weight of each voice by its predictions of samples with the labels `y`; equal ones where is none."""
+    if not said:
+        return {}
+    if not len(y):
+        return dict.fromkeys(said, 1 / len(said))
+    found = blend_weights(np.stack([x - mean for x in said.values()], axis=1), y - mean)
+    return dict(zip(said, found.tolist(), strict=True))
