@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "model.compare:compare",
     "predict": "model.predict:predict",
     "explain": "model.explain:explain",
+    "gene-vectors": "model.gene_vectors:gene_vectors",
     "doctor": "look.doctor:doctor",
     "export": "look.export:export",
     "report": "look.report:report",

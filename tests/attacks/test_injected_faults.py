@@ -55,6 +55,7 @@ WRITERS = (
     Writer("predict --all-pairs", "run", ("predict", RUN, "--all-pairs", "--out", f"{WORK}/pairs.parquet"),
            "pairs.parquet"),
     Writer("export", "cache", ("export", "--cache", CACHE, "--out", f"{WORK}/out.tsv", "--overwrite"), "out.tsv"),
+    Writer("gene-vectors", "cache", ("gene-vectors", CACHE, "--out", f"{WORK}/v.tsv", "--overwrite"), "v.tsv"),
     Writer("report", "cache", ("report", CACHE, "--out", f"{WORK}/page.html", "--overwrite"), "page.html"),
     Writer("plot", "cache", ("plot", "cache", "--cache", CACHE, "--out", f"{WORK}/cache.svg", "--overwrite"),
            "cache.svg"),

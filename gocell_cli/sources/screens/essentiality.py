@@ -4,15 +4,20 @@ Dubious ORFs are left out first, 66 of the 1,186 on the bundled list of essentia
 no genes, so their deletion says nothing of a gene product. Then 0 for the genes on the list, 1 for others.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, NameCounts
+from gocell_cli.named_vectors import NamedVectors
 from gocell_cli.sources.screens.sga import first_reason
 
 NAME, ESSENTIAL = "essentiality", "essential genes"
 PHENOTYPE = Phenotype("viability")
+COLUMN = "essential"
+"""What the column is called where it is a number of a gene, not the phenotype."""
 
 
 def read(genes: GeneTable, orfs: GeneTable, essential: tuple[str, ...], sources: dict[str, str]) -> Dataset:
@@ -59,3 +64,13 @@ def read(genes: GeneTable, orfs: GeneTable, essential: tuple[str, ...], sources:
 def _count_essential(genes: GeneTable, essential: tuple[str, ...]) -> NameCounts:
     found = genes.lookup.look_up(essential)
     return genes.lookup.counts(ESSENTIAL, found, np.arange(len(essential), dtype=np.int32)[:, None])
+
+
+def essential_vectors(orfs: GeneTable, essential: tuple[str, ...]) -> NamedVectors:
+    """Return 1 for each essential ORF and 0 for the others; dubious ones are left out, as in the data set."""
+    listed = orfs.lookup.look_up(essential)
+    lethal = np.zeros(len(orfs), dtype=np.float64)
+    lethal[listed.gene[listed.gene >= 0]] = 1.0
+    kept = np.flatnonzero([not q.startswith("Dubious") for q in orfs.qualifier])
+    names = tuple(orfs.systematic[i] for i in kept.tolist())
+    return NamedVectors(Path(NAME), "", kept + 1, names, (COLUMN,), lethal[kept][:, None])

@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float64, Int32, Int64
 from gocell_cli.csr import pointers, ranges
 from gocell_cli.free_memory import BILLION, free_memory
 from gocell_cli.storage.schema import NONE_INDEX, Hierarchy, Provenance, Samples
-from gocell_cli.training.baselines.strain_fitness import published_fitness, withheld
+from gocell_cli.training.baselines.strain_fitness import published_fitness
+from gocell_cli.training.data.own_label import fitness_withheld
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -191,7 +192,7 @@ def genotypes_of(samples: Samples, provenance: Provenance, hierarchy: Hierarchy,
     """
     genes = len(hierarchy.gene_names)
     array = _array_share(samples, provenance, hierarchy)
-    known = unknown_fitness(len(samples)) if withheld(phenotype) else published_fitness(samples, provenance)
+    known = unknown_fitness(len(samples)) if fitness_withheld(phenotype) else published_fitness(samples, provenance)
     return Genotypes(samples.gene_ptr, samples.genes, genes, samples.query_group, array, known)
 
 

@@ -1,8 +1,6 @@
-"""Published fitness of the strains that were crossed, as a feature: of which phenotypes, of how many samples.
+"""Published fitness of the strains that were crossed, as a feature, of how many samples, and of single mutants by gene.
 
-The one place that decides whether it is offered. A screen publishes the fitness of a combined mutant beside that of
-its two parents, measured apart: a model that predicts the one may be told the others. Other phenotypes are made of
-these very numbers, so that they would be told a part of their own label.
+Which phenotypes are told it, `training/data/own_label.py` decides.
 """
 
 from typing import NamedTuple
@@ -12,16 +10,9 @@ from jaxtyping import Bool, Float64, Shaped
 
 from gocell_cli.gene_names import HO
 from gocell_cli.storage.schema import Hierarchy, Provenance, Samples
+from gocell_cli.training.data.own_label import fitness_withheld
 
-FITNESS = "fitness"
 SUPPRESSOR = "suppressor"
-SCORE = "its scores are what is left of the combined mutant's fitness once that of its strains is taken off"
-WITHHELD = {
-    "smf": "it is the label itself",
-    "epsilon": SCORE,
-    "tau": SCORE,
-}
-"""Why phenotypes that come with fitness of strains are not told it."""
 
 
 class OfferedFitness(NamedTuple):
@@ -45,17 +36,10 @@ class OfferedFitness(NamedTuple):
         return f"published single- or double-mutant fitness {having} of {self.samples:,} samples is {told}"
 
 
-def withheld(phenotype: str) -> str:
-    """Return why a phenotype is not told the fitness of its strains, "" where it is."""
-    if phenotype.casefold() == FITNESS:
-        return ""
-    return WITHHELD.get(phenotype.casefold(), f"{phenotype} is not known to be the fitness of a combined mutant")
-
-
 def offered_fitness(samples: Samples, provenance: Provenance, phenotype: str) -> OfferedFitness:
     """Return of how many samples the fitness of a strain was published, and whether it is offered as a feature."""
     query, array = (int(n) for n in np.isfinite(published_fitness(samples, provenance)).sum(axis=0))
-    return OfferedFitness(len(samples), query, array, withheld(phenotype))
+    return OfferedFitness(len(samples), query, array, fitness_withheld(phenotype))
 
 
 def published_fitness(samples: Samples, provenance: Provenance) -> Float64[np.ndarray, "n 2"]:

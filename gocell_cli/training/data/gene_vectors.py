@@ -8,8 +8,8 @@ NamedVectors (one a file)
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from gocell_cli.file_record import FileRecord, record_file
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, few_found
 from gocell_cli.named_vectors import NamedVectors
 from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.data.own_label import columns_withheld
 from gocell_cli.whole_file import whole_file
 
 KEPT = "gene_vectors.parquet"
@@ -31,7 +32,7 @@ ROUNDING = 1e-9
 """A column whose SD is below this share of its largest value tells genes apart by rounding alone."""
 SHOWN = 3
 """Names that a line gives of many."""
-AGAIN = "train it again: gocell train --gene-vectors FILE --out DIR"
+AGAIN = "train it again: gocell train --out DIR"
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,20 @@ class GeneVectors:
 
 
 def read_gene_vectors(
-    files: Sequence[NamedVectors], hierarchy: Hierarchy, trained: Bool[np.ndarray, " genes"]
+    files: Sequence[NamedVectors], hierarchy: Hierarchy, trained: Bool[np.ndarray, " genes"], phenotype: str
 ) -> GeneVectors:
     """Return the vectors of all genes of a hierarchy; `trained` are those that a training sample deletes.
+
+    Columns that would tell the phenotype its own label are left out (`own_label.py`).
 
     Raises InvalidInput where too few of a file's names are genes here, or no column tells training's genes apart;
     UsageError where there is no file.
     """
     if not files:
-        raise UsageError("no file of gene vectors", hint="--gene-vectors FILE")
-    each = [_by_gene(file, hierarchy) for file in files]
+        raise UsageError("no file of gene vectors", hint="gocell gene-vectors --out FILE makes one")
+    withheld = columns_withheld([name for file in files for name in file.columns], phenotype)
+    files = [_without(file, withheld) for file in files]
+    each = [by_gene(file, hierarchy) for file in files]
     values = np.hstack([found for found, *_ in each])
     names = _column_names(files)
     missing = ~np.isfinite(values).any(axis=1)
@@ -83,14 +88,14 @@ def read_gene_vectors(
     if not kept.any():
         why = "each column has one value, or none, for all of them"
         message = f"{_paths(files)}: no column tells the {int(trained.sum()):,} genes deleted in training apart"
-        raise InvalidInput(message, why=why, hint="pass vectors of these genes, or leave --gene-vectors out")
+        raise InvalidInput(message, why=why, hint="pass vectors of these genes: gocell gene-vectors --out FILE")
     left = [name for name, stays in zip(names, kept.tolist(), strict=True) if not stays]
     return GeneVectors(
         values=standard[:, kept],
         names=tuple(name for name, stays in zip(names, kept.tolist(), strict=True) if stays),
         missing=missing,
         sources=tuple(source for _, source, _ in each),
-        notes=(*(note for *_, note in each), *_said(left, missing, trained)),
+        notes=(*(note for *_, note in each), *_told(withheld, phenotype), *_said(left, missing, trained)),
     )
 
 
@@ -98,10 +103,21 @@ def _paths(files: Sequence[NamedVectors]) -> str:
     return " and ".join(str(file.path) for file in files)
 
 
-def _by_gene(
-    file: NamedVectors, hierarchy: Hierarchy
-) -> tuple[Float64[np.ndarray, "genes columns"], VectorSource, str]:
-    """A file's numbers by gene, NaN where there is none; what is recorded of the file; what is said of it."""
+def _without(file: NamedVectors, columns: Collection[str]) -> NamedVectors:
+    stays = [name not in columns for name in file.columns]
+    names = tuple(name for name, kept in zip(file.columns, stays, strict=True) if kept)
+    return replace(file, columns=names, values=file.values[:, stays])
+
+
+def _told(withheld: Mapping[str, str], phenotype: str) -> list[str]:
+    return [f"{column} is not used for {phenotype}: {why}" for column, why in withheld.items()]
+
+
+def by_gene(file: NamedVectors, hierarchy: Hierarchy) -> tuple[Float64[np.ndarray, "genes columns"], VectorSource, str]:
+    """Return a file's numbers by gene, NaN where there is none; what is recorded of the file; what is said of it.
+
+    Raises InvalidInput where too few of its names are genes here.
+    """
     number = {name: i for i, name in enumerate(dict.fromkeys(file.names))}
     found = hierarchy.lookup.look_up(tuple(number))
     of_row = np.array([number[name] for name in file.names], dtype=np.int32)

@@ -39,7 +39,7 @@ NAN = float("nan")
 
 def test_the_scale_is_that_of_the_genes_deleted_in_training() -> None:
     made = vectors({"YAL001C": (1.0,), "vps8": (3.0,), "EFB1": (NAN,), "SSA1": (4.0,)}, "x")
-    found = read_gene_vectors([made], hierarchy(), TRAINED)
+    found = read_gene_vectors([made], hierarchy(), TRAINED, "fitness")
     # mean 2 and SD 1 of the two that are known; SSA1, never deleted, is measured by the same
     assert found.values.tolist() == [[-1.0], [1.0], [0.0], [2.0], [0.0]]
     assert found.missing.tolist() == [False, False, True, False, True]
@@ -57,7 +57,7 @@ def test_rows_that_are_not_one_genes_are_counted_and_told() -> None:
         [("TFC3", (1.0,)), ("YAL001C", (2.0,)), ("VPS8", (3.0,)), ("SAME", (9.0,)), ("NOGENE", (9.0,)), ("", (9.0,)),
          ("EFB1", (1.5,))], "x",
     )  # fmt: skip
-    found = read_gene_vectors([made], hierarchy(), TRAINED)
+    found = read_gene_vectors([made], hierarchy(), TRAINED, "fitness")
     (source,) = found.sources
     told = (source.rows, source.genes, source.repeated, source.ambiguous, source.unknown, source.unnamed)
     assert told == (7, 3, 1, 1, 1, 1)
@@ -69,7 +69,7 @@ def test_rows_that_are_not_one_genes_are_counted_and_told() -> None:
 def test_several_files_stand_side_by_side_whatever_their_columns_are_called() -> None:
     first = vectors({"TFC3": (1.0, 5.0), "VPS8": (2.0, 5.0)}, "x", "same", path="a.csv")
     second = vectors({"EFB1": (1.0, 0.0), "VPS8": (2.0, 1.0)}, "x", "gene", path="b.csv")
-    found = read_gene_vectors([first, second], hierarchy(), TRAINED)
+    found = read_gene_vectors([first, second], hierarchy(), TRAINED, "fitness")
     assert found.names == ("a:x", "b:x", "gene (2)")
     assert found.missing.tolist() == [False, False, False, True, True]
     assert "left out, the same for all genes deleted in training: same" in found.notes
@@ -78,16 +78,20 @@ def test_several_files_stand_side_by_side_whatever_their_columns_are_called() ->
 
 def test_genes_never_deleted_do_not_save_a_column() -> None:
     with pytest.raises(InvalidInput, match="no column tells the 3 genes deleted in training apart"):
-        read_gene_vectors([vectors({"SSA1": (1.0,), "ERP2": (2.0,), "TFC3": (1.0,)}, "x")], hierarchy(), TRAINED)
+        read_gene_vectors(
+            [vectors({"SSA1": (1.0,), "ERP2": (2.0,), "TFC3": (1.0,)}, "x")], hierarchy(), TRAINED, "fitness"
+        )
     with pytest.raises(InvalidInput, match="names are among the 5 genes here"):
-        read_gene_vectors([vectors(dict.fromkeys(("A1", "B2", "C3", "D4", "E5"), (1.0,)), "x")], hierarchy(), TRAINED)
+        read_gene_vectors(
+            [vectors(dict.fromkeys(("A1", "B2", "C3", "D4", "E5"), (1.0,)), "x")], hierarchy(), TRAINED, "fitness"
+        )
     with pytest.raises(UsageError, match="no file"):
-        read_gene_vectors([], hierarchy(), TRAINED)
+        read_gene_vectors([], hierarchy(), TRAINED, "fitness")
 
 
 def test_a_run_keeps_what_it_was_trained_with(tmp_path: Path) -> None:
     made = vectors({"TFC3": (1.0, 0.1), "VPS8": (3.0, 0.7), "EFB1": (NAN, 0.2)}, "x", "y")
-    found = read_gene_vectors([made], hierarchy(), TRAINED)
+    found = read_gene_vectors([made], hierarchy(), TRAINED, "fitness")
     record = keep_vectors(tmp_path, found, hierarchy())
     again = kept_vectors(tmp_path, record, hierarchy())
     np.testing.assert_array_equal(again.values, found.values)
