@@ -207,7 +207,11 @@ def side_by_side(
 
 @dataclass(frozen=True)
 class RunRecord:
-    """run.json; `results`, `epochs` and `predictions`, of the test part, are there once the run is finished."""
+    """run.json; `results`, `epochs` and `predictions`, of the test part, are there once the run is finished.
+
+    constant_root: the parts for which the best epoch predicts next to the same of every sample, and the standard
+    deviation of its predictions as a share of the labels'; None where it does so for none.
+    """
 
     cache: str
     fingerprint: str
@@ -224,6 +228,7 @@ class RunRecord:
     results: dict[str, ResultRecord] | None = None
     epochs: int | None = None
     voices: dict[str, VoiceRecord] | None = None
+    constant_root: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         if not self.cache or "\0" in self.cache:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gocell_cli.commands.model.split import read_split_file
 from gocell_cli.commands.shell.progress import Signals
+from gocell_cli.commands.shell.terminal import note
 from gocell_cli.errors import Diverged
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def train_through(trainer: "Trainer", shown: "Shown") -> "dict[str, Evaluation]"
     with wandb_log(logged, trainer.store.directory) as log:
         trainer.on_epoch = log.epoch if log else trainer.on_epoch
         _fit(trainer, shown)
+        if trainer.processes.first:
+            tell_constant(trainer.constant_root())
         from gocell_cli.training.runs.evaluating import finish_run  # once it is trained: 2 s
 
         evaluations = finish_run(trainer)
@@ -37,6 +40,17 @@ def train_through(trainer: "Trainer", shown: "Shown") -> "dict[str, Evaluation]"
     if trainer.processes.first:
         _draw(trainer, evaluations)
     return evaluations
+
+
+def tell_constant(parts: "dict[str, float]") -> None:
+    """Warn on stderr of a network that predicts next to the same of every sample."""
+    for part, ratio in parts.items():
+        note(
+            f"the root's output is constant on the {part} part: its SD is {ratio:.1g} times the labels'. The network "
+            "found nothing to tell samples by, or stopped before it did: see the baselines; try more --epochs, or "
+            "another --lr",
+            "warning",
+        )
 
 
 def _fit(trainer: "Trainer", shown: "Shown") -> None:

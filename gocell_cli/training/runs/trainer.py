@@ -6,12 +6,12 @@ the same numbers: `last` holds weights, optimiser, scheduler, and the step withi
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from gocell_cli.errors import DamagedCache, Diverged
 from gocell_cli.storage.reader import Cache
@@ -41,6 +41,8 @@ with train_extra():
 SAFE_RATE, SAFE_CLIP, SAFE_RANGE = 3e-3, 1.0, 0.001
 LARGE = {"alpha": 10.0, "l2": 1.0, "weight_decay": 1.0, "own_decay": 100.0}
 """Beyond these a setting is named where training diverged: 30 times the default, or a step that takes all weights."""
+CONSTANT = 0.01
+"""Share of the labels' standard deviation below which predictions are said to be constant."""
 TRAINED_COPIES = 4
 """A weight in training: itself, its gradient, and AdamW's two moments."""
 
@@ -268,8 +270,8 @@ class Trainer:
             self._use_population(drawn(self.train_rows, config.population_samples, seed=config.seed))
         train, validation = self._measured()
         clock.lap("metrics")
-        loss = validation["loss_root"] if validation["loss_root"] is not None else train["loss_root"]
         line = {"epoch": self.epoch, "learning_rate": learning_rate, "train": train, "validation": validation}
+        loss = _loss_of(line)
         self.history.append({**line, "seconds": clock.seconds()})
         self.epoch += 1
         self._begin_epoch()
@@ -287,9 +289,11 @@ class Trainer:
     def _measured(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the metrics of the epoch's training and of the validation part; raises Diverged where one is none."""
         try:
-            train, validation = self._train_metrics(), self.measuring.measure(self.split.validation)[1]
+            train = self._train_metrics()
+            predicted, validation = self.measuring.measure(self.split.validation)
         except Diverged as error:
             raise self._diverged(self.step, error.message) from error
+        validation["sd_ratio"] = sd_ratio(predicted, self.values[self.split.validation])
         broken = [name for name, value in validation.items() if value is not None and not np.isfinite(value)]
         if broken:
             raise self._diverged(self.step, f"{broken[0]} of the validation part is {validation[broken[0]]}")
@@ -306,10 +310,23 @@ class Trainer:
         losses = self.measuring.weighted(dict(zip(LOSSES, (self.sums / len(self.train_rows)).tolist(), strict=True)))
         losses["gradient_norm"], losses["gradient_norm_largest"] = self.norms[0] / self.step, self.norms[1]
         predicted = self.scale.backward(self.processes.summed(self.seen.cpu().numpy()))
-        return self.measuring.metrics(predicted, self.values[self.batches.order], losses)
+        true = self.values[self.batches.order]
+        return {**self.measuring.metrics(predicted, true, losses), "sd_ratio": sd_ratio(predicted, true)}
+
+    def constant_root(self) -> dict[str, float]:
+        """Return, by part, how far predictions of the best epoch spread where that is next to nothing (`CONSTANT`).
+
+        The numbers are standard deviations as shares of the labels'; of training as it was in the epoch.
+        """
+        best = min(self.history, key=_loss_of, default=None)
+        found = {part: best[part].get("sd_ratio") for part in ("train", "validation")} if best else {}
+        return {part: ratio for part, ratio in found.items() if ratio is not None and ratio < CONSTANT}
 
     def _finish(self) -> None:
         """Give the best weights the statistics of the whole training split, and save them again."""
+        constant = self.constant_root()
+        if constant and self.store.writable:
+            self.store.write_record(replace(self.store.record(), constant_root=constant))
         self.processes.barrier()  # one process wrote it
         tensors, state = self.store.load("best")
         load_weights(self.model, tensors, state)
@@ -406,6 +423,22 @@ class Trainer:
         # sums of `step` batches, the last of which may be shorter
         parts = cut(np.arange(len(self.train_rows)), self.config.batch_size, world=self.processes.world)
         self.summed = sum(map(len, parts[: self.step]))
+
+
+def sd_ratio(predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray, " n"]) -> float | None:
+    """Return the standard deviation of predictions as a share of the labels'; None where these have none.
+
+    Samples without a label (NaN) are left out of both.
+    """
+    labelled = np.isfinite(true)
+    spread = float(true[labelled].std()) if labelled.any() else 0.0
+    return float(predicted[labelled].std()) / spread if spread > 0 else None
+
+
+def _loss_of(line: Mapping[str, Any]) -> float:
+    """The loss that decides which epoch is the best: the root's, of the validation part where that has labels."""
+    validation, train = line["validation"]["loss_root"], line["train"]["loss_root"]
+    return float(validation if validation is not None else train)
 
 
 def _damaged(reason: str) -> DamagedCache:

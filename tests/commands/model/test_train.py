@@ -78,6 +78,15 @@ def test_evaluate_writes_a_row_a_sample(trained: Path, tmp_path: Path) -> None:
     assert "no baseline" in failure("evaluate", trained, "--baselines", "dcell").message
 
 
+def test_a_constant_root_is_a_warning(small_cache: Path, tmp_path: Path) -> None:
+    words = ("--epochs", 1, "--lr", "1e-9", "--baselines", "none", "--quiet", *TINY)
+    done = run("train", small_cache, "--out", tmp_path / "run", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: the root's output is constant")]
+    assert ["train" in line for line in warnings] == [True, False]
+    assert "validation part" in warnings[1]
+
+
 def test_a_run_by_any_gene_tests_an_unseen_gene_beside_known_ones(small_cache: Path, tmp_path: Path) -> None:
     """Of four genes one tests and one validates: of 14 sets of 1 to 3 genes four have either, three both."""
     words = ("--split", "any-gene", "--set", "fractions=[0.5,0.25,0.25]", "--baselines", "none", "--epochs", 1)

@@ -117,6 +117,22 @@ def test_a_run_leaves_what_it_promises_and_can_be_evaluated(small_cache: Path, t
     assert set(first["seconds"]) == {"load", "model", "optimiser", "metrics"}
 
 
+def test_a_root_that_says_the_same_of_every_sample_is_told(small_cache: Path, tmp_path: Path) -> None:
+    """A rate at which nothing moves leaves the first weights; one that learns is not told."""
+    still = fitted(tmp_path / "still", small_cache, replace(TINY, lr=1e-9, init_range=1e-6))
+    found = still.constant_root()
+    assert set(found) == {"train", "validation"}
+    assert RunStore(tmp_path / "still").record().constant_root == found
+    predicted = still.measuring.predict(still.split.validation)
+    assert predicted.std() < 1e-3 * still.values[still.split.validation].std()
+    learns = fitted(tmp_path / "learns", small_cache, replace(TINY, epochs=8))
+    assert learns.constant_root() == {}
+    assert RunStore(tmp_path / "learns").record().constant_root is None
+    best = min(learns.history, key=lambda line: line["validation"]["loss_root"])
+    predicted, true = learns.measuring.predict(learns.split.validation), learns.values[learns.split.validation]
+    assert best["validation"]["sd_ratio"] == pytest.approx(predicted.std() / true.std(), rel=0.2)
+
+
 def test_patience_ends_a_run_early(small_cache: Path, tmp_path: Path) -> None:
     config = replace(TINY, epochs=60, patience=1, lr=3.0, clip=0.0, scheduler="constant")
     assert len(fitted(tmp_path / "run", small_cache, config).history) < 60
