@@ -165,6 +165,8 @@ class AddsRecord:
     def says(self) -> str:
         """Return in words what the network is worth to the run's other voices."""
         ends = [("samples", self.samples), ("query groups", self.groups)]
+        if self.difference == 0 and self.samples == (0.0, 0.0):
+            return "DCell adds nothing to the other voices: it has no weight in their blend"
         known = [f"{both[0]:+.4f} to {both[1]:+.4f} over {what}" for what, both in ends if both is not None]
         letter = {"pearson": "r", "auroc": "AUROC"}.get(self.metric, self.metric)
         told = f"{letter} {self.difference:+.4f}, 95 % interval {', '.join(known) or 'not known'}"

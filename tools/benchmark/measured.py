@@ -11,12 +11,18 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gocell_cli.run_record import SplitRecord, read_record
+from gocell_cli.run_record import NETWORK, AddsRecord, RunRecord, SplitRecord, read_record
 from gocell_cli.series_record import is_series, read_series
 from tests.benchmarks.measure import gocell
 from tools.benchmark.tasks import QUICK_BASELINES, RECIPE, Data, Task
 
-NETWORK = "DCell"
+VOICES = {
+    "blend": "blend of all voices",
+    "wide": "wide part",
+    "neighbours": "neighbours",
+    "without_dcell": "blend without DCell",
+}
+"""What a run predicts with beside its network; `predict` gives the first."""
 CONTROLS = {
     "genes": "DCell, genes of other terms",
     "edges": "DCell, edges exchanged, levels and degrees kept",
@@ -52,6 +58,7 @@ class Measured:
     ceiling: tuple[float | None, str]
     command: str
     epochs: list[int]
+    adds: list[AddsRecord | None]
 
 
 def told(*words: str) -> None:
@@ -98,7 +105,7 @@ def measure(task: Task, cache: Path, folder: Path, effort: Effort) -> Measured:
 def results(task: Task, out: Path, command: str) -> Measured:
     """Read the runs of a series."""
     predictors: dict[str, Predictor] = {}
-    splits, epochs = [], []
+    splits, epochs, adds = [], [], []
     ceiling: tuple[float | None, str] = (None, "")
     for member in read_series(out).members:
         if member.results is None:
@@ -109,13 +116,22 @@ def results(task: Task, out: Path, command: str) -> Measured:
         if member.control:
             continue
         record = read_record(out / member.run)
+        for voice, metrics in (test.voices or {}).items():
+            _add(predictors, VOICES[voice], member.seed, metrics[task.metric], _seconds(record, voice))
+        adds.append(test.dcell_adds)
         splits.append(record.split)
         epochs.append(record.epochs or 0)
         ceiling = test.ceiling, test.ceiling_method or ""
         for other, fitting in (test.fitting or {}).items():
             value = test.baselines.get(other, {}).get(task.metric)
             _add(predictors, other, member.seed, value, fitting.seconds, fitting.reason)
-    return Measured(task, predictors, splits, ceiling, command, epochs)
+    return Measured(task, predictors, splits, ceiling, command, epochs, adds)
+
+
+def _seconds(record: RunRecord, voice: str) -> float:
+    """What a voice's fit took; a blend has none of its own."""
+    found = (record.voices or {}).get(voice)
+    return found.seconds if found is not None else 0.0
 
 
 def _add(

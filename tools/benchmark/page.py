@@ -9,16 +9,17 @@ from pathlib import Path
 
 import torch
 
+from gocell_cli.run_record import NETWORK
 from tests.benchmarks.measure import cores
-from tools.benchmark.measured import CONTROLS, NETWORK, Effort, Measured, Predictor
+from tools.benchmark.measured import CONTROLS, VOICES, Effort, Measured, Predictor
 from tools.benchmark.tasks import RECIPE, Task
 
 METRICS = {"pearson": "r", "auroc": "AUROC"}
 INTRODUCTION = """# Benchmark
 
-Is a network wired like the cell worth its time? DCell, with the settings that this page names, beside what needs no
-network and beside itself on hierarchies that are none, on every data set at hand. Written by `make benchmark`; nothing
-here is by hand.
+Is a network wired like the cell worth its time? A run's answer, the blend of its voices, and each of them: DCell, with
+the settings that this page names, the wide part and the neighbours; beside what needs no network, and beside DCell on
+hierarchies that are none; on every data set at hand. Written by `make benchmark`; nothing here is by hand.
 
 A value is of the test part: mean and standard deviation over {seeds} seeds, of which each draws its own split and first
 weights, and each seed's own. Baselines see the same training part and take their settings from the same validation
@@ -52,18 +53,19 @@ def _summary(measured: Sequence[Measured]) -> str:
     lines = [
         "## In short",
         "",
-        "| task | | DCell | shuffled genes | best baseline | |",
-        "|---|---|---|---|---|---|",
+        "| task | | blend of all voices | without DCell | DCell | shuffled genes | best baseline | |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for one in measured:
-        others = {n: p for n, p in one.predictors.items() if n != NETWORK and n not in CONTROLS.values()}
+        ours = {NETWORK, *CONTROLS.values(), *VOICES.values()}
+        others = {n: p for n, p in one.predictors.items() if n not in ours}
         means = {name: mean for name, p in others.items() if (mean := _mean(p)) is not None}
         best = max(means, key=means.__getitem__) if means else None
-        control = one.predictors.get(CONTROLS["genes"])
-        lines.append(
-            f"| [{one.task.name}](#{one.task.name}) | {METRICS[one.task.metric]} | {_spread(one.predictors[NETWORK])} "
-            f"| {_spread(control) if control else ''} | {_spread(others[best]) if best else ''} | {best or ''} |"
-        )
+        shown = (VOICES["blend"], VOICES["without_dcell"], NETWORK, CONTROLS["genes"])
+        cells = [_spread(one.predictors[name]) if name in one.predictors else "" for name in shown]
+        link = f"[{one.task.name}](#{one.task.name})"
+        cells = [link, METRICS[one.task.metric], *cells, _spread(others[best]) if best else "", best or ""]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join((*lines, ""))
 
 
@@ -90,6 +92,8 @@ def _task(one: Measured) -> str:
             *rows,
             "",
             *(["Not defined here:", "", *reasons, ""] if reasons else []),
+            *[f"- seed {s}: {a.says()}" for s, a in zip(seeds, one.adds, strict=True) if a is not None],
+            "",
             *_ontology(one),
             _ceiling(one),
             "",
@@ -130,7 +134,7 @@ def _ceiling(one: Measured) -> str:
 
 
 def _name(name: str) -> str:
-    return f"**{name}**" if name == NETWORK or name in CONTROLS.values() else name
+    return f"**{name}**" if name == NETWORK or name in (*CONTROLS.values(), *VOICES.values()) else name
 
 
 def _mean(one: Predictor) -> float | None:

@@ -15,6 +15,7 @@ from gocell_cli.run_record import NETWORK, AddsRecord, ResultRecord, VoiceRecord
 from gocell_cli.storage.schema import NONE_INDEX
 from gocell_cli.training.baselines.fitting import Baselines, Fits, Fitting
 from gocell_cli.training.baselines.samples import Genotypes, Known, genotypes_of, labelled
+from gocell_cli.training.baselines.strain_fitness import known_singles
 from gocell_cli.training.data.splits.genotypes import genotype_codes
 from gocell_cli.training.data.splits.kinds import PARTS, require_part
 from gocell_cli.training.data.splits.overlap import unseen_genes
@@ -99,7 +100,9 @@ def _settle(
     if trainer.config.control:
         fits = Fits(replace(fits.known, hierarchy=trainer.hierarchy, kept={}))
     true = trainer.values[trainer.split.validation]
-    voices, found = settle_voices(trainer.store, fits, names, network[np.isfinite(true)])
+    cache = trainer.rows.cache
+    singles = known_singles(cache.provenance, cache.hierarchy)
+    voices, found = settle_voices(trainer.store, fits, names, network[np.isfinite(true)], singles)
     known = fits.known.validation.value
     metrics = {
         name: trainer.measuring.metrics(one.validation, known)

@@ -24,6 +24,7 @@ with train_extra():
 
 VOICES = "voices"
 """voices.safetensors of a run's directory."""
+SINGLES = "singles"
 LEAST_SAMPLES = 10
 """Test samples below which nothing is said of a difference."""
 
@@ -34,11 +35,16 @@ def asked_voices(config: RunConfig) -> list[str]:
 
 
 def settle_voices(
-    store: RunStore, fits: Fits, names: list[str], network: Float64[np.ndarray, " validation"]
+    store: RunStore,
+    fits: Fits,
+    names: list[str],
+    network: Float64[np.ndarray, " validation"],
+    singles: Float64[np.ndarray, " genes"],
 ) -> tuple[Voices, dict[str, Voiced]]:
     """Fit a run's voices beside its network, and keep them; `network` predicts the validation samples with a label."""
-    voices, found = fit_voices(fits.known, fits.get, names, network)
+    voices, found = fit_voices(fits.known, fits.get, names, network, singles)
     arrays, words = packed(voices.parts)
+    arrays[SINGLES] = voices.singles
     state = {
         "fits": words, "total_genes": voices.total_genes, "mean": voices.mean, "blend": voices.blend,
         "without_dcell": voices.without, "classes": voices.classes,
@@ -62,6 +68,7 @@ def kept_voices(store: RunStore, record: RunRecord) -> Voices | None:
                 _weights(state["blend"]),
                 _weights(state["without_dcell"]),
                 bool(state["classes"]),
+                tensors[SINGLES].numpy(),
             )
         except (Malformed, KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedCache(f"damaged voices: {error}", hint="train again") from error
@@ -100,5 +107,7 @@ def what_dcell_adds(
     found = draw(pairing, seed, only=(metric,)).get(metric)
     if found is None or not np.isfinite(found.difference):
         return None
+    if np.allclose(said[WITHOUT], said[BLEND], rtol=1e-9, atol=0):  # its weight is 0: resampling would tell rounding
+        return AddsRecord(metric, 0.0, (0.0, 0.0), None)
     groups = None if found.groups is None else interval(found.groups)
     return AddsRecord(metric, found.difference, interval(found.samples), groups)

@@ -36,9 +36,15 @@ class Voiced:
 
 
 def fit_voices(
-    known: Known, others: Others, names: Sequence[str], network: Float64[np.ndarray, " n"]
+    known: Known,
+    others: Others,
+    names: Sequence[str],
+    network: Float64[np.ndarray, " n"],
+    singles: Float64[np.ndarray, " genes"],
 ) -> tuple[Voices, dict[str, Voiced]]:
     """Fit the voices that are asked for; `network` is what the network predicts of the validation samples with a label.
+
+    `singles` are published fitnesses of single mutants (NaN: unknown), for genotypes that nobody measured.
 
     A voice that does not apply to these samples is left out, and says why.
     """
@@ -54,7 +60,9 @@ def fit_voices(
         again = {name: _again(name, fit, known, found) for name, fit in fits.items()}
     without = {name: values for name, values in said.items() if name != DCELL}
     blends = weights_of(said, y, mean), weights_of(without, y, mean)
-    return Voices(known.train.genotypes.total_genes, mean, again, *blends, known.classes), found
+    told = np.isfinite(known.train.genotypes.strain_fitness).any()
+    kept = singles if told else np.full_like(singles, np.nan)
+    return Voices(known.train.genotypes.total_genes, mean, again, *blends, known.classes, kept), found
 
 
 def _fit(name: str, known: Known, others: Others, fits: dict[str, Fitted]) -> Voiced:

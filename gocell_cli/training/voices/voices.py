@@ -10,7 +10,7 @@ without_dcell   the same blend of all voices but the network: by what `blend` is
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -26,7 +26,10 @@ Said = dict[str, Float64[np.ndarray, " n"]]
 
 @dataclass(frozen=True)
 class Voices:
-    """Fitted voices, and the weights of both blends; `classes`: phenotypes are shares between 0 and 1."""
+    """Fitted voices, and the weights of both blends; `classes`: phenotypes are shares between 0 and 1.
+
+    `singles` are published fitnesses of single mutants where the voices were fitted with those of strains, else NaN.
+    """
 
     total_genes: int
     mean: float
@@ -34,6 +37,7 @@ class Voices:
     blend: dict[str, float]
     without: dict[str, float]
     classes: bool
+    singles: Float64[np.ndarray, " genes"]
 
     def say(self, genotypes: Genotypes, network: Float64[np.ndarray, " n"]) -> Said:
         """Return what every voice but the network predicts, and both blends; `network` is what that predicts."""
@@ -51,7 +55,10 @@ class Voices:
         """Return what a voice predicts of genotypes that nobody measured: one deletes genes[ptr[i]:ptr[i + 1]]."""
         if voice == DCELL:
             return network
-        genotypes = unmeasured(ptr, genes.astype(np.int32), self.total_genes)
+        genotypes = replace(
+            unmeasured(ptr, genes.astype(np.int32), self.total_genes),
+            strain_fitness=parents_of(ptr, genes, self.singles),
+        )
         if voice in self.parts:
             return self._within(predicted(self.parts[voice], genotypes))
         return self.say(genotypes, network)[voice]
@@ -60,7 +67,7 @@ class Voices:
         """Return what is the same for voices that predict the same."""
         arrays, words = packed(self.parts)
         told = json.dumps([words, self.mean, self.blend, self.without, self.classes], sort_keys=True)
-        return told.encode() + b"".join(array.tobytes() for array in arrays.values())
+        return told.encode() + b"".join(array.tobytes() for array in (self.singles, *arrays.values()))
 
     def joined(self, weights: Mapping[str, float], said: Said) -> Float64[np.ndarray, " n"]:
         """Return the blend that weights say."""
@@ -71,6 +78,25 @@ class Voices:
 
     def _within(self, values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
         return np.clip(values, 0.0, 1.0) if self.classes else values
+
+
+def parents_of(
+    ptr: Int64[np.ndarray, " n_plus_1"], genes: Int64[np.ndarray, " deletions"], singles: Float64[np.ndarray, " genes"]
+) -> Float64[np.ndarray, "n 2"]:
+    """Return the fitness of the two strains that a cross would take for each genotype, NaN where it is not known.
+
+    A wild type is 1, as every screen scales fitness. Of a pair nobody says which gene would be the query's: both
+    strains have the mean of its two single mutants. A triple's query is a double mutant, of which nothing is known.
+    """
+    order, owner = np.diff(ptr), np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+    total = np.bincount(owner, weights=singles[genes], minlength=len(order))
+    found = np.full((len(order), 2), np.nan)
+    found[order == 0] = 1.0
+    found[order == 1, 0], found[order == 1, 1] = total[order == 1], 1.0
+    found[order == 2] = total[order == 2, None] / 2
+    if not np.isfinite(singles).any():
+        found[:] = np.nan  # the voices were fitted without
+    return found
 
 
 def weights_of(said: Said, y: Float64[np.ndarray, " n"], mean: float) -> dict[str, float]:
