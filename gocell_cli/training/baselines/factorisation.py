@@ -161,24 +161,40 @@ class Problem:
 def _machines(
     problem: Problem, features: csr_matrix, rank: int, penalty: float, own: float, known: Known
 ) -> Iterator[Machine]:
-    """The machine every CHECKED steps on its way to the least squared errors and penalties."""
-    here, k = features[problem.used], features.shape[1]
+    """The machine every CHECKED steps."""
+    for step, z, signs in descent(problem, features, rank, penalty, known.seed):
+        found = features @ z
+        settings = {"rank": float(rank), "own": own, "penalty": penalty, "steps": float(step)}
+        effect, vector = problem.unit * found[:, 0], problem.unit**0.5 * found[:, 1:]
+        yield Machine(float(known.train.value.mean()), effect, vector, signs, settings)
+
+
+def descent(
+    problem: Problem, features: csr_matrix, rank: int, penalty: float, seed: int, steps: int = STEPS
+) -> Iterator[tuple[int, Float64[np.ndarray, "features numbers"], Float64[np.ndarray, " rank"]]]:
+    """Yield (step, [beta | Z] in the labels' unit, D) every CHECKED steps on the way to the least squares.
+
+    Features that no training sample has are 0 throughout.
+    """
+    here = features[problem.used].tocsc()
+    reached = np.flatnonzero(np.diff(here.indptr))
+    here = here[:, reached].tocsr()
+    back = here.T.tocsr()
     signs = np.where(np.arange(rank) % 2 == 0, 1.0, -1.0)
-    z = np.zeros((k, rank + 1))
+    z = np.zeros((len(reached), rank + 1))
     # vectors of 0 have no gradient; with these a pair's product is a tenth of the labels' unit
-    z[:, 1:] = np.random.default_rng(known.seed).normal(size=(k, rank)) / 3 / max(rank, 1) ** 0.5
+    z[:, 1:] = np.random.default_rng(seed).normal(size=(len(reached), rank)) / 3 / max(rank, 1) ** 0.5
     penalties = penalty * np.append(LINEAR_PENALTY, np.ones(rank))
     first, second = np.zeros_like(z), np.zeros_like(z)
-    for step in range(1, STEPS + 1):
-        gradient = here.T @ _gradient(problem, here @ z, signs) + penalties * z
+    for step in range(1, steps + 1):
+        gradient = back @ _gradient(problem, here @ z, signs) + penalties * z
         first, second = 0.9 * first + 0.1 * gradient, 0.99 * second + 0.01 * gradient**2
         rate = RATE if step <= LATE else LATE_RATE
         z -= rate * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.99**step)) + 1e-8)
         if step % CHECKED == 0:
-            found = features @ z
-            settings = {"rank": float(rank), "own": own, "penalty": penalty, "steps": float(step)}
-            effect, vector = problem.unit * found[:, 0], problem.unit**0.5 * found[:, 1:]
-            yield Machine(float(known.train.value.mean()), effect, vector, signs, settings)
+            whole = np.zeros((features.shape[1], rank + 1))
+            whole[reached] = z
+            yield step, whole, signs
 
 
 def _gradient(

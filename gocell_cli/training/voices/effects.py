@@ -11,7 +11,7 @@ its terms. Scale, roles, own and strength are chosen on the validation samples.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -20,7 +20,7 @@ from jaxtyping import Float64
 from gocell_cli.training.baselines.additive import LEAST_FITNESS, POSITIVE
 from gocell_cli.training.baselines.factorisation import by_size
 from gocell_cli.training.baselines.membership import memberships_of
-from gocell_cli.training.baselines.samples import Genotypes, Known, Labelled, Settings, best_of
+from gocell_cli.training.baselines.samples import Genotypes, Known, Labelled, OneFit, Settings, best_of
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -33,7 +33,7 @@ OWNS = (1.0, 0.7, 0.3)
 """Weights of a gene's own effect: first without its terms."""
 STRENGTHS = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.03)
 """The largest first: each minimum is where the search for the next begins."""
-STEPS, NEAR = 300, 1e-6
+STEPS, NEAR = 300, 1e-5
 """Of conjugate gradients at most, and the share of the first residual at which they stop."""
 PUBLISHED = 10.0
 """Scale of published fitness beside indicators of genes: few numbers, each of all samples, hardly need a penalty."""
@@ -112,19 +112,36 @@ class Choice:
 
 
 def fit_effects(known: Known, owns: Sequence[float] = OWNS) -> Effects:
-    """Fit effects; settings are those of the least squared error on the validation samples."""
-    fits = (fit for choice in choices(known, owns) for fit in fit_strengths(known, choice, STRENGTHS))
+    """Fit effects; settings are those of the least squared error on the validation samples.
+
+    The weight of own effects is chosen last, for the scale, roles and published fitness that serve without terms or
+    with many.
+    """
+    first = [best_on_way(fit_strengths(known, c, STRENGTHS), known.validation) for c in choices(known, owns[::2])]
+    best = best_of(first, known.validation)
+    here = choice_of(best)
+    others = [replace(here, own=own) for own in owns if own != here.own]
+    ways = [best_on_way(fit_strengths(known, c, STRENGTHS), known.validation) for c in others]
+    return best_of([best, *ways], known.validation)
+
+
+def best_on_way(fits: Iterator[OneFit], validation: Labelled) -> OneFit:
+    """Return which of some fits errs least on the validation samples, holding two at once; the first where are none."""
     best = next(fits)
-    # one at a time: a fit is as long as there are genes
-    for fit in fits if len(known.validation) else ():
-        best = best_of([best, fit], known.validation)
+    for fit in fits if len(validation) else ():
+        best = best_of([best, fit], validation)
     return best
+
+
+def choice_of(fit: Effects) -> Choice:
+    """What was chosen for a fit."""
+    return Choice(fit.scale, fit.by_role, fit.settings["own"], bool(len(fit.published)))
 
 
 def refitted_effects(fit: Effects, known: Known) -> Effects:
     """Fit again, to what is known now, with the settings of `fit`."""
-    told = bool(len(fit.published)) and _told(known.train)
-    choice = Choice(fit.scale, fit.by_role, fit.settings["own"], told)
+    choice = choice_of(fit)
+    choice = replace(choice, published=choice.published and _told(known.train))
     return next(fit_strengths(known, choice, (fit.settings["strength"],)))
 
 
@@ -193,33 +210,42 @@ def _squares(
     """Ridge regression by conjugate gradients on the normal equations, whose Gram matrix of columns is made once."""
     n, mean = len(y), float(y.mean())
     m = np.asarray(x.mean(axis=0)).ravel()
-    gram, back = (x.T @ x).tocsr(), features.T.tocsr()
-    right = back @ (x.T @ (y - mean))
+    used = np.flatnonzero(np.bincount(x.indices, minlength=x.shape[1]))
+    # nine tenths of all genes may be in no sample; their columns would be most of the work
+    here, centre = features[used], m[used]
+    back, gram = here.T.tocsr(), (x[:, used].T @ x[:, used]).tocsr()
+    right = back @ (x[:, used].T @ (y - mean))
     found = np.zeros(features.shape[1])
+    diagonal = back.power(2) @ gram.diagonal()
 
     def normal(b: Float64[np.ndarray, " k"], strength: float) -> Float64[np.ndarray, " k"]:
-        effect = features @ b
+        effect = here @ b
         # x less its means, without making that dense
-        done: np.ndarray = back @ (gram @ effect - n * m * (m @ effect)) + strength * b
+        done: np.ndarray = back @ (gram @ effect - n * centre * (centre @ effect)) + strength * b
         return done
 
     for strength in strengths:
-        found = conjugate(lambda b, s=strength: normal(b, s), right, found)  # type: ignore[misc]
+        nearly = 1 / (diagonal + strength)
+        found = conjugate(lambda b, s=strength: normal(b, s), right, found, nearly=nearly)  # type: ignore[misc]
         effect = features @ found
         yield mean - float(m @ effect), effect
 
 
 def conjugate(
-    product_of: Callable[[np.ndarray], np.ndarray], right: np.ndarray, start: np.ndarray, steps: int = STEPS
+    product_of: Callable[[np.ndarray], np.ndarray],
+    right: np.ndarray,
+    start: np.ndarray,
+    steps: int = STEPS,
+    nearly: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Solve product_of(found) = right by conjugate gradients (Hestenes and Stiefel 1952, doi:10.6028/jres.049.044).
 
-    Arrays are of any shape; `product_of` is linear, symmetric and positive.
+    Arrays are of any shape; `product_of` is linear, symmetric and positive, and `nearly` times something its inverse.
     """
     found = start.copy()
     left = right - product_of(found)
-    direction, size = left.copy(), float(np.vdot(left, left))
-    enough = NEAR**2 * float(np.vdot(right, right))
+    direction = nearly * left
+    size, enough = float(np.vdot(left, direction)), NEAR**2 * float(np.vdot(right, nearly * right))
     for _ in range(steps):
         if size <= enough:
             break
@@ -227,8 +253,9 @@ def conjugate(
         step = size / float(np.vdot(direction, moved))
         found += step * direction
         left -= step * moved
-        before, size = size, float(np.vdot(left, left))
-        direction = left + size / before * direction
+        turned = nearly * left
+        before, size = size, float(np.vdot(left, turned))
+        direction = turned + size / before * direction
     return found
 
 

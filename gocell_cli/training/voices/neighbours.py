@@ -40,6 +40,7 @@ from gocell_cli.training.voices.effects import (
 )
 from gocell_cli.training.voices.effects import (
     Effects,
+    best_on_way,
     choices,
     columns,
     conjugate,
@@ -137,9 +138,9 @@ def _best_effects(known: Known) -> NeighbourVoice:
     """Single effects without terms, of genes never deleted what the usual neighbours lend."""
     best: list[NeighbourVoice] = []
     for choice in choices(known, (1.0,)):
-        for effects in fit_strengths(known, choice, EFFECT_STRENGTHS):
-            lent = borrowed(known, effects, Lending())
-            best = [best_of([*best, NeighbourVoice(lent, None, _said(effects, Lending()))], known.validation)]
+        fits = fit_strengths(known, choice, EFFECT_STRENGTHS)
+        lent = (NeighbourVoice(borrowed(known, fit, Lending()), None, _said(fit, Lending())) for fit in fits)
+        best = [best_of([*best, best_on_way(lent, known.validation)], known.validation)]
     return best[0]
 
 

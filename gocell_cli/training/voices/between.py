@@ -1,0 +1,114 @@
+"""What the wide part says of terms: which pairs of them interact, as between-pathway models draw it.
+
+A pair of genes (g, h) has from the terms s and t  T_gs T_ht <z_s, D z_t>  of its phenotype, where s contains g and t
+contains h (`wide.py`). Summed over the training pairs that is what two terms say of the screen: positive where
+deletions in both make the phenotype larger than their single effects do, negative where smaller. With s = t it is what
+a term says of pairs within it (Kelley and Ideker 2005, doi:10.1038/nbt1096).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.baselines.factorisation import by_size
+from gocell_cli.training.baselines.membership import memberships
+from gocell_cli.training.baselines.samples import Genotypes, NotApplicable, require_room
+from gocell_cli.training.extra import train_extra
+from gocell_cli.training.voices.wide import Wide
+
+with train_extra():
+    from scipy.sparse import csr_matrix
+
+HELD = 5
+"""Matrices of terms x terms at once."""
+
+
+@dataclass(frozen=True)
+class TermPairs:
+    """Pairs of terms, the one that says most first: its numbers `first` <= `second`.
+
+    `pairs`: training pairs with a gene in either. `total`: what the two terms add to the phenotypes of these, summed;
+    `mean` is that of one of them.
+    """
+
+    first: Int64[np.ndarray, " n"]
+    second: Int64[np.ndarray, " n"]
+    pairs: Int64[np.ndarray, " n"]
+    total: Float64[np.ndarray, " n"]
+    mean: Float64[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Terms, the one that says most first: its number, `total` |what it adds with each other term|, summed.
+
+    `partner` is the term with which it adds most, `pairs` are the training pairs with a gene in it.
+    """
+
+    term: Int64[np.ndarray, " n"]
+    total: Float64[np.ndarray, " n"]
+    partner: Int64[np.ndarray, " n"]
+    pairs: Int64[np.ndarray, " n"]
+
+
+def interacting_terms(
+    fit: Wide, hierarchy: Hierarchy, train: Genotypes, least_pairs: int = 10
+) -> tuple[TermPairs, Terms]:
+    """Rank pairs of terms, and terms, by what the wide part says of the training pairs they contain.
+
+    Pairs of terms that hold fewer than `least_pairs` training pairs are left out. Raises NotApplicable where the wide
+    part has no vectors, or there is no room.
+    """
+    if fit.machine is None:
+        raise NotApplicable("the wide part has single effects alone: pairs say no more than they do")
+    terms = by_size(memberships(hierarchy))
+    require_room(8.0 * HELD * terms.shape[1] ** 2, f"pairs of {terms.shape[1]:,} terms")
+    _, low, high = train.pairs
+    genes = (train.total_genes, train.total_genes)
+    counts = csr_matrix((np.ones(len(low)), (low, high)), shape=genes)
+    both = (counts + counts.T).tocsr()
+    inside = terms.astype(bool).astype(np.float64)
+    weight = (terms.T @ both @ terms).toarray()
+    pairs = _held(inside, both, counts)
+    total = weight * ((fit.term_vector * fit.machine.signs) @ fit.term_vector.T)
+    # of one term both genes of a pair are in it, and the sum over ordered pairs has either twice
+    np.fill_diagonal(total, np.diagonal(total) / 2)
+    total[pairs < least_pairs] = 0.0
+    return _term_pairs(total, pairs), _terms(total, inside, both, counts)
+
+
+def _held(inside: csr_matrix, both: csr_matrix, counts: csr_matrix) -> Int64[np.ndarray, "terms terms"]:
+    """How many training pairs have a gene in the one term and their other in the other, each pair once."""
+    ordered = (inside.T @ both @ inside).toarray()
+    # a pair with both genes in both terms stands there in both orders
+    share = counts.tocoo()
+    twice = inside[share.row].multiply(inside[share.col]).tocsr()
+    found: np.ndarray = np.rint(ordered - (twice.T @ twice.multiply(share.data[:, None])).toarray()).astype(np.int64)
+    return found
+
+
+def _term_pairs(total: Float64[np.ndarray, "terms terms"], pairs: Int64[np.ndarray, "terms terms"]) -> TermPairs:
+    first, second = np.nonzero(np.triu(total))
+    found = total[first, second]
+    # stable: of equals the first are first wherever this runs
+    order = np.argsort(-np.abs(found), kind="stable")
+    first, second, found = first[order], second[order], found[order]
+    there = pairs[first, second]
+    return TermPairs(first, second, there, found, found / np.maximum(there, 1))
+
+
+def _terms(
+    total: Float64[np.ndarray, "terms terms"], inside: csr_matrix, both: csr_matrix, counts: csr_matrix
+) -> Terms:
+    size = np.abs(total)
+    said = size.sum(axis=1)
+    order = np.argsort(-said, kind="stable")
+    order = order[said[order] > 0]
+    # pairs with a gene in the term: all its genes' pairs, less those that have both in it, counted twice
+    each = inside.T @ np.asarray(both.sum(axis=1)).ravel()
+    share = counts.tocoo()
+    within = inside[share.row].multiply(inside[share.col]).T @ share.data
+    held = np.rint(each - np.asarray(within).ravel()).astype(np.int64)
+    return Terms(order, said[order], size[order].argmax(axis=1), held[order])

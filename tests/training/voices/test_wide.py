@@ -1,0 +1,182 @@
+"""The wide part: effects on their scale, planted terms that interact, genes never deleted, and a second fit."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gocell_cli.training.baselines.factorisation import by_size
+from gocell_cli.training.baselines.membership import memberships
+from gocell_cli.training.baselines.samples import Known, Labelled, NotApplicable
+from gocell_cli.training.voices.between import interacting_terms
+from gocell_cli.training.voices.effects import fit_effects, refitted_effects
+from gocell_cli.training.voices.wide import Wide, refitted, wide
+from tests.training.baselines.screens import GENES, all_pairs, correlation, fit, genotypes, hierarchy, known
+
+MODULE = np.arange(GENES) // 4
+TOLD = (2, 7)
+"""Two modules whose genes interact; term 0 is the root, module m term m + 1."""
+
+
+def planted(noise: float = 0.3, unseen: int = 0, seed: int = 0) -> tuple[Known, Labelled]:
+    """Pairs with one gene in either of two modules are 3 less than their genes' single effects say."""
+    rows, rng = all_pairs(), np.random.default_rng(seed)
+    effect = rng.normal(size=GENES)
+    module = np.sort(MODULE[rows], axis=1)
+    value = effect[rows].sum(axis=1) - 3.0 * (module == TOLD).all(axis=1) + rng.normal(0, noise, len(rows))
+    parts = rng.choice(3, len(rows), p=(0.7, 0.15, 0.15))
+    hidden = np.isin(rows, np.array([TOLD[0] * 4, TOLD[1] * 4])[:unseen]).any(axis=1)
+    return known(genotypes(rows), value, np.where(hidden, 1 + np.arange(len(rows)) % 2, parts))
+
+
+def said(seen: Known) -> Wide:
+    found = wide(seen, lambda name: fit(name, seen))
+    assert isinstance(found, Wide)
+    return found
+
+
+def test_two_planted_terms_lead() -> None:
+    seen, test = planted()
+    found = said(seen)
+    assert correlation(found, test) > 0.9
+    pairs, terms = interacting_terms(found, seen.hierarchy, seen.train.genotypes, least_pairs=3)
+    assert (pairs.first[0] - 1, pairs.second[0] - 1) == TOLD
+    assert pairs.total[0] < 0
+    assert abs(pairs.total[0]) > 2 * abs(pairs.total[1])
+    assert sorted(terms.term[:2] - 1) == sorted(TOLD)
+    assert terms.partner[0] == terms.term[1]
+
+
+def test_training_pairs_of_terms_are_counted_once() -> None:
+    seen, _ = planted()
+    pairs, terms = interacting_terms(said(seen), seen.hierarchy, seen.train.genotypes, least_pairs=1)
+    rows = seen.train.genotypes.genes.reshape(-1, 2)
+    inside = np.zeros((GENES, GENES // 4 + 1), dtype=bool)
+    inside[np.arange(GENES), MODULE + 1] = True
+    inside[:, 0] = True
+    for s, t, n in zip(pairs.first, pairs.second, pairs.pairs, strict=True):
+        one = inside[rows[:, 0], s] & inside[rows[:, 1], t]
+        other = inside[rows[:, 1], s] & inside[rows[:, 0], t]
+        assert n == (one | other).sum()
+    for term, n in zip(terms.term, terms.pairs, strict=True):
+        assert n == inside[rows, term].any(axis=1).sum()
+
+
+def test_what_terms_say_adds_up() -> None:
+    """Without own vectors the pairs' part of all training pairs is the sum over pairs of terms."""
+    seen, _ = planted()
+    found = said(seen)
+    assert found.machine is not None
+
+    vector = by_size(memberships(seen.hierarchy)) @ found.term_vector
+    only = replace(found, machine=replace(found.machine, intercept=0.0, effect=np.zeros(GENES), vector=vector))
+    pairs, _ = interacting_terms(only, seen.hierarchy, seen.train.genotypes, least_pairs=1)
+    assert only.machine is not None
+    assert np.isclose(pairs.total.sum(), only.machine.predict(seen.train.genotypes).sum())
+
+
+def test_a_gene_never_deleted_has_its_terms_vectors() -> None:
+    seen, test = planted(unseen=2)
+    found = said(seen)
+    rows = test.genotypes.genes.reshape(-1, 2)
+    hidden = np.isin(rows, [TOLD[0] * 4, TOLD[1] * 4]).any(axis=1)
+    module = np.sort(MODULE[rows], axis=1)
+    told = (module == TOLD).all(axis=1)
+    assert (hidden & told).sum() >= 3
+    predicted = found.predict(test.genotypes)
+    assert predicted[hidden & told].mean() < predicted[hidden & ~told].mean() - 1.0
+
+
+def test_the_mean_of_machines_is_one() -> None:
+    """Of three times the rank; and the same to the bit whenever it is fitted."""
+    seen, test = planted()
+    first, second = said(seen), said(replace(seen, kept={}))
+    assert first.machine is not None
+    assert first.machine.vector.shape[1] == 3 * 48 == first.term_vector.shape[1]
+    assert first.predict(test.genotypes).tobytes() == second.predict(test.genotypes).tobytes()
+    again = refitted(first, replace(seen, kept={}))
+    assert np.allclose(again.predict(test.genotypes), first.predict(test.genotypes), atol=1e-3)
+    assert again.settings == first.settings
+
+
+def test_labels_of_validation_samples_choose_only() -> None:
+    seen, test = planted()
+    first = said(seen)
+    other = replace(seen, validation=Labelled(seen.validation.genotypes, -seen.validation.value), kept={})
+    assert np.allclose(refitted(first, other).predict(test.genotypes), first.predict(test.genotypes), atol=1e-3)
+
+
+def test_without_validation_samples_usual_settings_serve() -> None:
+    seen, test = planted()
+    empty = seen.validation.take(np.zeros(0, dtype=np.int64))
+    assert correlation(said(replace(seen, validation=empty)), test) > 0.8
+
+
+def test_of_single_deletions_there_are_effects_alone() -> None:
+    rng = np.random.default_rng(0)
+    effect = np.repeat(rng.normal(size=GENES // 4), 4) + 1.0
+    parts = np.where(np.arange(GENES) % 4 < 2, 0, 1 + np.arange(GENES) % 2)
+    seen, test = known(genotypes([(gene,) for gene in range(GENES)]), effect, parts)
+    found = said(seen)
+    assert found.machine is None
+    assert correlation(found, test) > 0.9
+    with pytest.raises(NotApplicable, match="single effects alone"):
+        interacting_terms(found, hierarchy(), seen.train.genotypes)
+
+
+@pytest.mark.parametrize(("multiply", "scale"), [(True, "log"), (False, "identity")])
+def test_effects_of_a_fitness_are_on_the_scale_that_serves(multiply: bool, scale: str) -> None:
+    rng = np.random.default_rng(0)
+    effect, rows = rng.uniform(0.5, 1.1, GENES), all_pairs()
+    value = effect[rows].prod(axis=1) if multiply else effect[rows].sum(axis=1) - 1 + 0.3
+    value = value + rng.normal(0, 0.005, len(rows))
+    seen, test = known(genotypes(rows), value, rng.choice(3, len(rows)))
+    found = fit_effects(seen)
+    assert found.scale == scale
+    assert correlation(found, test) > 0.99
+
+
+def test_effects_of_classes_are_logits() -> None:
+    rng = np.random.default_rng(0)
+    effect, rows = rng.normal(0, 3, GENES), all_pairs()
+    value = (effect[rows].sum(axis=1) > 0).astype(float)
+    seen, test = known(genotypes(rows), value, rng.choice(3, len(rows)), classes=True)
+    found = fit_effects(seen)
+    assert found.scale == "logit"
+    predicted = found.predict(test.genotypes)
+    assert 0 <= predicted.min() <= predicted.max() <= 1
+    assert ((predicted > 0.5) == test.value).mean() > 0.93
+
+
+def test_effects_by_role() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.array([(a, b) for a in range(GENES) for b in range(a + 1, GENES)])
+    as_query, as_array = rng.normal(size=(2, GENES))
+    found = genotypes(rows, arrays=True)
+    value = as_query[rows[:, 0]] + as_array[rows[:, 1]]
+    seen, test = known(found, value, rng.choice(3, len(rows)))
+    fitted = fit_effects(seen)
+    assert fitted.by_role
+    assert correlation(fitted, test) > 0.95
+
+
+def test_published_fitness_predicts_genes_never_deleted() -> None:
+    """Known of nine strains in ten; the others are given the mean."""
+    rng = np.random.default_rng(0)
+    rows = all_pairs()
+    fitness = rng.uniform(0.4, 1.1, GENES)
+    told = np.where(rng.random(GENES) < 0.9, fitness, np.nan)
+    found = replace(genotypes(rows, arrays=True), strain_fitness=told[rows])
+    value = fitness[rows].prod(axis=1) + rng.normal(0, 0.01, len(rows))
+    hidden = np.isin(rows, np.arange(0, GENES, 5)).any(axis=1)
+    parts = np.where(hidden, 1 + np.arange(len(rows)) % 2, 0)
+    seen, test = known(found, value, parts)
+    fitted = fit_effects(seen)
+    assert fitted.settings["published_fitness"] == 1.0
+    assert len(fitted.published) == 3
+    assert correlation(fitted, test) > 0.8
+    again = refitted_effects(fitted, replace(seen, kept={}))
+    assert np.allclose(again.predict(test.genotypes), fitted.predict(test.genotypes), atol=1e-2)
+    unknown = replace(found, strain_fitness=np.full((len(rows), 2), np.nan))
+    without, _ = known(unknown, value, parts)
+    assert len(fit_effects(without).published) == 0
