@@ -61,6 +61,8 @@ UNASKED = {"passes": 2.0, "power_1": 2.0, "strength_1": 0.3, "power_2": 2.0, "st
 """Where no validation sample has a label."""
 STEPS = 20
 """Of conjugate gradients, after which predictions stand still."""
+DENSE, CHUNK = 0.1, 2048
+"""Share of measured pairs among all from which products are computed for all; else how many are gathered at once."""
 HELD = 10
 """Matrices of units x units that fitting holds at once."""
 
@@ -206,11 +208,28 @@ class PairParts:
         self, kernel: Float64[np.ndarray, "units units"], strength: float
     ) -> Float64[np.ndarray, "units units"]:
         """E of all pairs, by conjugate gradients."""
-        residual, seen = self.matrix.residual, self.matrix.seen
-        dual = conjugate(
-            lambda c: seen * (kernel @ c @ kernel) + strength * c, residual, np.zeros_like(residual), STEPS
-        )
-        found: np.ndarray = self.deviation * (kernel @ dual @ kernel)
+        low, high = np.nonzero(np.triu(self.matrix.seen))
+        residual, units = self.matrix.residual[low, high], len(kernel)
+        both = np.append(low, high), np.append(high, low)
+
+        def whole(dual: Float64[np.ndarray, " pairs"]) -> csr_matrix:
+            return csr_matrix((np.append(dual, dual), both), shape=(units, units))
+
+        if len(low) > DENSE * units**2:
+
+            def products(dual: Float64[np.ndarray, " pairs"]) -> Float64[np.ndarray, " pairs"]:
+                found: np.ndarray = (kernel @ whole(dual).toarray() @ kernel)[low, high]
+                return found
+
+        else:
+
+            def products(dual: Float64[np.ndarray, " pairs"]) -> Float64[np.ndarray, " pairs"]:
+                half = whole(dual) @ kernel
+                cut = [slice(start, start + CHUNK) for start in range(0, len(low), CHUNK)]
+                return np.concatenate([np.einsum("pu,pu->p", kernel[low[at]], half.T[high[at]]) for at in cut])
+
+        dual = conjugate(lambda c: products(c) + strength * c, residual, np.zeros_like(residual), STEPS)
+        found: np.ndarray = self.deviation * (kernel @ (whole(dual) @ kernel))
         return found
 
     def pairs(
@@ -258,12 +277,12 @@ def _best_pass(
     estimate: Float64[np.ndarray, "units units"] | None,
     number: int,
 ) -> NeighbourVoice:
-    """One pass: the first power with strengths as long as smaller ones are better, the others with the strength found.
+    """One pass: a power with strengths as long as smaller ones are better; in the first, others with that strength.
 
     `estimate` is what the pass before said of all pairs.
     """
     lending, best, least = _lending(fit.settings), fit, np.inf
-    for power in POWERS:
+    for power in POWERS if number == 1 else (fit.settings["power_1"],):
         kernel = parts.kernel(power, estimate)
         for strength in PAIR_STRENGTHS if best is fit else (best.settings[f"strength_{number}"],):
             said = {f"power_{number}": power, f"strength_{number}": strength, "passes": float(number)}
