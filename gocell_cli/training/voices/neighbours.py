@@ -57,8 +57,11 @@ POWERS = (2.0, 3.0)
 PAIR_STRENGTHS = (3.0, 1.0, 0.3, 0.1)
 """In units of the residuals' variance."""
 MOST_PASSES = 3
-UNASKED = {"passes": 2.0, "power_1": 2.0, "strength_1": 0.3, "power_2": 2.0, "strength_2": 0.3}
-"""Where no validation sample has a label."""
+USUAL = {"passes": 2.0, "power_1": 2.0, "strength_1": 0.3, "power_2": 2.0, "strength_2": 0.3}
+"""Where no validation sample has a label, or there are more than MOST_SEARCHED units."""
+MOST_SEARCHED = 2000
+LEAST_SECONDS, SAMPLES_A_SECOND = 60.0, 1600
+"""What two passes may be expected to take: half of what 20 epochs of DCell do, at 16,000 samples a second."""
 STEPS = 20
 """Of conjugate gradients, after which predictions stand still."""
 DENSE, CHUNK = 0.1, 2048
@@ -107,23 +110,45 @@ def neighbours(known: Known, others: Others) -> Fitted:
     """Fit `neighbours`; raises NotApplicable where the hierarchy's terms tell no gene apart and there are no pairs."""
     del others
     fit = _best_effects(known)
-    try:
-        parts: PairParts | None = PairParts.of(known, fit.effects)
-    except NotApplicable:
-        parts = None
-    if parts is not None and not len(known.validation):
-        return refitted(replace(fit, settings={**fit.settings, **UNASKED}), known)
-    if parts is not None:
-        fit = _best_pairs(known, fit, parts)
-    elif not np.any(memberships_of(known).data):
+    parts = _affordable(known, fit.effects)
+    together = int((known.train.genotypes.order > 1).sum())
+    if parts is None and not together and not np.any(memberships_of(known).data):
         raise NotApplicable("no term of the hierarchy tells genes apart, and there are no pairs")
+    if parts is None and together:
+        # said, not silent: of these only single effects are predicted
+        fit = replace(fit, settings={**fit.settings, "samples_without_neighbours": float(together)})
+    elif parts is not None and len(parts.matrix.seen) <= MOST_SEARCHED and len(known.validation):
+        fit = _best_pairs(known, fit, parts)
+    elif parts is not None:
+        fit = best_of([_again(replace(fit, settings={**fit.settings, **USUAL}), known), fit], known.validation)
     return best_of([fit, *_lent(known, fit, parts)], known.validation)
+
+
+def _affordable(known: Known, effects: Effects) -> "PairParts | None":
+    """The training pairs, None where there are none, no room for them, or their cost is no longer small."""
+    try:
+        parts = PairParts.of(known, effects)
+    except NotApplicable:
+        return None
+    cost = seconds(len(parts.matrix.seen), len(known.train))
+    return parts if cost <= max(LEAST_SECONDS, len(known.train) / SAMPLES_A_SECOND) else None
+
+
+def seconds(units: int, pairs: int) -> float:
+    """Seconds that two passes are expected to take on one core (measured at 700 and 1,350 units)."""
+    kernel = 2.5e-9 * units**3
+    fit = 4e-9 * units**3 if pairs > DENSE * units**2 else 8e-8 * pairs * units
+    return 2 * (kernel + fit)
 
 
 def refitted(fit: Fitted, known: Known) -> Fitted:
     """Fit again, to what is known now, with the settings of `fit`; raises TypeError for another voice's."""
     if not isinstance(fit, NeighbourVoice):
         raise TypeError(f"{type(fit).__name__} is no fit of this voice")
+    return _again(fit, known)
+
+
+def _again(fit: NeighbourVoice, known: Known) -> NeighbourVoice:
     lending, said = _lending(fit.settings), fit.settings
     effects = refitted_effects(fit.effects, known)
     found = NeighbourVoice(borrowed(known, effects, lending), None, said)

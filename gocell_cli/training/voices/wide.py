@@ -40,10 +40,10 @@ with train_extra():
 MACHINES = 3
 OWNS = (1.0, 0.5)
 """Weights of a gene's own indicator beside those of its terms, whose squares add up to 1."""
-PENALTIES = (15.0, 45.0, 135.0, 5.0)
-"""Of the squared numbers of Z, in units of the variance of what effects leave; the first for a choice of `own`."""
+PENALTY, LARGER, SMALLER = 15.0, (45.0, 135.0), (5.0,)
+"""Of the squared numbers of Z, in units of the variance of what effects leave; others as long as they are better."""
 STEPS = 90
-USUAL: Settings = {"rank": float(RANK), "own_vector": OWNS[0], "penalty": PENALTIES[0], "steps": 60.0}
+USUAL: Settings = {"rank": float(RANK), "own_vector": OWNS[0], "penalty": PENALTY, "steps": 60.0}
 """Where no validation sample has a label."""
 
 
@@ -74,11 +74,26 @@ def wide(known: Known, others: Others) -> Fitted:
         return alone
     if not len(known.validation):
         return left.fit(alone, {**alone.settings, **USUAL})
-    # the weight of own vectors by one machine each, the penalty by all of them
-    own = best_of([best_of(list(left.tries(alone, own, PENALTIES[0], 1)), known.validation) for own in OWNS],
-                  known.validation).settings["own_vector"]  # fmt: skip
-    tries = [best_of(list(left.tries(alone, own, p, MACHINES)), known.validation) for p in PENALTIES]
-    return best_of([alone, *tries], known.validation)
+    return best_of([alone, _best(known, alone, left)], known.validation)
+
+
+def _best(known: Known, alone: Wide, left: "Left") -> Wide:
+    """The machines of the best penalty; the weight of own vectors is chosen by one machine each."""
+
+    def at(own: float, penalty: float, machines: int) -> Wide:
+        return best_of(list(left.tries(alone, own, penalty, machines)), known.validation)
+
+    own = best_of([at(own, PENALTY, 1) for own in OWNS], known.validation).settings["own_vector"]
+    best = at(own, PENALTY, MACHINES)
+    for way in (LARGER, SMALLER):
+        for penalty in way:
+            tried = at(own, penalty, MACHINES)
+            if best_of([best, tried], known.validation) is best:
+                break
+            best = tried
+        if best.settings["penalty"] != PENALTY:
+            break
+    return best
 
 
 def refitted(fit: Fitted, known: Known) -> Fitted:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from gocell_cli.training.baselines.samples import Known, Labelled
+from gocell_cli.training.voices import neighbours as neighbours_module
 from gocell_cli.training.voices.neighbours import NeighbourVoice, PairParts, neighbours, refitted
 from tests.training.baselines.screens import GENES, all_pairs, correlation, fit, genotypes, known
 
@@ -136,3 +138,27 @@ def test_conjugate_gradients_reach_the_kernel_ridge_regression() -> None:
     table = np.zeros_like(kernel)
     table[a, b] = dual
     assert np.allclose(parts.completed(kernel, 3.0), parts.deviation * kernel @ table @ kernel, atol=1e-3)
+
+
+def test_pairs_that_cost_too_much_are_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, test = screen()
+    monkeypatch.setattr(neighbours_module, "seconds", lambda *_: 1e9)
+    found = said(seen)
+    assert found.pairs is None
+    assert found.settings["samples_without_neighbours"] == len(seen.train)
+    assert refitted(found, seen).predict(test.genotypes).std() > 0
+
+
+def test_the_whole_of_a_large_screen_is_affordable() -> None:
+    """Costanzo's 20 million pairs of 6,000 genes, Collins's of 750; not 100,000 pairs of 6,000 genes."""
+    for units, pairs, there in ((6000, 18_000_000, True), (750, 120_000, True), (6000, 100_000, False)):
+        allowed = max(neighbours_module.LEAST_SECONDS, pairs / neighbours_module.SAMPLES_A_SECOND)
+        assert (neighbours_module.seconds(units, pairs) <= allowed) == there
+
+
+def test_many_units_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, test = screen()
+    monkeypatch.setattr(neighbours_module, "MOST_SEARCHED", 10)
+    found = said(seen)
+    assert {key: found.settings[key] for key in neighbours_module.USUAL} == neighbours_module.USUAL
+    assert correlation(found, test) > 0.9
