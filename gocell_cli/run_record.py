@@ -121,6 +121,50 @@ class HierarchyRecord:
 
 
 @dataclass(frozen=True)
+class VectorSourceRecord:
+    """A file of gene vectors: its path and sha256, and how many of its rows, columns and cells were found or not.
+
+    genes: of the cache, that it has numbers of. unnamed, unknown, ambiguous: rows that are not one gene's; repeated:
+    rows of a gene that has one already, averaged.
+    """
+
+    path: str
+    sha256: str
+    rows: int
+    columns: int
+    genes: int
+    unnamed: int
+    unknown: int
+    ambiguous: int
+    repeated: int
+    empty_cells: int
+
+
+@dataclass(frozen=True)
+class GeneVectorsRecord:
+    """Gene vectors that a run keeps: the file, whence it comes, its columns, and genes without any number."""
+
+    file: FileRecord
+    sources: tuple[VectorSourceRecord, ...]
+    columns: tuple[str, ...]
+    missing: int
+
+
+@dataclass(frozen=True)
+class StrainFitnessRecord:
+    """Samples whose query or array strain has a published fitness; `withheld`: why it is no feature, "" where it is.
+
+    borrowed: of how many of these sides it is that of another strain of the gene.
+    """
+
+    samples: int
+    query: int
+    array: int
+    borrowed: int
+    withheld: str
+
+
+@dataclass(frozen=True)
 class FittingRecord:
     """What became of a baseline: seconds it took, settings chosen on the validation part, or why there is none."""
 
@@ -231,6 +275,8 @@ class RunRecord:
     epochs: int | None = None
     voices: dict[str, VoiceRecord] | None = None
     constant_root: dict[str, float] | None = None
+    gene_vectors: GeneVectorsRecord | None = None
+    strain_fitness: StrainFitnessRecord | None = None
 
     def __post_init__(self) -> None:
         if not self.cache or "\0" in self.cache:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gocell_cli.commands.model.known import read_vector_files
 from gocell_cli.commands.model.split import read_split_file
 from gocell_cli.commands.shell.progress import Signals
 from gocell_cli.commands.shell.terminal import note
@@ -93,7 +94,7 @@ def _begun(directory: Path, cache: "Cache", config: "RunConfig") -> "Trainer":
     from gocell_cli.training.runs.samples import RunSamples
     from gocell_cli.training.runs.store import RunStore
 
-    samples = RunSamples.of(cache, config, named=read_split_file(cache, config))
+    samples = RunSamples.of(cache, config, named=read_split_file(cache, config), vectors=read_vector_files(config))
     return begin_run(lambda: RunStore.reserve(directory), cache, config, samples)
 
 

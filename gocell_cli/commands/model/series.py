@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gocell_cli.commands.model.known import read_vector_files, require_vector_files, tell_vectors
 from gocell_cli.commands.model.split import read_split_file, require_split_file, tell_split
 from gocell_cli.commands.shell.places import find_cache
 from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, show_result, styled
@@ -74,6 +75,7 @@ def begin_series(
     _require_one_process()
     members = plan(config, choice)
     require_split_file(config.split)
+    require_vector_files(config)
     found = find_cache(cache, root)
     before_training(found, out or root / "runs", config, named=out is not None)
     from gocell_cli.storage.reader import Cache
@@ -82,9 +84,10 @@ def begin_series(
 
     opened = Cache(found)
     first = member_config(config, members[0])
-    samples = RunSamples.of(opened, first, named=read_split_file(opened, first))
+    samples = RunSamples.of(opened, first, named=read_split_file(opened, first), vectors=read_vector_files(first))
     samples.check_differ()
     tell_split(split_record(opened, samples.split))
+    tell_vectors(samples.vectors)
     return _made(out, root / "runs", f"{slug(found.resolve().name)}-series", opened, config, members)
 
 
@@ -115,6 +118,7 @@ def resume_series(directory: Path) -> "Series":
     before_going_on(directory)
     series = Series.reopen(directory)
     require_split_file(series.config.split)
+    require_vector_files(series.config)
     series.require_split(_split_sha256(series.config))
     return series
 

@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gocell_cli.commands.model.evaluate import BaselinesOption, opened_cache, show_evaluation
+from gocell_cli.commands.model.known import (
+    GeneVectorFiles,
+    read_vector_files,
+    require_vector_files,
+    tell_known,
+    whole_paths,
+)
 from gocell_cli.commands.model.one_run import train_through
 from gocell_cli.commands.model.series import SeriesForm, begin_series, conduct, resume_series
 from gocell_cli.commands.model.split import SplitForm, read_split_file, require_split_file, tell_split
@@ -48,6 +55,7 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="Of a step's products: 32-true (default), bf16-mixed, or tf32 on a GPU.")
     ] = None,
+    gene_vectors: GeneVectorFiles = None,
     baselines: BaselinesOption = None,
     settings: Settings = None,
     config: ConfigFile = None,
@@ -63,7 +71,7 @@ def train(
     """
     flags = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed, "device": device, "precision": precision,
-        "baselines": baselines,
+        "baselines": baselines, "gene_vectors": whole_paths(gene_vectors),
     }  # fmt: skip
     given = {**form.given(), **{name: value for name, value in flags.items() if value is not None}}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
@@ -97,6 +105,7 @@ def _train(trainer: "Trainer", *, json: bool) -> None:
     seen = trainer.processes.first
     if seen:
         tell_split(trainer.store.record().split)
+        tell_known(trainer)
     try:
         evaluation = train_through(trainer, training_progress(shown=seen))["test"]
     except SystemExit:
@@ -129,6 +138,7 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     from gocell_cli.training.runs.store import RunStore
 
     require_split_file(config.split)
+    require_vector_files(config)
     found = find_cache(cache, root)
     before_training(found, out or root / "runs", config, named=out is not None)
     name = slug(found.resolve().name)
@@ -136,7 +146,7 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     from gocell_cli.training.runs.samples import RunSamples
 
     opened = Cache(found)
-    samples = RunSamples.of(opened, config, named=read_split_file(opened, config))
+    samples = RunSamples.of(opened, config, named=read_split_file(opened, config), vectors=read_vector_files(config))
     samples.check_differ()
     from gocell_cli.training.runs.run import begin_run
 

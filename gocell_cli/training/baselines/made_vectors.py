@@ -16,9 +16,9 @@ from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.baselines.membership import memberships, vectors
 from gocell_cli.training.baselines.samples import NotApplicable
-from gocell_cli.training.baselines.strain_fitness import known_singles
 from gocell_cli.training.data.gene_vectors import by_gene
 from gocell_cli.training.data.own_label import SINGLE_FITNESS, columns_withheld
+from gocell_cli.training.data.strain_fitness import known_singles
 from gocell_cli.user_text import cell
 from gocell_cli.whole_file import whole_file
 

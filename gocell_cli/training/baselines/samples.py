@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float64, Int32, Int64
 from gocell_cli.csr import pointers, ranges
 from gocell_cli.free_memory import BILLION, free_memory
 from gocell_cli.storage.schema import NONE_INDEX, Hierarchy, Provenance, Samples
-from gocell_cli.training.baselines.strain_fitness import published_fitness
 from gocell_cli.training.data.own_label import fitness_withheld
+from gocell_cli.training.data.strain_fitness import published_fitness
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
@@ -157,7 +157,8 @@ Others = Callable[[str], Fitted]
 class Known:
     """The training samples that have a label, and the validation samples that have one: settings are chosen on these.
 
-    `classes`: labels are 0 and 1. `kept` holds what several baselines read, made once.
+    `classes`: labels are 0 and 1. `vectors` are numbers of each gene, standardised, where the user gave some. `kept`
+    holds what several baselines read, made once.
     """
 
     train: Labelled
@@ -165,6 +166,7 @@ class Known:
     hierarchy: Hierarchy
     classes: bool = False
     seed: int = 0
+    vectors: Float64[np.ndarray, "genes k"] | None = None
     kept: dict[str, Any] = field(default_factory=dict)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
@@ -192,7 +194,11 @@ def genotypes_of(samples: Samples, provenance: Provenance, hierarchy: Hierarchy,
     """
     genes = len(hierarchy.gene_names)
     array = _array_share(samples, provenance, hierarchy)
-    known = unknown_fitness(len(samples)) if fitness_withheld(phenotype) else published_fitness(samples, provenance)
+    known = (
+        unknown_fitness(len(samples))
+        if fitness_withheld(phenotype)
+        else published_fitness(samples, provenance, hierarchy)
+    )
     return Genotypes(samples.gene_ptr, samples.genes, genes, samples.query_group, array, known)
 
 

@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64, Shaped
 
 from gocell_cli.errors import DamagedCache, InvalidInput, UsageError
-from gocell_cli.file_record import FileRecord, record_file
+from gocell_cli.file_record import record_file
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, few_found
 from gocell_cli.named_vectors import NamedVectors
+from gocell_cli.run_record import GeneVectorsRecord, VectorSourceRecord
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.own_label import columns_withheld
 from gocell_cli.whole_file import whole_file
@@ -36,22 +37,6 @@ AGAIN = "train it again: gocell train --out DIR"
 
 
 @dataclass(frozen=True)
-class VectorSource:
-    """A file of vectors as a run records it: its path and sha256, and what of it was found in the cache."""
-
-    path: str
-    sha256: str
-    rows: int
-    columns: int
-    genes: int
-    unnamed: int
-    unknown: int
-    ambiguous: int
-    repeated: int
-    empty_cells: int
-
-
-@dataclass(frozen=True)
 class GeneVectors:
     """Numbers of each gene: mean 0 and SD 1 over the genes deleted in training that have them, 0 where there is none.
 
@@ -62,7 +47,7 @@ class GeneVectors:
     values: Float64[np.ndarray, "genes k"]
     names: tuple[str, ...]
     missing: Bool[np.ndarray, " genes"]
-    sources: tuple[VectorSource, ...] = ()
+    sources: tuple[VectorSourceRecord, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -113,7 +98,9 @@ def _told(withheld: Mapping[str, str], phenotype: str) -> list[str]:
     return [f"{column} is not used for {phenotype}: {why}" for column, why in withheld.items()]
 
 
-def by_gene(file: NamedVectors, hierarchy: Hierarchy) -> tuple[Float64[np.ndarray, "genes columns"], VectorSource, str]:
+def by_gene(
+    file: NamedVectors, hierarchy: Hierarchy
+) -> tuple[Float64[np.ndarray, "genes columns"], VectorSourceRecord, str]:
     """Return a file's numbers by gene, NaN where there is none; what is recorded of the file; what is said of it.
 
     Raises InvalidInput where too few of its names are genes here.
@@ -127,7 +114,7 @@ def by_gene(file: NamedVectors, hierarchy: Hierarchy) -> tuple[Float64[np.ndarra
     gene = np.where(named, found.gene[of_row] if len(of_row) else 0, UNKNOWN)
     has = gene >= 0
     values, rows = _means(file.values[has], gene[has], len(hierarchy.gene_names))
-    source = VectorSource(
+    source = VectorSourceRecord(
         path=str(file.path),
         sha256=file.sha256,
         rows=len(file),
@@ -155,7 +142,7 @@ def _means(
     return total / np.where(count > 0, count, np.nan), np.bincount(gene, minlength=genes)
 
 
-def _line(source: VectorSource, names: Sequence[str]) -> str:
+def _line(source: VectorSourceRecord, names: Sequence[str]) -> str:
     others = [
         f"{count:,} {what}"
         for count, what in (
@@ -219,8 +206,8 @@ def _said(left: Sequence[str], missing: Bool[np.ndarray, " genes"], trained: Boo
     return said
 
 
-def keep_vectors(directory: Path, vectors: GeneVectors, hierarchy: Hierarchy) -> FileRecord:
-    """Write a run's vectors into its directory, so that its predictions need no other file; returns its record."""
+def keep_vectors(directory: Path, vectors: GeneVectors, hierarchy: Hierarchy) -> GeneVectorsRecord:
+    """Write a run's vectors into its directory, so that nothing after needs another file; returns its record."""
     columns = {
         GENE: pa.array(hierarchy.gene_names, pa.string()),
         MISSING: pa.array(vectors.missing),
@@ -228,15 +215,16 @@ def keep_vectors(directory: Path, vectors: GeneVectors, hierarchy: Hierarchy) ->
     }
     with whole_file(directory / KEPT) as temporary:
         pq.write_table(pa.table(columns), temporary, compression="zstd")
-    return record_file(directory, directory / KEPT)
+    file = record_file(directory, directory / KEPT)
+    return GeneVectorsRecord(file, vectors.sources, vectors.names, int(vectors.missing.sum()))
 
 
-def kept_vectors(directory: Path, record: FileRecord, hierarchy: Hierarchy) -> GeneVectors:
+def kept_vectors(directory: Path, record: GeneVectorsRecord, hierarchy: Hierarchy) -> GeneVectors:
     """Return the vectors that a run keeps; raises DamagedCache where the file is not as it was recorded."""
-    path = directory / record.path
+    path = directory / record.file.path
     try:
         data = path.read_bytes()
-        if record_file(directory, path) != record:
+        if record_file(directory, path) != record.file:
             raise DamagedCache(f"{path}: damaged: its sha256 is not the one recorded", hint=AGAIN)
         with pq.ParquetFile(io.BytesIO(data)) as held:
             table = held.read()
@@ -247,4 +235,4 @@ def kept_vectors(directory: Path, record: FileRecord, hierarchy: Hierarchy) -> G
         missing = table.column(MISSING).to_numpy()
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise DamagedCache(f"{path}: cannot be read: {error}", hint=AGAIN) from error
-    return GeneVectors(values, names, missing)
+    return GeneVectors(values, names, missing, record.sources)

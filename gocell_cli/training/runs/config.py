@@ -62,6 +62,7 @@ class RunConfig:
     sums, statistics and all that is measured stay float32). wandb: a Weights & Biases project to log to as well.
     baselines: default (those that cost less than training), all, none, or names.
     wide, neighbours: `none` leaves that voice out; without both a run predicts by its network alone.
+    gene_vectors: files of numbers of genes (training/data/gene_vectors.py), which the run keeps as it read them.
     control: the network lies over a control of the hierarchy (gocell_cli/controls.py), drawn
     by `control_seed`; its baselines, which see the hierarchy as it is, are none by default.
     tails: scores that count as interactions, LOW,HIGH; `auto` as published for s_score, tau and epsilon, else none.
@@ -104,6 +105,7 @@ class RunConfig:
     tails: str = "auto"
     wide: str = "auto"
     neighbours: str = "auto"
+    gene_vectors: tuple[str, ...] = ()
     control: str = ""
     control_seed: int = 0
 
@@ -121,6 +123,8 @@ class RunConfig:
             raise UsageError(f"split is {self.split[:SHOWN]!r}", hint=hint)
         if self.split_column and not names_a_file(self.split):
             raise UsageError("split_column is a column of a file", hint="--split FILE --split-column NAME")
+        if self.gene_vectors and self.wide == "none":
+            raise UsageError("gene vectors are told to the wide part, and there is none", hint="leave out wide=none")
         if self.control_seed and not self.control:
             raise UsageError("control_seed draws a control", hint="--set control=genes, edges or dag")
         if self.l2 and self.weight_decay:
@@ -194,11 +198,18 @@ def _like(value: Any, default: Any) -> Any:
             return float(value)  # TOML's 1 where 1.0 is meant
         if isinstance(default, tuple) and isinstance(value, list) and _are_numbers(value, len(default)):
             return tuple(map(float, value))  # TOML knows arrays only
+        if _are_words(default) and isinstance(value, list) and all(type(item) is str for item in value):
+            return tuple(value)
         if isinstance(value, str):
             value.encode()
     except (OverflowError, UnicodeEncodeError):
         return None  # a number that no float holds, bytes of a command line that are no text
     return value
+
+
+def _are_words(default: Any) -> bool:
+    """Whether a setting is a list of texts, which is empty by default."""
+    return isinstance(default, tuple) and all(type(item) is str for item in default)
 
 
 def _are_numbers(values: list[Any], count: int) -> bool:
@@ -250,7 +261,10 @@ def named_settings(file: Path | None, settings: Sequence[str]) -> set[str]:
 
 
 def _placed(config: RunConfig, before: RunConfig, folder: Path) -> RunConfig:
-    """Return the config with the path of a split that `before` has not in full: it is relative to a folder."""
+    """Return the config with the paths that `before` has not, of a split and of vectors: relative to a folder."""
+    if config.gene_vectors != before.gene_vectors:
+        whole = tuple(os.path.abspath(folder / path) for path in config.gene_vectors)  # noqa: PTH100 as below
+        config = replace(config, gene_vectors=whole)
     if config.split == before.split or not names_a_file(config.split):
         return config
     return replace(config, split=os.path.abspath(folder / config.split))  # noqa: PTH100 resolve() would follow links

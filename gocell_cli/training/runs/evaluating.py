@@ -15,10 +15,10 @@ from gocell_cli.run_record import NETWORK, AddsRecord, ResultRecord, VoiceRecord
 from gocell_cli.storage.schema import NONE_INDEX
 from gocell_cli.training.baselines.fitting import Baselines, Fits, Fitting
 from gocell_cli.training.baselines.samples import Genotypes, Known, genotypes_of, labelled
-from gocell_cli.training.baselines.strain_fitness import known_singles
 from gocell_cli.training.data.splits.genotypes import genotype_codes
 from gocell_cli.training.data.splits.kinds import PARTS, require_part
 from gocell_cli.training.data.splits.overlap import unseen_genes
+from gocell_cli.training.data.strain_fitness import known_singles
 from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
 from gocell_cli.training.evaluation.slices import by_order, by_unseen, tail_metrics
 from gocell_cli.training.evaluation.tails import tails_of
@@ -240,7 +240,11 @@ def known_of(trainer: Trainer) -> Known:
         labelled(_genotypes(trainer, rows), trainer.values[rows])
         for rows in (trainer.train_rows, trainer.split.validation)
     )
-    return Known(train, validation, trainer.rows.cache.hierarchy, trainer.scale.logits, trainer.config.seed)
+    vectors = trainer.samples.vectors
+    return Known(
+        train, validation, trainer.rows.cache.hierarchy, trainer.scale.logits, trainer.config.seed,
+        vectors.values if vectors is not None else None,
+    )  # fmt: skip
 
 
 def _genotypes(trainer: Trainer, rows: Int64[np.ndarray, " rows"]) -> Genotypes:

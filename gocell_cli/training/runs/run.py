@@ -10,7 +10,9 @@ from gocell_cli.errors import GocellError, SourceMissing
 from gocell_cli.run_record import HierarchyRecord, LabelRecord, LayoutRecord, RunRecord
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
+from gocell_cli.training.data.gene_vectors import keep_vectors, kept_vectors
 from gocell_cli.training.data.labels import LabelScale
+from gocell_cli.training.data.strain_fitness import offered_fitness
 from gocell_cli.training.inference.predict import Answering, Predictor
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts, open_cache, split_record
@@ -71,6 +73,8 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
     with trainer.store.writes(trainer.store.directory):
         files = cache.copy_hierarchy(trainer.store.directory)
         split_file = keep_split(trainer.store.directory, cache, trainer.split)
+        vectors = trainer.samples.vectors
+        kept = keep_vectors(trainer.store.directory, vectors, cache.hierarchy) if vectors is not None else None
     hierarchy = cache.hierarchy
     return RunRecord(
         cache=os.path.abspath(cache.directory),  # noqa: PTH100 resolve() would follow links
@@ -84,6 +88,8 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
         layout=LayoutRecord(**asdict(trainer.layout)),
         hierarchy=HierarchyRecord(hierarchy.level_by, hierarchy.level_direction, files),
         split_file=split_file,
+        gene_vectors=kept,
+        strain_fitness=offered_fitness(cache.columns(), cache.provenance, hierarchy, trainer.kind),
     )
 
 
@@ -115,7 +121,9 @@ def reopen(store: RunStore, cache: Path | Cache | None = None) -> Trainer:
 
 def _reopened(store: RunStore, cache: Cache, config: RunConfig, processes: Processes) -> Trainer:
     record = store.record()
-    samples = RunSamples.of(cache, config, kept=kept_parts(store.directory, record, len(cache)))
+    told = record.gene_vectors
+    vectors = kept_vectors(store.directory, told, cache.hierarchy) if told is not None else None
+    samples = RunSamples.of(cache, config, kept=kept_parts(store.directory, record, len(cache)), vectors=vectors)
     return Trainer(cache, config, store, processes, recorded_layout(record, cache), samples)
 
 

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int8, Int64
+from jaxtyping import Bool, Float64, Int8, Int64
 
+from gocell_cli.csr import ranges
 from gocell_cli.errors import UsageError
 from gocell_cli.named_parts import NamedParts
+from gocell_cli.named_vectors import NamedVectors
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples
+from gocell_cli.training.data.gene_vectors import GeneVectors, read_gene_vectors
 from gocell_cli.training.data.labels import LabelScale, check_differ, check_labels, label_scale
 from gocell_cli.training.data.splits.kinds import FILE, SplitChoice
 from gocell_cli.training.data.splits.named import named_split
@@ -32,6 +35,7 @@ class RunSamples:
     kind: str
     train_rows: Int64[np.ndarray, " train"]
     scale: LabelScale
+    vectors: GeneVectors | None = None
 
     @classmethod
     def of(
@@ -41,11 +45,13 @@ class RunSamples:
         *,
         named: NamedParts | None = None,
         kept: Int8[np.ndarray, " samples"] | None = None,
+        vectors: Sequence[NamedVectors] | GeneVectors | None = None,
     ) -> "RunSamples":
         """Read a cache's columns, once; `named` is what the file of `config.split` says, `kept` the parts a run keeps.
 
-        Raises UsageError for a split or a loss that these samples do not allow, InvalidInput for labels beyond numbers
-        and for a file that does not fit.
+        `vectors` are what the files of `config.gene_vectors` say, or what a run keeps of them. Raises UsageError for a
+        split or a loss that these samples do not allow, InvalidInput for labels beyond numbers and for a file that does
+        not fit.
         """
         samples = cache.columns()
         values = samples.value
@@ -56,7 +62,10 @@ class RunSamples:
         if len(train_rows) < 2:
             raise UsageError(f"{len(train_rows)} training samples have a label", hint="choose another phenotype")
         logits = config.loss == "bce" or (config.loss == "auto" and kind == "viability")
-        return cls(values, split, kind, train_rows, label_scale(values[train_rows], logits=logits))
+        if vectors is not None and not isinstance(vectors, GeneVectors):
+            trained = _deleted(samples, train_rows, len(cache.hierarchy.gene_names))
+            vectors = read_gene_vectors(vectors, cache.hierarchy, trained, kind)
+        return cls(values, split, kind, train_rows, label_scale(values[train_rows], logits=logits), vectors)
 
     def check_differ(self) -> None:
         """Raise InvalidInput where nothing but rounding tells the training labels apart."""
@@ -66,6 +75,14 @@ class RunSamples:
     def nan_labels(self) -> int:
         """Samples without a label."""
         return int(np.isnan(self.values).sum())
+
+
+def _deleted(samples: Samples, rows: Int64[np.ndarray, " rows"], genes: int) -> Bool[np.ndarray, " genes"]:
+    """Which genes some of the samples delete."""
+    _, place = ranges(samples.gene_ptr[rows], np.diff(samples.gene_ptr)[rows])
+    found = np.zeros(genes, dtype=bool)
+    found[samples.genes[place]] = True
+    return found
 
 
 def _split(

@@ -1,7 +1,8 @@
 """Single effects: what a phenotype is by the genes deleted alone, before any pair of them says more.
 
     scale(y) ~ mu + sum over deleted genes of e_c + b' p          c: the gene, or the gene in its role
-    e = own u + sqrt(1 - own^2) T z,   T: the terms that contain a gene, by size, rows of length 1
+    e = own u + sqrt(1 - own^2) T z,   T: the terms that contain a gene, by size, rows of length 1; beside them the
+                                       gene vectors that the user gave, where the validation samples want them
     minimise  loss + strength (|u|^2 + |z|^2)
 
 Scales are `identity` and, of a fitness, `log`: effects multiply (squared errors); of classes `logit` (log loss). p is
@@ -109,6 +110,7 @@ class Choice:
     by_role: bool
     own: float
     published: bool
+    vectors: bool = False
 
 
 def fit_effects(known: Known, owns: Sequence[float] = OWNS) -> Effects:
@@ -120,7 +122,7 @@ def fit_effects(known: Known, owns: Sequence[float] = OWNS) -> Effects:
     first = [best_on_way(fit_strengths(known, c, STRENGTHS), known.validation) for c in choices(known, owns[::2])]
     best = best_of(first, known.validation)
     here = choice_of(best)
-    others = [replace(here, own=own) for own in owns if own != here.own]
+    others = [replace(here, own=own, vectors=here.vectors and own < 1) for own in owns if own != here.own]
     ways = [best_on_way(fit_strengths(known, c, STRENGTHS), known.validation) for c in others]
     return best_of([best, *ways], known.validation)
 
@@ -135,7 +137,8 @@ def best_on_way(fits: Iterator[OneFit], validation: Labelled) -> OneFit:
 
 def choice_of(fit: Effects) -> Choice:
     """What was chosen for a fit."""
-    return Choice(fit.scale, fit.by_role, fit.settings["own"], bool(len(fit.published)))
+    vectors = bool(fit.settings.get("gene_vectors"))
+    return Choice(fit.scale, fit.by_role, fit.settings["own"], bool(len(fit.published)), vectors)
 
 
 def refitted_effects(fit: Effects, known: Known) -> Effects:
@@ -148,9 +151,11 @@ def refitted_effects(fit: Effects, known: Known) -> Effects:
 def choices(known: Known, owns: Sequence[float]) -> Iterator[Choice]:
     """What there is to choose from."""
     told = (True, False) if _told(known.train) else (False,)
-    for scale, by_role, own, published in product(_scales(known), (False, True), owns, told):
-        if known.roles or not by_role:
-            yield Choice(scale, by_role, own, published)
+    given = (False, True) if known.vectors is not None else (False,)
+    for scale, by_role, own, published, vectors in product(_scales(known), (False, True), owns, told, given):
+        # of a gene's own effect alone neither terms nor vectors are a part
+        if (known.roles or not by_role) and (own < 1 or not vectors):
+            yield Choice(scale, by_role, own, published, vectors)
 
 
 def _scales(known: Known) -> tuple[str, ...]:
@@ -178,6 +183,7 @@ def fit_strengths(known: Known, choice: Choice, strengths: Sequence[float]) -> I
     for (intercept, effect), strength in zip(found, strengths, strict=True):
         said = {"own": choice.own, "strength": strength, "roles": float(choice.by_role)}
         said |= {f"scale_{choice.scale}": 1.0, "published_fitness": float(choice.published)}
+        said |= {"gene_vectors": float(choice.vectors)} if known.vectors is not None else {}
         width = len(effect) - place
         yield Effects(choice.scale, choice.by_role, intercept, effect[:width], effect[width:], means, said)
 
@@ -188,7 +194,10 @@ def _features(known: Known, choice: Choice) -> tuple[csr_matrix, csr_matrix, Flo
     x, own = columns(genotypes, by_role=choice.by_role), choice.own * diags(np.ones(genotypes.total_genes))
     one = own
     if choice.own < 1:
-        one = hstack([own, (1 - choice.own**2) ** 0.5 * known.once("terms by size", lambda: _terms(known))])
+        shared = known.once("terms by size", lambda: _terms(known))
+        if choice.vectors:
+            shared = hstack([shared, vector_features(known)])
+        one = hstack([own, (1 - choice.own**2) ** 0.5 * shared])
     blocks = [one] * (1 + choice.by_role)
     means = np.zeros(0)
     if choice.published:
@@ -202,6 +211,13 @@ def _features(known: Known, choice: Choice) -> tuple[csr_matrix, csr_matrix, Flo
 
 def _terms(known: Known) -> csr_matrix:
     return by_size(memberships_of(known))
+
+
+def vector_features(known: Known) -> csr_matrix:
+    """The user's numbers of each gene, rows of length about 1, as its terms' are; no column where there are none."""
+    values = known.vectors if known.vectors is not None else np.zeros((known.train.genotypes.total_genes, 0))
+    found: csr_matrix = known.once("gene vectors", lambda: csr_matrix(values / max(values.shape[1], 1) ** 0.5))
+    return found
 
 
 def _squares(

@@ -8,12 +8,14 @@ the formulas). Effects come first, by role, on a logarithm's or a logit's scale,
 serve; the machine is fitted to what they leave, so that of a fitness it says what is beyond the product of its genes'.
 It is the mean of MACHINES machines that begin at other vectors, which is one machine of as many times the rank: by
 0.01 to 0.02 better in r than one (Collins 2007), and a smaller penalty serves it. A gene that training never deletes
-has its terms' vectors and none of its own. Penalty, steps and the weight of own vectors are chosen on the validation
+has its terms' vectors and none of its own. Numbers of genes that the user gave (`known.vectors`) are features beside
+the terms. Penalty, steps, the weight of own vectors and whether these numbers are taken are chosen on the validation
 samples, and whether there are vectors at all.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from jaxtyping import Float64
@@ -32,7 +34,7 @@ from gocell_cli.training.baselines.samples import (
     require_room,
 )
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.voices.effects import Effects, fit_effects, refitted_effects
+from gocell_cli.training.voices.effects import Effects, fit_effects, refitted_effects, vector_features
 
 with train_extra():
     from scipy.sparse import csr_matrix, diags, hstack
@@ -78,16 +80,18 @@ def wide(known: Known, others: Others) -> Fitted:
 
 
 def _best(known: Known, alone: Wide, left: "Left") -> Wide:
-    """The machines of the best penalty; the weight of own vectors is chosen by one machine each."""
+    """The machines of the best penalty; the weight of own vectors, and told numbers, are chosen by one machine each."""
 
-    def at(own: float, penalty: float, machines: int) -> Wide:
-        return best_of(list(left.tries(alone, own, penalty, machines)), known.validation)
+    def at(way: Settings, penalty: float, machines: int) -> Wide:
+        return best_of(list(left.tries(alone, {**way, "penalty": penalty}, machines)), known.validation)
 
-    own = best_of([at(own, PENALTY, 1) for own in OWNS], known.validation).settings["own_vector"]
-    best = at(own, PENALTY, MACHINES)
+    told = (0.0, 1.0) if known.vectors is not None else (0.0,)
+    ways = [{"own_vector": own, "told_vector": one} for own, one in product(OWNS, told)]
+    usual = best_of([at(way, PENALTY, 1) for way in ways], known.validation).settings
+    best = at(usual, PENALTY, MACHINES)
     for way in (LARGER, SMALLER):
         for penalty in way:
-            tried = at(own, penalty, MACHINES)
+            tried = at(usual, penalty, MACHINES)
             if best_of([best, tried], known.validation) is best:
                 break
             best = tried
@@ -107,11 +111,12 @@ def refitted(fit: Fitted, known: Known) -> Fitted:
 
 @dataclass(frozen=True)
 class Left:
-    """What effects leave of the training samples, its mean, the terms of genes, and the first machine's seed."""
+    """What effects leave of the training samples, its mean, terms and told numbers of genes, and the first seed."""
 
     problem: Problem
     mean: float
     terms: csr_matrix
+    told: csr_matrix
     seed: int
 
     @classmethod
@@ -121,19 +126,22 @@ class Left:
         left = train.value - predicted(effects, train.genotypes)
         problem = Problem.of(Labelled(train.genotypes, left))
         terms = by_size(memberships_of(known))
-        numbers = 8.0 * (RANK + 1) * sum(terms.shape) * (8 + 2 * MACHINES)
+        told = vector_features(known)
+        numbers = 8.0 * (RANK + 1) * (sum(terms.shape) + told.shape[1]) * (8 + 2 * MACHINES)
         require_room(numbers + 8.0 * 3 * len(problem.used) ** 2 * problem.dense, "machines of genes and terms")
-        return cls(problem, float(left.mean()), terms, known.seed)
+        return cls(problem, float(left.mean()), terms, told, known.seed)
 
     def fit(self, alone: Wide, said: Settings) -> Wide:
         """The machines with these settings."""
-        *_, last = self.tries(alone, said["own_vector"], said["penalty"], MACHINES, int(said["steps"]))
+        *_, last = self.tries(alone, said, MACHINES, int(said["steps"]))
         return last
 
-    def tries(self, alone: Wide, own: float, penalty: float, machines: int, steps: int = STEPS) -> Iterator[Wide]:
+    def tries(self, alone: Wide, way: Settings, machines: int, steps: int = STEPS) -> Iterator[Wide]:
         """The mean of machines every few steps on their way."""
-        rank, genes = RANK, self.terms.shape[0]
-        features = hstack([own * diags(np.ones(genes)), self.terms], format="csr")
+        rank, (genes, terms) = RANK, self.terms.shape
+        own, told, penalty = way["own_vector"], way.get("told_vector", 0.0), way["penalty"]
+        blocks = [own * diags(np.ones(genes)), self.terms, *([self.told] if told else [])]
+        features = hstack(blocks, format="csr")
         # MACHINES of them, one a seed, side by side
         ways = [descent(self.problem, features, rank, penalty, self.seed + i, steps) for i in range(machines)]
         for at in zip(*ways, strict=True):
@@ -142,5 +150,6 @@ class Left:
             beta = self.problem.unit * np.mean([one[1][:, 0] for one in at], axis=0)
             machine = Machine(self.mean, features @ beta, features @ z, signs, {})
             said = {"rank": float(rank), "own_vector": own, "penalty": penalty, "steps": float(step)}
+            said |= {"told_vector": told} if self.told.shape[1] else {}
             said = {**alone.settings, **said, "machines": float(machines)}
-            yield replace(alone, machine=machine, term_vector=z[genes:], settings=said)
+            yield replace(alone, machine=machine, term_vector=z[genes : genes + terms], settings=said)

@@ -219,7 +219,17 @@ def test_a_folders_file_says_neither_where_things_run_nor_where_data_come_from_o
 def test_every_option_that_takes_a_place_is_looked_at_here() -> None:
     """A new option that names a place or a machine must be allowed or refused on purpose."""
     known = options(typer.main.get_command(mounted()))
-    data = {"cache", "control-runs", "gaf", "gene-table", "genes", "hierarchy", "obo", "sgd"}  # only read, and as data
+    data = {
+        "cache",
+        "control-runs",
+        "gaf",
+        "gene-table",
+        "gene-vectors",
+        "genes",
+        "hierarchy",
+        "obo",
+        "sgd",
+    }  # only read, and as data
     assert {o.long for o in known if o.path} - set(NOT_OF_A_FOLDER) == data
     assert set(NOT_OF_A_FOLDER) <= {o.long for o in known}
 

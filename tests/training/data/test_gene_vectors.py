@@ -99,7 +99,7 @@ def test_a_run_keeps_what_it_was_trained_with(tmp_path: Path) -> None:
     assert again.names == found.names
     with pytest.raises(DamagedCache, match="its genes are not those"):
         kept_vectors(tmp_path, record, replace(hierarchy(), gene_names=("A", "B", "C", "D", "E")))
-    path = tmp_path / record.path
+    path = tmp_path / record.file.path
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DamagedCache, match="damaged"):
         kept_vectors(tmp_path, record, hierarchy())

@@ -11,11 +11,12 @@ from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, plan_build
 from gocell_cli.building.tasks import ExecutorChoice
 from gocell_cli.domain.genes import GeneTable
+from gocell_cli.run_record import StrainFitnessRecord
 from gocell_cli.sources.screens import kuzmin
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples
 from gocell_cli.training.baselines.samples import Genotypes, genotypes_of
-from gocell_cli.training.baselines.strain_fitness import known_singles, offered_fitness, published_fitness
+from gocell_cli.training.data.strain_fitness import known_singles, offered_fitness, published_fitness
 from tests import toy
 from tests.commands.runners import document, invoke
 from tests.conftest import read_kuzmin2018, sga_line
@@ -71,11 +72,8 @@ def test_a_sample_has_the_mean_of_its_rows_by_side(table: Path, toy_genes: GeneT
     found = genotypes(cache)
     assert found.strain_fitness.tolist() == [[0.9, 1.0], [0.625, 0.625]]
     assert found.take(np.array([1])).strain_fitness.tolist() == [[0.625, 0.625]]
-    said = offered_fitness(cache.columns(), cache.provenance, "fitness")
-    assert said.line == (
-        "published single- or double-mutant fitness of the query strain in 2 and of the array strain in 2 of 2 samples"
-        " is used as a feature"
-    )
+    told = offered_fitness(cache.columns(), cache.provenance, cache.hierarchy, "fitness")
+    assert told == StrainFitnessRecord(samples=2, query=2, array=2, borrowed=0, withheld="")
 
 
 @pytest.mark.parametrize(
@@ -83,15 +81,19 @@ def test_a_sample_has_the_mean_of_its_rows_by_side(table: Path, toy_genes: GeneT
 )
 def test_a_score_made_of_it_is_not_told_it(phenotype: str, why: str, table: Path, toy_genes: GeneTable) -> None:
     cache = Cache(built(table, toy_genes, phenotype))
-    assert np.isfinite(published_fitness(cache.columns(), cache.provenance)).any()
+    assert np.isfinite(published_fitness(cache.columns(), cache.provenance, cache.hierarchy)).any()
     assert np.isnan(genotypes(cache).strain_fitness).all()
-    assert why in offered_fitness(cache.columns(), cache.provenance, phenotype).line
+    told = offered_fitness(cache.columns(), cache.provenance, cache.hierarchy, phenotype)
+    assert told is not None
+    assert why in told.withheld
 
 
 def test_single_mutant_fitness_as_a_phenotype_is_its_own_label(table: Path, toy_genes: GeneTable) -> None:
     cache = Cache(built(table, toy_genes, "smf"))
     assert np.isnan(genotypes(cache).strain_fitness).all()
-    assert offered_fitness(cache.columns(), cache.provenance, "smf").line == ""  # nothing is there to be withheld
+    assert (
+        offered_fitness(cache.columns(), cache.provenance, cache.hierarchy, "smf") is None
+    )  # nothing is there to be withheld
 
 
 def test_single_mutants_by_gene(table: Path, toy_genes: GeneTable) -> None:
@@ -108,12 +110,12 @@ def test_single_mutants_by_gene(table: Path, toy_genes: GeneTable) -> None:
 def test_a_cache_of_before_and_samples_without_strains_have_none(toy_cache: Path, small_cache: Path) -> None:
     for cache in (Cache(toy_cache), Cache(small_cache)):
         assert cache.provenance.fitness == ()
-        found = published_fitness(cache.columns(), cache.provenance)
+        found = published_fitness(cache.columns(), cache.provenance, cache.hierarchy)
         assert found.shape == (len(cache), 2)
         assert np.isnan(found).all()
-        assert offered_fitness(cache.columns(), cache.provenance, "fitness").line == ""
+        assert offered_fitness(cache.columns(), cache.provenance, cache.hierarchy, "fitness") is None
     none: Samples = Cache(toy_cache).rows([])
-    assert published_fitness(none, Cache(toy_cache).provenance).shape == (0, 2)
+    assert published_fitness(none, Cache(toy_cache).provenance, Cache(toy_cache).hierarchy).shape == (0, 2)
 
 
 def test_files_are_the_same_whatever_the_workers(table: Path, toy_genes: GeneTable) -> None:
@@ -129,3 +131,33 @@ def test_inspect_sample_shows_it(table: Path, toy_genes: GeneTable) -> None:
     assert [(s["query_fitness"], s["array_fitness"]) for s in sources] == [(0.9, 0.75), (None, 1.25)]
     shown = invoke("inspect", "sample", 1, "--cache", cache).stdout
     assert "YAL003W+YAL005C_tm3 (q, unknown, fitness 0.625) x YAL007C_dma3 (a, deletion, fitness 0.625)" in shown
+
+
+def test_a_strain_of_which_nothing_was_published_has_what_was_of_the_genes_others(
+    tmp_path: Path, toy_genes: GeneTable
+) -> None:
+    lines = (
+        # of no query strain anything; YAL002W is an array strain elsewhere, once a deletion and once a ts allele
+        sga_line("YAL002W+YDL227C_tm1", "YAL003W_dma1", "digenic", fitness="0.5", of_array="0.9"),
+        sga_line("YAL005C_tsq1", "YAL002W_dma2", "digenic", fitness="0.6", of_array="0.75"),
+        sga_line("YAL005C_tsq1", "YAL002W_tsa3", "digenic", fitness="0.6", of_array="0.25"),
+        # a double mutant is no single one
+        sga_line("YAL002W+YAL003W_tm4", "YAL007C_dma4", "trigenic", fitness="0.2"),
+    )
+    (tmp_path / "t.tsv").write_text("\n".join(["\t".join(kuzmin.COLUMNS), *lines]) + "\n", "utf-8")
+    cache = Cache(built(tmp_path / "t.tsv", toy_genes))
+    kinds = {strain: kind for (strain, _), kind in zip(cache.provenance.strains, cache.provenance.kinds, strict=True)}
+    as_deletion = replace(
+        cache.provenance, kinds=tuple("deletion" if "_tm" in s else kinds[s] for s, _ in cache.provenance.strains)
+    )
+    columns = cache.columns()
+    found = published_fitness(columns, as_deletion, cache.hierarchy)
+    by_genes = {
+        tuple(cache.hierarchy.gene_names[g] for g in columns.genes[columns.gene_ptr[i] : columns.gene_ptr[i + 1]]): row
+        for i, row in enumerate(found.tolist())
+    }
+    np.testing.assert_equal(by_genes[("YAL002W", "YAL003W")], [0.75, 0.9])
+    np.testing.assert_equal(by_genes[("YAL002W", "YAL005C")], [np.nan, 0.5])
+    np.testing.assert_equal(by_genes[("YAL002W", "YAL003W", "YAL007C")], [np.nan, np.nan])
+    told = offered_fitness(columns, as_deletion, cache.hierarchy, "fitness")
+    assert told == StrainFitnessRecord(samples=3, query=1, array=2, borrowed=1, withheld="")

@@ -1,0 +1,70 @@
+"""What a training is told beside its samples, and what is said of it: gene vectors, published fitness of strains."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gocell_cli.commands.shell.terminal import note
+from gocell_cli.errors import SourceMissing
+
+if TYPE_CHECKING:
+    from gocell_cli.named_vectors import NamedVectors
+    from gocell_cli.training.data.gene_vectors import GeneVectors
+    from gocell_cli.training.runs.config import RunConfig
+    from gocell_cli.training.runs.trainer import Trainer
+
+GeneVectorFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--gene-vectors",
+        help="Numbers of each gene, for effects of genes: TSV, CSV, Parquet or npz with gene names; repeatable.",
+    ),
+]
+
+
+def whole_paths(files: Sequence[Path] | None) -> list[str] | None:
+    """Return the whole paths of files, which a run's settings hold; None where none is given."""
+    return [os.path.abspath(file) for file in files] if files else None  # noqa: PTH100 resolve() would follow links
+
+
+def require_vector_files(config: "RunConfig") -> None:
+    """Raise SourceMissing where a file of gene vectors is not there; before NumPy is loaded."""
+    for file in config.gene_vectors:
+        if not Path(file).is_file():
+            hint = "gocell gene-vectors --out FILE makes one"
+            raise SourceMissing(f"{file}: cannot be read", why="no such file", hint=hint)
+
+
+def read_vector_files(config: "RunConfig") -> "list[NamedVectors] | None":
+    """Return what the files of gene vectors say, None where there are none."""
+    if not config.gene_vectors:
+        return None
+    from gocell_cli.sources.screens.vector_table import read
+
+    return [read(Path(file)) for file in config.gene_vectors]
+
+
+def tell_known(trainer: "Trainer") -> None:
+    """Say on stderr what a run knows of its genes and strains beside the samples, and what is missing of it."""
+    tell_vectors(trainer.samples.vectors)
+    found = trainer.store.record().strain_fitness
+    if found is None:
+        return
+    having = f"of the query strain in {found.query:,} and of the array strain in {found.array:,}"
+    other = f" ({found.borrowed:,} times that of the gene's other strains)" if found.borrowed else ""
+    alone = {trainer.config.wide, trainer.config.neighbours} == {"none"}
+    why = found.withheld or ("there is no voice beside the network" if alone else "")
+    told = f"not used: {why}" if why else "told to the voices beside the network"
+    note(f"published fitness {having} of {found.samples:,} samples{other} is {told}", "train")
+
+
+def tell_vectors(vectors: "GeneVectors | None") -> None:
+    """Say on stderr what gene vectors a training takes, and what of their files was left out."""
+    if vectors is None:
+        return
+    note(f"{len(vectors.names):,} numbers of each gene are told to the wide part", "gene vectors")
+    for line in vectors.notes:
+        note(line, "gene vectors")
