@@ -177,14 +177,13 @@ class FittingRecord:
 class VoiceRecord:
     """A voice of a run: what it reached on the validation part, to which it was not fitted then, or why there is none.
 
-    weight, without_dcell: its weights in the blend of all voices, and in that of all but the network (None: not in it).
+    weight: that in the blend of all voices, None where it is not there.
     """
 
     seconds: float
     settings: dict[str, float]
     validation: Numbers | None = None
     weight: float | None = None
-    without_dcell: float | None = None
     reason: str | None = None
 
 

@@ -70,7 +70,10 @@ def test_the_page_says_means_and_the_best_first(measured: Measured) -> None:
     assert "- genes: +0.100 ± 0.100" in text  # 0, 0.1 and 0.2
     assert "- trees: too few samples" in text
     assert text.index("| additive |") < text.index("| **DCell** |")
-    assert "[essentiality](#essentiality) | AUROC |  |  | 0.600 ± 0.100 | 0.500 ± 0.100 | 0.900 ± 0.100 | additive |" in text
+    assert (
+        "[essentiality](#essentiality) | AUROC |  |  | 0.600 ± 0.100 | 0.500 ± 0.100 | 0.900 ± 0.100 | additive |"
+        in text
+    )
     assert "50% delete a gene never deleted" in text
     assert f"## {TASKS[-1].name}\n\nNot run: GOCELL_KUZMIN2018=" in text
     assert f"## {TASKS[1].name}\n\nNot asked for: `make benchmark ONLY={TASKS[1].name}`." in text

@@ -21,6 +21,8 @@ VOICES = {
     "wide": "wide part",
     "neighbours": "neighbours",
     "without_dcell": "blend without DCell",
+    "without_wide": "blend without the wide part",
+    "without_neighbours": "blend without the neighbours",
 }
 """What a run predicts with beside its network; `predict` gives the first."""
 CONTROLS = {

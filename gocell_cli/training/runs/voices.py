@@ -15,7 +15,7 @@ from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.voices.fitting import Voiced, fit_voices
 from gocell_cli.training.voices.kept_fits import packed, unpacked
-from gocell_cli.training.voices.names import BLEND, NEIGHBOURS, WIDE, WITHOUT
+from gocell_cli.training.voices.names import BLEND, DCELL, LEFT_OUT, NEIGHBOURS, WIDE
 from gocell_cli.training.voices.voices import Said, Voices
 from gocell_cli.typed_file import Malformed
 
@@ -47,7 +47,7 @@ def settle_voices(
     arrays[SINGLES] = voices.singles
     state = {
         "fits": words, "total_genes": voices.total_genes, "mean": voices.mean, "blend": voices.blend,
-        "without_dcell": voices.without, "classes": voices.classes,
+        "without": voices.without, "classes": voices.classes,
     }  # fmt: skip
     store.save(VOICES, {name: torch.from_numpy(array) for name, array in arrays.items()}, state)
     return voices, found
@@ -66,7 +66,7 @@ def kept_voices(store: RunStore, record: RunRecord) -> Voices | None:
                 float(state["mean"]),
                 fits,
                 _weights(state["blend"]),
-                _weights(state["without_dcell"]),
+                {str(name): _weights(weights) for name, weights in state["without"].items()},
                 bool(state["classes"]),
                 tensors[SINGLES].numpy(),
             )
@@ -88,7 +88,6 @@ def voice_records(
             dict(one.settings),
             metrics.get(name),
             voices.blend.get(name),
-            voices.without.get(name),
             one.reason,
         )
         for name, one in found.items()
@@ -98,16 +97,17 @@ def voice_records(
 def what_dcell_adds(
     said: Said, true: Float64[np.ndarray, " n"], group: np.ndarray, metric: str, seed: int
 ) -> AddsRecord | None:
-    """Return by how much the blend is better than the one without the network; None where nothing says."""
+    """Return by how much the blend is better than the one without the network; None where nothing says it."""
     kept = np.isfinite(true)
-    if WITHOUT not in said or kept.sum() < LEAST_SAMPLES:
+    without = said.get(LEFT_OUT + DCELL)
+    if without is None or kept.sum() < LEAST_SAMPLES:
         return None
     numbers = np.where(group[kept] < 0, NO_GROUP, group[kept]).astype(np.int64)
-    pairing = Pairing(true[kept], said[WITHOUT][kept], said[BLEND][kept], numbers)
+    pairing = Pairing(true[kept], without[kept], said[BLEND][kept], numbers)
     found = draw(pairing, seed, only=(metric,)).get(metric)
     if found is None or not np.isfinite(found.difference):
         return None
-    if np.allclose(said[WITHOUT], said[BLEND], rtol=1e-9, atol=0):  # its weight is 0: resampling would tell rounding
+    if np.allclose(without, said[BLEND], rtol=1e-9, atol=0):  # its weight is 0: resampling would tell rounding
         return AddsRecord(metric, 0.0, (0.0, 0.0), None)
     groups = None if found.groups is None else interval(found.groups)
     return AddsRecord(metric, found.difference, interval(found.samples), groups)

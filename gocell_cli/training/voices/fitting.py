@@ -16,7 +16,7 @@ from gocell_cli.training.baselines.samples import Fitted, Known, Labelled, NotAp
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.voices import neighbours, wide
 from gocell_cli.training.voices.names import DCELL, FITTED, NEIGHBOURS, WIDE
-from gocell_cli.training.voices.voices import Said, Voices, weights_of
+from gocell_cli.training.voices.voices import Said, Voices, weights_of, weights_without
 
 with train_extra():
     from threadpoolctl import threadpool_limits
@@ -58,8 +58,7 @@ def fit_voices(
         said: Said = {name: one.validation for name, one in found.items() if one.validation is not None}
         mean, y = float(known.train.value.mean()), known.validation.value
         again = {name: _again(name, fit, known, found) for name, fit in fits.items()}
-    without = {name: values for name, values in said.items() if name != DCELL}
-    blends = weights_of(said, y, mean), weights_of(without, y, mean)
+    blends = weights_of(said, y, mean), weights_without(said, y, mean)
     told = np.isfinite(known.train.genotypes.strain_fitness).any()
     kept = singles if told else np.full_like(singles, np.nan)
     return Voices(known.train.genotypes.total_genes, mean, again, *blends, known.classes, kept), found

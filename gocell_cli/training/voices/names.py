@@ -3,6 +3,8 @@
 from gocell_cli.errors import UsageError
 
 DCELL, WIDE, NEIGHBOURS, BLEND, WITHOUT = "dcell", "wide", "neighbours", "blend", "without_dcell"
+LEFT_OUT = "without_"
+"""Before a voice's name: the blend of all the others."""
 FITTED = (WIDE, NEIGHBOURS)
 """The voices beside the network."""
 ASKED = (BLEND, DCELL, *FITTED)

@@ -5,7 +5,7 @@ wide            single effects and products of gene vectors (`wide.py`)
 neighbours      the pairs of genes that resemble a pair's (`neighbours.py`)
 blend           mean + sum of w_i (voice_i - mean), weights above 0 that say most of the validation samples (stacked
                 regressions, `baselines/blend.py`), which no voice had been fitted to
-without_dcell   the same blend of all voices but the network: by what `blend` is better, the network is worth
+without_NAME    the same blend of all voices but one: by what `blend` is better, that one is worth
 """
 
 import json
@@ -18,7 +18,7 @@ from jaxtyping import Float64, Int64
 from gocell_cli.training.baselines.blend import blend_weights
 from gocell_cli.training.baselines.samples import Fitted, Genotypes, predicted, unmeasured
 from gocell_cli.training.voices.kept_fits import packed
-from gocell_cli.training.voices.names import BLEND, DCELL, WITHOUT
+from gocell_cli.training.voices.names import BLEND, DCELL, LEFT_OUT
 
 Said = dict[str, Float64[np.ndarray, " n"]]
 """Predictions by voice."""
@@ -26,7 +26,7 @@ Said = dict[str, Float64[np.ndarray, " n"]]
 
 @dataclass(frozen=True)
 class Voices:
-    """Fitted voices, and the weights of both blends; `classes`: phenotypes are shares between 0 and 1.
+    """Fitted voices, and the weights of all blends; `classes`: phenotypes are shares between 0 and 1.
 
     `singles` are published fitnesses of single mutants where the voices were fitted with those of strains, else NaN.
     """
@@ -35,15 +35,16 @@ class Voices:
     mean: float
     parts: dict[str, Fitted]
     blend: dict[str, float]
-    without: dict[str, float]
+    without: dict[str, dict[str, float]]
     classes: bool
     singles: Float64[np.ndarray, " genes"]
 
     def say(self, genotypes: Genotypes, network: Float64[np.ndarray, " n"]) -> Said:
-        """Return what every voice but the network predicts, and both blends; `network` is what that predicts."""
+        """Return what every voice but the network predicts, and all blends; `network` is what that predicts."""
         said = {name: self._within(predicted(part, genotypes)) for name, part in self.parts.items()}
-        together = {BLEND: self.joined(self.blend, {DCELL: network, **said})}
-        return {**said, WITHOUT: self.joined(self.without, said), **together} if said else together
+        every = {DCELL: network, **said}
+        less = {LEFT_OUT + name: self.joined(weights, every) for name, weights in self.without.items()}
+        return {**said, **less, BLEND: self.joined(self.blend, every)}
 
     def answer(
         self,
@@ -97,6 +98,15 @@ def parents_of(
     if not np.isfinite(singles).any():
         found[:] = np.nan  # the voices were fitted without
     return found
+
+
+def weights_without(said: Said, y: Float64[np.ndarray, " n"], mean: float) -> dict[str, dict[str, float]]:
+    """Return, for each voice, the weights of all the others; none where there is one alone."""
+    if len(said) < 2:
+        return {}
+    return {
+        left_out: weights_of({name: x for name, x in said.items() if name != left_out}, y, mean) for left_out in said
+    }
 
 
 def weights_of(said: Said, y: Float64[np.ndarray, " n"], mean: float) -> dict[str, float]:

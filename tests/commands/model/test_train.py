@@ -18,6 +18,7 @@ from tests.commands.fork_server import Forked, environment
 from tests.commands.runners import document, document_apart, failure, invoke, run
 
 TINY = ("--set", "min_width=2", "--set", "ratio=0.0", "--batch-size", "32")
+VOICES = ("wide", "neighbours", "without_dcell", "without_wide", "without_neighbours")
 SMALL = (*TINY, "--lr", "0.01")
 
 
@@ -41,7 +42,7 @@ def test_train_prints_what_evaluate_prints(trained: Path) -> None:
         "voices",
         "dcell_adds",
     }
-    assert set(evaluated["voices"]) == {"wide", "neighbours", "without_dcell", "blend"}
+    assert set(evaluated["voices"]) == {"blend", *VOICES}
     assert evaluated["dcell_adds"]["metric"] == "auroc"
     assert {**evaluated, "fitting": 0} == {**{key: printed(trained)[key] for key in evaluated}, "fitting": 0}
     assert evaluated["fitting"]["mean"]["seconds"] >= 0
@@ -63,7 +64,7 @@ def test_evaluate_writes_a_row_a_sample(trained: Path, tmp_path: Path) -> None:
     table = pq.read_table(tmp_path / "samples.parquet").to_pydict()
     assert list(table) == [
         *("sample", "genes", "order", "untrained_genes", "part", "query_group", "value"),
-        *("DCell", "wide", "neighbours", "without_dcell", "blend", "mean", "additive"),
+        *("DCell", *VOICES, "blend", "mean", "additive"),
     ]
     assert set(table["untrained_genes"]) == {1}
     assert set(found["baselines"]) == set(found["fitting"]) == {"mean", "additive"}
