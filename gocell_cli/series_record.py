@@ -54,7 +54,7 @@ class SeriesRecord:
     cache: str
     fingerprint: str
     phenotype: str
-    settings: dict[str, int | float | str | tuple[float, ...]]
+    settings: dict[str, int | float | str | tuple[float, ...] | tuple[str, ...]]
     members: tuple[MemberRecord, ...]
     split_sha256: str | None = None
 

@@ -177,6 +177,14 @@ def test_a_series_json_that_is_none_is_damaged(tmp_path: Path, change: dict[str,
         read_series(tmp_path)
 
 
+def test_settings_that_name_files_are_read_back(tmp_path: Path) -> None:
+    config = RunConfig(gene_vectors=("/a.csv", "/b c.npz"))
+    record = replace(record_of(plan(config, SeriesChoice(2))), settings=asdict(config))
+    series = Series.begin(RunStore.reserve(tmp_path / "series"), record)
+    series.store.release()
+    assert Series.reopen(tmp_path / "series").config == config
+
+
 def test_settings_that_are_none_and_another_split_are_told(tmp_path: Path) -> None:
     record = replace(record_of(plan(RunConfig(), SeriesChoice(2))), split_sha256="1" * 64)
     (tmp_path / SERIES).write_text(series_text(record), "utf-8")
