@@ -47,8 +47,11 @@ def train(
     series: SeriesForm,
     cache: CacheArgument = None,
     out: RunOut = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training split; default 20.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Samples in a step; default 256.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Settings by name, under all others: default, ma2018 or torchcell.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Most passes over the training split; default 100.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Samples in a step; default 800.")] = None,
     lr: Annotated[float | None, typer.Option(help="AdamW's learning rate; default 0.003.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the first weights, the order and the split.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
@@ -71,7 +74,7 @@ def train(
     """
     flags = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed, "device": device, "precision": precision,
-        "baselines": baselines, "gene_vectors": whole_paths(gene_vectors),
+        "baselines": baselines, "gene_vectors": whole_paths(gene_vectors), "recipe": recipe,
     }  # fmt: skip
     given = {**form.given(), **{name: value for name, value in flags.items() if value is not None}}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
@@ -106,6 +109,7 @@ def _train(trainer: "Trainer", *, json: bool) -> None:
     if seen:
         tell_split(trainer.store.record().split)
         tell_known(trainer)
+        note(_settings_line(trainer.config), "train")
     try:
         evaluation = train_through(trainer, training_progress(shown=seen))["test"]
     except SystemExit:
@@ -116,6 +120,14 @@ def _train(trainer: "Trainer", *, json: bool) -> None:
         return
     summary = {"run": str(trainer.store.directory), **evaluation.as_json(), "record": trainer.store.record().as_json()}
     show_result(summary, lambda: _tell(trainer, evaluation), json=json, essence=summary["run"])
+
+
+def _settings_line(config: "RunConfig") -> str:
+    """What the network is and how it is trained, in one line; all of it is in the run's config.toml."""
+    rate = f"rate {config.lr:g} ({config.scheduler})"
+    network = f"{config.norm_order}, gene_weights {config.gene_weights}, {config.min_width} neurons a term or more"
+    ends = f", {config.patience} without a better one end it" if config.patience else ""
+    return f"{network}; batches of {config.batch_size:,}, {rate}, up to {config.epochs:,} epochs{ends}"
 
 
 def _tell(trainer: "Trainer", evaluation: "Evaluation") -> None:

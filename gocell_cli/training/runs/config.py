@@ -15,6 +15,23 @@ from gocell_cli.training.evaluation.tails import tails_of
 from gocell_cli.training.network.config import DCellConfig
 from gocell_cli.typed_file import Malformed, parse_toml, read_small, toml_value
 
+RECIPES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "ma2018": {
+        "norm_order": "tanh-bn", "gene_weights": "own", "own_decay": 0.0, "auxiliary": "sum", "alpha": 0.3,
+        "init_range": 0.001, "min_width": 20, "ratio": 0.3, "epochs": 20, "batch_size": 256, "lr": 3e-3,
+        "scheduler": "cosine", "patience": 0,
+    },
+    "torchcell": {
+        "norm_order": "bn-tanh", "gene_weights": "own", "own_decay": 0.0, "auxiliary": "mean", "alpha": 0.3,
+        "init_range": 0.001, "min_width": 20, "ratio": 0.3, "epochs": 20, "batch_size": 256, "lr": 1e-4,
+        "weight_decay": 1e-6, "clip": 10.0, "scheduler": "plateau", "min_lr": 1e-9, "patience": 0,
+        "bn_eval": "running",
+    },
+}  # fmt: skip
+"""Settings by name, over the defaults. `ma2018` is what Ma et al. 2018 (doi:10.1038/nmeth.4627) say of the network and
+its loss; of batches, rate and epochs they say nothing that fits a screen's few samples, and these are what gocell's
+default was before. `torchcell`: dcell_kuzmin2018_tmi.yaml of Mjvolk3/torchcell, and the mean of its loss over terms."""
 CHOICES: dict[str, tuple[str, ...]] = {
     "loss": ("auto", "mse", "bce"),
     "auxiliary": ("sum", "mean"),
@@ -24,11 +41,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "device": ("auto", "cpu", "cuda"),
     "form": ("auto", "delta", "dense"),
     "control": ("", "genes", "edges", "dag"),
+    "recipe": ("", *RECIPES),
     "wide": ("auto", "none"),
     "neighbours": ("auto", "none"),
 }
+NARROW, WIDE, MANY = 6, 20, 1_000_000
+"""Least neurons of a term where min_width is 0: NARROW up to MANY training samples, the paper's WIDE beyond."""
 LEAST = {
-    "epochs": 1, "batch_size": 2, "population_samples": 2, "min_width": 1, "patience": 0, "seed": 0, "min_lr": 0,
+    "epochs": 1, "batch_size": 2, "population_samples": 2, "min_width": 0, "patience": 0, "seed": 0, "min_lr": 0,
     "weight_decay": 0, "own_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1, "subset": 0,
     "control_seed": 0,
 }  # fmt: skip
@@ -55,8 +75,9 @@ class RunConfig:
     term's direction.
     loss: `auto` is bce for viability and mse else. population_samples: training samples that BatchNorm's population
     statistics are taken over between epochs (checkpoints and the final figures take all of them).
-    norm_order: torchcell's `bn-tanh`, because the paper's `tanh-bn` learned less from the same simulated data (test r
-    0.72 against 0.80), and once died: neurons whose tanh is 1 for every sample have no gradient ever after.
+    recipe: what was set by name before all else (RECIPES); the settings that came of it stand beside it. "" in runs of
+    before there were recipes. min_width: 0 is by the number of training samples (NARROW, WIDE), put in place when a
+    run begins. gene_weights: see DCellConfig.
     form: `delta` computes only what deletions touch, `dense` everything, `auto` takes the faster for each batch; the
     numbers are the same. precision: of a training step; `tf32` and `bf16-mixed` take products of fewer bits (on a GPU;
     sums, statistics and all that is measured stay float32). wandb: a Weights & Biases project to log to as well.
@@ -68,16 +89,16 @@ class RunConfig:
     tails: scores that count as interactions, LOW,HIGH; `auto` as published for s_score, tau and epsilon, else none.
     """
 
-    epochs: int = 20
-    batch_size: int = 256
+    epochs: int = 100
+    batch_size: int = 800
     lr: float = 3e-3
     min_lr: float = 1e-5
     weight_decay: float = 0.0
-    own_decay: float = 0.0
+    own_decay: float = 3.0
     l2: float = 0.0
     clip: float = 1.0
-    scheduler: str = "cosine"
-    patience: int = 0
+    scheduler: str = "plateau"
+    patience: int = 10
     split: str = "random"
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     split_seed: int = -1
@@ -94,10 +115,10 @@ class RunConfig:
     alpha: float = 0.3
     bn_eval: str = "population"
     population_samples: int = 4096
-    norm_order: str = "bn-tanh"
-    gene_weights: str = "own"
+    norm_order: str = "tanh-bn"
+    gene_weights: str = "deviation"
     init_range: float = 0.001
-    min_width: int = 20
+    min_width: int = 0
     ratio: float = 0.3
     form: str = "auto"
     wandb: str = ""
@@ -108,6 +129,7 @@ class RunConfig:
     gene_vectors: tuple[str, ...] = ()
     control: str = ""
     control_seed: int = 0
+    recipe: str = "default"
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -162,9 +184,13 @@ class RunConfig:
     def network(self, width_by: str) -> DCellConfig:
         """The network's settings; widths count what the cache's preset says."""
         return DCellConfig(
-            width_by, self.min_width, self.ratio, self.norm_order, self.init_range, self.alpha, self.gene_weights,
-            form=self.form,
+            width_by, self.min_width or NARROW, self.ratio, self.norm_order, self.init_range, self.alpha,
+            self.gene_weights, form=self.form,
         )  # fmt: skip
+
+    def for_samples(self, training: int) -> "RunConfig":
+        """Return the settings with a least width in place of 0, by the number of training samples."""
+        return self if self.min_width else replace(self, min_width=NARROW if training <= MANY else WIDE)
 
     def changed(self, changes: Mapping[str, Any], where: str = "") -> "RunConfig":
         """Return the config with some settings replaced; raises UsageError for an unknown name or a wrong type."""
@@ -187,7 +213,7 @@ class RunConfig:
 
 
 DEFAULTS = {f.name: f.default for f in fields(RunConfig)}
-BEFORE: dict[str, Any] = {"split_rule": RULES[0], "own_decay": 0.0}
+BEFORE: dict[str, Any] = {"split_rule": RULES[0], "own_decay": 0.0, "recipe": ""}
 """What a run's file that does not name a setting was trained with: it is of before there was such a setting."""
 
 
@@ -248,10 +274,30 @@ def resolve(
     `standing` names the flags that nobody typed: they come from a variable or a settings file, which any more
     deliberate word beats. The path of a split's file is relative to the TOML file's folder where that names it.
     """
-    base = RunConfig().changed({name: flags[name] for name in standing})
+    base = _recipe(flags, standing, file, settings).changed({name: flags[name] for name in standing})
     base = _placed(read_config(file, base), base, file.parent) if file is not None else base
     typed = {name: value for name, value in flags.items() if name not in standing}
     return _placed(base.changed(parse_settings(settings)), base, Path()).changed(typed)
+
+
+def _recipe(
+    flags: Mapping[str, Any], standing: Collection[str], file: Path | None, settings: Sequence[str]
+) -> RunConfig:
+    """Return the settings of the recipe that is named by whoever wins, as `resolve` says; all others go over it."""
+    named = {name: flags[name] for name in ("recipe",) if name in flags}
+    ways = [named if "recipe" in standing else {}, _of_file(file), parse_settings(settings)]
+    ways.append({} if "recipe" in standing else named)
+    name = [way["recipe"] for way in ways if "recipe" in way][-1:] or ["default"]
+    # as a setting of its own first, which refuses a name of none
+    return RunConfig().changed({"recipe": name[0]}).changed(RECIPES.get(str(name[0]), {}))
+
+
+def _of_file(file: Path | None) -> dict[str, Any]:
+    """What a file of settings says; nothing for one that is none, which `read_config` refuses."""
+    try:
+        return parse_toml(read_small(file, MOST_BYTES)) if file is not None else {}
+    except (Malformed, OSError):
+        return {}
 
 
 def named_settings(file: Path | None, settings: Sequence[str]) -> set[str]:

@@ -41,7 +41,7 @@ def begin_run(
     try:
         trainer = Trainer(cache, config, store, processes, samples=samples)
         trainer.samples.check_differ()
-        store.write_text(CONFIG, config.to_toml())
+        store.write_text(CONFIG, trainer.config.to_toml())  # a width that was left to the samples is in it
         if store.writable:  # of several processes the first alone writes, and has a hierarchy to record
             store.write_record(_first_record(trainer, cache))
     # Ctrl-C as well: no directory is left behind that holds no run

@@ -112,9 +112,10 @@ class Trainer:
         layout: Layout | None = None,
         samples: RunSamples | None = None,
     ) -> None:
-        self.config, self.store, self.processes = config, store, processes
-        self.rows, self.hierarchy = CacheRows(cache), network_hierarchy(cache.hierarchy, config)
         self.samples = samples = samples or RunSamples.of(cache, config)
+        self.config = config = config.for_samples(len(samples.train_rows))
+        self.store, self.processes = store, processes
+        self.rows, self.hierarchy = CacheRows(cache), network_hierarchy(cache.hierarchy, config)
         self.values, self.split, self.kind = samples.values, samples.split, samples.kind
         self.train_rows, self.nan_labels, self.scale = samples.train_rows, samples.nan_labels, samples.scale
         # right before the network is made, whose first weights are then the seed's alone

@@ -52,7 +52,7 @@ class Layout:
         require_memory(
             round(min(copies * itemsize * numbers, MOST_SAID)),
             f"a network of min_width {config.min_width:,} and ratio {config.ratio:g}",
-            hint="the defaults are --set min_width=20 --set ratio=0.3; a build with more --min-genes has fewer terms",
+            hint="the defaults are --set min_width=0 --set ratio=0.3; a build with more --min-genes has fewer terms",
         )
         if self.level_by != hierarchy.level_by:
             hierarchy = by_height(hierarchy)

@@ -9,7 +9,16 @@ import torch
 
 from gocell_cli.errors import DamagedCache, InvalidInput, SourceMissing, TooLarge, UsageError
 from gocell_cli.training.data.labels import check_differ, check_labels, label_scale
-from gocell_cli.training.runs.config import RunConfig, read_config
+from gocell_cli.training.runs.config import (
+    MANY,
+    NARROW,
+    RECIPES,
+    WIDE,
+    RunConfig,
+    read_config,
+    resolve,
+    run_config,
+)
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.runs.weights import Layout, least_numbers
 from tests.hierarchies import random_network
@@ -24,12 +33,46 @@ def test_a_config_file_goes_through_unchanged(tmp_path: Path) -> None:
     assert read_config(path, config) == replace(config, lr=1.0)
 
 
+def test_a_recipe_lies_under_all_other_settings(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('recipe = "torchcell"\nlr = 0.5\n', "utf-8")
+    plain = resolve({}, (), None, [])
+    assert plain == RunConfig()
+    assert (plain.recipe, plain.norm_order, plain.min_width) == ("default", "tanh-bn", 0)
+    named = resolve({"recipe": "torchcell", "epochs": 7}, (), None, ["alpha=0.1"])
+    for name, value in RECIPES["torchcell"].items():
+        assert getattr(named, name) == {"epochs": 7, "alpha": 0.1}.get(name, value), name
+    assert named.recipe == "torchcell"
+    of_file = resolve({}, (), file, [])
+    assert (of_file.recipe, of_file.lr, of_file.norm_order) == ("torchcell", 0.5, "bn-tanh")
+    assert resolve({}, (), file, ["recipe=ma2018"]).min_lr == RunConfig().min_lr
+    assert resolve({"recipe": "ma2018"}, (), file, []).auxiliary == "sum"
+    assert resolve({"recipe": "ma2018"}, {"recipe"}, file, []).auxiliary == "mean", "a variable yields to a file"
+    with pytest.raises(UsageError, match="recipe is 'dango'"):
+        resolve({"recipe": "dango"}, (), None, [])
+
+
+def test_a_run_of_before_is_opened_as_it_was_trained(tmp_path: Path) -> None:
+    """Its file names neither a recipe nor a decay of columns, and the width that it was trained with."""
+    lines = RunConfig(min_width=20, gene_weights="own", own_decay=0.0).to_toml().splitlines()
+    newer = ("recipe", "own_decay", "split_rule")
+    (tmp_path / "config.toml").write_text("\n".join(x for x in lines if not x.startswith(newer)), "utf-8")
+    found = run_config(tmp_path)
+    assert (found.recipe, found.own_decay, found.split_rule, found.min_width) == ("", 0.0, 1, 20)
+
+
+def test_the_least_width_is_by_training_samples_where_it_is_left_open() -> None:
+    assert RunConfig().for_samples(MANY).min_width == NARROW
+    assert RunConfig().for_samples(MANY + 1).min_width == WIDE
+    assert RunConfig(min_width=3).for_samples(MANY + 1).min_width == 3
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
         ("lr = ", InvalidInput, "not TOML"),
         ("rate = 1.0", UsageError, "no setting 'rate'"),
-        ('epochs = "ten"', UsageError, "epochs is 'ten', not like 20"),
+        ('epochs = "ten"', UsageError, "epochs is 'ten', not like 100"),
         ("epochs = true", UsageError, "epochs is True"),
         ('split = "time"', UsageError, "split is 'time'"),
         ("batch_size = 1", UsageError, "batch_size is 1"),
@@ -41,7 +84,7 @@ def test_a_config_file_goes_through_unchanged(tmp_path: Path) -> None:
         ("fractions = [0.5, 0.5, 0.5]", UsageError, "do not add up"),
         ('fractions = ["a", "b", "c"]', UsageError, "not like"),
         ("init_range = -1", UsageError, "init_range is -1.0 and must be above 0"),
-        ("min_width = 0", UsageError, "min_width is 0"),
+        ("min_width = -1", UsageError, "min_width is -1"),
         ("alpha = -0.1", UsageError, "alpha is -0.1"),
         ("seed = -1", UsageError, "seed is -1"),
         ("seed = 18446744073709551616", UsageError, "seed is 18446744073709551616"),

@@ -16,13 +16,16 @@ from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples, ShardBackend
 from gocell_cli.training.inference.predict import statistics, use_population
 from gocell_cli.training.network.term_weights import TermWeights
-from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.training.runs.config import NARROW, RunConfig, run_config
 from gocell_cli.training.runs.evaluating import evaluate_run, finish_run
 from gocell_cli.training.runs.run import begin_run, load_best, reopen, resume_run
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.runs.trainer import Progress, Stopped, Trainer
 
-TINY = RunConfig(epochs=2, batch_size=32, min_width=2, ratio=0.0, population_samples=50, lr=0.01, init_range=0.5)
+TINY = RunConfig(
+    epochs=2, batch_size=32, min_width=2, ratio=0.0, population_samples=50, lr=0.01, init_range=0.5,
+    scheduler="cosine", norm_order="bn-tanh", gene_weights="own", own_decay=0.0,
+)  # fmt: skip
 
 
 def begun(directory: Path, cache: Path, config: RunConfig = TINY) -> Trainer:
@@ -131,6 +134,12 @@ def test_a_root_that_says_the_same_of_every_sample_is_told(small_cache: Path, tm
     best = min(learns.history, key=lambda line: line["validation"]["loss_root"])
     predicted, true = learns.measuring.predict(learns.split.validation), learns.values[learns.split.validation]
     assert best["validation"]["sd_ratio"] == pytest.approx(predicted.std() / true.std(), rel=0.2)
+
+
+def test_a_width_left_open_is_resolved_and_recorded(small_cache: Path, tmp_path: Path) -> None:
+    trainer = begun(tmp_path / "run", small_cache, replace(TINY, min_width=0))
+    assert trainer.model.config.min_width == trainer.config.min_width == NARROW
+    assert run_config(tmp_path / "run").min_width == NARROW
 
 
 def test_patience_ends_a_run_early(small_cache: Path, tmp_path: Path) -> None:

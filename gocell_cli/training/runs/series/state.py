@@ -14,7 +14,7 @@ from gocell_cli.series_record import (
     read_series,
     series_text,
 )
-from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.training.runs.config import BEFORE, RunConfig
 from gocell_cli.training.runs.series.plan import member_config
 from gocell_cli.training.runs.store import RunStore
 
@@ -103,6 +103,6 @@ def _settings(directory: Path, record: SeriesRecord) -> RunConfig:
     """The settings that the members share; raises DamagedCache where they are none."""
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in record.settings.items()}
     try:
-        return RunConfig().changed(given)
+        return RunConfig(**BEFORE).changed(given)
     except UsageError as error:
         raise DamagedCache(f"{directory / SERIES}: {error.message}", why=error.why, hint=AGAIN) from error
