@@ -40,7 +40,7 @@ demo: $(DEMO_STAMP) ## the main job on the bundled data, in one transcript
 	  run gocell build-cache --dataset essentiality --overwrite; \
 	  run gocell inspect sample 0; \
 	  run gocell build-cache --dataset simulated --samples 20000 --panel 200 --overwrite; \
-	  run gocell train --epochs 6 --lr 0.01 --set min_width=6'
+	  run gocell train --epochs 6 --lr 0.01'
 
 # Two processes, one for each core of a small machine, and whole files to each: fixtures of a module are made once.
 # Files in the order of tests/conftest.py, the longest first: xdist's own order, by number of tests, leaves long ones last.
