@@ -17,12 +17,11 @@ from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.baselines.membership import memberships, vectors
 from gocell_cli.training.baselines.samples import NotApplicable
 from gocell_cli.training.data.gene_vectors import by_gene
-from gocell_cli.training.data.own_label import SINGLE_FITNESS, columns_withheld
+from gocell_cli.training.data.own_label import SINGLE_FITNESS, TERMS, columns_withheld
 from gocell_cli.training.data.strain_fitness import known_singles
 from gocell_cli.user_text import cell
 from gocell_cli.whole_file import whole_file
 
-TERMS = "terms"
 GENE = "gene"
 DELIMITERS = {".tsv": "\t", ".csv": ","}
 SUFFIXES = (*DELIMITERS, ".parquet", ".npz")
@@ -68,7 +67,7 @@ def make_vectors(cache: Cache, size: int, others: Sequence[NamedVectors]) -> Mad
     try:
         blocks.append(_terms(hierarchy, size))
     except NotApplicable as error:
-        left_out[TERMS] = str(error)
+        left_out["terms"] = str(error)
     singles = known_singles(cache.provenance, hierarchy)
     if np.isfinite(singles).any():
         blocks.append(Block("published fitness of single mutants", (SINGLE_FITNESS,), singles[:, None]))
@@ -94,7 +93,7 @@ def _terms(hierarchy: Hierarchy, size: int) -> Block:
     """Contained-term membership by its first principal coordinates; genes without terms lack them."""
     found = vectors(memberships(hierarchy), size)
     found[~np.any(found, axis=1)] = np.nan
-    return Block("terms of the hierarchy", tuple(f"{TERMS}_{i + 1}" for i in range(found.shape[1])), found)
+    return Block("terms of the hierarchy", tuple(f"{TERMS}{i + 1}" for i in range(found.shape[1])), found)
 
 
 def write_vectors(path: Path, made: MadeVectors, hierarchy: Hierarchy) -> None:

@@ -52,25 +52,31 @@ class GeneVectors:
 
 
 def read_gene_vectors(
-    files: Sequence[NamedVectors], hierarchy: Hierarchy, trained: Bool[np.ndarray, " genes"], phenotype: str
+    files: Sequence[NamedVectors],
+    hierarchy: Hierarchy,
+    trained: Bool[np.ndarray, " genes"],
+    phenotype: str,
+    *,
+    control: bool = False,
 ) -> GeneVectors:
     """Return the vectors of all genes of a hierarchy; `trained` are those that a training sample deletes.
 
-    Columns that would tell the phenotype its own label are left out (`own_label.py`).
+    Columns that would tell the phenotype its own label, or a control the terms, are left out (`own_label.py`).
 
     Raises InvalidInput where too few of a file's names are genes here, or no column tells training's genes apart;
     UsageError where there is no file.
     """
     if not files:
         raise UsageError("no file of gene vectors", hint="gocell gene-vectors --out FILE makes one")
-    withheld = columns_withheld([name for file in files for name in file.columns], phenotype)
+    withheld = columns_withheld([name for file in files for name in file.columns], phenotype, control=control)
     files = [_without(file, withheld) for file in files]
     each = [by_gene(file, hierarchy) for file in files]
     values = np.hstack([found for found, *_ in each])
     names = _column_names(files)
     missing = ~np.isfinite(values).any(axis=1)
     standard, kept = _standardised(values, trained)
-    if not kept.any():
+    # a control that was to be told of terms alone goes without: its partner of the series is told them
+    if not kept.any() and not (control and not names):
         why = "each column has one value, or none, for all of them"
         message = f"{_paths(files)}: no column tells the {int(trained.sum()):,} genes deleted in training apart"
         raise InvalidInput(message, why=why, hint="pass vectors of these genes: gocell gene-vectors --out FILE")
@@ -95,7 +101,11 @@ def _without(file: NamedVectors, columns: Collection[str]) -> NamedVectors:
 
 
 def _told(withheld: Mapping[str, str], phenotype: str) -> list[str]:
-    return [f"{column} is not used for {phenotype}: {why}" for column, why in withheld.items()]
+    # many columns for one reason are told together
+    reasons: dict[str, list[str]] = {}
+    for column, why in withheld.items():
+        reasons.setdefault(why, []).append(column)
+    return [f"{_few(columns)}: not used for {phenotype}: {why}" for why, columns in reasons.items()]
 
 
 def by_gene(
@@ -198,12 +208,16 @@ def _numbered(name: str) -> Iterator[str]:
 def _said(left: Sequence[str], missing: Bool[np.ndarray, " genes"], trained: Bool[np.ndarray, " genes"]) -> list[str]:
     said = []
     if left:
-        more = f" and {len(left) - SHOWN:,} more" if len(left) > SHOWN else ""
-        said.append(f"left out, the same for all genes deleted in training: {', '.join(left[:SHOWN])}{more}")
+        said.append(f"left out, the same for all genes deleted in training: {_few(left)}")
     if missing.any():
         unseen = int((missing & trained).sum())
         said.append(f"{int(missing.sum()):,} genes have no vector, {unseen:,} of them deleted in training: theirs is 0")
     return said
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def keep_vectors(directory: Path, vectors: GeneVectors, hierarchy: Hierarchy) -> GeneVectorsRecord:
@@ -221,7 +235,7 @@ def keep_vectors(directory: Path, vectors: GeneVectors, hierarchy: Hierarchy) ->
 
 def kept_vectors(directory: Path, record: GeneVectorsRecord, hierarchy: Hierarchy) -> GeneVectors:
     """Return the vectors that a run keeps; raises DamagedCache where the file is not as it was recorded."""
-    path = directory / record.file.path
+    path = directory / KEPT
     try:
         data = path.read_bytes()
         if record_file(directory, path) != record.file:
@@ -231,7 +245,8 @@ def kept_vectors(directory: Path, record: GeneVectorsRecord, hierarchy: Hierarch
         names = tuple(name for name in table.column_names if name not in (GENE, MISSING))
         if table.column(GENE).to_pylist() != list(hierarchy.gene_names):
             raise DamagedCache(f"{path}: its genes are not those of the run's hierarchy", hint=AGAIN)
-        values = np.stack([table.column(name).to_numpy() for name in names], axis=1)
+        columns = [table.column(name).to_numpy() for name in names]
+        values = np.stack(columns, axis=1) if columns else np.zeros((len(table), 0))
         missing = table.column(MISSING).to_numpy()
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise DamagedCache(f"{path}: cannot be read: {error}", hint=AGAIN) from error

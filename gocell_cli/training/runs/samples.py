@@ -64,7 +64,8 @@ class RunSamples:
         logits = config.loss == "bce" or (config.loss == "auto" and kind == "viability")
         if vectors is not None and not isinstance(vectors, GeneVectors):
             trained = _deleted(samples, train_rows, len(cache.hierarchy.gene_names))
-            vectors = read_gene_vectors(vectors, cache.hierarchy, trained, kind)
+            control = bool(config.control)
+            vectors = read_gene_vectors(vectors, cache.hierarchy, trained, kind, control=control)
         return cls(values, split, kind, train_rows, label_scale(values[train_rows], logits=logits), vectors)
 
     def check_differ(self) -> None:

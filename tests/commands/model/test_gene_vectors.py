@@ -64,7 +64,7 @@ def test_essentiality_is_told_to_no_model_of_essentiality(essentiality: Built, t
     everywhere = np.ones(len(cache.hierarchy.gene_names), dtype=bool)
     found = read_gene_vectors([read(path)], cache.hierarchy, everywhere, "viability")
     assert found.names == ("x",)
-    assert "essential is not used for viability: it is the label itself" in found.notes
+    assert "essential: not used for viability: it is the label itself" in found.notes
     assert read_gene_vectors([read(path)], cache.hierarchy, everywhere, "fitness").names == ("essential", "x")
 
 

@@ -106,3 +106,16 @@ def test_a_run_keeps_what_it_was_trained_with(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DamagedCache, match="cannot be read"):
         kept_vectors(tmp_path, record, hierarchy())
+
+
+def test_a_control_is_not_told_the_terms(tmp_path: Path) -> None:
+    made = vectors({"TFC3": (1.0, 5.0), "VPS8": (2.0, 4.0)}, "terms_1", "x")
+    assert read_gene_vectors([made], hierarchy(), TRAINED, "fitness").names == ("terms_1", "x")
+    found = read_gene_vectors([made], hierarchy(), TRAINED, "fitness", control=True)
+    assert found.names == ("x",)
+    assert "terms_1: not used for fitness: a control is to do without the terms as they are" in found.notes
+    # of terms alone nothing is left: a control of a series goes without
+    terms = vectors({"TFC3": (1.0,), "VPS8": (2.0,)}, "terms_1")
+    none = read_gene_vectors([terms], hierarchy(), TRAINED, "fitness", control=True)
+    assert (none.values.shape, none.names) == ((5, 0), ())
+    assert kept_vectors(tmp_path, keep_vectors(tmp_path, none, hierarchy()), hierarchy()).values.shape == (5, 0)
