@@ -77,6 +77,12 @@ SLICE = Data(
     ),
     "kuzmin2018/aao1729_data_s1.slice.tsv of the test data is not here",
 )
+RESCORED = Data(
+    "kuzmin2018-rescored",
+    "Kuzmin et al. 2018, 10,432 crosses of 9 queries scored again by its authors' code, fitness",
+    _file("kuzmin2018/rescored_small.tsv.gz", *("--dataset", "kuzmin2018", "--phenotype", "fitness")),
+    "kuzmin2018/rescored_small.tsv.gz of the test data is not here",
+)
 ESSENTIALITY = Data("essentiality", "essential genes of yeast, bundled", lambda: ("--dataset", "essentiality"))
 SIMULATED = Data(
     "simulated",
@@ -92,8 +98,10 @@ TAU = Data(
 
 TASKS = (
     Task("essentiality", ESSENTIALITY, "random", "every strain deletes another gene: all are unseen", 100, "auroc"),
-    Task("kuzmin-random", SLICE, "random", "pairs of genes that were both seen", 40),
+    Task("kuzmin-random", SLICE, "random", "pairs of genes that were both seen", 40, controls=("genes",)),
     Task("kuzmin-query", SLICE, "query", "queries that no training sample has", 40, controls=("genes",)),
+    Task("rescored-random", RESCORED, "random", "crosses of queries that were seen", 40, controls=("genes",)),
+    Task("rescored-query", RESCORED, "query", "queries that no training sample has", 40, controls=("genes",)),
     Task("simulated", SIMULATED, "random", "what can be learnt where DCell is the truth", 30),
     Task("collins-random", COLLINS, "random", "pairs of genes that were both seen", 15, controls=("genes",)),
     # both train on the same samples, a fifth fewer than of random pairs; of genes never seen more epochs teach nothing
