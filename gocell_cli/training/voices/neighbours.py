@@ -189,7 +189,7 @@ def borrowed(known: Known, effects: Effects, lending: Lending) -> Effects:
     for start in range(0, len(effect), total):
         genes = np.flatnonzero(has[start : start + total])
         if len(genes):
-            effect[start : start + total] = Lenders.of(known, genes).weights(lending) @ effect[start + genes]
+            effect[start : start + total] = Lenders.of(known, genes).weights(known, lending) @ effect[start + genes]
     return replace(effects, effect=effect)
 
 
@@ -272,7 +272,7 @@ class PairParts:
             (np.ones(len(of_queries)), (np.arange(len(of_queries)), of_queries)), shape=(len(of_queries), units)
         )
         numbers = {query: total + number for number, query in enumerate(self.matrix.queries)}
-        lent = Lenders.of(known, genes).weights(lending) @ place
+        lent = Lenders.of(known, genes).weights(known, lending) @ place
         return NeighbourPairs(numbers, vstack([lent, queries], format="csr"), estimate)
 
 

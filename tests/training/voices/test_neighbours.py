@@ -7,6 +7,7 @@ import pytest
 
 from gocell_cli.training.baselines.samples import Known, Labelled
 from gocell_cli.training.voices import neighbours as neighbours_module
+from gocell_cli.training.voices.alike import Lenders, Lending
 from gocell_cli.training.voices.neighbours import NeighbourVoice, PairParts, neighbours, refitted
 from tests.training.baselines.screens import GENES, all_pairs, correlation, fit, genotypes, known
 
@@ -162,3 +163,17 @@ def test_many_units_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     found = said(seen)
     assert {key: found.settings[key] for key in neighbours_module.USUAL} == neighbours_module.USUAL
     assert correlation(found, test) > 0.9
+
+
+def test_what_is_borrowed() -> None:
+    """A gene that training deletes has itself alone, another its own term's genes, of the nearest and of the ridge."""
+    seen, _ = screen()
+    genes = np.array([gene for gene in range(GENES) if gene % 4 < 2])
+    weights = Lenders.of(seen, genes).weights(seen, Lending()).toarray()
+    assert weights.shape == (GENES, len(genes))
+    assert np.array_equal(weights[genes], np.eye(len(genes)))
+    for gene in range(2, GENES, 4):
+        same = MODULE[genes] == MODULE[gene]
+        assert (weights[gene, same] > 0.3).all()
+        assert np.abs(weights[gene, ~same]).max() < 0.05
+        assert 0.8 < weights[gene].sum() <= 1.0
