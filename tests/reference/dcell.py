@@ -25,7 +25,12 @@ class OracleDCell(nn.Module):
     """The per-term network; `forward` takes x [B, genes] (1 present, 0 deleted) and returns heads [B, terms]."""
 
     def __init__(
-        self, hierarchy: Hierarchy, widths: list[int], norm_order: str = "tanh-bn", gene_weights: str = "own"
+        self,
+        hierarchy: Hierarchy,
+        widths: list[int],
+        norm_order: str = "tanh-bn",
+        gene_weights: str = "own",
+        vectors: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.norm_order = norm_order
@@ -48,6 +53,9 @@ class OracleDCell(nn.Module):
         self.columns = 0.0 if gene_weights == "direction" else 1.0  # held at 0: an input that is 0 gives no gradient
         if self.shared:
             self.directions = nn.ParameterList(torch.zeros(width) for width in widths)
+        self.of_vectors, self.vectors = vectors is not None, vectors
+        if vectors is not None:
+            self.vector_weights = nn.ParameterList(torch.zeros(width, vectors.shape[1]) for width in widths)
 
     def hidden(self, x: Tensor) -> list[Tensor]:
         """Activation [B, width] of every term."""
@@ -61,6 +69,8 @@ class OracleDCell(nn.Module):
             z = block.linear(torch.cat(inputs, 1) if len(inputs) > 1 else inputs[0])
             if self.shared and self.genes[t]:
                 z = z + (1 - states[t]).sum(1, keepdim=True) * self.directions[t]
+            if self.vectors is not None and self.genes[t]:
+                z = z + (1 - states[t]) @ self.vectors[self.genes[t]] @ self.vector_weights[t].t()
             h[t] = block.norm(torch.tanh(z)) if self.norm_order == "tanh-bn" else torch.tanh(block.norm(z))
         return h
 

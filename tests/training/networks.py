@@ -19,6 +19,9 @@ from tests.reference.dcell import OracleDCell, oracle_loss
 Genotypes = list[tuple[int, ...]]
 
 
+LISTS = {"gene_direction": "directions", "vector_weight": "vector_weights"}
+LISTED = {listed: part for part, listed in LISTS.items()}
+"""Parts of a term that the oracle keeps in lists of their own, by term."""
 LEVELS = ("stratum", "height", "another")
 """Levels that a network may run by; `another` is a hand's own: it holds on every edge, has gaps and starts at 5."""
 
@@ -56,17 +59,23 @@ class Pass:
     statistics: dict[str, Tensor]
 
 
-def oracle_of(hierarchy: Hierarchy, config: DCellConfig) -> OracleDCell:
+def oracle_of(hierarchy: Hierarchy, config: DCellConfig, vectors: Tensor | None = None) -> OracleDCell:
     """The per-term network of a config."""
     widths = term_widths(hierarchy, config.width_by, config.min_width, config.ratio).tolist()
-    return OracleDCell(hierarchy, widths, config.norm_order, config.gene_weights).double()
+    return OracleDCell(hierarchy, widths, config.norm_order, config.gene_weights, vectors).double()
 
 
-def pair(hierarchy: Hierarchy, config: DCellConfig, seed: int = 0) -> tuple[DCell, OracleDCell]:
+def pair(
+    hierarchy: Hierarchy, config: DCellConfig, seed: int = 0, vectors: Tensor | None = None
+) -> tuple[DCell, OracleDCell]:
     """A stacked network with random norms and directions too, and an oracle that got its weights term by term."""
     torch.manual_seed(seed)
-    model = DCell(hierarchy, config).double()
+    model = DCell(hierarchy, config, vectors).double()
     with torch.no_grad():
+        if model.vectors is not None:
+            assert vectors is not None
+            model.vectors.get_buffer("genes").copy_(vectors)  # float32's rounding is not the oracle's
+            model.vectors.weight.copy_(torch.randn_like(model.vectors.weight) * 0.3 * model.index["real"][:, None])
         real = model.index["real"]
         model.norm_weight.copy_((0.5 + torch.rand_like(model.norm_weight)).where(real, 1.0))
         model.norm_bias.copy_(torch.randn_like(model.norm_bias) * 0.3 * real)
@@ -77,7 +86,7 @@ def pair(hierarchy: Hierarchy, config: DCellConfig, seed: int = 0) -> tuple[DCel
         if config.gene_weights == "deviation":  # they start at 0, where too much would agree
             of_piece = real.view(-1, model.stack.piece)[model.index["block_of_piece"]]
             model.gene_weight.copy_(torch.randn_like(model.gene_weight) * 0.3 * of_piece)
-    oracle = oracle_of(hierarchy, config)
+    oracle = oracle_of(hierarchy, config, vectors)
     load_oracle(oracle, to_oracle(model, hierarchy))
     return model, oracle
 
@@ -89,9 +98,7 @@ def to_oracle(model: DCell, hierarchy: Hierarchy) -> dict[str, Tensor]:
     named = {}
     for key, tensor in state.items():
         term, part = key.split(".", 1)
-        named[f"directions.{number[term]}" if part == "gene_direction" else f"subsystems.{number[term]}.{part}"] = (
-            tensor
-        )
+        named[f"{LISTS[part]}.{number[term]}" if part in LISTS else f"subsystems.{number[term]}.{part}"] = tensor
         if part == "norm.weight":
             named[f"subsystems.{number[term]}.norm.num_batches_tracked"] = torch.tensor(0)
     return named
@@ -131,7 +138,7 @@ def run_oracle(oracle: OracleDCell, hierarchy: Hierarchy, x: Tensor, y: Tensor, 
 
     def name(key: str) -> str:
         _, number, *part = key.split(".", 2)
-        return f"{hierarchy.term_ids[int(number)]}.{part[0] if part else 'gene_direction'}"
+        return f"{hierarchy.term_ids[int(number)]}.{part[0] if part else LISTED[key.split('.', maxsplit=1)[0]]}"
 
     grads = {name(key): torch.zeros_like(p) if p.grad is None else p.grad for key, p in oracle.named_parameters()}
     buffers = {name(k): b.clone() for k, b in oracle.named_buffers() if "running" in k}

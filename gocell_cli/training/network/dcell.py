@@ -9,6 +9,7 @@ For term t with children C(t), direct genes G(t), width d_t, and x[b, g] = 0 whe
 
 With `gene_weights` of `deviation` or `direction`, x_g - 1 stands in place of x_g, and a_t times the number of t's
 deleted genes is added: a column is then no part of the wild type's z, and has a gradient only where its gene is lost.
+Vectors of genes, u_g, add A_t times the sum of u_g over t's deleted direct genes (`vector_columns.py`).
 
 `term_reference` is that formula of one term in plain torch: read it first. The dense form (`dense/levels.py`) and the
 delta form (`delta/`) compute the same for all terms of a level at once; the tests hold both to it.
@@ -40,6 +41,7 @@ from gocell_cli.training.network.eagerly import eagerly
 from gocell_cli.training.network.layout import StackIndex, make_stack, term_widths
 from gocell_cli.training.network.process_group import ProcessGroup
 from gocell_cli.training.network.statistics import Stacked, check_samples
+from gocell_cli.training.network.vector_columns import VectorColumns
 from gocell_cli.training.network.wild_type import counted_mean
 
 with train_extra():
@@ -89,7 +91,12 @@ class DCell(Stacked):
     `group`, where set, are all processes that train it, each on its share of a batch: BatchNorm sees the whole one.
     """
 
-    def __init__(self, hierarchy: Hierarchy, config: DCellConfig | None = None) -> None:
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        config: DCellConfig | None = None,
+        gene_vectors: Float[Tensor, "genes columns"] | None = None,
+    ) -> None:
         super().__init__()
         self.config = config = config or DCellConfig()
         self.tanh_first, self.eps, self.momentum = config.norm_order == "tanh-bn", config.eps, config.momentum
@@ -113,6 +120,7 @@ class DCell(Stacked):
         shared = config.gene_weights != "own"
         # 0: a network with directions starts out equal to one without
         self.gene_direction = nn.Parameter(torch.zeros(stack.neurons)) if shared else None
+        self.vectors = self._vectors(gene_vectors)
         self.register_buffer("running_mean", torch.zeros(stack.neurons))
         self.register_buffer("running_mean_rest", torch.zeros(stack.neurons))
         self.register_buffer("running_var", torch.ones(stack.neurons))
@@ -120,6 +128,19 @@ class DCell(Stacked):
         self.group: ProcessGroup | None = None
         self.delta = DeltaForm.of(self) if config.form != "dense" else None
         self.reset_parameters()
+
+    def _vectors(self, gene_vectors: Float[Tensor, "genes columns"] | None) -> VectorColumns | None:
+        """What vectors of genes give; raises UsageError where all genes' would be in the wild type's z."""
+        if gene_vectors is None:
+            return None
+        if not self.from_wild_type:
+            hint = "gene_weights=deviation, or direction: no columns of their own"
+            raise UsageError("vectors of genes need columns that count from the wild type", hint=hint)
+        return VectorColumns(self.stack, self.index, gene_vectors)
+
+    def gene_columns(self) -> Float[Tensor, "pieces piece"]:
+        """The genes' columns as a pass reads them: each pair's own, and what its gene's vector gives."""
+        return self.gene_weight if self.vectors is None else self.vectors(self.gene_weight)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -158,7 +179,7 @@ class DCell(Stacked):
             return self.variant_heads(batch).dense()
         one = self.dense_pass(batch)
         heads: Tensor = Levels.apply(  # type: ignore[no-untyped-call]
-            one, self.child_weight, self.gene_weight, self.bias, self.norm_weight,
+            one, self.child_weight, self.gene_columns(), self.bias, self.norm_weight,
             self.norm_bias, self.head_weight, self.head_bias, self.gene_direction,
         )  # fmt: skip
         return heads.index_select(0, self.index["term_position"]).t()
@@ -241,7 +262,7 @@ class DCell(Stacked):
         """Return the genes' part of a batch, in its form."""
         direction = None if self.gene_direction is None else self.gene_direction.detach()
         weights = GeneWeights(
-            self.gene_weight.detach(), direction, self.bias.detach(), self.index, self.stack, self.from_wild_type
+            self.gene_columns().detach(), direction, self.bias.detach(), self.index, self.stack, self.from_wild_type
         )
         if isinstance(batch, Tensor):
             wanted = (len(batch), self.index.genes)
@@ -258,6 +279,7 @@ class DCell(Stacked):
         stack = self.stack
         genes = int((stack.width[stack.order][stack.row_position]).sum()) if self.gene_weight.requires_grad else 0
         shared = 0 if self.gene_direction is None else int(stack.width.sum())
+        genes += 0 if self.vectors is None else int(stack.width.sum()) * self.vectors.weight.shape[1]
         # 4 a neuron: bias, gamma, beta and the head's weight
         return stack.multiply_adds + genes + 4 * int(stack.width.sum()) + len(stack.order) + shared
 

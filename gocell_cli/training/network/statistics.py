@@ -86,6 +86,10 @@ class Stacked(nn.Module):
     momentum: float
     group: ProcessGroup | None
 
+    def gene_columns(self) -> Float[Tensor, "pieces piece"]:
+        """The genes' columns as a pass reads them."""
+        raise NotImplementedError
+
     @property
     def statistics(self) -> RunningStatistics:
         """The running statistics; setting them sets this module's."""

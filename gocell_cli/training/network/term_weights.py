@@ -6,6 +6,7 @@ genes (by systematic name):
     id.linear.weight [d, m]   id.linear.bias [d]   id.norm.weight, id.norm.bias, id.norm.running_mean,
     id.norm.running_var [d]   id.head.weight [1, d]   id.head.bias [1]   id.gene_direction [d] (gene_weights
     other than own; with deviation and direction, linear.weight's gene columns are for x_g - 1)
+    id.vector_weight [d, k] (a network of k numbers a gene, which are its buffer `vectors.genes` and no term's)
 
 That is what a plain loop of torch.nn.Linear, BatchNorm1d and Linear per term holds, so a model trained elsewhere
 can be loaded, and any term of ours be looked at. A running mean leaves in float64, both of its parts (`statistics.py`).
@@ -34,6 +35,7 @@ BY_NEURON = {
     "norm.running_var": "running_var",
     "head.weight": "head_weight",
     "gene_direction": "gene_direction",
+    "vector_weight": "vectors.weight",
 }
 # Where a fresh model's padding is not 0: tables joined from terms then equal its own.
 PADDING = {"norm_weight": 1.0, "running_var": 1.0}
@@ -125,6 +127,7 @@ class TermWeights:
         """
         like = self.model.state_dict()
         tables = {name: torch.full_like(t, PADDING.get(name, 0.0)) for name, t in like.items()}
+        tables.update({name: t for name, t in like.items() if name == "vectors.genes"})
         self._check(state, self.split(like))
         for term, name in enumerate(self.hierarchy.term_ids):
             rows = self.neurons(term)
@@ -132,7 +135,7 @@ class TermWeights:
             self._put_linear(tables["child_weight"], tables["gene_weight"], term, weight)
             for part, table in BY_NEURON.items():
                 if table in tables:
-                    own = state[f"{name}.{part}"].reshape(-1)
+                    own = state[f"{name}.{part}"].reshape(tables[table][rows].shape)
                     tables[table][rows] = own.to(tables[table])
                     if table == MEAN:
                         # what the table's dtype lost of a float64 mean; 0 for a mean that came in float32

@@ -115,11 +115,12 @@ class DeltaForm:
     def heads(self, model: Stacked, batch: ReadyBatch) -> VariantHeads:
         """Return the heads of all variants, with gradients to the model's parameters."""
         batch.arrived()
-        levels = self._pass(model, self._network(model, training=model.training), batch)
+        columns = model.gene_columns()
+        levels = self._pass(model, self._network(model, columns, training=model.training), batch)
         if model.training:
             check_samples(levels.whole.samples)
         values: Tensor = _DeltaLevels.apply(  # type: ignore[no-untyped-call]
-            levels, lambda found: self._unpack(model, found), model.child_weight, model.gene_weight, model.bias,
+            levels, lambda found: self._unpack(model, found), model.child_weight, columns, model.bias,
             model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction,
         )  # fmt: skip
         return VariantHeads(
@@ -134,7 +135,7 @@ class DeltaForm:
 
         The mean is counted from the wild type's activation; the model's own statistics stay as they are.
         """
-        net = self._network(model, training=True)
+        net = self._network(model, model.gene_columns(), training=True)
         # a pass in training mode computes them; momentum 0 keeps it from moving the model's own
         still = replace(net, statistics=replace(net.statistics, momentum=0.0))
         levels = self._pass(model, still, batch)
@@ -168,9 +169,9 @@ class DeltaForm:
     def _compiled(self, tensor: Tensor) -> bool:
         return self._backend(tensor.device) == "cpu"
 
-    def _network(self, model: Stacked, *, training: bool) -> DeltaNetwork:
+    def _network(self, model: Stacked, columns: Float[Tensor, "pieces piece"], *, training: bool) -> DeltaNetwork:
         piece = model.stack.piece
-        table, direction = model.gene_weight.detach(), model.gene_direction
+        table, direction = columns.detach(), model.gene_direction
         return DeltaNetwork(
             piece=piece,
             weights=model.child_weight.detach(),

@@ -1,0 +1,103 @@
+"""Vectors of genes in both forms: the oracle's numbers, every gradient, per-term weights, and genes never deleted."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gocell_cli.errors import UsageError
+from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.term_weights import TermWeights
+from tests.attempts import attempts
+from tests.reference.dcell import gene_table
+from tests.training import networks as nets
+
+GENES = 12
+SMALL = DCellConfig(min_width=4, init_range=0.5, ratio=0.3, gene_weights="deviation")
+
+
+def vectors(seed: int, columns: int = 3) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(GENES, columns)))
+
+
+@settings(max_examples=attempts(20, 200), deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    norm_order=st.sampled_from(["tanh-bn", "bn-tanh"]),
+    gene_weights=st.sampled_from(["deviation", "direction"]),
+    form=st.sampled_from(["dense", "cpu", "tensors", "values"]),
+    training=st.booleans(),
+)
+def test_both_forms_equal_the_oracle(seed: int, norm_order: str, gene_weights: str, form: str, training: bool) -> None:
+    """Heads, loss, statistics and every gradient, that of A_t too; `values`: genes' values in place of deletions."""
+    hierarchy, u = nets.random_network(seed), vectors(seed)
+    dense = form in ("dense", "values")
+    config = replace(SMALL, norm_order=norm_order, gene_weights=gene_weights, form="dense" if dense else "delta")
+    model, oracle = nets.pair(hierarchy, config, seed, u)
+    if model.delta is not None:
+        model.delta = replace(model.delta, backend=form)
+    genotypes = nets.random_genotypes(seed, 20, GENES)
+    x, y = gene_table(genotypes, GENES), torch.linspace(-1, 1, len(genotypes), dtype=torch.float64)
+    model.train(training)
+    oracle.train(training)
+    fast = nets.run_fast(model, hierarchy, x if form == "values" else nets.deletions(genotypes, GENES), y)
+    worst = nets.difference(fast, nets.run_oracle(oracle, hierarchy, x, y, config.alpha))
+    assert "vector_weight" in worst
+    assert max(worst.values()) < 1e-10, worst
+
+
+def test_weights_go_both_ways_and_vectors_stay() -> None:
+    hierarchy, u = nets.random_network(3), vectors(3)
+    model, _ = nets.pair(hierarchy, SMALL, 3, u)
+    weights = TermWeights(model, hierarchy)
+    joined = weights.join(weights.split(model.state_dict()))
+    assert joined.keys() == model.state_dict().keys()
+    assert all(torch.equal(joined[name], tensor) for name, tensor in model.state_dict().items())
+    again = DCell(hierarchy, SMALL, torch.zeros(GENES, 3)).double()
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again.vectors.get_buffer("genes"), u) if again.vectors is not None else False
+    # 3 numbers of each real neuron more than a network without vectors
+    plain = DCell(hierarchy, SMALL)
+    assert model.parameter_count() - plain.parameter_count() == 3 * int(model.stack.width.sum())
+
+
+def test_vectors_start_without_effect_and_then_tell_genes_apart_that_are_never_deleted() -> None:
+    """Zeros first, so the start is that of a network without; a trained A_t speaks of any gene by its vector alone."""
+    hierarchy, u = nets.random_network(5), vectors(5)
+    torch.manual_seed(0)
+    model = DCell(hierarchy, replace(SMALL, form="delta"), u).double()
+    torch.manual_seed(0)
+    plain = DCell(hierarchy, replace(SMALL, form="delta")).double()
+    batch = nets.deletions([(0,), (1,), (2,), (0, 3), ()], GENES)
+    assert torch.equal(model(batch), plain(batch))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.05, weight_decay=0.0)
+    y = torch.linspace(-1, 1, 5, dtype=torch.float64)
+    for _ in range(5):
+        optimiser.zero_grad()
+        (model(batch)[:, model.root] - y).square().mean().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    model.eval()
+    state = TermWeights(model, hierarchy).split(model.state_dict())
+    for term, name in enumerate(hierarchy.term_ids):
+        own = hierarchy.row_gene[hierarchy.row_term == term]
+        unseen = np.flatnonzero(own > 3)
+        if len(own):
+            assert not state[f"{name}.linear.weight"][:, -len(own) :][:, unseen].any()
+    alone = model(nets.deletions([(g,) for g in range(4, GENES)], GENES))[:, model.root]
+    model.vectors.get_buffer("genes").zero_()  # type: ignore[union-attr]
+    without = model(nets.deletions([(g,) for g in range(4, GENES)], GENES))[:, model.root]
+    assert (alone - without).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("gene_weights", ["own", "shared"])
+def test_columns_that_are_in_the_wild_type_take_no_vectors(gene_weights: str) -> None:
+    with pytest.raises(UsageError, match="count from the wild type"):
+        DCell(nets.random_network(1), replace(SMALL, gene_weights=gene_weights), vectors(1))
+
+
+def test_vectors_of_other_genes_are_refused() -> None:
+    with pytest.raises(UsageError, match="vectors of 5 genes, of which the hierarchy has 12"):
+        DCell(nets.random_network(1), SMALL, vectors(1)[:5])
