@@ -145,8 +145,9 @@ class RunConfig:
             raise UsageError(f"split is {self.split[:SHOWN]!r}", hint=hint)
         if self.split_column and not names_a_file(self.split):
             raise UsageError("split_column is a column of a file", hint="--split FILE --split-column NAME")
-        if self.gene_vectors and self.wide == "none":
-            raise UsageError("gene vectors are told to the wide part, and there is none", hint="leave out wide=none")
+        if self.gene_vectors and self.wide == "none" and not self.network("direct").from_wild_type:
+            hint = "leave out wide=none; or --set gene_weights=deviation"
+            raise UsageError("gene vectors would be told to nobody: no wide part, and not the network", hint=hint)
         if self.control_seed and not self.control:
             raise UsageError("control_seed draws a control", hint="--set control=genes, edges or dag")
         if self.l2 and self.weight_decay:

@@ -22,7 +22,7 @@ from gocell_cli.training.runs.states import BestState, read_state, require_meani
 from gocell_cli.training.runs.store import CONFIG, RunStore
 from gocell_cli.training.runs.trackers import require_wandb
 from gocell_cli.training.runs.trainer import Trainer
-from gocell_cli.training.runs.weights import BEFORE, Layout, known_genes, load_weights
+from gocell_cli.training.runs.weights import BEFORE, VECTORS, Layout, known_genes, load_weights
 from gocell_cli.training.voices.names import DCELL
 
 
@@ -166,8 +166,12 @@ def open_predictor(
     hierarchy = hierarchy or kept_hierarchy(directory, record.hierarchy)
     scale = LabelScale(**asdict(record.label))
     processes = Processes(config.device, config.precision)
-    model = recorded_layout(record).network(hierarchy, config).to(processes.device, processes.dtype).eval()
     tensors, found = store.load("best")
+    known = tensors.get(VECTORS)
+    model = recorded_layout(record).network(
+        hierarchy, config, vectors=known.double().numpy() if known is not None else None
+    )
+    model = model.to(processes.device, processes.dtype).eval()
     with store.naming("best"):
         state = read_state(found, BestState)
         require_settings(state.settings, config)

@@ -123,7 +123,8 @@ class Trainer:
         self.layout = layout or Layout.of_cache(cache)
         on_cpu = processes.device.type == "cpu"
         copies = TRAINED_COPIES if on_cpu else 1
-        self.model = self.layout.network(self.hierarchy, config, copies).to(processes.device, processes.dtype)
+        vectors = samples.vectors.values if samples.vectors is not None else None
+        self.model = self.layout.network(self.hierarchy, config, copies, vectors).to(processes.device, processes.dtype)
         self.model.group = processes if processes.world > 1 else None
         kind = "bce" if self.scale.logits else "mse"
         loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)

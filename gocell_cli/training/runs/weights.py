@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.free_memory import require_memory
@@ -24,6 +24,8 @@ with train_extra():
 TRAINED_GENES = "trained_genes"
 """Beside the weights of `best`: a bit a gene, whether a training sample deletes it. Others it does not know."""
 VARIANCE = "running_var"
+VECTORS = "vectors.genes"
+"""The genes' vectors of a network that has some: `best` predicts with no other file of them."""
 
 BEFORE = "height"
 """By what every network ran when no run recorded its `level_by`, whatever the level of its cache."""
@@ -45,8 +47,17 @@ class Layout:
         """The layout of a network trained on a cache: the cache's own level."""
         return cls(cache.hierarchy.level_by, cache.manifest.config["filters"]["width_by"])
 
-    def network(self, hierarchy: Hierarchy, config: RunConfig, copies: int = 1) -> DCell:
-        """Return an untrained network laid out so; raises TooLarge where `copies` of its weights do not fit."""
+    def network(
+        self,
+        hierarchy: Hierarchy,
+        config: RunConfig,
+        copies: int = 1,
+        vectors: Float64[np.ndarray, "genes columns"] | None = None,
+    ) -> DCell:
+        """Return an untrained network laid out so; raises TooLarge where `copies` of its weights do not fit.
+
+        Vectors of genes are the network's where its columns count from the wild type; else the other voices' alone.
+        """
         itemsize = 8 if config.precision == "64-true" else 4
         numbers = least_numbers(hierarchy, self.width_by, config.min_width, config.ratio)
         require_memory(
@@ -56,7 +67,9 @@ class Layout:
         )
         if self.level_by != hierarchy.level_by:
             hierarchy = by_height(hierarchy)
-        return DCell(hierarchy, config.network(self.width_by))
+        own = config.network(self.width_by)
+        known = torch.from_numpy(vectors) if vectors is not None and own.from_wild_type else None
+        return DCell(hierarchy, own, known)
 
 
 def least_numbers(hierarchy: Hierarchy, width_by: str, min_width: int, ratio: float) -> float:

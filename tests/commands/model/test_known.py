@@ -67,8 +67,9 @@ def test_paths_of_a_settings_file_are_relative_to_it(tmp_path: Path) -> None:
     assert read_config(tmp_path / "again.toml") == found
     assert resolve({"gene_vectors": ["/x.csv"]}, set(), tmp_path / "settings.toml", []).gene_vectors == ("/x.csv",)
     assert RunConfig().gene_vectors == ()
-    with pytest.raises(UsageError, match="told to the wide part, and there is none"):
-        RunConfig(gene_vectors=("a.csv",), wide="none")
+    with pytest.raises(UsageError, match="told to nobody: no wide part, and not the network"):
+        RunConfig(gene_vectors=("a.csv",), wide="none", gene_weights="own")
+    assert RunConfig(gene_vectors=("a.csv",), wide="none").network("direct").from_wild_type, "the network takes them"
 
 
 def test_published_fitness_is_said_and_recorded(small_kuzmin: Path, tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from gocell_cli.errors import DamagedCache, Diverged, SourceMissing, Unfinished,
 from gocell_cli.storage import reader
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples, ShardBackend
+from gocell_cli.training.data.gene_vectors import GeneVectors
 from gocell_cli.training.inference.predict import statistics, use_population
 from gocell_cli.training.network.term_weights import TermWeights
 from gocell_cli.training.runs.config import NARROW, RunConfig, run_config
 from gocell_cli.training.runs.evaluating import evaluate_run, finish_run
-from gocell_cli.training.runs.run import begin_run, load_best, reopen, resume_run
+from gocell_cli.training.runs.run import begin_run, load_best, open_predictor, predictor_of, reopen, resume_run
+from gocell_cli.training.runs.samples import RunSamples
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.runs.trainer import Progress, Stopped, Trainer
 
@@ -140,6 +142,38 @@ def test_a_width_left_open_is_resolved_and_recorded(small_cache: Path, tmp_path:
     trainer = begun(tmp_path / "run", small_cache, replace(TINY, min_width=0))
     assert trainer.model.config.min_width == trainer.config.min_width == NARROW
     assert run_config(tmp_path / "run").min_width == NARROW
+
+
+def test_a_network_with_gene_vectors_goes_on_and_predicts_with_what_it_keeps(small_cache: Path, tmp_path: Path) -> None:
+    config = replace(TINY, gene_weights="deviation", wide="none", neighbours="none")
+    cache = Cache(small_cache)
+    genes = len(cache.hierarchy.gene_names)
+    values = np.random.default_rng(0).normal(size=(genes, 2))
+    vectors = GeneVectors(values, ("a", "b"), np.zeros(genes, dtype=bool))
+
+    def begin(directory: Path) -> Trainer:
+        samples = RunSamples.of(cache, config, vectors=vectors)
+        return begin_run(lambda: RunStore.reserve(directory), cache, config, samples)
+
+    whole = begin(tmp_path / "whole")
+    whole.fit(lambda _: None)
+    assert whole.model.vectors is not None
+    assert whole.model.vectors.weight.abs().max() > 0
+    stopped = begin(tmp_path / "stopped")
+    stopped.stop_at = lambda: True
+    with pytest.raises(Stopped):
+        stopped.fit(lambda _: None)
+    stopped.store.release()
+    again = resume_run(tmp_path / "stopped")
+    again.fit(lambda _: None)
+    one, other = (RunStore(tmp_path / name).load("best")[0] for name in ("whole", "stopped"))
+    assert one.keys() == other.keys() >= {"vectors.weight", "vectors.genes"}
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    load_best(whole)
+    (tmp_path / "whole" / "gene_vectors.parquet").unlink()
+    found = open_predictor(tmp_path / "whole").phenotypes([(0,), (1, 2), (4,)])
+    wanted = predictor_of(whole).phenotypes([(0,), (1, 2), (4,)])
+    assert np.array_equal(found, wanted)
 
 
 def test_patience_ends_a_run_early(small_cache: Path, tmp_path: Path) -> None:
