@@ -65,6 +65,7 @@ def tell_vectors(vectors: "GeneVectors | None") -> None:
     """Say on stderr what gene vectors a training takes, and what of their files was left out."""
     if vectors is None:
         return
-    note(f"{len(vectors.names):,} numbers of each gene are told to the wide part and the network", "gene vectors")
+    who = "the wide part, and to a network of gene_weights deviation or direction"
+    note(f"{len(vectors.names):,} numbers of each gene are told to {who}", "gene vectors")
     for line in vectors.notes:
         note(line, "gene vectors")
