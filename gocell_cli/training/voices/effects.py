@@ -216,7 +216,7 @@ def _terms(known: Known) -> csr_matrix:
 def vector_features(known: Known) -> csr_matrix:
     """The user's numbers of each gene, rows of length about 1, as its terms' are; no column where there are none."""
     values = known.vectors if known.vectors is not None else np.zeros((known.train.genotypes.total_genes, 0))
-    found: csr_matrix = known.once("gene vectors", lambda: csr_matrix(values / max(values.shape[1], 1) ** 0.5))
+    found: csr_matrix = known.once("given vectors", lambda: csr_matrix(values / max(values.shape[1], 1) ** 0.5))
     return found
 
 

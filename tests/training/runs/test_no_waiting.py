@@ -53,7 +53,7 @@ class Foreach(JoinedAdamW):
 
     def __init__(self, trainer: Trainer) -> None:
         torch.optim.AdamW.__init__(self, trainer.model.parameters(), lr=1e-3, foreach=True)
-        self.processes = trainer.processes
+        self.processes, self.decay = trainer.processes, trainer.optimiser.decay
 
 
 @contextmanager

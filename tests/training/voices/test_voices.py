@@ -1,12 +1,14 @@
 """The voices together: weights that validation says, and what strains of genotypes that nobody measured would be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.errors import UsageError
-from gocell_cli.training.baselines.fitting import Fits
+from gocell_cli.training.baselines.fitting import Baselines, Fits
 from gocell_cli.training.voices.fitting import fit_voices
 from gocell_cli.training.voices.names import ASKED, BLEND, DCELL, LEFT_OUT, NEIGHBOURS, WIDE, chosen_voice
 from gocell_cli.training.voices.voices import parents_of, weights_of
@@ -79,3 +81,16 @@ def test_the_voice_of_a_run() -> None:
         chosen_voice(BLEND, [])
     with pytest.raises(UsageError, match="no model"):
         chosen_voice("network", [WIDE])
+
+
+def test_baselines_and_voices_share_what_was_fitted_and_never_take_one_thing_for_another() -> None:
+    rng, rows = np.random.default_rng(3), all_pairs(16)
+    value = rng.normal(size=len(rows))
+    seen, test = known(genotypes(rows, 16), value, rng.choice(3, len(rows), p=[0.6, 0.2, 0.2]))
+    alone = Baselines(Fits(replace(seen, kept={})), "all", epochs=1).predict(test.genotypes)
+    shared = Fits(seen)
+    fit_voices(seen, shared.get, (WIDE, NEIGHBOURS), rng.normal(size=len(seen.validation)), np.full(16, np.nan))
+    after = Baselines(shared, "all", epochs=1).predict(test.genotypes)
+    assert {"boosted_trees", "mlp", "factorisation"} <= after.keys() == alone.keys()
+    for name, values in alone.items():
+        assert np.array_equal(values, after[name]), name
