@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     Shown = AbstractContextManager[Callable[[Progress], None]]
 
 
-def train_through(trainer: "Trainer", shown: "Shown") -> "dict[str, Evaluation]":
-    """Train to the end, measure every part, draw; raises SystemExit, 128 + its number, for a signal that stops it."""
+def train_through(trainer: "Trainer", shown: "Shown", *, tell: bool = False) -> "dict[str, Evaluation]":
+    """Train to the end, measure every part, draw; raises SystemExit, 128 + its number, for a signal that stops it.
+
+    tell: say on stderr when the network is trained and the other voices' turn has come.
+    """
     from gocell_cli.training.runs.trackers import wandb_log
 
     # Wandb is logged to by one of several processes.
@@ -31,6 +34,8 @@ def train_through(trainer: "Trainer", shown: "Shown") -> "dict[str, Evaluation]"
     with wandb_log(logged, trainer.store.directory) as log:
         trainer.on_epoch = log.epoch if log else trainer.on_epoch
         _fit(trainer, shown)
+        if tell:
+            _tell_fitting(trainer)
         if trainer.processes.first:
             tell_constant(trainer.constant_root())
         from gocell_cli.training.runs.evaluating import finish_run  # once it is trained: 2 s
@@ -52,6 +57,14 @@ def tell_constant(parts: "dict[str, float]") -> None:
             "another --lr",
             "warning",
         )
+
+
+def _tell_fitting(trainer: "Trainer") -> None:
+    """Of a large screen what comes now takes minutes, without another word."""
+    names = [name for name in ("wide", "neighbours") if getattr(trainer.config, name) != "none"]
+    also = [*names, *([] if trainer.config.baselines == "none" else ["baselines"])]
+    if also:
+        note(f"the network is trained (epochs: {len(trainer.history)}); now fitting: {', '.join(also)}", "train")
 
 
 def _fit(trainer: "Trainer", shown: "Shown") -> None:

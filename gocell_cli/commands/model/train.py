@@ -111,7 +111,7 @@ def _train(trainer: "Trainer", *, json: bool) -> None:
         tell_known(trainer)
         note(_settings_line(trainer.config), "train")
     try:
-        evaluation = train_through(trainer, training_progress(shown=seen))["test"]
+        evaluation = train_through(trainer, training_progress(shown=seen), tell=seen)["test"]
     except SystemExit:
         if seen:
             note(f"stopped; go on with: gocell train --resume --out {trainer.store.directory}", "train")
