@@ -1,15 +1,16 @@
 """One network, one batch size, in a process of its own: seconds of full training steps, and what they took.
 
-    python -m tests.benchmarks.model_step KIND PRESET|drugcell BATCH [LEVEL_BY [GENOTYPES [THREADS]]]
+    python -m tests.benchmarks.model_step KIND PRESET|drugcell BATCH [LEVEL_BY [GENOTYPES [THREADS [WIDTH [VECTORS]]]]]
 
 KIND: `delta` and `stacked`, the two forms of ours; `oracle`, the per-term loop; `torchcell`, `drugcell`, `sparsego`,
 others' forms (tests/reference/). A step is forward, the loss of all heads (of those that a form has), backward, and
 fused AdamW (of the oracle the default one was slower at every batch), on a new batch of triple deletions: of all
 annotated genes, or of Kuzmin 2018's (GENOTYPES of genotypes.py). The delta form's index plan is within the clock, made
 as in a training: by a thread of its own while the step before runs, where two threads may run, else in the step. The
-peers' input tables are made outside the clock. Steps are taken until BUDGET_S is over, between LEAST and MOST of them,
-after one to warm up. After them the machine's own rates, in the same process with the same threads. Prints one JSON
-object.
+peers' input tables are made outside the clock. WIDTH is the least width; with VECTORS, 0 as well, columns are
+deviations and each gene of ours has a vector of so many numbers. Steps are taken until BUDGET_S is over, between LEAST
+and MOST of them, after one to warm up. After them the machine's own rates, in the same process with the same threads.
+Prints one JSON object.
 """
 
 import json
@@ -54,9 +55,11 @@ Seconds = tuple[list[float], list[float], int]
 """Wall and CPU seconds of the steps after one to warm up, a new batch each; and the samples of a batch."""
 
 
-def stacked_step(hierarchy: Hierarchy, config: DCellConfig) -> tuple[Callable[[Batch, Target], None], DCell]:
+def stacked_step(
+    hierarchy: Hierarchy, config: DCellConfig, vectors: int = 0
+) -> tuple[Callable[[Batch, Target], None], DCell]:
     """Our network's training step on a batch made ready, by one of its forms; and the network."""
-    model = DCell(hierarchy, config)
+    model = DCell(hierarchy, config, torch.randn(len(hierarchy.gene_names), vectors) if vectors else None)
     loss = DCellLoss(model.root)
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
 
@@ -192,14 +195,23 @@ def network_of(preset: str, level_by: str, form: str) -> tuple[Hierarchy, DCellC
 
 
 def main(
-    kind: str, preset: str, batch: int, level_by: str = "stratum", genotypes: str = "all", threads: int = THREADS
+    kind: str,
+    preset: str,
+    batch: int,
+    level_by: str = "stratum",
+    genotypes: str = "all",
+    threads: int = THREADS,
+    width: int | None = None,
+    vectors: int | None = None,
 ) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     hierarchy, config = network_of(preset, level_by, FORMS.get(kind, "dense"))
+    config = config if width is None else replace(config, min_width=width)
+    config = config if vectors is None else replace(config, gene_weights="deviation")
     before, own, ceiling = memory_mb("VmRSS"), 0.0, 0.0
     if kind in FORMS:
-        step, model = stacked_step(hierarchy, config)
+        step, model = stacked_step(hierarchy, config, vectors or 0)
         own = sum(p.numel() for p in model.parameters()) * 4 * 4 / 2**20  # with gradients and AdamW's two moments
         wall, cpu, samples = timed_ours(step, model, hierarchy, batch, genotypes)
     else:

@@ -24,7 +24,8 @@ all that lies below it is constant too.
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Float, Int64
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
@@ -138,9 +139,12 @@ class DCell(Stacked):
             raise UsageError("vectors of genes need columns that count from the wild type", hint=hint)
         return VectorColumns(self.stack, self.index, gene_vectors)
 
-    def gene_columns(self) -> Float[Tensor, "pieces piece"]:
-        """The genes' columns as a pass reads them: each pair's own, and what its gene's vector gives."""
-        return self.gene_weight if self.vectors is None else self.vectors(self.gene_weight)
+    def gene_columns(self, read: Int64[np.ndarray, " read"] | None = None) -> Float[Tensor, "pieces piece"]:
+        """The genes' columns as a pass reads them: each pair's own, and what its gene's vector gives.
+
+        read: the pairs that it reads, where it does not read all.
+        """
+        return self.gene_weight if self.vectors is None else self.vectors(self.gene_weight, read)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:

@@ -1,4 +1,4 @@
-"""Memory of a large gradient, lent again at the next step: 600 MB of child weights with preset `ma2018`."""
+"""Memory of a large table of a step, lent again at the next: 600 MB of child weights' gradient with preset `ma2018`."""
 
 import weakref
 
@@ -11,8 +11,8 @@ with train_extra():
     from torch import Tensor
 
 
-class LentGradient:
-    """Memory for one large gradient, lent again once no tensor over it is left.
+class LentTable:
+    """Memory for one large gradient, or table of a pass, lent again once no tensor over it is left.
 
     `zero_grad` drops a gradient and the next step asks for the like of it: 600 MB given back to the system and taken
     anew, page by page, cost more than the product that writes them gains. A gradient that is still held (kept by the
@@ -36,3 +36,10 @@ class LentGradient:
         lent = self._memory[:]
         self._holder = weakref.ref(lent)
         return torch.from_numpy(lent)
+
+    # A copied or pickled model starts with none: it holds a step's numbers, nothing of the model.
+    def __deepcopy__(self, memo: object) -> "LentTable":
+        return LentTable()
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return LentTable, ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int64
 
 from gocell_cli.errors import UsageError
 from gocell_cli.training.extra import train_extra
@@ -86,8 +86,8 @@ class Stacked(nn.Module):
     momentum: float
     group: ProcessGroup | None
 
-    def gene_columns(self) -> Float[Tensor, "pieces piece"]:
-        """The genes' columns as a pass reads them."""
+    def gene_columns(self, read: Int64[np.ndarray, " read"] | None = None) -> Float[Tensor, "pieces piece"]:
+        """The genes' columns as a pass reads them; read: the pairs that it reads, where it does not read all."""
         raise NotImplementedError
 
     @property

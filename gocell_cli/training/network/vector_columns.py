@@ -4,19 +4,27 @@
 
 A deleted gene takes its column away from z, so the column that a pass reads is w_tg - A_t u_g: the passes of both forms
 stay as they are, and autograd hands their gradient on. A gene never deleted in training has what its vector says.
+Only the columns of the pairs that a batch's variants have lost are read in the delta form, so only these are made.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from gocell_cli.csr import ranges
 from gocell_cli.errors import UsageError
 from gocell_cli.training.extra import train_extra
+from gocell_cli.training.network.delta.compiler.kinds import Lanes
+from gocell_cli.training.network.delta.cpu import columns as loops
 from gocell_cli.training.network.layout import Stack, StackIndex
+from gocell_cli.training.network.lent import LentTable
 
 with train_extra():
     import torch
     from torch import Tensor, nn
+    from torch.nn.functional import pad
 
 
 class VectorColumns(nn.Module):
@@ -31,25 +39,90 @@ class VectorColumns(nn.Module):
             )
         self.weight = nn.Parameter(torch.zeros(stack.neurons, vectors.shape[1]))
         self.register_buffer("genes", vectors.detach().to(torch.get_default_dtype(), copy=True))
-        self.register_buffer("gene_of_piece", torch.from_numpy(_gene_of_piece(stack, index)), persistent=False)
+        self.piece, self.pairs, self.lent = stack.piece, _pairs(stack, index), LentTable()
+        self.register_buffer("gene_of_piece", torch.from_numpy(_gene_of_piece(stack, self.pairs)), persistent=False)
         self.register_buffer("block_of_piece", index["block_of_piece"], persistent=False)
 
-    def forward(self, own: Float[Tensor, "pieces piece"]) -> Float[Tensor, "pieces piece"]:
-        """Return the columns that a pass reads: a pair's own less what its gene's vector gives to each neuron."""
+    def forward(
+        self, own: Float[Tensor, "pieces piece"], read: Int64[np.ndarray, " read"] | None = None
+    ) -> Float[Tensor, "pieces piece"]:
+        """Return the columns that a pass reads: a pair's own less what its gene's vector gives to each neuron.
+
+        read: the pairs whose columns the pass reads, each once; None: all. What others' hold is not to be read.
+        """
+        if own.device.type == "cpu" and own.dtype in (torch.float32, torch.float64):
+            found: Tensor = _Columns.apply(own, self._by_row(), self._given(read))  # type: ignore[no-untyped-call]
+            return found
+        return self.by_piece(own)
+
+    def by_piece(self, own: Float[Tensor, "pieces piece"]) -> Float[Tensor, "pieces piece"]:
+        """Return the columns of all pairs, by a product of each piece: on devices that make thousands at once."""
         of_block = self.weight.view(-1, own.shape[1], self.weight.shape[1])
         of_piece = of_block.index_select(0, self.get_buffer("block_of_piece"))
         vectors = self.get_buffer("genes").index_select(0, self.get_buffer("gene_of_piece"))
         return own - torch.bmm(of_piece, vectors[:, :, None])[:, :, 0]
 
+    def _by_row(self) -> Float[Tensor, "blocks tiles piece"]:
+        """-A_t as the loops read it: of each block a row of `piece` numbers for each of a vector's, in whole tiles."""
+        rows = pad(-self.weight, (0, -self.weight.shape[1] % loops.TILE))
+        return rows.view(-1, self.piece, rows.shape[1]).transpose(1, 2).contiguous()
 
-def _gene_of_piece(stack: Stack, index: StackIndex) -> np.ndarray:
-    """Return the gene of each piece of the genes' table [pieces]: of a row with n genes in its term, every n-th one."""
-    gene_of_row = np.empty(len(stack.row_position), dtype=np.int64)
-    # gene_rows lists term-gene rows gene by gene
+    def _given(self, read: Int64[np.ndarray, " read"] | None) -> "_Given":
+        genes = self.get_buffer("genes")
+        tiles = pad(genes, (0, -genes.shape[1] % loops.TILE))
+        every = np.arange(len(self.pairs.gene)) if read is None else read
+        return _Given((Lanes(self.piece), self.pairs, tiles.shape[1]), tiles, every, self.lent)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the loops are given beside the weights: what both begin with, the vectors in whole tiles, what is read."""
+
+    first: tuple[Lanes, loops.Pairs, int]
+    genes: Float[Tensor, "genes tiles"]
+    read: Int64[np.ndarray, " read"]
+    lent: LentTable
+
+
+class _Columns(torch.autograd.Function):
+    """Columns by the compiled loops, in memory that is lent; back, their gradient is the own ones' as well."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, weight: Tensor, given: _Given) -> Tensor:
+        """Set those that are read; weight: [blocks, tiles, piece]."""
+        ctx.given, ctx.shape = given, weight.shape
+        found = given.lent.like(own)
+        loops.add(*given.first, *map(_flat, (weight, own, given.genes)), given.read, _flat(found))
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        """Sum outer products, in the pairs' order."""
+        given, found = ctx.given, grads[0].new_zeros(ctx.shape)
+        loops.add_back(*given.first, *map(_flat, (grads[0], given.genes)), given.read, _flat(found))
+        return grads[0], found, None
+
+
+def _flat(table: Tensor) -> np.ndarray:
+    """A table's numbers one after another, in its own memory where they lie so."""
+    flat: np.ndarray = table.detach().contiguous().numpy().reshape(-1)
+    return flat
+
+
+def _pairs(stack: Stack, index: StackIndex) -> loops.Pairs:
+    """Where each pair's column lies, with the padding behind a term's own neurons, where A_t is 0."""
+    gene = np.empty(len(stack.row_position), dtype=np.int64)
+    # gene_rows lists pairs gene by gene
     counts = np.diff(index["gene_ptr"].cpu().numpy())
-    gene_of_row[index["gene_rows"].cpu().numpy()] = np.repeat(np.arange(len(counts)), counts)
-    blocks, genes = (index[name].cpu().numpy()[stack.row_position] for name in ("term_blocks", "term_genes"))
-    row, block = ranges(np.zeros_like(blocks), blocks)
+    gene[index["gene_rows"].cpu().numpy()] = np.repeat(np.arange(len(counts)), counts)
+    term, genes = stack.row_position, index["term_genes"].cpu().numpy()
+    first_block = stack.first_neuron // stack.piece
+    return loops.Pairs(stack.row_piece, genes[term], stack.blocks[term], first_block[term], gene)
+
+
+def _gene_of_piece(stack: Stack, pairs: loops.Pairs) -> Int64[np.ndarray, " pieces"]:
+    """Return the gene of each piece of the genes' table: of a pair with n genes in its term, every n-th one."""
+    pair, block = ranges(np.zeros_like(pairs.gene), pairs.blocks)
     found = np.empty(int(stack.block_start[-1]), dtype=np.int64)
-    found[stack.row_piece[row] + block * genes[row]] = gene_of_row[row]
+    found[stack.row_piece[pair] + block * pairs.stride[pair]] = pairs.gene[pair]
     return found

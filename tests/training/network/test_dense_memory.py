@@ -9,7 +9,7 @@ import torch
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.dense import memory
 from gocell_cli.training.network.dense.memory import row_parts
-from gocell_cli.training.network.lent import LentGradient
+from gocell_cli.training.network.lent import LentTable
 from gocell_cli.training.network.loss import DCellLoss
 from tests.reference.dcell import gene_table
 from tests.training import networks as nets
@@ -88,7 +88,7 @@ def step_alone(seed: int) -> torch.Tensor:
 
 
 def test_memory_of_another_shape_or_dtype_is_new() -> None:
-    lent = LentGradient()
+    lent = LentTable()
     first = lent.like(torch.zeros(4))
     assert (first.shape, first.dtype) == ((4,), torch.float32)
     del first

@@ -1,5 +1,7 @@
 """Vectors of genes in both forms: the oracle's numbers, every gradient, per-term weights, and genes never deleted."""
 
+import copy
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -101,3 +103,48 @@ def test_columns_that_are_in_the_wild_type_take_no_vectors(gene_weights: str) ->
 def test_vectors_of_other_genes_are_refused() -> None:
     with pytest.raises(UsageError, match="vectors of 5 genes, of which the hierarchy has 12"):
         DCell(nets.random_network(1), SMALL, vectors(1)[:5])
+
+
+@pytest.mark.parametrize("columns", [1, 4, 7])
+@pytest.mark.parametrize("ratio", [0.3, 2.5])
+def test_the_compiled_loops_make_what_a_product_for_each_piece_does(columns: int, ratio: float) -> None:
+    """The way of other devices; of all pairs, padding and narrow and wide terms among them, and both gradients."""
+    model = DCell(nets.random_network(7), replace(SMALL, ratio=ratio), vectors(7, columns)).double()
+    assert model.vectors is not None
+    torch.nn.init.normal_(model.vectors.weight)
+    torch.nn.init.normal_(model.gene_weight)
+    found, wanted = model.gene_columns(), model.vectors.by_piece(model.gene_weight)
+    assert (found - wanted).abs().max() < 1e-12
+    slope = torch.randn_like(wanted)
+    parameters = (model.gene_weight, model.vectors.weight)
+    for one, other in zip(*(torch.autograd.grad(made, parameters, slope) for made in (found, wanted)), strict=True):
+        assert (one - other).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("backend", ["cpu", "tensors"])
+@pytest.mark.parametrize("training", [False, True])
+def test_columns_of_pairs_that_no_variant_has_lost_are_not_read(backend: str, training: bool) -> None:
+    """NaN where they would lie reaches nothing; those that are read are made anew at each pass."""
+    model, _ = nets.pair(nets.random_network(4), replace(SMALL, form="delta"), 4, vectors(4))
+    assert model.delta is not None
+    assert model.vectors is not None
+    model.delta = replace(model.delta, backend=backend)
+    model.train(training)
+    batch, gradients = nets.deletions([(0,), (1, 2), (0, 5), ()], GENES), []
+    for content in (0.0, float("nan")):
+        # given back at once: the next pass is lent the same memory
+        model.vectors.lent.like(model.gene_weight).detach().fill_(content)
+        model.zero_grad()
+        model(batch).square().sum().backward()
+        gradients.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    assert model.vectors.weight.grad is not None
+    assert model.vectors.weight.grad.abs().max() > 0
+    assert all(torch.equal(gradients[0][name], gradients[1][name]) for name in gradients[0])
+
+
+def test_a_copied_or_pickled_network_gives_the_same() -> None:
+    model, _ = nets.pair(nets.random_network(6), replace(SMALL, form="delta"), 6, vectors(6))
+    batch = nets.deletions([(0,), (1, 2), (3,)], GENES)
+    wanted = model.eval()(batch)
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(again(batch), wanted)

@@ -115,7 +115,7 @@ class DeltaForm:
     def heads(self, model: Stacked, batch: ReadyBatch) -> VariantHeads:
         """Return the heads of all variants, with gradients to the model's parameters."""
         batch.arrived()
-        columns = model.gene_columns()
+        columns = self._columns(model, batch)
         levels = self._pass(model, self._network(model, columns, training=model.training), batch)
         if model.training:
             check_samples(levels.whole.samples)
@@ -135,12 +135,16 @@ class DeltaForm:
 
         The mean is counted from the wild type's activation; the model's own statistics stay as they are.
         """
-        net = self._network(model, model.gene_columns(), training=True)
+        net = self._network(model, self._columns(model, batch), training=True)
         # a pass in training mode computes them; momentum 0 keeps it from moving the model's own
         still = replace(net, statistics=replace(net.statistics, momentum=0.0))
         levels = self._pass(model, still, batch)
         levels.up()
         return levels.mean, levels.var, torch.from_numpy(levels.whole.varies > 0).to(levels.var.device)
+
+    def _columns(self, model: Stacked, batch: ReadyBatch) -> Float[Tensor, "pieces piece"]:
+        """The genes' columns: of pairs that count from the wild type, those that a variant has lost are read alone."""
+        return model.gene_columns(batch.plan.lost_pairs if model.from_wild_type else None)
 
     def _pass(self, model: Stacked, net: DeltaNetwork, batch: ReadyBatch) -> DeltaPass:
         """The pass of the network's device; evaluation normalises by statistics that all processes have."""

@@ -205,6 +205,11 @@ class DeltaPlan:
         return (shown > 1).astype(np.int64)
 
     @cached_property
+    def lost_pairs(self) -> Int64[np.ndarray, " lost_pairs"]:
+        """The pairs that any variant has lost, ascending, each once."""
+        return np.flatnonzero(np.bincount(self.lost))
+
+    @cached_property
     def reads(self) -> "Reads":
         """The same reads by the variant that reads, for a backend that adds them up variant by variant."""
         edge = np.repeat(np.arange(len(self.edge_slot) - 1, dtype=np.int32), np.diff(self.edge_slot))

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.layout import Bucket, Stack
-from gocell_cli.training.network.lent import LentGradient
+from gocell_cli.training.network.lent import LentTable
 
 with train_extra():
     import torch
@@ -292,7 +292,7 @@ class Workspaces:
 
     def __init__(self) -> None:
         self._kept: list[tuple[Buffers, weakref.ref[Loan]]] = []
-        self.gradient = LentGradient()
+        self.gradient = LentTable()
 
     def borrow(self, stack: Stack, samples: int, like: Tensor, most: int | None = None) -> Loan:
         """Return buffers for `samples` in the dtype and on the device of `like`; what they hold is arbitrary.

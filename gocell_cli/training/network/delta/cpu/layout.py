@@ -18,7 +18,7 @@ from gocell_cli.training.network.delta.compiler.kinds import Lanes
 from gocell_cli.training.network.delta.cpu import kernels
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 from gocell_cli.training.network.layout import Stack
-from gocell_cli.training.network.lent import LentGradient
+from gocell_cli.training.network.lent import LentTable
 
 with train_extra():
     import torch
@@ -178,7 +178,7 @@ class Buffers:
     """
 
     def __init__(self) -> None:
-        self.weights, self.genes = LentGradient(), LentGradient()
+        self.weights, self.genes = LentTable(), LentTable()
         self._lent: list[tuple[dict[str, Tensor], weakref.ref[object]]] = []
 
     def borrow(self, holder: object, sizes: Mapping[str, int], dtype: torch.dtype) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from gocell_cli.training.network.delta.cpu.layout import ALONE, Buffers, Network
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 from gocell_cli.training.network.delta.threads import run_together, through_tasks
 from gocell_cli.training.network.delta.whole import Whole
-from gocell_cli.training.network.lent import LentGradient
+from gocell_cli.training.network.lent import LentTable
 
 with train_extra():
     import torch
@@ -156,7 +156,7 @@ class CpuPass:
             net.statistics.move(torch.from_numpy(mean), self.var, self.whole.samples)
         return heads
 
-    def _lent(self, memory: LentGradient, like: Tensor, unused: Int64[np.ndarray, " pieces"]) -> Tensor:
+    def _lent(self, memory: LentTable, like: Tensor, unused: Int64[np.ndarray, " pieces"]) -> Tensor:
         """Memory of the step before for a large gradient, zeros where no kernel writes."""
         found = memory.like(like)
         found.numpy().reshape(-1, self.net.piece)[unused] = 0.0
