@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gocell_cli.training.evaluation.terms.recovery import Recovery
     from gocell_cli.training.inference.explain import TermEffect
     from gocell_cli.training.runs.explaining import Comparison, ScoreRequest, TermRanking
+    from gocell_cli.training.runs.interactions import TermInteractions
 
 
 class TermOrder(StrEnum):
@@ -50,7 +51,9 @@ ControlRuns = Annotated[
 Asked = tuple[int, str, "Cutoffs"]
 """Samples of either part, order and cut-offs, as ScoreRequest has them."""
 OneGenotype = Annotated[str | None, typer.Option("--genes", help="Also the effect of deleting these genes.")]
-Top = Annotated[int, typer.Option(min=1, help="Terms to print; JSON holds all.")]
+Top = Annotated[
+    int, typer.Option(min=1, help="Terms to print, of which JSON holds all, and pairs of terms that interact.")
+]
 Most = Annotated[
     int,
     typer.Option(
@@ -111,6 +114,7 @@ def explain(
     Of several runs (seeds, folds): each term's ranks beside each other, and beside those of runs on control
     hierarchies. The ranking reads the run's cache; where that is gone, --genes still shows what the deletion does.
     No ranking is printed where the network adds nothing to the run's other voices, by an interval: words say so.
+    Of one run, the pairs of terms that interact by its wide part follow.
     """
     from gocell_cli.training.evaluation.terms.orders import Cutoffs
 
@@ -183,14 +187,18 @@ def _explain_one(
     tell_compiling()
 
     request = ScoreRequest(*asked)
-    found = explain_run(run, opened, genes, request)
+    found = explain_run(run, opened, genes, request, top)
     terms, changes = _terms(found.hierarchy, found.ranking), _changes(found.hierarchy, found.effects)
     _draw(run / "figures", terms, changes, request.order)
     if json:
         adds = {"dcell_adds": asdict(told) if (told := _adds(record)) is not None else None}
-        show_json({"run": str(run), **adds, **_ranking_json(found.ranking, terms, request), "effects": changes})
-    elif terms is not None and found.ranking is not None and not _adds_nothing([record], even_so=even_so):
-        _tell(found.ranking, terms, request.order, top)
+        ranking = _ranking_json(found.ranking, terms, request)
+        interactions = _interactions_json(found.hierarchy, found.interactions)
+        show_json({"run": str(run), **adds, **ranking, "effects": changes, "interactions": interactions})
+    else:
+        if terms is not None and found.ranking is not None and not _adds_nothing([record], even_so=even_so):
+            _tell(found.ranking, terms, request.order, top)
+        _tell_interactions(found.hierarchy, found.interactions, record.kind)
     if terms is None:
         note("no ranking: it reads the run's cache, which is not there; --cache DIR says where it is now", "warning")
     if changes is not None and not json:
@@ -358,6 +366,67 @@ def _tell_recovery(recovery: "Recovery", first: list[dict[str, Any]]) -> None:
         f" {recovery.from_genes:.2f} from indicators of its genes, {recovery.from_untrained:.2f} without training"
     )
     show(f"more than from the genes in {recovery.above_genes:,}, than untrained in {recovery.above_untrained:,}")
+
+
+def _interactions_json(hierarchy: "Hierarchy", found: "TermInteractions | str") -> dict[str, Any] | None:
+    """The first pairs of terms and all terms, with ids and names; None where there are none, as stdout says."""
+    if isinstance(found, str):
+        return None
+    about = found.terms
+    columns = (about.term, about.partner, about.total, about.pairs)
+    terms = [
+        {**_named(hierarchy, term), "total": total, "training_pairs": pairs, "partner": _named(hierarchy, partner)}
+        for term, partner, total, pairs in zip(*(values.tolist() for values in columns), strict=True)
+    ]
+    return {
+        "training_pairs": found.training_pairs,
+        "ranked": found.ranked,
+        "least_pairs": found.least_pairs,
+        "left_out": {"nested": found.nested, "too_few_training_pairs": found.pairs.too_few},
+        "term_pairs": _term_pairs(hierarchy, found),
+        "terms": terms,
+    }
+
+
+def _term_pairs(hierarchy: "Hierarchy", found: "TermInteractions") -> list[dict[str, Any]]:
+    """The first pairs of terms, each with both terms' ids and names."""
+    pairs = found.pairs
+    columns = (pairs.first, pairs.second, pairs.mean, pairs.total, pairs.pairs)
+    return [
+        {
+            "first": _named(hierarchy, first),
+            "second": _named(hierarchy, second),
+            "relation": relation,
+            "per_pair": mean,
+            "sign": "positive" if mean > 0 else "negative",
+            "total": total,
+            "training_pairs": held,
+        }
+        for relation, (first, second, mean, total, held) in zip(
+            found.relations, zip(*(values.tolist() for values in columns), strict=True), strict=True
+        )
+    ]
+
+
+def _tell_interactions(hierarchy: "Hierarchy", found: "TermInteractions | str", kind: str) -> None:
+    if isinstance(found, str):
+        show(f"not known which terms interact: {found}")
+        return
+    rows = [
+        [
+            *(word for side in ("first", "second") for word in entry[side].values()),
+            *(entry["relation"], f"{entry['per_pair']:+.4f}", entry["sign"], f"{entry['training_pairs']:,}"),
+        ]
+        for entry in _term_pairs(hierarchy, found)
+    ]
+    heads = ["term", "name", "with", "name", "genes", "per pair", "sign", "pairs"]
+    show(make_table("Terms that interact, by the wide part", heads, rows, right=(5, 7)))
+    show(f"per pair: what two terms add to {kind} of a pair of genes, one in either, beyond their single effects")
+    show(f"the first {len(rows):,} of {found.ranked:,} pairs of terms, by the sum over training pairs")
+    show(
+        f"left out: {found.nested:,} pairs of terms around those of a pair above, or of nearly the same screened genes"
+    )
+    show(f"left out: {found.pairs.too_few:,} pairs of terms, fewer than {found.least_pairs} training pairs")
 
 
 def _table(title: str, entries: list[dict[str, Any]], keys: tuple[str, ...]) -> Any:

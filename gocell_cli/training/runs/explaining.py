@@ -21,6 +21,7 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.explain import TermEffect, activations, effects, neurons_of
 from gocell_cli.training.inference.requests import no_gene
 from gocell_cli.training.network.dcell import DCell
+from gocell_cli.training.runs.interactions import TermInteractions, term_interactions
 from gocell_cli.training.runs.run import load_best, open_predictor, predictor_of, reopen
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.runs.trainer import Trainer
@@ -30,6 +31,9 @@ with train_extra():
     from scipy.sparse import csr_matrix
 
 BATCH = 512
+TOP = 20
+"""Pairs of terms that interact, where nobody says how many."""
+NO_CACHE = "they are counted over the training pairs of the run's cache, which is not there"
 DRAW = 0
 """Seed of the samples that are drawn: the same at each call, and in all runs of one split."""
 
@@ -59,17 +63,21 @@ class TermRanking:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The terms' ranking (None: the run's cache is gone), and what a deletion does, if asked."""
+    """The terms' ranking (None: the run's cache is gone), and what a deletion does, if asked.
+
+    interactions: which terms interact by the run's wide part, or in words why nothing says so.
+    """
 
     hierarchy: Hierarchy
     ranking: TermRanking | None
     effects: list[TermEffect] | None
+    interactions: TermInteractions | str
 
 
 def explain_run(
-    directory: Path, cache: Path | Cache | None, names: str | None, request: ScoreRequest | None = None
+    directory: Path, cache: Path | Cache | None, names: str | None, request: ScoreRequest | None = None, top: int = TOP
 ) -> Explanation:
-    """Score a run's terms; with the `names` of genes also the effects of their deletion.
+    """Score a run's terms, and find the first `top` pairs of them that interact; with `names` the genes' effects, too.
 
     Where the run's cache is gone the effects come alone; raises SourceMissing where none were asked for, and UsageError
     where `names` are of no gene, or the parts are too small.
@@ -86,7 +94,8 @@ def explain_run(
     if genotype == ():
         raise no_gene()
     ranking = rank_terms(trainer, request or ScoreRequest(), taught=True) if trainer is not None else None
-    return Explanation(predictor.hierarchy, ranking, effects(predictor, genotype) if genotype is not None else None)
+    found = effects(predictor, genotype) if genotype is not None else None
+    return Explanation(predictor.hierarchy, ranking, found, term_interactions(trainer, top) if trainer else NO_CACHE)
 
 
 def rank_terms(trainer: Trainer, request: ScoreRequest, *, taught: bool = False) -> TermRanking:

@@ -8,9 +8,10 @@ import pytest
 from gocell_cli.training.baselines.factorisation import by_size
 from gocell_cli.training.baselines.membership import memberships
 from gocell_cli.training.baselines.samples import Known, Labelled, NotApplicable
-from gocell_cli.training.voices.between import interacting_terms
+from gocell_cli.training.voices.between import ScreenedTerms, TermPairs, interacting_terms, told_apart
 from gocell_cli.training.voices.effects import fit_effects, refitted_effects
 from gocell_cli.training.voices.wide import Wide, refitted, wide
+from tests.hierarchies import make_network
 from tests.training.baselines.screens import GENES, all_pairs, correlation, fit, genotypes, hierarchy, known
 
 MODULE = np.arange(GENES) // 4
@@ -60,6 +61,48 @@ def test_training_pairs_of_terms_are_counted_once() -> None:
         assert n == (one | other).sum()
     for term, n in zip(terms.term, terms.pairs, strict=True):
         assert n == inside[rows, term].any(axis=1).sum()
+
+
+def test_pairs_of_terms_with_few_training_pairs_are_counted() -> None:
+    seen, _ = planted()
+    found = said(seen)
+    every, _ = interacting_terms(found, seen.hierarchy, seen.train.genotypes, least_pairs=1)
+    kept, _ = interacting_terms(found, seen.hierarchy, seen.train.genotypes, least_pairs=10)
+    assert every.too_few == 0
+    assert kept.too_few == (every.pairs < 10).sum() > 0
+    assert kept.pairs.min() >= 10
+
+
+def screened() -> ScreenedTerms:
+    """Six terms of ten genes; the screen deletes genes 0 to 7 alone, which terms 1 and 2 have in common."""
+    sets = (range(10), range(8), range(9), range(4), (3, 4, 5), (6, 7))
+    network = make_network(
+        [(term, 0) for term in range(1, 6)], [(t, g) for t, held in enumerate(sets) for g in held], terms=6, genes=10
+    )
+    return ScreenedTerms.of(network, genotypes(all_pairs(8), 10))
+
+
+def test_how_the_screened_genes_of_two_terms_lie() -> None:
+    terms = screened()
+    assert terms.size.tolist() == [8, 8, 8, 4, 3, 2]
+    words = [terms.relation(*both) for both in ((3, 3), (3, 5), (1, 3), (3, 1), (3, 4))]
+    assert words == ["within", "between", "nested", "nested", "overlapping"]
+
+
+def test_pairs_of_terms_around_one_before_them_are_passed_over() -> None:
+    """A pair inside one before it is told: it may say where in the wider term the interaction lies."""
+    order = ((4, 5), (5, 4), (1, 5), (3, 5), (1, 1), (3, 4), (0, 2), (5, 5))
+    first, second = np.array(order).T
+    sizes = np.arange(len(order), 0, -1.0)
+    pairs = TermPairs(first, second, np.full(len(order), 10), sizes, sizes / 10)
+    places, passed = told_apart(pairs, screened(), 4)
+    # 1 holds 4 and 5, and so (1, 1) holds (4, 5); 3 has one gene of 4's three
+    assert [order[place] for place in places] == [(4, 5), (3, 5), (3, 4), (5, 5)]
+    assert passed == 4
+    places, passed = told_apart(pairs, screened(), 2)
+    assert (places.tolist(), passed) == ([0, 3], 2)
+    none = TermPairs(first[:0], second[:0], first[:0], sizes[:0], sizes[:0])
+    assert told_apart(none, screened(), 3)[1] == 0
 
 
 def test_what_terms_say_adds_up() -> None:
