@@ -2,8 +2,9 @@
 
 Of each block of neurons `weight` holds a row of `piece` numbers for each of a vector's: a product is a row times one
 number. Rows stay in the first cache while their term's pairs go by, TILE of these at a time, or, on the way back, TILE
-rows in registers: sums of 20 numbers that follow each other would wait for one another. A library's product of each
-piece of a wide term took 15 times as long.
+rows in registers: sums of 20 numbers that follow each other would wait for one another. A step of 800 triple deletions,
+width 6, true-path, 20 numbers a gene, one thread: 53 ms of CPU, 42 without vectors, 457 by a library's product for each
+piece of each pair.
 """
 
 from typing import NamedTuple, no_type_check
