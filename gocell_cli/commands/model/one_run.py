@@ -61,8 +61,9 @@ def tell_constant(parts: "dict[str, float]") -> None:
 
 def _tell_fitting(trainer: "Trainer") -> None:
     """Of a large screen what comes now takes minutes, without another word."""
-    names = [name for name in ("wide", "neighbours") if getattr(trainer.config, name) != "none"]
-    also = [*names, *([] if trainer.config.baselines == "none" else ["baselines"])]
+    from gocell_cli.training.runs.voices import asked_voices
+
+    also = [*asked_voices(trainer.config), *([] if trainer.config.baselines == "none" else ["baselines"])]
     if also:
         note(f"the network is trained (epochs: {len(trainer.history)}); now fitting: {', '.join(also)}", "train")
 

@@ -99,7 +99,7 @@ class Additive:
     settings: Settings
 
     def predict(self, genotypes: Genotypes) -> Float64[np.ndarray, " n"]:
-        return self.ridge.predict(_features(genotypes, by_role=self.by_role))
+        return self.ridge.predict(role_features(genotypes, by_role=self.by_role))
 
 
 def additive(known: Known, others: Others) -> Fitted:
@@ -116,7 +116,7 @@ def roles(known: Known, others: Others) -> Fitted:
     return _fit_additive(known.train, known.validation, by_role=True)
 
 
-def _features(genotypes: Genotypes, *, by_role: bool) -> csr_matrix:
+def role_features(genotypes: Genotypes, *, by_role: bool) -> csr_matrix:
     """Gene indicators [n, genes], or [n, 2 genes]: each gene's share as query and its share as array.
 
     A deletion without a role counts as half of either.
@@ -130,7 +130,7 @@ def _features(genotypes: Genotypes, *, by_role: bool) -> csr_matrix:
 
 
 def _fit_additive(train: Labelled, validation: Labelled, *, by_role: bool) -> Additive:
-    x = _features(train.genotypes, by_role=by_role)
+    x = role_features(train.genotypes, by_role=by_role)
     return _best_ridge(x, train, validation, lambda ridge, chosen: Additive(ridge, by_role, chosen))
 
 
@@ -161,14 +161,15 @@ def multiplicative(known: Known, others: Others) -> Fitted:
         raise NotApplicable("the labels are 0 and 1")
     if not (known.train.value > 0).mean() > POSITIVE:
         raise NotApplicable(f"not {POSITIVE:.0%} of the values are above 0, as those of a fitness are")
-    train, validation = (Labelled(x.genotypes, _log(x.value)) for x in (known.train, known.validation))
+    train, validation = (Labelled(x.genotypes, logarithm(x.value)) for x in (known.train, known.validation))
     ways = (False, True) if known.roles else (False,)
     fits = [_fit_additive(train, validation, by_role=by_role) for by_role in ways]
     tries = [Multiplicative(fit, {**fit.settings, "roles": float(fit.by_role)}) for fit in fits]
     return best_of(tries, known.validation)
 
 
-def _log(values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+def logarithm(values: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    """Return the logarithm of fitnesses, at least that of LEAST_FITNESS."""
     found: np.ndarray = np.log(np.maximum(values, LEAST_FITNESS))
     return found
 

@@ -71,7 +71,7 @@ def factorisation(known: Known, others: Others) -> Fitted:
     problem = Problem.of(known.train)
     # an even number, half of either sign
     rank = RANK if len(problem.pair) else 0
-    terms = by_size(memberships_of(known))
+    terms = terms_by_size(known)
     room = 8.0 * 8 * (rank + 1) * sum(terms.shape) + 8.0 * 3 * len(problem.used) ** 2 * problem.dense
     require_room(room, f"a machine of {sum(terms.shape):,} genes and terms at rank {rank}")
     best: list[Machine] = []
@@ -83,13 +83,10 @@ def factorisation(known: Known, others: Others) -> Fitted:
     return best[0]
 
 
-def machine_of(known: Known, settings: Settings) -> Machine:
-    """Fit the machine of these settings, the last of its steps."""
-    problem, terms = Problem.of(known.train), by_size(memberships_of(known))
-    own, rank = settings["own"], int(settings["rank"])
-    features = hstack([own * diags(np.ones(terms.shape[0])), terms], format="csr")
-    steps = _machines(problem, features, rank, settings["penalty"], own, known)
-    return next(machine for machine in steps if machine.settings["steps"] == settings["steps"])
+def terms_by_size(known: Known) -> csr_matrix:
+    """Return `by_size` of what is known, made once."""
+    found: csr_matrix = known.once("terms by size", lambda: by_size(memberships_of(known)))
+    return found
 
 
 def by_size(terms: csr_matrix) -> csr_matrix:

@@ -158,7 +158,7 @@ def _evaluations(
             others,
             said,
             {name: of(values) for name, values in said.items()},
-            what_dcell_adds({**said}, true, genotypes.query, metric, trainer.config.seed) if said else None,
+            what_dcell_adds(said, true, genotypes.query, metric, trainer.config.seed) if said else None,
         )
     noise = _contradicted(noise, found)
     return {part: replace(evaluation, ceiling=noise) for part, evaluation in found.items()}

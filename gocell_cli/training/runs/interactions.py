@@ -42,10 +42,9 @@ class TermInteractions:
 def term_interactions(trainer: Trainer, most: int) -> TermInteractions | str:
     """Return the first `most` pairs of terms that interact by the run's wide part; or, in words, why there are none.
 
-    Raises DamagedCache where the run's voices cannot be read. The wide part is one over the cache's own hierarchy, of a
-    run on a control as well.
+    Raises DamagedCache where the run's voices cannot be read. Of a run on a control the wide part lies over that.
     """
-    record, hierarchy = trainer.store.record(), trainer.rows.cache.hierarchy
+    record, hierarchy = trainer.store.record(), trainer.hierarchy
     fit = _wide_part(trainer.store, record, hierarchy)
     if isinstance(fit, str):
         return fit

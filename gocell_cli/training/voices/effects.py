@@ -18,9 +18,8 @@ from itertools import product
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.baselines.additive import LEAST_FITNESS, POSITIVE
-from gocell_cli.training.baselines.factorisation import by_size
-from gocell_cli.training.baselines.membership import memberships_of
+from gocell_cli.training.baselines.additive import POSITIVE, logarithm, role_features
+from gocell_cli.training.baselines.factorisation import terms_by_size
 from gocell_cli.training.baselines.samples import Genotypes, Known, Labelled, OneFit, Settings, best_of
 from gocell_cli.training.extra import train_extra
 
@@ -58,23 +57,10 @@ class Effects:
     settings: Settings
 
     def predict(self, genotypes: Genotypes) -> Float64[np.ndarray, " n"]:
-        found: np.ndarray = self.intercept + columns(genotypes, by_role=self.by_role) @ self.effect
+        found: np.ndarray = self.intercept + role_features(genotypes, by_role=self.by_role) @ self.effect
         if len(self.published):
             found = found + centred(parents(genotypes), self.means) @ self.published
         return unscaled(found, self.scale)
-
-
-def columns(genotypes: Genotypes, *, by_role: bool) -> csr_matrix:
-    """Gene indicators [n, genes], or [n, 2 genes]: each gene's share as query and its share as array.
-
-    A deletion without a role counts as half of either.
-    """
-    if not by_role:
-        return genotypes.matrix()
-    share = np.where(np.isfinite(genotypes.array), genotypes.array, 0.5)
-    shape = (len(genotypes), genotypes.total_genes)
-    both = [csr_matrix((x, genotypes.genes, genotypes.gene_ptr), shape=shape) for x in (1 - share, share)]
-    return hstack(both, format="csr")
 
 
 def parents(genotypes: Genotypes) -> Float64[np.ndarray, "n 3"]:
@@ -90,7 +76,7 @@ def centred(values: Float64[np.ndarray, "n p"], means: Float64[np.ndarray, " p"]
 
 def scaled(values: Float64[np.ndarray, " n"], scale: str) -> Float64[np.ndarray, " n"]:
     """Phenotypes on a scale of squared errors."""
-    found: np.ndarray = np.log(np.maximum(values, LEAST_FITNESS)) if scale == LOG else values
+    found: np.ndarray = logarithm(values) if scale == LOG else values
     return found
 
 
@@ -191,10 +177,10 @@ def fit_strengths(known: Known, choice: Choice, strengths: Sequence[float]) -> I
 def _features(known: Known, choice: Choice) -> tuple[csr_matrix, csr_matrix, Float64[np.ndarray, " p"]]:
     """Samples by column [n, columns], columns by what is penalised [columns, k], and means of published fitness."""
     genotypes = known.train.genotypes
-    x, own = columns(genotypes, by_role=choice.by_role), choice.own * diags(np.ones(genotypes.total_genes))
+    x, own = role_features(genotypes, by_role=choice.by_role), choice.own * diags(np.ones(genotypes.total_genes))
     one = own
     if choice.own < 1:
-        shared = known.once("terms by size", lambda: _terms(known))
+        shared = terms_by_size(known)
         if choice.vectors:
             shared = hstack([shared, vector_features(known)])
         one = hstack([own, (1 - choice.own**2) ** 0.5 * shared])
@@ -207,10 +193,6 @@ def _features(known: Known, choice: Choice) -> tuple[csr_matrix, csr_matrix, Flo
         x = hstack([x, csr_matrix(centred(values, means))], format="csr")
         blocks.append(PUBLISHED * diags(np.ones(len(means))))
     return x, block_diag(blocks, format="csr"), means
-
-
-def _terms(known: Known) -> csr_matrix:
-    return by_size(memberships_of(known))
 
 
 def vector_features(known: Known) -> csr_matrix:

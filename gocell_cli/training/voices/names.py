@@ -2,7 +2,7 @@
 
 from gocell_cli.errors import UsageError
 
-DCELL, WIDE, NEIGHBOURS, BLEND, WITHOUT = "dcell", "wide", "neighbours", "blend", "without_dcell"
+DCELL, WIDE, NEIGHBOURS, BLEND = "dcell", "wide", "neighbours", "blend"
 LEFT_OUT = "without_"
 """Before a voice's name: the blend of all the others."""
 FITTED = (WIDE, NEIGHBOURS)

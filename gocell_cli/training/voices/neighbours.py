@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.baselines.factorisation import by_size
+from gocell_cli.training.baselines.additive import role_features
+from gocell_cli.training.baselines.factorisation import terms_by_size
 from gocell_cli.training.baselines.membership import memberships_of
 from gocell_cli.training.baselines.neighbours import profile_similarity
 from gocell_cli.training.baselines.pair_matrix import NO_UNIT, PairMatrix, residuals_of, sample_units
@@ -42,7 +43,6 @@ from gocell_cli.training.voices.effects import (
     Effects,
     best_on_way,
     choices,
-    columns,
     conjugate,
     fit_strengths,
     refitted_effects,
@@ -184,7 +184,7 @@ def borrowed(known: Known, effects: Effects, lending: Lending) -> Effects:
     """The effects, of columns that no training sample has what those of like genes are."""
     genotypes = known.train.genotypes
     total = genotypes.total_genes
-    has = np.asarray(columns(genotypes, by_role=effects.by_role).sum(axis=0)).ravel() > 0
+    has = np.asarray(role_features(genotypes, by_role=effects.by_role).sum(axis=0)).ravel() > 0
     effect = effects.effect.copy()
     for start in range(0, len(effect), total):
         genes = np.flatnonzero(has[start : start + total])
@@ -207,7 +207,7 @@ class PairParts:
         matrix = residuals_of(known.train, effects)
         require_room(8.0 * HELD * len(matrix.seen) ** 2, f"kernels of {len(matrix.seen):,} genes and queries")
         deviation = float(np.sqrt(np.square(matrix.residual).sum() / matrix.seen.sum())) or 1.0
-        of_units = _members(matrix, known.train.genotypes.total_genes) @ by_size(memberships_of(known))
+        of_units = _members(matrix, known.train.genotypes.total_genes) @ terms_by_size(known)
         length = np.sqrt(np.asarray(of_units.multiply(of_units).sum(axis=1)).ravel())
         cosines = (of_units @ of_units.T).toarray() / np.maximum(np.outer(length, length), 1e-12)
         return cls(replace(matrix, residual=matrix.residual / deviation), deviation, cosines)

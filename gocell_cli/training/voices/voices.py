@@ -41,9 +41,9 @@ class Voices:
 
     def say(self, genotypes: Genotypes, network: Float64[np.ndarray, " n"]) -> Said:
         """Return what every voice but the network predicts, and all blends; `network` is what that predicts."""
-        said = {name: self._within(predicted(part, genotypes)) for name, part in self.parts.items()}
-        every = {DCELL: network, **said}
+        every = self._each(genotypes, network)
         less = {LEFT_OUT + name: self.joined(weights, every) for name, weights in self.without.items()}
+        said = {name: values for name, values in every.items() if name != DCELL}
         return {**said, **less, BLEND: self.joined(self.blend, every)}
 
     def answer(
@@ -53,7 +53,7 @@ class Voices:
         genes: Int64[np.ndarray, " deletions"],
         network: Float64[np.ndarray, " n"],
     ) -> Float64[np.ndarray, " n"]:
-        """Return what a voice predicts of genotypes that nobody measured: one deletes genes[ptr[i]:ptr[i + 1]]."""
+        """Return what a voice, or the blend, predicts of genotypes that nobody measured, as CSR."""
         if voice == DCELL:
             return network
         genotypes = replace(
@@ -62,7 +62,11 @@ class Voices:
         )
         if voice in self.parts:
             return self._within(predicted(self.parts[voice], genotypes))
-        return self.say(genotypes, network)[voice]
+        return self.joined(self.blend, self._each(genotypes, network))
+
+    def _each(self, genotypes: Genotypes, network: Float64[np.ndarray, " n"]) -> Said:
+        said = {name: self._within(predicted(part, genotypes)) for name, part in self.parts.items()}
+        return {DCELL: network, **said}
 
     def identity(self) -> bytes:
         """Return what is the same for voices that predict the same."""

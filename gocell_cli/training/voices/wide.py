@@ -20,8 +20,7 @@ from itertools import product
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.baselines.factorisation import RANK, Machine, Problem, by_size, descent
-from gocell_cli.training.baselines.membership import memberships_of
+from gocell_cli.training.baselines.factorisation import RANK, Machine, Problem, descent, terms_by_size
 from gocell_cli.training.baselines.samples import (
     Fitted,
     Genotypes,
@@ -125,7 +124,7 @@ class Left:
         train = known.train
         left = train.value - predicted(effects, train.genotypes)
         problem = Problem.of(Labelled(train.genotypes, left))
-        terms = by_size(memberships_of(known))
+        terms = terms_by_size(known)
         told = vector_features(known)
         numbers = 8.0 * (RANK + 1) * (sum(terms.shape) + told.shape[1]) * (8 + 2 * MACHINES)
         require_room(numbers + 8.0 * 3 * len(problem.used) ** 2 * problem.dense, "machines of genes and terms")
