@@ -134,34 +134,45 @@ def _evaluations(
 ) -> dict[str, Evaluation]:
     """Evaluate parts of the split; each baseline is fitted once."""
     fitted = Baselines(fits, asked, trainer.config.epochs) if fits is not None else None
-    found, noise = {}, _ceiling(trainer)
-    for part, (predicted, metrics) in measured.items():
-        rows = trainer.split.rows(part)
-        true, genotypes, sliced = trainer.values[rows], _genotypes(trainer, rows), _slices(trainer, rows)
-
-        def of(values: Float64[np.ndarray, " n"], true: Any = true, sliced: Any = sliced) -> dict[str, Any]:
-            return {**trainer.measuring.metrics(values, true), **sliced(values)}
-
-        others = fitted.predict(genotypes) if fitted is not None else {}
-        said = voices.say(genotypes, predicted) if voices is not None and part == "test" else {}
-        metric = "auroc" if trainer.scale.logits else "pearson"
-        found[part] = Evaluation(
-            part,
-            len(rows),
-            {**metrics, **sliced(predicted)},
-            {name: of(values) for name, values in others.items()},
-            fitted.fittings if fitted is not None else {},
-            noise,
-            predicted,
-            true,
-            rows,
-            others,
-            said,
-            {name: of(values) for name, values in said.items()},
-            what_dcell_adds(said, true, genotypes.query, metric, trainer.config.seed) if said else None,
-        )
+    noise = _ceiling(trainer)
+    found = {part: _evaluation(trainer, part, one, fitted, voices, noise) for part, one in measured.items()}
     noise = _contradicted(noise, found)
     return {part: replace(evaluation, ceiling=noise) for part, evaluation in found.items()}
+
+
+def _evaluation(
+    trainer: Trainer,
+    part: str,
+    measured: tuple[Float64[np.ndarray, " n"], dict[str, Any]],
+    fitted: Baselines | None,
+    voices: Voices | None,
+    noise: Ceiling,
+) -> Evaluation:
+    """One part: what the network predicts, `measured`, beside baselines and, of the test part, the other voices."""
+    (predicted, metrics), rows = measured, trainer.split.rows(part)
+    true, genotypes, sliced = trainer.values[rows], _genotypes(trainer, rows), _slices(trainer, rows)
+
+    def of(predictions: dict[str, Float64[np.ndarray, " n"]]) -> dict[str, dict[str, Any]]:
+        return {name: {**trainer.measuring.metrics(x, true), **sliced(x)} for name, x in predictions.items()}
+
+    others = fitted.predict(genotypes) if fitted is not None else {}
+    said = voices.say(genotypes, predicted) if voices is not None and part == "test" else {}
+    metric = "auroc" if trainer.scale.logits else "pearson"
+    return Evaluation(
+        part,
+        len(rows),
+        {**metrics, **sliced(predicted)},
+        of(others),
+        fitted.fittings if fitted is not None else {},
+        noise,
+        predicted,
+        true,
+        rows,
+        others,
+        said,
+        of(said),
+        what_dcell_adds(said, true, genotypes.query, metric, trainer.config.seed) if said else None,
+    )
 
 
 def _usual(config: RunConfig) -> str:

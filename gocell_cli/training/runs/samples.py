@@ -63,7 +63,7 @@ class RunSamples:
             raise UsageError(f"{len(train_rows)} training samples have a label", hint="choose another phenotype")
         logits = config.loss == "bce" or (config.loss == "auto" and kind == "viability")
         if vectors is not None and not isinstance(vectors, GeneVectors):
-            trained = _deleted(samples, train_rows, len(cache.hierarchy.gene_names))
+            trained = deleted_genes(samples, train_rows, len(cache.hierarchy.gene_names))
             control = bool(config.control)
             vectors = read_gene_vectors(vectors, cache.hierarchy, trained, kind, control=control)
         return cls(values, split, kind, train_rows, label_scale(values[train_rows], logits=logits), vectors)
@@ -78,8 +78,8 @@ class RunSamples:
         return int(np.isnan(self.values).sum())
 
 
-def _deleted(samples: Samples, rows: Int64[np.ndarray, " rows"], genes: int) -> Bool[np.ndarray, " genes"]:
-    """Which genes some of the samples delete."""
+def deleted_genes(samples: Samples, rows: Int64[np.ndarray, " rows"], genes: int) -> Bool[np.ndarray, " genes"]:
+    """Return which genes some of the samples delete."""
     _, place = ranges(samples.gene_ptr[rows], np.diff(samples.gene_ptr)[rows])
     found = np.zeros(genes, dtype=bool)
     found[samples.genes[place]] = True

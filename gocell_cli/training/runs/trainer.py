@@ -29,7 +29,7 @@ from gocell_cli.training.runs.measuring import LOSSES, Measuring
 from gocell_cli.training.runs.optimiser import OwnDecay, make_optimiser
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.readings import Reading, Readings
-from gocell_cli.training.runs.samples import RunSamples
+from gocell_cli.training.runs.samples import RunSamples, deleted_genes
 from gocell_cli.training.runs.states import SCHEDULED, LastState, read_state, require_settings, shaping
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.runs.weights import TRAINED_GENES, Layout, layout_of, load_weights
@@ -142,9 +142,7 @@ class Trainer:
     @cached_property
     def trained_genes(self) -> Bool[np.ndarray, " genes"]:
         """Which genes a training sample deletes."""
-        found = np.zeros(len(self.hierarchy.gene_names), dtype=bool)
-        found[self.rows.cache.rows(self.train_rows).genes] = True
-        return found
+        return deleted_genes(self.rows.cache.columns(), self.train_rows, len(self.hierarchy.gene_names))
 
     def _begin_epoch(self) -> None:
         """Nothing summed yet, no prediction made: of the epoch's order, in its own positions, on the device."""
