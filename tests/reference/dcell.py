@@ -53,6 +53,7 @@ class OracleDCell(nn.Module):
         self.columns = 0.0 if gene_weights == "direction" else 1.0  # held at 0: an input that is 0 gives no gradient
         if self.shared:
             self.directions = nn.ParameterList(torch.zeros(width) for width in widths)
+        self.scale: Tensor | None = None  # of each term's output, as its parents read it
         self.of_vectors, self.vectors = vectors is not None, vectors
         if vectors is not None:
             self.vector_weights = nn.ParameterList(torch.zeros(width, vectors.shape[1]) for width in widths)
@@ -63,7 +64,7 @@ class OracleDCell(nn.Module):
         states = x.index_select(1, self.gene_index).split(self.gene_counts, 1)
         for t in self.order:
             block = self.subsystems[t]
-            inputs = [h[c] for c in self.child_terms[t]]
+            inputs = [h[c] if self.scale is None else h[c] * self.scale[c] for c in self.child_terms[t]]
             if self.genes[t]:
                 inputs.append((states[t] - self.at_rest) * self.columns)
             z = block.linear(torch.cat(inputs, 1) if len(inputs) > 1 else inputs[0])

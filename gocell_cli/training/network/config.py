@@ -22,6 +22,8 @@ class DCellConfig:
     genes: z_t += a_t * (number of t's genes deleted); or such a direction, from which a column is a `deviation`: it
     starts at 0, counts a gene from the wild type (x_g - 1), and so stays exactly 0 where no training sample deletes its
     gene; or the `direction` alone, all columns held at 0. eps, momentum: BatchNorm's.
+    term_dropout: with this probability a training step leaves a term's output out of its parents' input, for all of its
+    samples (`term_dropout.py`).
     form: `dense` runs all terms of all samples, `delta` only what a deletion touches, each distinct variant of a term
     once, `auto` the faster of both for each batch; the numbers are equal.
     """
@@ -36,6 +38,7 @@ class DCellConfig:
     eps: float = 1e-5
     momentum: float = 0.1
     form: str = "dense"
+    term_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -43,6 +46,8 @@ class DCellConfig:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
         if self.min_width < 1 or self.ratio < 0 or self.eps <= 0:
             raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
+        if not 0 <= self.term_dropout < 1:
+            raise UsageError(f"term_dropout is {self.term_dropout}", hint="a probability: at least 0 and below 1")
 
     @property
     def from_wild_type(self) -> bool:

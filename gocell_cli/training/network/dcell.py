@@ -42,6 +42,7 @@ from gocell_cli.training.network.eagerly import eagerly
 from gocell_cli.training.network.layout import StackIndex, make_stack, term_widths
 from gocell_cli.training.network.process_group import ProcessGroup
 from gocell_cli.training.network.statistics import Stacked, check_samples
+from gocell_cli.training.network.term_dropout import DroppedTerms, TermDropout, Varying
 from gocell_cli.training.network.vector_columns import VectorColumns
 from gocell_cli.training.network.wild_type import counted_mean
 
@@ -125,6 +126,8 @@ class DCell(Stacked):
         self.register_buffer("running_mean", torch.zeros(stack.neurons))
         self.register_buffer("running_mean_rest", torch.zeros(stack.neurons))
         self.register_buffer("running_var", torch.ones(stack.neurons))
+        self.dropout = TermDropout.of(stack, self.index, config.term_dropout) if config.term_dropout else None
+        self.dropped: DroppedTerms | None = None
         self.workspaces = Workspaces()
         self.group: ProcessGroup | None = None
         self.delta = DeltaForm.of(self) if config.form != "dense" else None
@@ -138,6 +141,28 @@ class DCell(Stacked):
             hint = "gene_weights=deviation, or direction: no columns of their own"
             raise UsageError("vectors of genes need columns that count from the wild type", hint=hint)
         return VectorColumns(self.stack, self.index, gene_vectors)
+
+    def drop_terms(self, *, seed: int, epoch: int, step: int) -> None:
+        """Draw the terms that the next training step leaves out: before each, where `term_dropout` is set."""
+        self.dropped = None if self.dropout is None else self.dropout.drawn(seed=seed, epoch=epoch, step=step)
+
+    def child_columns(self) -> Float[Tensor, " child_weights"]:
+        """The child weights as a pass reads them: in training without the terms that the step leaves out.
+
+        Raises UsageError where nobody has drawn these.
+        """
+        if self.dropout is None or not self.training:
+            return self.child_weight
+        if self.dropped is None:
+            raise UsageError(
+                "term_dropout is set, and no terms were drawn for this step",
+                hint="model.drop_terms(seed=0, epoch=epoch, step=step) before each training step",
+            )
+        return self.dropped.weights(self.child_weight)
+
+    def varying(self) -> Varying | None:
+        """Which terms vary between samples that differ in some genes, where terms are left out."""
+        return self.dropped.varying if self.dropped is not None and self.training else None
 
     def gene_columns(self, read: Int64[np.ndarray, " read"] | None = None) -> Float[Tensor, "pieces piece"]:
         """The genes' columns as a pass reads them: each pair's own, and what its gene's vector gives.
@@ -181,9 +206,10 @@ class DCell(Stacked):
             )
         if self._rows_suffice(batch):
             return self.variant_heads(batch).dense()
-        one = self.dense_pass(batch)
+        child = self.child_columns()
+        one = self.dense_pass(batch, child.detach())
         heads: Tensor = Levels.apply(  # type: ignore[no-untyped-call]
-            one, self.child_weight, self.gene_columns(), self.bias, self.norm_weight,
+            one, child, self.gene_columns(), self.bias, self.norm_weight,
             self.norm_bias, self.head_weight, self.head_bias, self.gene_direction,
         )  # fmt: skip
         return heads.index_select(0, self.index["term_position"]).t()
@@ -245,21 +271,22 @@ class DCell(Stacked):
         heads = one.up().index_select(0, self.index["term_position"]).t()
         return heads, one.outputs()
 
-    def dense_pass(self, batch: Batch) -> LevelPass:
-        """A batch's way through all terms, in the model's mode."""
-        genes = self.gene_input(batch)
+    def dense_pass(self, batch: Batch, child: Float[Tensor, " child_weights"] | None = None) -> LevelPass:
+        """A batch's way through all terms, in the model's mode; child: its child weights, where they are made."""
+        genes, network = self.gene_input(batch), self.network(child)
         if not self.training:
-            return EvaluationPass(self.network(), genes, counted_mean(self))
-        one = TrainingPass(self.network(), genes)
+            return EvaluationPass(network, genes, counted_mean(self))
+        one = TrainingPass(network, genes)
         check_samples(one.n)
         return one
 
-    def network(self) -> Network:
-        """The parameters and settings that a run over the levels reads."""
+    def network(self, child: Float[Tensor, " child_weights"] | None = None) -> Network:
+        """The parameters and settings that a run over the levels reads; child: the child weights as it reads them."""
+        child = self.child_columns().detach() if child is None else child
         return Network(
-            self.stack, self.index, self.workspaces, self.child_weight.detach(), self.norm_weight.detach(),
+            self.stack, self.index, self.workspaces, child, self.norm_weight.detach(),
             self.norm_bias.detach(), self.head_weight.detach(), self.head_bias.detach(),
-            self.statistics, self.tanh_first, self.eps, self.group,
+            self.statistics, self.tanh_first, self.eps, self.group, self.varying(),
         )  # fmt: skip
 
     def gene_input(self, batch: Batch) -> GeneInput:

@@ -18,6 +18,7 @@ from gocell_cli.errors import UsageError
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.layout import Stack, StackIndex
 from gocell_cli.training.network.process_group import ProcessGroup
+from gocell_cli.training.network.term_dropout import Varying
 
 with train_extra():
     import torch
@@ -85,6 +86,14 @@ class Stacked(nn.Module):
     eps: float
     momentum: float
     group: ProcessGroup | None
+
+    def child_columns(self) -> Float[Tensor, " child_weights"]:
+        """The child weights as a pass reads them."""
+        raise NotImplementedError
+
+    def varying(self) -> Varying | None:
+        """Which terms vary between samples that differ in some genes, where it is not all that contain one of them."""
+        raise NotImplementedError
 
     def gene_columns(self, read: Int64[np.ndarray, " read"] | None = None) -> Float[Tensor, "pieces piece"]:
         """The genes' columns as a pass reads them; read: the pairs that it reads, where it does not read all."""

@@ -77,7 +77,7 @@ class RunConfig:
     statistics are taken over between epochs (checkpoints and the final figures take all of them).
     recipe: what was set by name before all else (RECIPES); the settings that came of it stand beside it. "" in runs of
     before there were recipes. min_width: 0 is by the number of training samples (NARROW, WIDE), put in place when a
-    run begins. gene_weights: see DCellConfig.
+    run begins. gene_weights, term_dropout: see DCellConfig.
     form: `delta` computes only what deletions touch, `dense` everything, `auto` takes the faster for each batch; the
     numbers are the same. precision: of a training step; `tf32` and `bf16-mixed` take products of fewer bits (on a GPU;
     sums, statistics and all that is measured stay float32). wandb: a Weights & Biases project to log to as well.
@@ -117,6 +117,7 @@ class RunConfig:
     population_samples: int = 4096
     norm_order: str = "tanh-bn"
     gene_weights: str = "deviation"
+    term_dropout: float = 0.0
     init_range: float = 0.001
     min_width: int = 0
     ratio: float = 0.3
@@ -186,7 +187,7 @@ class RunConfig:
         """The network's settings; widths count what the cache's preset says."""
         return DCellConfig(
             width_by, self.min_width or NARROW, self.ratio, self.norm_order, self.init_range, self.alpha,
-            self.gene_weights, form=self.form,
+            self.gene_weights, form=self.form, term_dropout=self.term_dropout,
         )  # fmt: skip
 
     def for_samples(self, training: int) -> "RunConfig":

@@ -230,6 +230,7 @@ class Trainer:
     def _train(self, step: ReadyStep, clock: Clock) -> None:
         """One step on this process's rows; nothing of it waits for the device."""
         processes, share = self.processes, (step.places.stop - step.places.start) / step.samples
+        self.model.drop_terms(seed=self.config.seed, epoch=self.epoch, step=step.number)
         with processes.products():
             with processes.autocast():
                 heads = self.model.heads(step.batch)

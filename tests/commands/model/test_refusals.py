@@ -151,6 +151,7 @@ TRAIN = [
     Refusal("train CACHE --set form=none", 2, "form is 'none'"),
     Refusal("train CACHE --set fractions=[1,1,1]", 2, "do not add up to 1"),
     Refusal("train CACHE --set min_width=-1", 2, "min_width is -1"),
+    Refusal("train CACHE --set term_dropout=1", 2, "term_dropout is 1.0"),
     Refusal("train CACHE --set min_width=wide", 2, "min_width is 'wide'"),
     Refusal("train CACHE --set l2=1 --set weight_decay=1", 2, "would both shrink"),
     Refusal("train CACHE --config run.toml", 2, "no such file"),

@@ -88,7 +88,7 @@ def test_a_step_waits_for_nothing(
     small_cache: Path, tmp_path: Path, norm_order: str, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In each precision, TF32 as `--precision tf32` sets it: for the step alone."""
-    config = replace(TINY, norm_order=norm_order)
+    config = replace(TINY, norm_order=norm_order, term_dropout=0.2)
     trainer = begin_run(lambda: RunStore.reserve(tmp_path / "run"), Cache(small_cache), config)
     trainer.batches = trainer.epoch_batches()
     assert trainer.model.delta is not None

@@ -115,12 +115,12 @@ class DeltaForm:
     def heads(self, model: Stacked, batch: ReadyBatch) -> VariantHeads:
         """Return the heads of all variants, with gradients to the model's parameters."""
         batch.arrived()
-        columns = self._columns(model, batch)
-        levels = self._pass(model, self._network(model, columns, training=model.training), batch)
+        child, columns = model.child_columns(), self._columns(model, batch)
+        levels = self._pass(model, self._network(model, child, columns, training=model.training), batch)
         if model.training:
             check_samples(levels.whole.samples)
         values: Tensor = _DeltaLevels.apply(  # type: ignore[no-untyped-call]
-            levels, lambda found: self._unpack(model, found), model.child_weight, columns, model.bias,
+            levels, lambda found: self._unpack(model, found), child, columns, model.bias,
             model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction,
         )  # fmt: skip
         return VariantHeads(
@@ -135,7 +135,7 @@ class DeltaForm:
 
         The mean is counted from the wild type's activation; the model's own statistics stay as they are.
         """
-        net = self._network(model, self._columns(model, batch), training=True)
+        net = self._network(model, model.child_weight, self._columns(model, batch), training=True)
         # a pass in training mode computes them; momentum 0 keeps it from moving the model's own
         still = replace(net, statistics=replace(net.statistics, momentum=0.0))
         levels = self._pass(model, still, batch)
@@ -149,7 +149,7 @@ class DeltaForm:
     def _pass(self, model: Stacked, net: DeltaNetwork, batch: ReadyBatch) -> DeltaPass:
         """The pass of the network's device; evaluation normalises by statistics that all processes have."""
         group = model.group if net.training else None
-        whole = Whole.of(self.index, batch.plan, group, net.gamma.device)
+        whole = Whole.of(self.index, batch.plan, group, net.gamma.device, model.varying())
         if batch.laid is not None and batch.ints is not None:
             from gocell_cli.training.network.delta.gpu.levels import DeviceIndex, GpuPass
 
@@ -173,12 +173,19 @@ class DeltaForm:
     def _compiled(self, tensor: Tensor) -> bool:
         return self._backend(tensor.device) == "cpu"
 
-    def _network(self, model: Stacked, columns: Float[Tensor, "pieces piece"], *, training: bool) -> DeltaNetwork:
+    def _network(
+        self,
+        model: Stacked,
+        child: Float[Tensor, " child_weights"],
+        columns: Float[Tensor, "pieces piece"],
+        *,
+        training: bool,
+    ) -> DeltaNetwork:
         piece = model.stack.piece
         table, direction = columns.detach(), model.gene_direction
         return DeltaNetwork(
             piece=piece,
-            weights=model.child_weight.detach(),
+            weights=child.detach(),
             bias=model.bias.detach(),
             genes=table,
             gene_start=model.index["block_start"],

@@ -17,6 +17,7 @@ from gocell_cli.training.network.delta.pinned import there
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 from gocell_cli.training.network.moments import joined
 from gocell_cli.training.network.process_group import ProcessGroup
+from gocell_cli.training.network.term_dropout import Varying
 
 with train_extra():
     import torch
@@ -27,8 +28,9 @@ with train_extra():
 class Whole:
     """The samples of all processes: how many; of each term, whether they vary, and how many show its wild type.
 
-    varies: 1 where two samples, whichever process has them, show different variants of a term, else 0. counts: the
-    samples of each process, on the network's device.
+    varies: 1 where two samples, whichever process has them, show different variants of a term, else 0; with terms left
+    out of the step, where the variants' numbers differ. counts: the samples of each process, on the network's device.
+    planned: whether varies and wild are those of the plan, which a device may have already.
     """
 
     samples: float
@@ -36,23 +38,35 @@ class Whole:
     wild: Float64[np.ndarray, " terms"]
     group: ProcessGroup | None = None
     counts: Float64[Tensor, " processes"] | None = None
+    planned: bool = True
 
     @classmethod
-    def of(cls, index: DeltaIndex, plan: DeltaPlan, group: ProcessGroup | None, device: torch.device) -> "Whole":
-        """Return the batch that a plan is a share of; without a group, the plan's own samples."""
+    def of(
+        cls,
+        index: DeltaIndex,
+        plan: DeltaPlan,
+        group: ProcessGroup | None,
+        device: torch.device,
+        varying: Varying | None = None,
+    ) -> "Whole":
+        """Return the batch that a plan is a share of; without a group, the plan's own samples.
+
+        varying: which terms vary by which genes, where that is not all that contain one.
+        """
         wild = plan.weight[plan.variant_ptr[:-1]]
         if group is None:
-            return cls(float(plan.samples), plan.varies, wild)
+            if varying is None:
+                return cls(float(plan.samples), plan.varies, wild)
+            genes = np.flatnonzero((plan.deleted > 0) & (plan.deleted < plan.samples))
+            return cls(float(plan.samples), varying(genes), wild, planned=False)
         own = torch.from_numpy(np.concatenate([[plan.samples], plan.deleted, wild]).astype(np.float64))
         every = group.gather(own)
         samples, deleted, wild = np.split(every.sum(0).numpy(), [1, 1 + len(plan.deleted)])
         # two samples show different variants where they differ in a gene: one deletes it, another does not. A process
         # can't see that alone: each may show one variant of a term to all of its samples, and not the same one
         genes = np.flatnonzero((deleted > 0) & (deleted < samples[0]))
-        first = index.closure_ptr[genes]
-        varies = np.zeros(index.terms, dtype=np.int64)
-        varies[index.closure[ranges(first, index.closure_ptr[genes + 1] - first)[1]]] = 1
-        return cls(float(samples[0]), varies, wild, group, there(every[:, 0], device))
+        varies = _containing(index, genes) if varying is None else varying(genes)
+        return cls(float(samples[0]), varies, wild, group, there(every[:, 0], device), planned=False)
 
     def moments(
         self, mean: Float[Tensor, " neurons"], squares: Float[Tensor, " neurons"]
@@ -70,3 +84,10 @@ class Whole:
             return own
         found = self.group.gather(torch.stack(own).double()).sum(0)
         return tuple(part.to(given) for part, given in zip(found, own, strict=True))
+
+
+def _containing(index: DeltaIndex, genes: Int64[np.ndarray, " genes"]) -> Int64[np.ndarray, " terms"]:
+    """1 for each term that contains one of the genes."""
+    first, found = index.closure_ptr[genes], np.zeros(index.terms, dtype=np.int64)
+    found[index.closure[ranges(first, index.closure_ptr[genes + 1] - first)[1]]] = 1
+    return found

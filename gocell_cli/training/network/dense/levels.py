@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dense.genes import GeneInput
@@ -21,6 +21,7 @@ from gocell_cli.training.network.dense.memory import ChunkViews, RowViews, Weigh
 from gocell_cli.training.network.layout import Stack, StackIndex
 from gocell_cli.training.network.process_group import ProcessGroup
 from gocell_cli.training.network.statistics import RunningStatistics
+from gocell_cli.training.network.term_dropout import Varying
 
 with train_extra():
     import torch
@@ -33,7 +34,10 @@ with train_extra():
 
 @dataclass(frozen=True)
 class Network:
-    """What a pass reads of a model: layout, detached parameters, statistics (written in training), settings."""
+    """What a pass reads of a model: layout, detached parameters, statistics (written in training), settings.
+
+    varying: which terms vary by which genes, where that is not all that contain one (`term_dropout.py`).
+    """
 
     stack: Stack
     index: StackIndex
@@ -47,6 +51,7 @@ class Network:
     tanh_first: bool
     eps: float
     group: ProcessGroup | None
+    varying: Varying | None = None
 
 
 class Levels(torch.autograd.Function):
@@ -192,9 +197,15 @@ class TrainingPass(LevelPass):
     def __init__(self, net: Network, genes: GeneInput) -> None:
         super().__init__(net, genes)
         self.mean, self.var, self.inv = (torch.zeros_like(net.gamma) for _ in range(3))
-        constant = net.index.untouched(varying_genes(genes, net.group))
-        self.varies = (~constant)[net.index["term_of_neuron"]].to(self.mean.dtype)
+        of_term = self._varying(varying_genes(genes, net.group))
+        self.varies = of_term[net.index["term_of_neuron"]].to(self.mean.dtype)
         self.n = float(self._reduced(torch.tensor(float(genes.samples), dtype=torch.float64)))
+
+    def _varying(self, genes: Int64[Tensor, " some_genes"]) -> Bool[Tensor, " terms"]:
+        """Which terms vary between samples that differ in these genes."""
+        if self.net.varying is None:
+            return ~self.net.index.untouched(genes)
+        return torch.from_numpy(self.net.varying(genes.cpu().numpy()) > 0).to(genes.device)
 
     def _most(self) -> int:
         most = torch.tensor(self.genes.samples)

@@ -57,7 +57,7 @@ class GpuPass:
         self.at = {**fixed.ints, **{name: plan.part(name, ints) for name in plan.parts}}
         dtype = net.gamma.dtype
         self.share = self.at["weight"].to(dtype).div_(max(whole.samples, 1))
-        if whole.group is not None:  # what a share of the batch can't know
+        if not whole.planned:  # what a plan can't know: of a share of the batch, or with terms left out
             ints = torch.from_numpy(np.stack([whole.varies > 0, whole.wild == 0]).astype(np.int32))
             self.at["varies"], self.at["absent"] = there(ints, net.gamma.device).unbind()
         self.varies = self.at["varies"].to(dtype)
