@@ -20,9 +20,9 @@ from jaxtyping import Bool, Float, Int64
 
 from gocell_cli.csr import ranges
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.delta.pinned import there
 from gocell_cli.training.network.layout import Stack, StackIndex
 from gocell_cli.training.network.lent import LentTable
+from gocell_cli.training.network.pinned import there
 
 with train_extra():
     import torch

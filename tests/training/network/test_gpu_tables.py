@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from gocell_cli.training.network.dcell import DCell, DCellConfig
 from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.delta.gpu import layout
-from gocell_cli.training.network.delta.pinned import ALIGNED
 from gocell_cli.training.network.delta.plan import sum_by_variant
 from gocell_cli.training.network.delta.ready import shown
+from gocell_cli.training.network.pinned import ALIGNED
 from tests.attempts import attempts
 from tests.reference.gpu_layout import tables
 from tests.training import networks as nets

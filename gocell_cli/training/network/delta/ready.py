@@ -11,8 +11,8 @@ from jaxtyping import Float, Float64, Int, Shaped
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.gpu.layout import GpuPlan
-from gocell_cli.training.network.delta.pinned import packed, there
 from gocell_cli.training.network.delta.plan import DeltaPlan, sum_by_variant
+from gocell_cli.training.network.pinned import packed, there
 
 with train_extra():
     import torch

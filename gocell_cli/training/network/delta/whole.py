@@ -13,9 +13,9 @@ from jaxtyping import Float, Float64, Int64
 
 from gocell_cli.csr import ranges
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.network.delta.pinned import there
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 from gocell_cli.training.network.moments import joined
+from gocell_cli.training.network.pinned import there
 from gocell_cli.training.network.process_group import ProcessGroup
 from gocell_cli.training.network.term_dropout import Varying
 

@@ -24,8 +24,8 @@ from gocell_cli.training.network.delta.gpu.tables import (
     write_reads,
     write_tiles,
 )
-from gocell_cli.training.network.delta.pinned import packed
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
+from gocell_cli.training.network.pinned import packed
 
 with train_extra():
     from torch import Tensor

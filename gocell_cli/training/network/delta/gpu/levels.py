@@ -16,8 +16,8 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.backend import DeltaNetwork, Gradients
 from gocell_cli.training.network.delta.gpu import kernels
 from gocell_cli.training.network.delta.gpu.layout import ROWS, GpuIndex, GpuPlan, Items, Level, WideTerm
-from gocell_cli.training.network.delta.pinned import there
 from gocell_cli.training.network.delta.whole import Whole
+from gocell_cli.training.network.pinned import there
 from gocell_cli.training.network.tf32 import float32_products
 
 with train_extra():
