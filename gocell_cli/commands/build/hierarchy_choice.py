@@ -2,23 +2,25 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from gocell_cli.commands.shell import options as opt
-from gocell_cli.commands.shell.options import GeneId, Preset, comma_list
+from gocell_cli.commands.shell.options import GeneId, LevelBy, Preset, comma_list
 from gocell_cli.commands.shell.places import data_root
 from gocell_cli.commands.shell.progress import download_progress
 from gocell_cli.commands.shell.terminal import note, unknown_names
 from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from gocell_cli.domain.annotations import GeneNaming
+    from gocell_cli.domain.annotations import Annotations, GeneNaming
     from gocell_cli.domain.genes import GeneList, GeneTable
     from gocell_cli.domain.level_graph import LevelGraph
     from gocell_cli.domain.ontology import Ontology
     from gocell_cli.domain.ontology_check import OntologyFindings
     from gocell_cli.domain.term_filters import FilterRules
+    from gocell_cli.domain.term_hierarchy import TermHierarchy
     from gocell_cli.sources.go.releases import Release
+    from gocell_cli.storage.schema import Hierarchy
 
 MAX_NAMED = 5
 # Evidence inferred from genetic interactions, low and high throughput: it repeats the label of such data sets.
@@ -28,6 +30,9 @@ LEAKING = ("IGI", "HGI")
 @dataclass(frozen=True)
 class HierarchyChoice:
     """What was chosen, as the options have it; `load` reads it, `rules` are how it is filtered."""
+
+    READY_OPTION: ClassVar[str] = "--hierarchy"
+    """What names a ready hierarchy."""
 
     obo: opt.Obo = None
     gaf: opt.Gaf = None
@@ -62,14 +67,15 @@ class HierarchyChoice:
             refused = [*(f"--{n}" for n in other), *self.given()]
             if refused:
                 raise UsageError(
-                    f"{', '.join(refused)} cannot go with --hierarchy",
+                    f"{', '.join(refused)} cannot go with {self.READY_OPTION}",
                     why="a ready hierarchy is used as it is, without any filter",
                     hint="leave them out; --genes, --width-by and --level-by do go with it",
                 )
         if self.gaf is None and self.release is None and (self.gene_id is not GeneId.AUTO or self.taxon is not None):
             raise UsageError("--gene-id and --taxon are about a GAF", hint="--gaf FILE")
         if self.gene_table is not None and (self.gaf, self.release, self.hierarchy) == (None, None, None):
-            raise UsageError("--gene-table is about a GAF or a hierarchy", hint="--gaf FILE, or --hierarchy FILE")
+            hint = f"--gaf FILE, or {self.READY_OPTION} FILE"
+            raise UsageError("--gene-table is about a GAF or a hierarchy", hint=hint)
         if self.exclude_evidence is not None and self.include_evidence is not None:
             raise UsageError("--exclude-evidence and --include-evidence exclude each other", hint="choose one")
         self._check_codes()
@@ -165,21 +171,40 @@ class HierarchyChoice:
 
     def filtered_graph(self) -> "LevelGraph":
         """Read and filter what was chosen."""
-        from gocell_cli.building.plan import hierarchy_warnings, plan_hierarchy
-        from gocell_cli.domain.annotation_check import annotation_notes
         from gocell_cli.domain.level_graph import LevelGraph
+
+        release, rules, hierarchy, annotations = self._filtered()
+        graph = LevelGraph.of_hierarchy(release.ontology, hierarchy, rules)
+        self._warn(release, annotations, rules)
+        return graph
+
+    def arrays(self) -> "Hierarchy":
+        """Read and filter what was chosen, and return it as a cache of it would hold it, by stratum."""
+        from gocell_cli.building.contents import make_hierarchy
+
+        release, rules, hierarchy, annotations = self._filtered()
+        self._warn(release, annotations, rules)
+        return make_hierarchy(hierarchy, release.genes, LevelBy.STRATUM.value)
+
+    def _filtered(self) -> "tuple[Release, FilterRules, TermHierarchy, Annotations]":
+        from gocell_cli.building.plan import plan_hierarchy
+        from gocell_cli.domain.annotation_check import annotation_notes
 
         release = self.load()
         rules = self.rules(release.genes)
-        ontology = release.ontology
-        hierarchy, annotations = plan_hierarchy(ontology, release.annotations, release.genes, rules, until=self.until)
+        hierarchy, annotations = plan_hierarchy(
+            release.ontology, release.annotations, release.genes, rules, until=self.until
+        )
         for text in annotation_notes(annotations):
             note(text)
-        graph = LevelGraph.of_hierarchy(ontology, hierarchy, rules)
+        return release, rules, hierarchy, annotations
+
+    def _warn(self, release: "Release", annotations: "Annotations", rules: "FilterRules") -> None:
+        from gocell_cli.building.plan import hierarchy_warnings
+
         if self.hierarchy is None:  # the roots of a ready one were told as it was read
-            for text in hierarchy_warnings(ontology, release.annotations, annotations, rules):
+            for text in hierarchy_warnings(release.ontology, release.annotations, annotations, rules):
                 note(text, "warning")
-        return graph
 
 
 def _tell_ontology(ontology: "Ontology", found: "OntologyFindings") -> None:

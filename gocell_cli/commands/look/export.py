@@ -1,37 +1,162 @@
-"""`gocell export`: a cache's samples as a table for other tools."""
+"""`gocell export`: a cache's samples as a table, or its hierarchy in another tool's format."""
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from gocell_cli.commands.shell.options import CacheDir, Json, Root
+from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
+from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.command_line import expand
+from gocell_cli.commands.shell.options import CacheDir, HierarchyFormat, Json, Root
 from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
-from gocell_cli.commands.shell.terminal import show, show_result
-from gocell_cli.whole_file import whole_file
+from gocell_cli.commands.shell.terminal import note, show, show_result
+from gocell_cli.errors import UsageError
+from gocell_cli.whole_file import whole_file, write_whole
 
-Out = Annotated[Path, typer.Option("--out", help="File to write: .tsv or .csv.")]
+if TYPE_CHECKING:
+    from gocell_cli.storage.reader import Cache
+    from gocell_cli.storage.schema import Hierarchy
+
+Out = Annotated[Path, typer.Option("--out", help="File to write: .tsv or .csv; of a hierarchy .txt, .cx2 and so on.")]
 SEPARATORS = {".tsv": "\t", ".csv": ","}
+SUFFIXES = {HierarchyFormat.CX2: (".cx2",), HierarchyFormat.GRAPHML: (".graphml",), HierarchyFormat.OBO: (".obo",)}
+TEXT = (".tsv", ".ont", ".txt")
+"""Suffixes of the other formats."""
+LARGE = 100 << 20
+"""Bytes of cell2mutation that are told before they are written."""
 
 
-def export(out: Out, cache: CacheDir = None, root: Root = None, overwrite: Force = False, json: Json = False) -> None:
-    """Write every sample as a row: genes, names, phenotype, statistic, and where it comes from.
+@dataclass(frozen=True)
+class WrittenChoice(HierarchyChoice):
+    """The hierarchy to write, where it is not a cache's."""
 
-    `--dataset table --phenotype-column value` reads the file back: genes are separated by blanks, or stand in columns
-    gene_1, gene_2 .. where names hold blanks or commas. A query group is its number, the row of the cache's
+    READY_OPTION: ClassVar[str] = "--from"
+
+    hierarchy: opt.FromHierarchy = None
+
+
+@expand
+def export(
+    out: Out,
+    choice: WrittenChoice,
+    hierarchy_format: opt.FormatOption = None,
+    no_tables: opt.NoTables = False,
+    cache: CacheDir = None,
+    root: Root = None,
+    offline: opt.Offline = False,
+    overwrite: Force = False,
+    json: Json = False,
+) -> None:
+    """Write every sample as a row, or with --hierarchy FORMAT the hierarchy for other tools.
+
+    `--dataset table --phenotype-column value` reads the samples back: genes are separated by blanks, or stand in
+    columns gene_1, gene_2 .. where names hold blanks or commas. A query group is its number, the row of the cache's
     provenance/query_groups.parquet that names its queries.
+
+    A hierarchy is that of a cache, or of the ontology options where any is given. Beside a cache's stand
+    STEM.gene2ind.txt, STEM.cell2ind.txt, STEM.cell2mutation.txt and the samples in DrugCell's and in DCell's layout.
     """
-    from gocell_cli.storage.export import exported_columns, sample_rows
+    if hierarchy_format is None:
+        _refuse_options(choice, no_tables=no_tables)
+        require_place(out, tuple(SEPARATORS), overwrite=overwrite)
+        document = _write_samples(_opened(cache, root), out)
+        said = f"{document['samples']:,} samples in {out}"
+    else:
+        choice.check()
+        require_place(out, SUFFIXES.get(hierarchy_format, TEXT), overwrite=overwrite)
+        source = _source(choice, cache, root, offline=offline)
+        document = _write_hierarchy(source, out, hierarchy_format.value, tables=not no_tables, overwrite=overwrite)
+        counts = ", ".join(f"{document[what]:,} {what}" for what in ("terms", "edges", "genes"))
+        said = "\n".join([f"{counts} in {out}", *(f"beside it {path}" for path in document["beside"])])
+    show_result(document, lambda: show(said), json=json, essence=str(out))
+
+
+def _refuse_options(choice: WrittenChoice, *, no_tables: bool) -> None:
+    if no_tables or choice != WrittenChoice():
+        raise UsageError("options of a hierarchy, and samples are to be written", hint="--hierarchy ddot")
+
+
+def _opened(cache: Path | None, root: Path | None) -> "Cache":
     from gocell_cli.storage.reader import Cache
 
-    require_place(out, tuple(SEPARATORS), overwrite=overwrite)
-    opened = Cache(find_cache(cache, data_root(root)))
-    columns = exported_columns(opened)
+    return Cache(find_cache(cache, data_root(root)))
+
+
+def _source(choice: WrittenChoice, cache: Path | None, root: Path | None, *, offline: bool) -> "Cache | Hierarchy":
+    """Open the cache, or read the hierarchy that the options name; raises UsageError where both are named."""
+    if choice == WrittenChoice():
+        return _opened(cache, root)
+    if cache is not None:
+        raise UsageError("--cache and ontology options name two hierarchies", hint="leave one out")
+    return choice.fetched(root, offline=offline).arrays()
+
+
+def _write_samples(cache: "Cache", out: Path) -> dict[str, Any]:
+    from gocell_cli.storage.export import exported_columns, sample_rows
+
+    columns = exported_columns(cache)
     with whole_file(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter=SEPARATORS[out.suffix], lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(sample_rows(opened, columns))
-    document = {"out": str(out), "samples": len(opened), "columns": list(columns)}
-    said = f"{len(opened):,} samples in {out}"
-    show_result(document, lambda: show(said), json=json, essence=str(out))
+        writer.writerows(sample_rows(cache, columns))
+    return {"out": str(out), "samples": len(cache), "columns": list(columns)}
+
+
+def _write_hierarchy(
+    source: "Cache | Hierarchy", out: Path, form: str, *, tables: bool, overwrite: bool
+) -> dict[str, Any]:
+    from gocell_cli.sources.go.hierarchy_files import hierarchy_texts
+    from gocell_cli.storage.reader import Cache
+
+    cache = source if isinstance(source, Cache) else None
+    hierarchy = source.hierarchy if isinstance(source, Cache) else source
+    texts = hierarchy_texts(hierarchy, form)
+    places = {word: _beside(out, word) for word in texts if word}
+    beside = [str(place) for place in places.values()]
+    document: dict[str, Any] = {
+        "out": str(out),
+        "hierarchy": form,
+        "cache": str(cache.directory) if cache is not None else None,
+        "terms": len(hierarchy.term_ids),
+        "edges": len(hierarchy.edge_child),
+        "rows": hierarchy.rows,
+        "genes": len(set(hierarchy.row_gene.tolist())),
+        "beside": beside,
+    }
+    for place in places.values():
+        require_place(place, (".txt",), overwrite=overwrite)
+    if cache is not None and tables:
+        document |= _write_tables(cache, out, beside, overwrite=overwrite)
+    for word, text in texts.items():
+        write_whole(places.get(word, out), text)
+    return document
+
+
+def _beside(out: Path, word: str) -> Path:
+    return out.with_name(f"{out.stem}.{word}.txt")
+
+
+def _write_tables(cache: "Cache", out: Path, beside: list[str], *, overwrite: bool) -> dict[str, Any]:
+    """Write the tables of a cache's samples beside a hierarchy; what they hold, and their names with what was there."""
+    from gocell_cli.storage.cell_tables import TABLES, CellTables
+
+    places = {word: _beside(out, word) for word in TABLES}
+    for place in places.values():
+        require_place(place, (".txt",), overwrite=overwrite)
+    made = CellTables(cache)
+    if made.mutation_bytes > LARGE:
+        note(f"{places['cell2mutation']}: {made.mutation_bytes:,} bytes; --no-tables leaves it out")
+    for word, lines in TABLES.items():
+        with whole_file(places[word]) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{line}\n" for line in lines(made))
+    if made.without_value:
+        note(f"{made.without_value:,} samples without a value are in no table of samples", "warning")
+    return {
+        "beside": [*beside, *map(str, places.values())],
+        "cells": len(made.cells),
+        "samples": len(cache) - made.without_value,
+        "without_value": made.without_value,
+    }

@@ -145,6 +145,17 @@ class Redundant(StrEnum):
     KEEP = "keep"
 
 
+class HierarchyFormat(StrEnum):
+    """Formats that a hierarchy is written in."""
+
+    DDOT = "ddot"
+    DRUGCELL = "drugcell"
+    DCELL = "dcell"
+    CX2 = "cx2"
+    GRAPHML = "graphml"
+    OBO = "obo"
+
+
 class Unannotated(StrEnum):
     """What happens to rows that delete a gene no term holds."""
 
@@ -166,7 +177,27 @@ HierarchyFile = Annotated[
     typer.Option(
         "--hierarchy",
         help="Ready hierarchy instead of --obo and --gaf, used as it is: DDOT/DrugCell table (parent, child,"
-        " default|gene) or DCell topology (ROOT:/GENES:/TERMS:), packed or not.",
+        " default|gene), DCell topology (ROOT:/GENES:/TERMS:) or CX2 (NDEx, cellmaps), packed or not.",
+    ),
+]
+FromHierarchy = Annotated[
+    Path | None,
+    typer.Option("--from", help="Write this ready hierarchy, of any format that --hierarchy of build-cache reads."),
+]
+# its first name is the one that files of settings know: there `hierarchy` is a file to read
+FormatOption = Annotated[
+    HierarchyFormat | None,
+    typer.Option(
+        "--hierarchy-format",
+        "--hierarchy",
+        help="Write the hierarchy instead of a table of samples: DDOT's table, DrugCell's, DCell's topology, CX2,"
+        " GraphML or OBO.",
+    ),
+]
+NoTables = Annotated[
+    bool,
+    typer.Option(
+        "--no-tables", help="Write no gene2ind, cell2ind, cell2mutation and samples beside the hierarchy of a cache."
     ),
 ]
 GeneIdOption = Annotated[

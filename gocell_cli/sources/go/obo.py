@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gocell_cli.domain.ontology import IS_A, Ontology, make_ontology
 from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.hierarchies.by_name import WORD, ByName, require_names
 from gocell_cli.sources.text_file import decode, lines_of, read_bytes
 
 TERM_ID = re.compile(r"\S+:\S+")
@@ -344,3 +345,44 @@ def _join(first: _Term, other: _Term, scan: _Scan) -> None:
     first.parents += other.parents
     first.replaced_by += other.replaced_by
     first.obsolete |= other.obsolete
+
+
+def obo_lines(named: ByName) -> Iterator[str]:
+    """Yield an OBO 1.2 document of a hierarchy: its terms, and is_a for each of its edges, whatever relation made it.
+
+    OBO has no genes: `association_lines` tells them. Raises InvalidInput for a term whose id has a blank in it.
+    """
+    hint = "choose --hierarchy cx2"
+    require_names(named.ids, WORD, "the term", "OBO", hint)
+    hierarchy = named.hierarchy
+    name_of = dict(zip(named.ids, hierarchy.term_names, strict=True))
+    yield "format-version: 1.2"
+    yield "ontology: gocell"
+    yield "remark: a hierarchy written by gocell; is_a stands for every edge, contracted ones too"
+    for term, namespace, parents in zip(named.ids, hierarchy.term_namespaces, named.parents, strict=True):
+        yield "\n[Term]"
+        yield f"id: {_escaped(term)}"
+        yield f"name: {_escaped(name_of[term] or term)}"
+        if namespace:
+            yield f"namespace: {_escaped(namespace)}"
+        yield from (f"is_a: {_escaped(parent)} ! {_escaped(name_of[parent] or parent)}" for parent in parents)
+
+
+def _escaped(text: str) -> str:
+    r"""Text as OBO 1.4 holds it (2.4): what would begin a comment, a modifier or a new line, escaped."""
+    return re.sub(r"[\\!{}]", lambda found: "\\" + found[0], text).replace("\n", "\\n").replace("\r", "\\n")
+
+
+def association_lines(named: ByName) -> Iterator[str]:
+    """Yield the lines of GOATOOLS' associations (id2gos): a gene, a tab, its terms joined by `;`.
+
+    Raises InvalidInput for a gene with a blank, or a term with a `;` in it.
+    """
+    hint = "choose another --gene-id, or --hierarchy cx2"
+    require_names(named.used, WORD, "the gene", "GOATOOLS association", hint)
+    require_names(named.ids, re.compile(r"[^\s;]+"), "the term", "GOATOOLS association", hint)
+    terms_of: dict[str, list[str]] = {}
+    for term, genes in zip(named.ids, named.direct, strict=True):
+        for gene in genes:
+            terms_of.setdefault(gene, []).append(term)
+    yield from (f"{gene}\t{';'.join(terms)}" for gene, terms in sorted(terms_of.items()))

@@ -14,7 +14,7 @@ from gocell_cli.sources.go.annotation_files import read_annotations
 from gocell_cli.sources.go.gene_naming import AUTO, name_genes
 from gocell_cli.sources.go.gene_table import read_gene_table
 from gocell_cli.sources.go.obo import read_obo
-from gocell_cli.sources.hierarchies import dcell_topology, ddot
+from gocell_cli.sources.hierarchies import cx2, dcell_topology, ddot
 from gocell_cli.sources.hierarchies.ready import ReadyHierarchy, make_ready, told_lines
 from gocell_cli.sources.text_file import decode, lines_of, read_bytes, sha256_of
 
@@ -87,11 +87,14 @@ def load_release(
 
 
 def read_hierarchy(path: Path, known: KnownGenes) -> ReadyHierarchy:
-    """Read a hierarchy file of either format, told apart by its first line: names of files promise nothing.
+    """Read a hierarchy file of any format, told apart by how it begins: names of files promise nothing.
 
-    Raises InvalidInput, with the line, for what is neither, and as `make_ready` does.
+    Raises InvalidInput, with the line, for what is none, and as `make_ready` does.
     """
-    lines = told_lines(path)
+    text = decode(read_bytes(path), path)
+    if cx2.is_cx2(text):
+        return make_ready(cx2.parse_cx2(path, text), known)
+    lines = told_lines(text)
     topology = bool(lines) and lines[0][1].startswith(dcell_topology.ROOT)
     return make_ready((dcell_topology.parse_topology if topology else ddot.parse_ddot)(path, lines), known)
 

@@ -6,11 +6,12 @@ TERMS: GO:0006298 GO:0006284    child terms, each with three lines of its own
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.hierarchies.by_name import WORD, ByName, require_names
 from gocell_cli.sources.hierarchies.ready import ParsedHierarchy
 
 FORMAT = "DCell topology"
@@ -109,3 +110,16 @@ def _sizes_that_differ(parsed: ParsedHierarchy, blocks: dict[str, _Block]) -> in
         contained.update((t, direct[t].union(*(contained[c] for c in children[t]))) for t in ready)
         waiting = [t for t in waiting if t not in contained]
     return sum(block.size not in (-1, len(contained[term])) for term, block in blocks.items())
+
+
+def topology_lines(named: ByName) -> Iterator[str]:
+    """Yield three lines a term, each name with a blank behind it, as the files of DCell's repository have them.
+
+    Raises InvalidInput for a name with a blank in it, at which DCell's reader splits (training/code/Utility.lua).
+    """
+    hint = "choose another --gene-id, or --hierarchy cx2"
+    require_names((*named.ids, *named.used), WORD, "the name", "DCell topology", hint)
+    for term, contained, direct, children in zip(named.ids, named.contained, named.direct, named.children, strict=True):
+        yield f"{ROOT} {term} {len(contained)}"
+        yield f"{GENES} {''.join(f'{gene} ' for gene in direct)}"
+        yield f"{TERMS} {''.join(f'{child} ' for child in children)}"

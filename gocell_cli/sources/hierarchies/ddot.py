@@ -4,10 +4,12 @@ As DrugCell ships it (`data/drugcell_ont.txt`), as CLIXO writes it (`#` comments
 weight), and as DDOT's `Ontology.to_table` does (a header, `Child-Parent` and `Gene-Term`).
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.hierarchies.by_name import WORD, ByName, require_names, require_no_gene_called_as_a_term
 from gocell_cli.sources.hierarchies.ready import ParsedHierarchy
 
 FORMAT = "DDOT/DrugCell table"
@@ -15,6 +17,10 @@ TERM, GENE = "default", "gene"
 EDGE_TYPES = {TERM: TERM, GENE: GENE, "Child-Parent": TERM, "Gene-Term": GENE}
 HEADER = ("parent", "child")
 COLUMNS = (3, 4)
+CELL = re.compile(r"(?!\s)[^\t\r\n]+(?<!\s)")
+"""A name that a column of DDOT's can hold: it ends at a tab, and blanks around it are none of it."""
+NO_COMMENT = re.compile(r"[^#].*", re.DOTALL)
+HINT = "choose another --gene-id, or --hierarchy cx2"
 
 
 def parse_ddot(path: Path, lines: Iterable[tuple[int, str]]) -> ParsedHierarchy:
@@ -50,3 +56,30 @@ def _refuse_terms_as_genes(parsed: ParsedHierarchy) -> None:
         if gene in parsed.terms:
             reason = f"{gene} stands here as a gene, and in line {parsed.terms[gene]} as a term"
             raise InvalidInput.at(parsed.path, line, reason)
+
+
+def drugcell_lines(named: ByName) -> Iterator[str]:
+    """Yield the lines of DrugCell's own file (`drugcell_ont.txt`): edges first, no header.
+
+    Raises InvalidInput for names with blanks in them, at which its reader splits (code/util.py, `load_ontology`).
+    """
+    require_names((*named.ids, *named.used), WORD, "the name", "DrugCell", HINT)
+    yield from _lines(named, TERM, GENE, "DrugCell")
+
+
+def ddot_lines(named: ByName) -> Iterator[str]:
+    """Yield the lines of DDOT's table (`Ontology.to_table`): header, edges, genes.
+
+    Raises InvalidInput for names with tabs or line breaks in them, or that begin as a comment does.
+    """
+    require_names((*named.ids, *named.used), CELL, "the name", "DDOT", HINT)
+    yield "Parent\tChild\tEdgeType"
+    yield from _lines(named, "Child-Parent", "Gene-Term", "DDOT")
+
+
+def _lines(named: ByName, term: str, gene: str, form: str) -> Iterator[str]:
+    require_no_gene_called_as_a_term(named, form)
+    require_names(named.ids, NO_COMMENT, "the term", form, HINT)
+    yield from (f"{parent}\t{child}\t{term}" for parent, child in named.edges)
+    for parent, genes in zip(named.ids, named.direct, strict=True):
+        yield from (f"{parent}\t{name}\t{gene}" for name in genes)

@@ -18,7 +18,7 @@ from gocell_cli.domain.ontology import IS_A, Ontology, make_ontology
 from gocell_cli.domain.term_filters import READY_RELATION
 from gocell_cli.errors import CycleError, InvalidInput
 from gocell_cli.gene_names import MANY, few_found
-from gocell_cli.sources.text_file import decode, lines_of, read_bytes
+from gocell_cli.sources.text_file import lines_of
 
 COMMENT = "#"
 HIERARCHY = "hierarchy"
@@ -30,7 +30,8 @@ PARTS = re.compile(r"[^\w.()-]+")
 class ParsedHierarchy:
     """Distinct terms, edges (child, parent) and genes (term, gene) of one file, each with the line it first stands in.
 
-    What stands there again is counted (`repeated_edges`, `repeated_genes`).
+    The line is 0 where a format has none. What stands there again is counted (`repeated_edges`, `repeated_genes`).
+    `names` and `namespaces` are those of the terms that the file tells any of.
     """
 
     path: Path
@@ -39,11 +40,13 @@ class ParsedHierarchy:
     edges: dict[tuple[str, str], int] = field(default_factory=dict)
     genes: dict[tuple[str, str], int] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    names: dict[str, str] = field(default_factory=dict)
+    namespaces: dict[str, str] = field(default_factory=dict)
 
     def add_edge(self, child: str, parent: str, line: int) -> None:
         """Add an edge and its terms; raises InvalidInput for a term that is its own parent."""
         if child == parent:
-            raise InvalidInput.at(self.path, line, f"{child} is its own parent, a cycle of one term")
+            raise InvalidInput.at(self.path, line or None, f"{child} is its own parent, a cycle of one term")
         # setdefault throughout: of what stands there twice, the first line is the one to name.
         for term in (parent, child):
             self.terms.setdefault(term, line)
@@ -68,9 +71,9 @@ class ReadyHierarchy:
     roots: int
 
 
-def told_lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of a file, plain or gzipped, that are neither empty nor comments, with their numbers."""
-    lines = lines_of(decode(read_bytes(path), path))
+def told_lines(text: str) -> list[tuple[int, str]]:
+    """Return the lines of a text that are neither empty nor comments, with their numbers."""
+    lines = lines_of(text)
     return [(n, line.rstrip("\r")) for n, line in lines if line.strip() and not line.startswith(COMMENT)]
 
 
@@ -104,7 +107,8 @@ def _refuse_damaged_names(parsed: ParsedHierarchy, known: KnownGenes) -> None:
         if len(parts) > 1 and not known.genes.lookup.find(name).genes:
             gene = next((part for part in parts if part in known.genes.index), None)
             if gene is not None:
-                raise InvalidInput.at(parsed.path, line, f"{name[:60]!r} is no gene, though {gene} stands in it")
+                reason = f"{name[:60]!r} is no gene, though {gene} stands in it"
+                raise InvalidInput.at(parsed.path, line or None, reason)
 
 
 def _named(rows: AnnotationRows, known: KnownGenes) -> tuple[AnnotationRows, GeneTable]:
@@ -145,7 +149,7 @@ def _ontology(parsed: ParsedHierarchy) -> Ontology:
     ontology = make_ontology(
         source=str(parsed.path),
         release=parsed.format,
-        terms=[(term, "", "") for term in parsed.terms],
+        terms=[(term, parsed.names.get(term, ""), parsed.namespaces.get(term, "")) for term in parsed.terms],
         alt_ids={},
         edges=[(child, parent, READY_RELATION) for child, parent in parsed.edges],
         dropped={},
@@ -166,7 +170,8 @@ def _refuse_cycle(parsed: ParsedHierarchy, ontology: Ontology) -> None:
     pairs = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
     # The last of its edges in the file: up to that line there was no such cycle.
     line = max(parsed.edges[child, parent] for parent, child in pairs)
-    raise CycleError(cycle, source=f"{parsed.path}:{line}", hint="take out one of these edges")
+    place = f"{parsed.path}:{line}" if line else str(parsed.path)
+    raise CycleError(cycle, source=place, hint="take out one of these edges")
 
 
 def _rows(parsed: ParsedHierarchy) -> AnnotationRows:
