@@ -6,7 +6,8 @@ value, to which NeST-VNN (cellmaps_vnn/data_wrapper.py) adds the data set. The p
 does.
 
 DCell (training/code/Utility.lua, `load_GI_file`): how many genes are deleted, these genes, the value, blanks between.
-Its trainer makes its index of genes itself, in the order of a Lua table, so there is none to write.
+Its trainer makes its index of genes itself, in the order of a Lua table, so there is none to write; it ends at a gene
+that no term holds (`list2torch`), so samples that delete one are not among its own.
 """
 
 import math
@@ -38,12 +39,14 @@ class CellTables:
         if odd is not None:
             reason = f"the gene {odd[:60]!r} has a blank in its name, at which DCell's and DrugCell's readers split"
             raise InvalidInput(f"{cache.directory}: {reason}", hint="leave the tables out with --no-tables")
+        self._held = np.diff(cache.hierarchy.gene_ptr) > 0
         self._index: dict[bytes, int] = {}
-        self.without_value = 0
+        self.without_value = self.without_term = 0
         for shard in cache.shards():
-            for genotype in _genotypes(shard):
+            for genotype, value in zip(_genotypes(shard), shard.value.tolist(), strict=True):
                 self._index.setdefault(genotype.tobytes(), len(self._index))
-            self.without_value += int((~np.isfinite(shard.value)).sum())
+                self.without_value += not math.isfinite(value)
+                self.without_term += math.isfinite(value) and not self._held[genotype].all()
         self.cells = [np.frombuffer(key, dtype=np.int32).tolist() for key in self._index]
         self.names = self._cell_names()
 
@@ -86,10 +89,10 @@ class CellTables:
                     yield f"{self.names[self._index[genotype.tobytes()]]}\t{drug}\t{value!r}\t{datasets[dataset]}"
 
     def dcell_samples(self) -> Iterator[str]:
-        """Yield the count of deleted genes, the genes and the value of each sample that has a value."""
+        """Yield the count of deleted genes, these and the value of each sample with a value, its genes in terms."""
         for shard in self.cache.shards():
             for genotype, value in zip(_genotypes(shard), shard.value.tolist(), strict=True):
-                if math.isfinite(value):
+                if math.isfinite(value) and self._held[genotype].all():
                     yield " ".join([str(len(genotype)), *(self.genes[g] for g in genotype.tolist()), repr(value)])
 
 

@@ -15,7 +15,7 @@ from gocell_cli.commands.model.explain import TermOrder
 from gocell_cli.commands.shell import options as choices
 from gocell_cli.domain import alleles, genotype, term_filters
 from gocell_cli.sources.download import catalog
-from gocell_cli.sources.go import gene_naming
+from gocell_cli.sources.go import gene_naming, hierarchy_files
 from gocell_cli.sources.screens import costanzo as costanzo2016
 from gocell_cli.sources.screens import kuzmin as kuzmin_table
 from gocell_cli.storage import records
@@ -98,6 +98,7 @@ def test_functions_stay_small() -> None:
         (choices.WidthBy, records.WIDTH_KINDS),
         (choices.GeneId, gene_naming.GENE_IDS),
         (choices.Redundant, term_filters.REDUNDANT),
+        (choices.HierarchyFormat, tuple(hierarchy_files.FORMATS)),
         (TermOrder, orders.ORDERS),
     ],
 )

@@ -104,6 +104,7 @@ KEPT = [
     Kept("build-table", f"build-cache {_TABLE} --root FOLDER/table"),
     Kept("inspect-table", "inspect samples --root FOLDER/table"),
     Kept("build-small", f"build-cache --dataset simulated --samples 600 --panel 40 --shard-size 250 {_SMALL}"),
+    Kept("export-hierarchy", f"export --hierarchy ddot --out FOLDER/go.txt {_SMALL}"),
     Kept("cache-rebuild", f"cache rebuild {_SMALL}", slow=True),
     Kept("inspect-simulated", f"inspect sample 7 {_SMALL}"),
     Kept("config-show", "config show --all", shape=True),

@@ -154,9 +154,13 @@ def _write_tables(cache: "Cache", out: Path, beside: list[str], *, overwrite: bo
             file.writelines(f"{line}\n" for line in lines(made))
     if made.without_value:
         note(f"{made.without_value:,} samples without a value are in no table of samples", "warning")
+    if made.without_term:
+        reason = "delete a gene that no term holds, at which DCell's trainer ends: dcell_samples has none of them"
+        note(f"{made.without_term:,} samples {reason}")
     return {
         "beside": [*beside, *map(str, places.values())],
         "cells": len(made.cells),
         "samples": len(cache) - made.without_value,
         "without_value": made.without_value,
+        "without_term": made.without_term,
     }

@@ -118,6 +118,9 @@ def test_a_key_of_several_commands_means_one_thing_or_is_refused() -> None:
         by_name.setdefault(option.long, []).append(option)
     assert {name for name, found in by_name.items() if len(meanings(found)) > 1} == {"genes"}
     assert {o.words for o in by_name["split"]} == {("train",), ("inspect", "split")}  # evaluate's is --part
+    assert ("export",) not in {
+        o.words for o in by_name["hierarchy"]
+    }  # its --hierarchy is a format, and goes by another name
     assert {o.words for o in by_name["samples"]} == {("build-cache",)}  # explain's is --rlipp-samples
 
 
@@ -223,6 +226,7 @@ def test_every_option_that_takes_a_place_is_looked_at_here() -> None:
     data = {
         "cache",
         "control-runs",
+        "from",
         "gaf",
         "gene-table",
         "gene-vectors",
