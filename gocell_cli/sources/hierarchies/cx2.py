@@ -6,7 +6,7 @@ declared default ("v").
 
 A term's id is what its node represents, where all nodes say so and no two the same, else its name, else its node's
 number. Genes stand in CD_MemberList, all that a term contains, separated by commas or by blanks, as cellmaps reads
-them: those that no child contains are its direct ones (cellmaps_vnn/data_wrapper.py, `_get_direct_genes`). A file of
+them: those that no child contains are its direct ones (`_get_direct_genes` of cellmaps_vnn). A file of
 gocell's own names the direct genes besides, for a gene may be annotated to a term and to one below it.
 """
 

@@ -61,7 +61,7 @@ def _refuse_terms_as_genes(parsed: ParsedHierarchy) -> None:
 def drugcell_lines(named: ByName) -> Iterator[str]:
     """Yield the lines of DrugCell's own file (`drugcell_ont.txt`): edges first, no header.
 
-    Raises InvalidInput for names with blanks in them, at which its reader splits (code/util.py, `load_ontology`).
+    Raises InvalidInput for names with blanks in them, at which its reader splits (`load_ontology` of its util).
     """
     require_names((*named.ids, *named.used), WORD, "the name", "DrugCell", HINT)
     yield from _lines(named, TERM, GENE, "DrugCell")
