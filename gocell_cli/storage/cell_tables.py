@@ -1,6 +1,6 @@
 """A cache's samples in the layouts of DCell's and of DrugCell's trainers, line by line.
 
-DrugCell (its README, and `load_mapping` of its util) calls a genotype a cell: gene2ind and cell2ind are an index, a tab,
+DrugCell (README, and `load_mapping` of its util) calls a genotype a cell: gene2ind and cell2ind are an index, a tab,
 a name; cell2mutation has a row a cell, 1 for each deleted gene and 0 for the others, commas between; a sample is cell,
 drug and value, to which NeST-VNN (`_load_train_data` of cellmaps_vnn) adds the data set. The phenotype's name stands
 where the drug does.
