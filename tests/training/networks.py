@@ -61,7 +61,8 @@ class Pass:
 
 def oracle_of(hierarchy: Hierarchy, config: DCellConfig, vectors: Tensor | None = None) -> OracleDCell:
     """The per-term network of a config."""
-    widths = term_widths(hierarchy, config.width_by, config.min_width, config.ratio).tolist()
+    top = (config.top_width, config.top_strata)
+    widths = term_widths(hierarchy, config.width_by, config.min_width, config.ratio, *top).tolist()
     return OracleDCell(hierarchy, widths, config.norm_order, config.gene_weights, vectors).double()
 
 

@@ -17,6 +17,7 @@ class DCellConfig:
     """Everything that shapes the network but the hierarchy.
 
     width_by: n_t of the width is the term's `direct` or `contained` genes; d_t = max(min_width, ceil(ratio * n_t)).
+    top_width: the least width of terms of the first top_strata strata, the root's the first (0: as all others).
     init_range: weights and biases are drawn from U(-init_range, init_range). alpha: weight of the other terms' losses.
     gene_weights: every (term, gene) pair its `own` column; or besides it one `shared` direction a term for all its
     genes: z_t += a_t * (number of t's genes deleted); or such a direction, from which a column is a `deviation`: it
@@ -39,6 +40,8 @@ class DCellConfig:
     momentum: float = 0.1
     form: str = "dense"
     term_dropout: float = 0.0
+    top_width: int = 0
+    top_strata: int = 3
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -46,6 +49,8 @@ class DCellConfig:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
         if self.min_width < 1 or self.ratio < 0 or self.eps <= 0:
             raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
+        if self.top_width < 0 or self.top_strata < 1:
+            raise UsageError("top_width must be at least 0, and top_strata at least 1")
         if not 0 <= self.term_dropout < 1:
             raise UsageError(f"term_dropout is {self.term_dropout}", hint="a probability: at least 0 and below 1")
 

@@ -103,7 +103,9 @@ class DCell(Stacked):
         self.config = config = config or DCellConfig()
         self.tanh_first, self.eps, self.momentum = config.norm_order == "tanh-bn", config.eps, config.momentum
         self.from_wild_type = config.from_wild_type
-        width = term_widths(hierarchy, config.width_by, config.min_width, config.ratio)
+        width = term_widths(
+            hierarchy, config.width_by, config.min_width, config.ratio, config.top_width, config.top_strata
+        )
         # a block divides the least width, which most terms have, so that those need no padding
         piece = max(d for d in range(1, 21) if config.min_width % d == 0)
         self.stack = stack = make_stack(hierarchy, width, piece)

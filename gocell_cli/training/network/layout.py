@@ -99,10 +99,16 @@ class Stack:
         return real
 
 
-def term_widths(hierarchy: Hierarchy, width_by: str, min_width: int, ratio: float) -> Int64[np.ndarray, " terms"]:
-    """Return each term's neurons by the rule of Ma et al. 2018, of its direct or contained genes."""
+def term_widths(
+    hierarchy: Hierarchy, width_by: str, min_width: int, ratio: float, top_width: int = 0, top_strata: int = 0
+) -> Int64[np.ndarray, " terms"]:
+    """Return each term's neurons by the rule of Ma et al. 2018, of its direct or contained genes.
+
+    Those of the first `top_strata` strata, the root's the first, have `top_width` at least.
+    """
     counts = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
-    return term_width(counts, min_width, ratio)
+    width = term_width(counts, min_width, ratio)
+    return np.where(hierarchy.stratum < top_strata, np.maximum(width, top_width), width)
 
 
 def running_groups(hierarchy: Hierarchy) -> Int64[np.ndarray, " terms"]:

@@ -59,10 +59,11 @@ class Layout:
         Vectors of genes are the network's where its columns count from the wild type; else the other voices' alone.
         """
         itemsize = 8 if config.precision == "64-true" else 4
-        numbers = least_numbers(hierarchy, self.width_by, config.min_width, config.ratio)
+        numbers = least_numbers(hierarchy, self.width_by, config)
+        top = f", top_width {config.top_width:,}" if config.top_width else ""
         require_memory(
             round(min(copies * itemsize * numbers, MOST_SAID)),
-            f"a network of min_width {config.min_width:,} and ratio {config.ratio:g}",
+            f"a network of min_width {config.min_width:,}{top} and ratio {config.ratio:g}",
             hint="the defaults are --set min_width=0 --set ratio=0.3; a build with more --min-genes has fewer terms",
         )
         if self.level_by != hierarchy.level_by:
@@ -72,10 +73,12 @@ class Layout:
         return DCell(hierarchy, own, known)
 
 
-def least_numbers(hierarchy: Hierarchy, width_by: str, min_width: int, ratio: float) -> float:
+def least_numbers(hierarchy: Hierarchy, width_by: str, config: RunConfig) -> float:
     """Return how many numbers a network holds at least, padding not counted; a float, for the widths may be any."""
     counts = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
-    width = np.maximum(float(min_width), ratio * counts.astype(np.float64))
+    width = np.maximum(float(config.min_width), config.ratio * counts.astype(np.float64))
+    top = hierarchy.stratum < config.top_strata
+    width[top] = np.maximum(width[top], float(config.top_width))
     with np.errstate(over="ignore"):  # infinite is what it is then
         edges = width[hierarchy.edge_child] * width[hierarchy.edge_parent]
         return float(edges.sum() + width[hierarchy.row_term].sum() + 4 * width.sum())

@@ -238,3 +238,13 @@ def test_counts_of_the_bundled_network(bundled_hierarchy: Hierarchy) -> None:
     waste = model.stack.child_weights / model.stack.multiply_adds
     assert waste < 1.15
     assert model.stack.neurons / 78_880 < 1.02
+
+
+def test_the_top_is_as_wide_as_asked_for_and_no_other_term_changes() -> None:
+    hierarchy = nets.random_network(3, terms=14)
+    plain, wide = (DCell(hierarchy, replace(SMALL, ratio=1.0, top_width=n, top_strata=2)).stack.width for n in (0, 5))
+    top = hierarchy.stratum < 2
+    assert 1 < top.sum() < len(top)
+    assert np.array_equal(wide[top], np.maximum(plain[top], 5))
+    assert (wide[top] > plain[top]).any()
+    assert np.array_equal(wide[~top], plain[~top])

@@ -55,11 +55,11 @@ def test_a_recipe_lies_under_all_other_settings(tmp_path: Path) -> None:
 def test_a_run_of_before_is_opened_as_it_was_trained(tmp_path: Path) -> None:
     """Its file names neither a recipe nor a decay of columns, and the width that it was trained with."""
     lines = RunConfig(min_width=20, gene_weights="own", own_decay=0.0).to_toml().splitlines()
-    newer = ("recipe", "own_decay", "split_rule", "term_dropout")
+    newer = ("recipe", "own_decay", "split_rule", "term_dropout", "top_")
     (tmp_path / "config.toml").write_text("\n".join(x for x in lines if not x.startswith(newer)), "utf-8")
     found = run_config(tmp_path)
     assert (found.recipe, found.own_decay, found.split_rule, found.min_width) == ("", 0.0, 1, 20)
-    assert found.term_dropout == 0.0
+    assert (found.term_dropout, found.top_width) == (0.0, 0)
 
 
 def test_the_least_width_is_by_training_samples_where_it_is_left_open() -> None:
@@ -88,6 +88,8 @@ def test_the_least_width_is_by_training_samples_where_it_is_left_open() -> None:
         ("min_width = -1", UsageError, "min_width is -1"),
         ("alpha = -0.1", UsageError, "alpha is -0.1"),
         ("term_dropout = -0.1", UsageError, "term_dropout is -0.1"),
+        ("top_width = -1", UsageError, "top_width is -1"),
+        ("top_strata = 0", UsageError, "top_strata is 0"),
         ("term_dropout = 1.0", UsageError, "term_dropout is 1.0"),
         ("seed = -1", UsageError, "seed is -1"),
         ("seed = 18446744073709551616", UsageError, "seed is 18446744073709551616"),
@@ -153,7 +155,7 @@ def test_labels_that_are_all_the_same_are_told() -> None:
     check_differ(np.array([0.1, 0.1, 0.1 + 1e-9]), "growth")
 
 
-@pytest.mark.parametrize("settings", [{"min_width": 10**6}, {"min_width": 2**62}, {"ratio": 1e9}, {"ratio": 1e30}])
+@pytest.mark.parametrize("settings", [{"min_width": 10**6}, {"min_width": 2**62}, {"ratio": 1e9}, {"top_width": 2**62}])
 def test_a_network_that_no_memory_holds_is_told_before_it_is_made(settings: dict[str, float]) -> None:
     config = replace(RunConfig(), **settings)  # type: ignore[arg-type]
     with pytest.raises(TooLarge, match=r"would take [\d,]+\.\d GB of memory, [\d,]+\.\d GB are free"):
@@ -161,6 +163,7 @@ def test_a_network_that_no_memory_holds_is_told_before_it_is_made(settings: dict
 
 
 def test_the_least_of_a_network_is_less_than_it_has_and_near_it() -> None:
-    hierarchy, config = random_network(3), RunConfig(min_width=3)
-    counted = Layout("stratum", "direct").network(hierarchy, config).parameter_count()
-    assert 0.9 * counted < least_numbers(hierarchy, "direct", 3, config.ratio) <= counted
+    hierarchy = random_network(3)
+    for config in (RunConfig(min_width=3), RunConfig(min_width=3, top_width=9, top_strata=2)):
+        counted = Layout("stratum", "direct").network(hierarchy, config).parameter_count()
+        assert 0.9 * counted < least_numbers(hierarchy, "direct", config) <= counted
