@@ -165,7 +165,7 @@ def resolve_annotations(
     drops rows that are newer; `published` only counts them, in `late`.
     """
     place_of = {t: ontology.place(t) for t in set(rows.term)}
-    known_of = [_genes_named(names, genes) for names in rows.names]
+    known_of = [genes_named(names, genes) for names in rows.names]
     genes_of = _listed(known_of, genes, only)
     tally = _Tally(Counter(rows.dropped))  # counted on, so that every row of the file is used or has a reason
     unwanted = {*exclude_evidence, *(set(rows.evidence).difference(include_evidence) if include_evidence else ())}
@@ -238,7 +238,7 @@ def _listed(genes_of: list[tuple[int, ...]], genes: GeneTable, only: GeneList | 
     return [tuple(g for g in named if g in listed) for named in genes_of]
 
 
-def _genes_named(names: tuple[str, ...], genes: GeneTable) -> tuple[int, ...]:
+def genes_named(names: tuple[str, ...], genes: GeneTable) -> tuple[int, ...]:
     """Genes whose systematic name is among `names`; `A/B` stands for both A and B where no gene is called so."""
     parts = (part for name in names for part in ((name,) if name in genes.index else name.split("/")))
     return tuple(sorted({genes.index[part] for part in parts if part in genes.index}))

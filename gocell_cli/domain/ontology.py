@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from gocell_cli.dcell_rules import longest_paths
 from gocell_cli.errors import CycleError, UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ IS_A = "is_a"
 LIVE, MERGED, REPLACED = "live", "merged", "replaced"
 LEFT_OUT, OBSOLETE, UNKNOWN = "other_namespace", "obsolete_term", "unknown_term"
 """How an id stands for a live term, and why it stands for none (`Ontology.place`)."""
+TermGenes = Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]]
+"""By term id and gene: each annotation's evidence code, qualifier and date."""
 
 
 @dataclass(frozen=True)
@@ -137,15 +140,70 @@ class Ontology:
         """Return the relation of each edge that `select` returns, in its order."""
         return [r for r in dict.fromkeys(relations) for _ in range(len(self.edges[r]))]
 
-    def graph(self, relations: Sequence[str]) -> "nx.DiGraph[str]":
-        """Return the DAG over term ids, edges parent -> child, as networkx sees it."""
+    def graph(self, relations: Sequence[str] = (), genes: TermGenes | None = None) -> "nx.DiGraph[str]":
+        """Return the DAG over term ids, edges parent -> child, GO:ROOT above every term that has no parent.
+
+        A node has id, name, namespace, level and depth (GOATOOLS', -1 for GO:ROOT), is_obsolete (False: obsolete terms
+        are none), alt_ids, gene_set (a frozenset of the genes annotated to it) and genes (what is said of each); an
+        edge has its relation, the first named where it has several. `relations` are is_a where none is named; `genes`
+        come from `annotated_genes`. Raises UsageError for an unknown relation, CycleError where is_a is not acyclic.
+        """
         import networkx as nx
 
-        edges = self.select(relations)
+        named = relations or (self.level_relation,)
         graph: nx.DiGraph[str] = nx.DiGraph()
-        graph.add_nodes_from(self.ids)
-        graph.add_edges_from((self.ids[p], self.ids[c]) for p, c in zip(edges.parent, edges.child, strict=True))
+        graph.add_nodes_from(self._nodes(genes or {}))
+        told = [(r, e) for r in named for e in [self.select((r,))]]
+        for relation, edges in reversed(told):
+            pairs = zip(edges.parent.tolist(), edges.child.tolist(), strict=True)
+            graph.add_edges_from(((self.ids[p], self.ids[c]) for p, c in pairs), relation=relation)
+        if SUPER_ROOT_ID not in self.index:
+            roots = [term for term in self.ids if not graph.in_degree(term)]
+            graph.add_edges_from(((SUPER_ROOT_ID, term) for term in roots), relation=SUPER_ROOT_NAMESPACE)
         return graph
+
+    def _nodes(self, genes: TermGenes) -> Iterable[tuple[str, dict[str, object]]]:
+        """Yield each term and GO:ROOT with the attributes of its node."""
+        is_a = self.select((self.level_relation,))
+        depth, stuck = longest_paths(len(self), is_a.child, is_a.parent)
+        if stuck.any():
+            raise self.cycle_error(is_a, np.flatnonzero(stuck).tolist())
+        level = self._shortest_paths(is_a)
+        alternatives: dict[str, list[str]] = {}
+        for other, term in self.alt_ids.items():
+            alternatives.setdefault(term, []).append(other)
+        labels = zip(self.ids, self.names, self.namespaces, level, depth.tolist(), strict=True)
+        root = (SUPER_ROOT_ID, SUPER_ROOT_NAME, SUPER_ROOT_NAMESPACE, -1, -1)
+        for term, name, namespace, term_level, term_depth in (
+            *labels,
+            *([root] if SUPER_ROOT_ID not in self.index else []),
+        ):
+            held = genes.get(term, {})
+            yield (
+                term,
+                {
+                    "id": term,
+                    "name": name,
+                    "namespace": namespace,
+                    "level": term_level,
+                    "depth": term_depth,
+                    "is_obsolete": False,
+                    "alt_ids": tuple(sorted(alternatives.get(term, ()))),
+                    "gene_set": frozenset(held),
+                    "genes": {gene: list(told) for gene, told in held.items()},
+                },
+            )
+
+    def _shortest_paths(self, edges: Edges) -> list[int]:
+        """Shortest path from any term without a parent to each term (GOATOOLS' level), of acyclic edges."""
+        import networkx as nx
+
+        graph = nx.DiGraph(zip(edges.parent.tolist(), edges.child.tolist(), strict=True))
+        graph.add_nodes_from(range(len(self)))
+        above = -1  # no index: one node above all roots, from which each path is a step longer
+        graph.add_edges_from((above, term) for term in list(graph) if not graph.in_degree(term))
+        steps = nx.single_source_shortest_path_length(graph, above)
+        return [steps[term] - 1 for term in range(len(self))]
 
     def cycle_error(self, edges: Edges, terms: Iterable[int]) -> CycleError:
         """Return the error that names one cycle among `terms`, which must hold one."""

@@ -163,7 +163,7 @@ def _refuse_own_super_root(ontology: Ontology, rules: FilterRules) -> None:
     if own is None:
         return
     edges = ontology.select(rules.relations)
-    if not rules.as_is or set(range(len(ontology))) - set(edges.child.tolist()) != {own}:
+    if set(range(len(ontology))) - set(edges.child.tolist()) != {own}:
         raise InvalidInput(
             f"{ontology.source}: a term is called {SUPER_ROOT_ID}, the id of the root put above all others",
             hint="give that term another id",
@@ -171,16 +171,20 @@ def _refuse_own_super_root(ontology: Ontology, rules: FilterRules) -> None:
 
 
 def whole_graph(ontology: Ontology, rules: FilterRules, direct: Mapping[int, int]) -> TermGraph:
-    """Return all live terms under GO:ROOT, which takes in every term without parents."""
+    """Return all live terms under GO:ROOT, which takes in every term without parents.
+
+    A GO:ROOT of the ontology's own, as a hierarchy that `export` wrote has it, is that root: there are no two.
+    """
     edges = ontology.select(rules.relations)
-    parents: dict[int, set[int]] = {t: set() for t in range(len(ontology))}
+    own = None if rules.as_is else ontology.index.get(SUPER_ROOT_ID)
+    parents: dict[int, set[int]] = {t: set() for t in range(len(ontology)) if t != own}
     for child, parent in zip(edges.child.tolist(), edges.parent.tolist(), strict=True):
-        parents[child].add(parent)
+        parents[child].add(SUPER_ROOT if parent == own else parent)
     # GO has three namespace roots, and a chosen relation may leave more terms without parents: a network needs one root
     frozen = {t: frozenset(p or (SUPER_ROOT,)) for t, p in parents.items()}
     return TermGraph(
         parents={**frozen, SUPER_ROOT: frozenset()},
-        direct={**{t: direct.get(t, 0) for t in frozen}, SUPER_ROOT: 0},
+        direct={**{t: direct.get(t, 0) for t in frozen}, SUPER_ROOT: direct.get(own, 0) if own is not None else 0},
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int32, Int64, UInt8
@@ -13,6 +14,7 @@ from gocell_cli.free_memory import require_memory
 from gocell_cli.storage.hierarchy_check import check_hierarchy, level_counts
 from gocell_cli.storage.lmdb_walk import is_known, remember, walk
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest, shard_faults
+from gocell_cli.storage.network_graph import network_graph
 from gocell_cli.storage.propagation import deleted_pairs, mutant_state, pair_state
 from gocell_cli.storage.records import Manifest, ShardRecord
 from gocell_cli.storage.sample_check import Limits, sample_faults
@@ -21,6 +23,9 @@ from gocell_cli.storage.schema import Hierarchy, Provenance, Sample, Samples
 from gocell_cli.storage.shards import SHARD_BACKENDS, decode_records
 from gocell_cli.storage.tables import HIERARCHY_DIR, provenance_counts, read_hierarchy, read_provenance
 from gocell_cli.whole_file import write_whole
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 SAMPLE_BYTES = 62
 """Of the columns in memory, for two deletions and one source row."""
@@ -98,6 +103,14 @@ class Cache:
         for record in records:
             write_whole(directory / record.path, check_file(self.directory, record).read_bytes())
         return records
+
+    def graph(self, known: "nx.DiGraph[str] | None" = None) -> "nx.DiGraph[str]":
+        """Return the hierarchy as networkx sees it (`network_graph`), edges parent -> child, GO:ROOT among its nodes.
+
+        A cache keeps neither alternative ids nor evidence codes: `known`, the graph of the ontology that it was built
+        of (`Release.graph`), tells them.
+        """
+        return network_graph(self.hierarchy, known)
 
     @cached_property
     def provenance(self) -> Provenance:

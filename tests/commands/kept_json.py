@@ -95,6 +95,8 @@ KEPT = [
     Kept("inspect-level", f"inspect level 2 {_ESSENTIAL}"),
     Kept("inspect-gene", f"inspect gene ACT1 {_ESSENTIAL}"),
     Kept("inspect-term", f"inspect term GO:0006281 {_ESSENTIAL}"),
+    Kept("inspect-root", f"inspect term GO:ROOT {_ESSENTIAL}"),
+    Kept("inspect-obsolete", f"inspect term GO:0000108 {_ESSENTIAL}"),
     Kept("plot-levels", "plot levels --out FOLDER/levels.svg --root FOLDER/essential", slow=True),
     Kept("plot-batches", "plot batches --out FOLDER/batches.svg --root FOLDER/essential"),
     Kept("plot-comparison", "plot comparison --out FOLDER/comparison.svg --root FOLDER/essential"),

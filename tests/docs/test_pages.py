@@ -97,6 +97,15 @@ def test_the_code_for_torchcells_users_runs(essentiality: Built) -> None:
     assert names["sample"]["gene_ontology"].mutant_state.shape[1] == 4
 
 
+def test_the_code_for_networkx_runs(essentiality: Built) -> None:
+    (block,) = PYTHON_BLOCK.findall((DOCS / "howto" / "own-data.md").read_text("utf-8"))
+    names: dict[str, Any] = {"directory": essentiality.cache}
+    exec(compile(block, "own-data.md", "exec"), names)
+    used = names["used"]
+    assert {"evidence": "IDA", "qualifier": "", "date": 20030718} in used.nodes["GO:0000932"]["genes"]["YOL149W"]
+    assert (len(used), used.number_of_edges()) == (3793, 7064)
+
+
 def _parameters() -> list[tuple[str, Any]]:
     return [(" ".join(words), param) for words, leaf in leaves(TREE) for param in leaf.params]
 

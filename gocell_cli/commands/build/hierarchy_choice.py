@@ -98,15 +98,19 @@ class HierarchyChoice:
         obo, gaf = _go_files(self.obo, self.gaf, self.release, root, offline=offline, annotations=annotations)
         return replace(self, obo=obo, gaf=gaf)
 
-    def load(self) -> "Release":
-        """Read what was chosen, and say on stderr how the genes of a file are named."""
+    def read(self) -> "Release":
+        """Read what was chosen."""
         from gocell_cli.sources.go.releases import load_hierarchy, load_release
 
-        if self.hierarchy is None:
-            table = self.gene_table
-            release = load_release(self.obo, self.gaf, gene_id=self.gene_id.value, taxon=self.taxon, gene_table=table)
-        else:
-            release = load_hierarchy(self.hierarchy, self.gene_table)
+        if self.hierarchy is not None:
+            return load_hierarchy(self.hierarchy, self.gene_table)
+        gene_id, table = self.gene_id.value, self.gene_table
+        return load_release(self.obo, self.gaf, gene_id=gene_id, taxon=self.taxon, gene_table=table)
+
+    def load(self) -> "Release":
+        """Read what was chosen, and say on stderr how the genes of a file are named."""
+        release = self.read()
+        if self.hierarchy is not None:
             roots = f"{release.roots} root" + ("s, joined under GO:ROOT" if release.roots > 1 else "")
             note(f"{self.hierarchy}: {release.ready}, {len(release.ontology):,} terms, {roots}")
         naming, found = release.annotations.naming, release.annotations.found

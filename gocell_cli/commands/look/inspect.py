@@ -15,7 +15,7 @@ from gocell_cli.commands.shell.completion import complete_gene, complete_term
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
 from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.terminal import joined_names, line, make_table, note, show, show_json, styled
-from gocell_cli.errors import LevelsError, SourceMissing
+from gocell_cli.errors import GocellError, LevelsError, SourceMissing
 
 if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
@@ -99,11 +99,12 @@ def inspect_level(
 
 @inspect_app.command("gene")
 def inspect_gene(gene: NamedGene, cache: CacheDir = None, root: Root = None, json: Json = False) -> None:
-    """Show a gene: its names, the terms that hold it directly, and how many terms its deletion reaches a level."""
+    """Show a gene: its names, the terms that hold it, its annotations, how many terms its deletion reaches a level."""
     from gocell_cli.storage.overview import describe_gene
 
     opened = _open(cache, root)
     found = describe_gene(opened, gene)
+    found["annotations"] = _annotations(opened, root, found["gene"])
     if json:
         show_json(found)
         return
@@ -111,9 +112,36 @@ def inspect_gene(gene: NamedGene, cache: CacheDir = None, root: Root = None, jso
     show(line(styled("bold", found["gene"]), f"  {', '.join(names)}"))
     rows = [[str(t[c]) for c in ("level", "term", "name", "contained_genes")] for t in found["terms"]]
     show(make_table("Terms that hold it", ["level", "term", "name", "contained genes"], rows, right=(0, 3)), "")
+    if found["annotations"]:
+        columns = ["term", "name", "evidence", "qualifier", "date", "in use"]
+        rows = [[*(t[c] or "" for c in columns[:4]), *_dated(t)] for t in found["annotations"]]
+        show(make_table("What its annotations say", columns, rows), "")
     by_level = " ".join(f"{k}:{n}" for k, n in found["touched_by_level"].items())
     show(f"its deletion reaches {found['touched_terms']} terms; level:terms {by_level}")
     show(f"{found['samples']:,} samples of {opened.directory} delete it")
+
+
+def _dated(annotation: dict[str, Any]) -> tuple[str, str]:
+    """`20160101`, and whether the rules leave the annotation."""
+    return str(annotation["date"] or ""), "yes" if annotation["in_use"] else "no"
+
+
+def _annotations(cache: "Cache", root: Path | None, gene: str) -> list[dict[str, Any]] | None:
+    """What the annotations that a cache was built of say of a gene; None, and a note, where they are not at hand."""
+    from gocell_cli.building.gene_report import gene_report
+
+    chosen = _as_built(HierarchyChoice(), cache)
+    try:
+        release = chosen.fetched(root, offline=True).read()
+        rules = chosen.rules(release.genes)
+    except GocellError as error:
+        note(f"its annotations are left out: {error.message}")
+        return None
+    told = cache.manifest.config["sources"]
+    if any(told.get(name) != sha256 for name, sha256 in release.sha256.items()):
+        note("its annotations are left out: the files that the cache was built of are others now")
+        return None
+    return gene_report(release.ontology, release.annotations, release.genes, rules, gene, until=chosen.until)
 
 
 @inspect_app.command("samples")
@@ -158,7 +186,7 @@ def inspect_term(
     found = term_report(
         release.ontology, release.annotations, release.genes, rules, term, until=chosen.until, cache=opened
     )
-    if opened is not None and found["in_cache"]["cache"] is None:
+    if opened is not None and "in_cache" in found and found["in_cache"]["cache"] is None:
         note(f"{opened.directory} was built from another ontology or with other filters; what it did is left out")
     if json:
         show_json(found)
@@ -188,7 +216,16 @@ def _as_built(choice: HierarchyChoice, cache: "Cache | None") -> HierarchyChoice
     return choice
 
 
+def _print_obsolete(found: dict[str, Any]) -> None:
+    heirs = ", ".join(f"{t['term']} ({t['name']})" if t["name"] else t["term"] for t in found["replaced_by"])
+    said = f"; replaced by {heirs}" if heirs else "; nothing is said to replace it"
+    show(line(styled("bold", found["term"]), f" is obsolete in {found['ontology']}{said}"))
+
+
 def _print_term(found: dict[str, Any]) -> None:
+    if found["is_obsolete"]:
+        _print_obsolete(found)
+        return
     show(line(styled("bold", found["term"]), f"  {found['name']}"))
     show(f"{found['namespace']}, {found['ontology']}")
     if found["alternative_ids"]:
@@ -200,11 +237,22 @@ def _print_term(found: dict[str, Any]) -> None:
         if rows:
             count = len(found[relatives])
             show(make_table(f"{count:,} {relatives if count > 1 else one}", columns, rows), "")
+    _print_evidence(found["direct_genes"])
     for kind in ("direct", "contained"):
         genes = [g["standard"] or g["gene"] for g in found[f"{kind}_genes"]]
         more = f", ... ({len(genes) - SHOWN:,} more; --json has all)" if len(genes) > SHOWN else ""
         show(f"{len(genes):,} {kind} genes: {', '.join(genes[:SHOWN])}{more}" if genes else f"0 {kind} genes")
     show("", _fate_line(found["in_cache"], genes=bool(found["direct_genes"])))
+
+
+def _print_evidence(genes: list[dict[str, Any]]) -> None:
+    """Print what annotates the first of a term's genes, a row an annotation."""
+    told = [(g["standard"] or g["gene"], annotation) for g in genes for annotation in g["annotations"]]
+    rows = [[name, a["evidence"], a["qualifier"], *_dated(a)] for name, a in told[:SHOWN]]
+    if any(a["evidence"] or a["date"] for _, a in told):  # a ready hierarchy says neither
+        more = f", {SHOWN} shown" if len(told) > SHOWN else ""
+        columns = ["gene", "evidence", "qualifier", "date", "in use"]
+        show(make_table(f"{len(told):,} annotations of its direct genes{more}", columns, rows), "")
 
 
 def _fate_line(fate: dict[str, Any], *, genes: bool) -> Text:

@@ -1,10 +1,12 @@
 """What a build reads of the world, with the sha256 of each: bundled where no file is named."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gocell_cli.domain.annotations import AnnotationRows
+from gocell_cli.domain.gene_annotations import annotated_genes
 from gocell_cli.domain.genes import Gene, GeneList, GeneTable, KnownGenes, make_gene_list, make_gene_table
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.errors import InvalidInput
@@ -17,6 +19,9 @@ from gocell_cli.sources.go.obo import read_obo
 from gocell_cli.sources.hierarchies import cx2, dcell_topology, ddot
 from gocell_cli.sources.hierarchies.ready import ReadyHierarchy, make_ready, told_lines
 from gocell_cli.sources.text_file import decode, lines_of, read_bytes, sha256_of
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class Release:
     def all_genes(self) -> bool:
         """True where the gene table holds all genes there are, False where it is made of the annotated ones."""
         return self.annotations.naming is None or bool(self.annotations.naming.table)
+
+    def graph(self, relations: Sequence[str] = ()) -> "nx.DiGraph[str]":
+        """Return the ontology's graph (`Ontology.graph`) with the genes of each term, and what is said of each."""
+        return self.ontology.graph(relations, annotated_genes(self.annotations, self.ontology, self.genes))
 
 
 def known_genes(gene_table: Path | None) -> tuple[KnownGenes, str]:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from gocell_cli.domain.term_facts import find_term
-from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
+from gocell_cli.errors import DamagedCache, InvalidInput, SourceMissing, UsageError
 from gocell_cli.sources.go.releases import load_ontology
 from gocell_cli.storage.reader import Cache
 from tests import toy
 from tests.commands.conftest import Built
-from tests.commands.runners import document, document_apart, failure, invoke, run
+from tests.commands.runners import document, document_apart, failure, invoke, run, toy_build
 
 KEYS = {"index", "genes", "phenotype", "rows", "rows_zero", "terms", "checks"}
 
@@ -279,6 +279,70 @@ def test_an_unknown_term_gets_what_comes_near(essentiality: Built) -> None:
         with pytest.raises(UsageError, match="has no term") as found:
             find_term(ontology, text)
         assert hint in found.value.hint
+
+
+def test_genes_of_a_term_and_terms_of_a_gene_say_by_what_evidence(toy_words: list[object]) -> None:
+    found = document("inspect", "term", "deep", *toy_words)
+    says = {"evidence": "IDA", "qualifier": "", "date": 20160101, "in_use": True}
+    assert [(g["gene"], g["annotations"]) for g in found["direct_genes"]] == [(toy.GENES[g], [says]) for g in (2, 3)]
+    assert "2 annotations of its direct genes" in invoke("inspect", "term", "deep", *toy_words).stdout
+
+
+def test_a_genes_annotations_are_those_that_its_cache_was_built_of(tmp_path: Path) -> None:
+    words = (
+        *toy_build(tmp_path),
+        "--min-genes",
+        3,
+        "--root",
+        tmp_path / "root",
+        "--until",
+        20150101,
+        "--exclude-evidence",
+        "",
+    )
+    assert isinstance(failure("build-cache", *words), InvalidInput)  # all are newer
+    document("build-cache", *(w if w != 20150101 else 20170101 for w in words))
+    found = document("inspect", "gene", "YAL003W", "--root", tmp_path / "root")
+    says = {"evidence": "IDA", "qualifier": "", "date": 20160101, "in_use": True}
+    assert found["annotations"] == [{"term": toy.term_id(t), "name": toy.TERMS[t], **says} for t in (4, 5)]
+    toy.write_gaf(tmp_path, "IEA")
+    told = invoke("inspect", "gene", "YAL003W", "--root", tmp_path / "root")
+    assert "the files that the cache was built of are others now" in told.stderr
+    (tmp_path / "toy.gaf").unlink()
+    assert document("inspect", "gene", "YAL003W", "--root", tmp_path / "root")["annotations"] is None
+
+
+def test_the_root_that_gocell_puts_above_all(toy_words: list[object]) -> None:
+    found = document("inspect", "term", "go:root", *toy_words)
+    assert (found["term"], found["name"], found["namespace"]) == ("GO:ROOT", "GO Super Node", "super_root")
+    assert {by: found[by] for by in ("level", "depth", "stratum", "height")} == {
+        "level": -1,
+        "depth": -1,
+        "stratum": 0,
+        "height": max(toy.HEIGHT.values()) + 1,
+    }
+    assert [(t["term"], t["relation"]) for t in found["children"]] == [(toy.term_id(1), "super_root")]
+    assert (found["parents"], found["direct_genes"], len(found["contained_genes"])) == ([], [], 5)
+    assert found["in_cache"]["fate"] == "kept"
+
+
+def test_an_obsolete_term_says_that_it_is_and_what_replaced_it(toy_words: list[object], tmp_path: Path) -> None:
+    obsolete = "\n[Term]\nid: GO:0000{}\nname: obsolete x\nis_obsolete: true\n{}"
+    obo = tmp_path / "toy.obo"
+    obo.write_text(
+        toy.obo_text()
+        + obsolete.format("090", "replaced_by: GO:0000002\nreplaced_by: GO:0000099\n")
+        + obsolete.format("091", ""),
+        "utf-8",
+    )
+    found = document("inspect", "term", "90", *toy_words)
+    assert (found["term"], found["is_obsolete"]) == ("GO:0000090", True)
+    assert found["replaced_by"] == [{"term": "GO:0000002", "name": "left"}, {"term": "GO:0000099", "name": ""}]
+    text = invoke("inspect", "term", "GO:0000090", *toy_words).stdout
+    assert "GO:0000090 is obsolete in" in text
+    assert "replaced by GO:0000002 (left), GO:0000099" in text
+    assert "nothing is said to replace it" in invoke("inspect", "term", "GO:0000091", *toy_words).stdout
+    assert document("inspect", "term", "left", *toy_words)["is_obsolete"] is False
 
 
 def test_people_read_the_same(essentiality: Built) -> None:
