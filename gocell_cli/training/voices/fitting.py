@@ -2,7 +2,8 @@
 
 On the training samples alone first: the validation samples, to which none was fitted then, choose settings and weights.
 With these each is fitted again to the training and the validation samples together, which the network, whose best epoch
-the validation part has chosen, is not.
+the validation part has chosen, is not. Where a split by query leaves few queries to validation, settings and weights of
+the others are chosen in rounds over the queries of both parts (`rounds.py`), and validation weighs the network alone.
 """
 
 import time
@@ -16,7 +17,9 @@ from gocell_cli.training.baselines.samples import Fitted, Known, Labelled, NotAp
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.voices import neighbours, wide
 from gocell_cli.training.voices.names import DCELL, FITTED, NEIGHBOURS, WIDE
-from gocell_cli.training.voices.voices import Said, Voices, weights_of, weights_without
+from gocell_cli.training.voices.rounds import Rounds, rounds_of
+from gocell_cli.training.voices.voices import Said, Voices
+from gocell_cli.training.voices.weighing import Weighing, units_of
 
 with train_extra():
     from threadpoolctl import threadpool_limits
@@ -27,12 +30,16 @@ AGAIN: dict[str, Callable[[Fitted, Known], Fitted]] = {WIDE: wide.refitted, NEIG
 
 @dataclass(frozen=True)
 class Voiced:
-    """What became of a voice: what it predicts of the validation samples with a label, or why there is none."""
+    """What became of a voice: what it predicts of the validation samples with a label, or why there is none.
+
+    held: what it predicts of the samples that rounds held out, where there are rounds.
+    """
 
     seconds: float
     settings: Settings = field(default_factory=dict)
     validation: Float64[np.ndarray, " n"] | None = None
     reason: str | None = None
+    held: Float64[np.ndarray, " held"] | None = None
 
 
 def fit_voices(
@@ -50,29 +57,38 @@ def fit_voices(
     """
     fits: dict[str, Fitted] = {}
     found: dict[str, Voiced] = {DCELL: Voiced(0.0, validation=network)}
+    rounds = rounds_of(known)
     # on one thread: sums of a product's parts would differ in their last bits with the number of threads
     with threadpool_limits(1):
         for name in FITTED:
             if name in names:
-                found[name] = _fit(name, known, others, fits)
-        said: Said = {name: one.validation for name, one in found.items() if one.validation is not None}
-        mean, y = float(known.train.value.mean()), known.validation.value
+                found[name] = _fit(name, known, rounds, others, fits)
+        mean = float(known.train.value.mean())
         again = {name: _again(name, fit, known, found) for name, fit in fits.items()}
-    blends = weights_of(said, y, mean), weights_without(said, y, mean)
+    said: Said = {name: one.validation for name, one in found.items() if one.validation is not None}
+    held = {name: one.held for name, one in found.items() if one.held is not None}
+    held_y = rounds.told if rounds is not None else np.zeros(0)
+    weighing = Weighing(known.validation.value, units_of(known), mean, held, held_y)
+    blends = weighing.weights(said), weighing.without(said)
     told = np.isfinite(known.train.genotypes.strain_fitness).any()
     kept = singles if told else np.full_like(singles, np.nan)
     return Voices(known.train.genotypes.total_genes, mean, again, *blends, known.classes, kept), found
 
 
-def _fit(name: str, known: Known, others: Others, fits: dict[str, Fitted]) -> Voiced:
-    begun = time.perf_counter()
+def _fit(name: str, known: Known, rounds: Rounds | None, others: Others, fits: dict[str, Fitted]) -> Voiced:
+    begun, held = time.perf_counter(), None
     try:
-        fits[name] = FITS[name](known, others)
+        if rounds is not None:
+            chosen = rounds.chosen(lambda part: FITS[name](part, others), AGAIN[name])
+            fits[name], held = AGAIN[name](chosen.fit, known), chosen.predicted
+        else:
+            fits[name] = FITS[name](known, others)
     except NotApplicable as reason:
         return Voiced(time.perf_counter() - begun, reason=f"not applicable: {reason}")
     said = predicted(fits[name], known.validation.genotypes)
-    said = np.clip(said, 0.0, 1.0) if known.classes else said
-    return Voiced(time.perf_counter() - begun, fits[name].settings, said)
+    if known.classes:
+        said, held = np.clip(said, 0.0, 1.0), None if held is None else np.clip(held, 0.0, 1.0)
+    return Voiced(time.perf_counter() - begun, fits[name].settings, said, held=held)
 
 
 def _again(name: str, fit: Fitted, known: Known, found: dict[str, Voiced]) -> Fitted:

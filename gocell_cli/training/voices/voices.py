@@ -3,8 +3,7 @@
 dcell           the network
 wide            single effects and products of gene vectors (`wide.py`)
 neighbours      the pairs of genes that resemble a pair's (`neighbours.py`)
-blend           mean + sum of w_i (voice_i - mean), weights above 0 that say most of the validation samples (stacked
-                regressions, `baselines/blend.py`), which no voice had been fitted to
+blend           mean + sum of w_i (voice_i - mean), weights by samples that no voice was fitted to (`weighing.py`)
 without_NAME    the same blend of all voices but one: by what `blend` is better, that one is worth
 """
 
@@ -15,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from gocell_cli.training.baselines.blend import blend_weights
 from gocell_cli.training.baselines.samples import Fitted, Genotypes, predicted, unmeasured
 from gocell_cli.training.voices.kept_fits import packed
 from gocell_cli.training.voices.names import BLEND, DCELL, LEFT_OUT
@@ -102,22 +100,3 @@ def parents_of(
     if not np.isfinite(singles).any():
         found[:] = np.nan  # the voices were fitted without
     return found
-
-
-def weights_without(said: Said, y: Float64[np.ndarray, " n"], mean: float) -> dict[str, dict[str, float]]:
-    """Return, for each voice, the weights of all the others; none where there is one alone."""
-    if len(said) < 2:
-        return {}
-    return {
-        left_out: weights_of({name: x for name, x in said.items() if name != left_out}, y, mean) for left_out in said
-    }
-
-
-def weights_of(said: Said, y: Float64[np.ndarray, " n"], mean: float) -> dict[str, float]:
-    """Return the weight of each voice by its predictions of samples with the labels `y`; equal ones where is none."""
-    if not said:
-        return {}
-    if not len(y):
-        return dict.fromkeys(said, 1 / len(said))
-    found = blend_weights(np.stack([x - mean for x in said.values()], axis=1), y - mean)
-    return dict(zip(said, found.tolist(), strict=True))

@@ -11,23 +11,10 @@ from gocell_cli.errors import UsageError
 from gocell_cli.training.baselines.fitting import Baselines, Fits
 from gocell_cli.training.voices.fitting import fit_voices
 from gocell_cli.training.voices.names import ASKED, BLEND, DCELL, LEFT_OUT, NEIGHBOURS, WIDE, chosen_voice
-from gocell_cli.training.voices.voices import parents_of, weights_of
+from gocell_cli.training.voices.voices import parents_of
 from tests.training.baselines.screens import all_pairs, genotypes, known
 
 NOTHING = np.full(12, np.nan)
-
-
-def test_weights_are_those_of_the_best_voice_and_never_below_0() -> None:
-    rng = np.random.default_rng(0)
-    y = rng.normal(size=400)
-    said = {"good": y + 0.1 * rng.normal(size=400), "noise": rng.normal(size=400), "against": -y}
-    found = weights_of(said, y, float(y.mean()))
-    assert found["good"] == pytest.approx(1, abs=0.05)
-    assert found["noise"] == pytest.approx(0, abs=0.05)
-    assert found["against"] == 0
-    nobody = {name: values[:0] for name, values in said.items()}
-    assert weights_of(nobody, y[:0], 0.0) == dict.fromkeys(said, 1 / 3), "without a validation sample all are equal"
-    assert weights_of({}, y, 0.0) == {}
 
 
 @given(st.integers(0, 50))
