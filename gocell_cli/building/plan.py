@@ -39,7 +39,7 @@ from gocell_cli.storage.manifest import canonical_json
 from gocell_cli.storage.records import FORMAT_VERSION
 from gocell_cli.storage.schema import Hierarchy, Provenance
 
-LATER_RULES = ("include_evidence", "namespaces", "redundant", "genes", "as_is")
+LATER_RULES = ("include_evidence", "namespaces", "redundant", "genes", "as_is", "more_than_child")
 """Rules that came after the first caches."""
 
 

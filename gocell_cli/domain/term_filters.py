@@ -11,6 +11,10 @@ published runs: terms without direct genes are dropped WITHOUT reconnecting thei
 loses its path hangs under its namespace root); terms emptied by the evidence rule are dropped WITH
 reconnection; redundant means DIRECT gene set equal to a child's; no gene moves up.
 
+DrugCell (Kuenzi et al. 2020, doi:10.1016/j.ccell.2020.09.014) chose terms of GO's biological processes with at least
+10 genes, and 30 more than any child of theirs: `more_than_child` is that 30, asked from the leaves up of what is left
+below each term, so that it holds of the hierarchy in use. A removed term's direct genes move up as a small term's do.
+
 A ready hierarchy (DDOT's and DCell's files) is used as it is: only terms without any gene, which no network
 can feed, are left out.
 """
@@ -30,7 +34,8 @@ class FilterRules:
     """How a hierarchy is made; `torchcell_order` switches to torchcell's rules, `as_is` to none at all.
 
     `include_evidence` and `namespaces` are the only ones used, all where empty. A term is `redundant` where
-    its contained or its direct genes are those of a child; with `keep`, never. `genes`: the only ones used.
+    its contained or its direct genes are those of a child; with `keep`, never. `genes`: the only ones used. A term
+    has at least `more_than_child` contained genes more than any child of it.
     """
 
     preset: str
@@ -44,6 +49,7 @@ class FilterRules:
     redundant: str = "contained"
     genes: GeneList | None = None
     as_is: bool = False
+    more_than_child: int = 0
 
     def changed(self, **changes: object) -> "FilterRules":
         """Return the rules with those changes that are not None."""
@@ -196,6 +202,7 @@ def _true_path(ontology: Ontology, annotations: Annotations, rules: FilterRules)
     parents = {t: steps.graph.parents[t] for t in small}
     steps.take(f"at least {rules.min_genes} contained genes", steps.graph.remove(small, move_genes=True), parents)
     _take_redundant(steps, rules)
+    _take_alike(steps, rules, move_genes=True)
     return steps.done()
 
 
@@ -227,6 +234,7 @@ def _torchcell(ontology: Ontology, annotations: Annotations, rules: FilterRules)
     # last, and without moving genes: those of small terms are lost, as in torchcell's published runs
     small = {t for t, mask in steps.graph.contained.items() if mask.bit_count() < rules.min_genes} - {SUPER_ROOT}
     steps.take(f"at least {rules.min_genes} contained genes", steps.graph.remove(small))
+    _take_alike(steps, rules, move_genes=False)
     return steps.done()
 
 
@@ -234,6 +242,26 @@ def _take_redundant(steps: FilterSteps, rules: FilterRules) -> None:
     # all at once: equality is transitive, so no removal makes another term redundant, or less so
     redundant = _redundant(steps.graph, rules)
     steps.take(NOT_REDUNDANT, steps.graph.remove(redundant), {t: (child,) for t, child in redundant.items()})
+
+
+def _take_alike(steps: FilterSteps, rules: FilterRules, *, move_genes: bool) -> None:
+    """Take the terms out that have too few genes more than a child; never GO:ROOT, which is the network's output."""
+    if not rules.more_than_child:
+        return
+    graph = steps.graph
+    size = {t: mask.bit_count() for t, mask in graph.contained.items()}
+    gone: set[int] = set()
+    below: dict[int, set[int]] = {}
+    for term in graph.children_first:
+        # of a child that went, what is left below it: what it contained is contained by this term still
+        left = (below[child] if child in gone else {child} for child in graph.children[term])
+        below[term] = set().union(*left)
+        if term != SUPER_ROOT and any(size[term] - size[child] < rules.more_than_child for child in below[term]):
+            gone.add(term)
+    heirs = {t: graph.parents[t] for t in gone} if move_genes else None
+    steps.take(
+        f"{rules.more_than_child} contained genes more than a child", graph.remove(gone, move_genes=move_genes), heirs
+    )
 
 
 def _redundant(graph: TermGraph, rules: FilterRules) -> dict[int, int]:

@@ -83,6 +83,7 @@ def test_paths_do_not_matter(toy_table: Path, toy_genes: GeneTable, tmp_path: Pa
         {"rules": replace(toy.RULES, exclude_evidence=("IGI",))},
         {"rules": replace(toy.RULES, torchcell_order=True)},
         {"rules": replace(toy.RULES, include_evidence=("IDA",))},
+        {"rules": replace(toy.RULES, more_than_child=1)},
         {"rules": replace(toy.RULES, namespaces=("toy",))},
         {"rules": replace(toy.RULES, redundant="keep")},
         {"rules": replace(toy.RULES, genes=GeneList(toy.GENES, ()))},

@@ -71,6 +71,24 @@ def test_true_path_keeps_every_gene_and_every_contained_set(
         assert all(graph.contained[child] != graph.contained[term] for child in graph.children[term])
 
 
+@given(annotated_dags(), st.integers(1, 2), st.integers(1, 4))
+def test_terms_apart_from_their_children_agree_with_the_slow_oracle(
+    dag: tuple[int, Pairs, dict[int, set[int]]], min_genes: int, more: int
+) -> None:
+    terms, edges, direct = dag
+    parents: dict[int, set[int]] = {t: {p for c, p in edges if c == t} or {SUPER_ROOT} for t in range(terms)}
+    parents[SUPER_ROOT] = set()
+    kept, genes = slow.true_path(parents, {**direct, SUPER_ROOT: set()}, SUPER_ROOT, min_genes)
+    expected = slow.apart(kept, genes, SUPER_ROOT, more)
+    assume(any(held for term, held in expected[1].items() if term != SUPER_ROOT))
+    rules = replace(_rules(min_genes), more_than_child=more)
+    filtered = filter_terms(as_ontology(terms, edges), as_annotations(direct), rules)
+    assert {t: set(p) for t, p in filtered.graph.parents.items()} == expected[0]
+    assert {t: set(genes_in(mask)) for t, mask in filtered.graph.direct.items()} == expected[1]
+    assert genes_in(filtered.graph.contained[SUPER_ROOT]) == sorted(set().union(*direct.values()))
+    assert filtered.funnel[f"{more} contained genes more than a child"] == len(filtered.graph)
+
+
 @given(st.sets(st.integers(0, 200)))
 def test_gene_masks_are_sets(genes: set[int]) -> None:
     mask = gene_masks((0, g) for g in genes).get(0, 0)

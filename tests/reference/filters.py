@@ -46,3 +46,24 @@ def true_path(
     }
     final = kept - redundant
     return {t: nearest_kept(between, final, t) for t in final}, {t: genes[t] for t in final}
+
+
+def apart(
+    parents: dict[int, set[int]], direct: dict[int, set[int]], root: int, more: int
+) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
+    """Take out one lowest term after the other that has fewer than `more` genes more than a child, till none has."""
+    while True:
+        alike = [
+            t
+            for t in set(parents) - {root}
+            for child in parents
+            if t in parents[child]
+            and len(contained(parents, direct, t)) - len(contained(parents, direct, child)) < more
+        ]
+        lowest = [t for t in alike if not (descendants(parents, t) - {t}) & set(alike)]
+        if not lowest:
+            return parents, direct
+        gone = lowest[0]
+        kept = set(parents) - {gone}
+        direct = {t: direct[t] | (direct[gone] if t in nearest_kept(parents, kept, gone) else set()) for t in kept}
+        parents = {t: nearest_kept(parents, kept, t) for t in kept}

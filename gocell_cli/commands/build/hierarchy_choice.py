@@ -49,6 +49,7 @@ class HierarchyChoice:
     until: opt.Until = None
     genes: opt.Genes = None
     min_genes: opt.MinGenes = None
+    more_than_child: opt.MoreThanChild = None
     redundant: opt.RedundantOption = None
     width_by: opt.Width = None
 
@@ -57,7 +58,7 @@ class HierarchyChoice:
         default = HierarchyChoice()
         naming = ("gaf", "gene_id", "taxon")
         rules = ("preset", "namespace", "exclude_evidence", "include_evidence", "until", "min_genes", "redundant")
-        names = (*naming, *rules)
+        names = (*naming, *rules, "more_than_child")
         return [f"--{n.replace('_', '-')}" for n in names if getattr(self, n) != getattr(default, n)]
 
     def check(self) -> None:
@@ -140,6 +141,7 @@ class HierarchyChoice:
         rules = (READY if self.hierarchy is not None else PRESETS[self.preset.value]).changed(
             relations=comma_list(self.relations),
             min_genes=self.min_genes,
+            more_than_child=self.more_than_child,
             width_by=self.width_by.value if self.width_by is not None else None,
             exclude_evidence=_sorted(() if self.include_evidence is not None else comma_list(self.exclude_evidence)),
             include_evidence=_sorted(comma_list(self.include_evidence)),

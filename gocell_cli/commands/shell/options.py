@@ -326,6 +326,15 @@ Epistasis = Annotated[
 Noise = Annotated[float | None, typer.Option(help="Simulated: share of variance that is noise; default 0.1.")]
 Panel = Annotated[int | None, typer.Option(min=1, help="Simulated: genes that are ever deleted; default 1400.")]
 MinGenes = Annotated[int | None, typer.Option(min=1, help="Fewest contained genes of a term; default: the preset's.")]
+MoreThanChild = Annotated[
+    int | None,
+    typer.Option(
+        "--more-than-child",
+        min=0,
+        help="A term has at least so many contained genes more than any child of it; DrugCell's rule is 30, with"
+        " --min-genes 10. Default: 0, no such rule.",
+    ),
+]
 Width = Annotated[WidthBy | None, typer.Option(help="Genes that a subsystem's width counts; default: the preset's.")]
 ControlOption = Annotated[
     ControlKind | None,
