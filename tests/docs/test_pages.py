@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import typer
 
@@ -15,6 +17,7 @@ from gocell_cli.commands.shell.settings import leaves
 from gocell_cli.commands.tree import mounted
 from tests.attempts import whole_only
 from tests.browser import needs_browser, opened
+from tests.commands import runners
 from tests.commands.conftest import Built
 from tests.docs.console_blocks import Step, differs, run, steps
 
@@ -88,6 +91,24 @@ def test_the_code_of_own_trainers_runs(essentiality: Built, monkeypatch: pytest.
         exec(compile(block, "own-trainer.md", "exec"), names)
     assert len(names["batch"]) == len(names["cache"]) % 512  # the last of an epoch is what is left
     assert names["model"].bias.grad.abs().sum() > 0
+
+
+def test_the_loop_of_ones_own_predicts_what_train_does(
+    essentiality: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("--epochs", 2, "--set", "min_width=2", "--set", "wide=none", "--set", "neighbours=none")
+    command = ("train", essentiality.cache, "--out", tmp_path / "run", "--baselines", "none", *settings)
+    trained = runners.run(*command, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    (tmp_path / "gocell_data").symlink_to(essentiality.root)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in PYTHON_BLOCK.findall((DOCS / "howto" / "own-model.md").read_text("utf-8")):
+        exec(compile(block, "own-model.md", "exec"), names)
+    table = pq.read_table(tmp_path / "run" / "test.parquet").to_pydict()
+    assert table["sample"] == names["samples"].split.test.tolist()
+    assert np.std(names["predicted"]) > 1e-4
+    assert np.allclose(names["predicted"], table["DCell"], rtol=0, atol=1e-5)
 
 
 def test_the_code_for_torchcells_users_runs(essentiality: Built) -> None:
