@@ -52,7 +52,10 @@ def train_at_once(series: Series, cache: Path, jobs: int, tell: Callable[[Member
         try:
             while running or (left and not errors and not signals.stop()):
                 while left and len(running) < jobs and not errors and not signals.stop():
-                    running.append(start(left.pop(0)))
+                    try:
+                        running.append(start(left.pop(0)))
+                    except GocellError as error:
+                        errors.append(error)
                 _pass_on(signals, running, stop=bool(errors))
                 ended = wait([work.process.sentinel for work in running], LOOK_SECONDS)
                 for work in [work for work in running if work.process.sentinel in ended]:
@@ -69,11 +72,17 @@ def train_at_once(series: Series, cache: Path, jobs: int, tell: Callable[[Member
 
 
 def _started(context: ForkServerContext, series: Series, cache: Path, jobs: int, member: MemberRecord) -> Work:
+    """Start a member; raises Unfinished where what starts processes is gone, as by a signal to the whole group."""
     outcome, told = context.Pipe(duplex=False)
     arguments = (series.directory / member.run, cache, series.settings_of(member), jobs, told)
     process = context.Process(target=_work, args=arguments, name=member.run)
-    process.start()
-    told.close()  # the process has its own end: where it dies, this one reads the pipe's end
+    try:
+        process.start()
+    except (EOFError, ConnectionError) as error:
+        hint = f"gocell train --resume --out {series.directory}"
+        raise Unfinished("the process that starts a series' runs was killed", hint=hint) from error
+    finally:
+        told.close()  # the process has its own end: where it dies, this one reads the pipe's end
     return Work(member, process, outcome)
 
 

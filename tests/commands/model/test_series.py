@@ -1,8 +1,11 @@
 """`gocell train --seeds | --folds | --controls` as a user runs it: the same runs as one by one, one table of all."""
 
 import json
+import os
 import shutil
 import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.runs.store import RunStore
 from tests.commands.fork_server import completed, environment
-from tests.commands.runners import document, failure, invoke, run
+from tests.commands.runners import GOCELL, document, failure, invoke, run
 
 TINY = (
     "--epochs", 2, "--batch-size", 32, "--lr", 0.01, "--baselines", "mean,additive", "--set", "min_width=2",
@@ -193,6 +196,26 @@ def test_two_at_a_time_are_the_same_runs_and_end_in_order(folder: Path, small_ca
     trained("--resume", "--out", "series", "--jobs", 2, cwd=tmp_path)
     assert weights(tmp_path / "series") == weights(folder / "series")
     assert steady(tmp_path / "series") == steady(folder / "series")
+
+
+def test_a_signal_to_the_whole_group_stops_a_series_as_one_to_itself(small_cache: Path, tmp_path: Path) -> None:
+    """A batch system's kill takes the process that starts the others as well: here while that loads torch."""
+    many = ("--seeds", 40, "--jobs", 2, *TINY)
+    words = [GOCELL, "train", str(small_cache), "--out", "series", *map(str, many)]
+    with subprocess.Popen(
+        words, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        begun = time.monotonic()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not children.read_text().split() and time.monotonic() < begun + 300:
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGTERM)
+        _, told = process.communicate(timeout=300)
+    assert process.returncode == 128 + signal.SIGTERM, told
+    assert "go on with: gocell train --resume --out" in told
+    assert "nobody answered" not in told
 
 
 def test_folds_are_a_run_each_and_test_every_sample_once(small_cache: Path, tmp_path: Path) -> None:
