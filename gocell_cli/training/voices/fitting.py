@@ -76,19 +76,28 @@ def fit_voices(
 
 
 def _fit(name: str, known: Known, rounds: Rounds | None, others: Others, fits: dict[str, Fitted]) -> Voiced:
-    begun, held = time.perf_counter(), None
+    begun = time.perf_counter()
     try:
-        if rounds is not None:
-            chosen = rounds.chosen(lambda part: FITS[name](part, others), AGAIN[name])
-            fits[name], held = AGAIN[name](chosen.fit, known), chosen.predicted
-        else:
-            fits[name] = FITS[name](known, others)
+        fits[name], held = _tuned(name, known, rounds, others)
     except NotApplicable as reason:
         return Voiced(time.perf_counter() - begun, reason=f"not applicable: {reason}")
     said = predicted(fits[name], known.validation.genotypes)
     if known.classes:
         said, held = np.clip(said, 0.0, 1.0), None if held is None else np.clip(held, 0.0, 1.0)
     return Voiced(time.perf_counter() - begun, fits[name].settings, said, held=held)
+
+
+def _tuned(
+    name: str, known: Known, rounds: Rounds | None, others: Others
+) -> tuple[Fitted, Float64[np.ndarray, " held"] | None]:
+    """A voice fitted to the training samples with settings of its choice, and what it predicts of rounds' samples."""
+    if rounds is not None:
+        try:
+            chosen = rounds.chosen(lambda part: FITS[name](part, others), AGAIN[name])
+            return AGAIN[name](chosen.fit, known), chosen.predicted
+        except NotApplicable:  # of a fold, which has fewer samples: of all of them it may still apply
+            pass
+    return FITS[name](known, others), None
 
 
 def _again(name: str, fit: Fitted, known: Known, found: dict[str, Voiced]) -> Fitted:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gocell_cli.training.baselines.fitting import Fits
-from gocell_cli.training.baselines.samples import Fitted, Genotypes, Known, Settings
+from gocell_cli.training.baselines.samples import Fitted, Genotypes, Known, NotApplicable, Others, Settings
+from gocell_cli.training.voices import fitting
 from gocell_cli.training.voices.fitting import fit_voices
 from gocell_cli.training.voices.names import DCELL, NEIGHBOURS, WIDE
 from gocell_cli.training.voices.rounds import FEW, LEAST_GROUPS, rounds_of
@@ -113,3 +115,26 @@ def test_voices_of_a_split_by_query_are_chosen_in_rounds_and_predict() -> None:
     assert sum(voices.blend.values()) > 0.5
     said = voices.say(seen.validation.genotypes, np.zeros(len(seen.validation)))
     assert np.corrcoef(said["blend"], seen.validation.value)[0, 1] > 0.9
+
+
+def test_a_voice_that_does_not_apply_to_a_round_is_chosen_on_the_validation_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fold has fewer samples than all; here too few for what is made of the voice."""
+    found = screen(np.random.default_rng(3), 8, 12)
+    value = found.matrix() @ np.random.default_rng(4).normal(size=GENES)
+    seen = seen_of(found, value, {3})
+    whole, real = len(seen.train), fitting.FITS[NEIGHBOURS]
+
+    def picky(part: Known, others: Others) -> Fitted:
+        if len(part.train) < whole:
+            raise NotApplicable("too few")
+        return real(part, others)
+
+    monkeypatch.setitem(fitting.FITS, NEIGHBOURS, picky)
+    _, records = fit_voices(
+        seen, Fits(seen).get, (WIDE, NEIGHBOURS), np.zeros(len(seen.validation)), np.full(GENES, np.nan)
+    )
+    assert records[NEIGHBOURS].reason is None
+    assert records[NEIGHBOURS].held is None
+    assert records[WIDE].held is not None
