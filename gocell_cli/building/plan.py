@@ -26,7 +26,7 @@ from gocell_cli.domain.alleles import MergedAlleles, merged_alleles
 from gocell_cli.domain.annotation_check import annotation_notes, date_warnings, require_joined, term_warnings
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
 from gocell_cli.domain.genes import GeneTable
-from gocell_cli.domain.genotype import Dataset, Phenotype, merge_duplicates
+from gocell_cli.domain.genotype import Dataset, Phenotype, RejectedRow, merge_duplicates
 from gocell_cli.domain.levels import require_acyclic
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.domain.ontology_check import check_ontology, ontology_warnings, require_whole
@@ -59,7 +59,10 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """Everything the cache will hold, and how it is cut into shards."""
+    """Everything the cache will hold, and how it is cut into shards.
+
+    `rejected` are the first of the `rejected_rows` rows of a lab's table that could not be taken.
+    """
 
     config: Mapping[str, Any]
     fingerprint: str
@@ -74,6 +77,8 @@ class BuildPlan:
     bounds: tuple[tuple[int, int], ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    rejected: tuple[RejectedRow, ...] = ()
+    rejected_rows: int = 0
 
 
 def plan_hierarchy(
@@ -159,6 +164,8 @@ def plan_build(
         bounds=shard_bounds(len(genotypes), options.shard_size),
         notes=(*annotation_notes(annotations), *_fitness_notes(dataset)),
         warnings=(*warnings, *_allele_warnings(dataset, mixed)),
+        rejected=dataset.rejected,
+        rejected_rows=dataset.rejected_rows,
     )
 
 

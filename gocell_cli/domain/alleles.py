@@ -98,7 +98,7 @@ def _cell_kind(text: str, own: Callable[[str], bool], separators: tuple[str, ...
 
 def _text_kind(text: str, own: Callable[[str], bool]) -> str:
     tag = TAG.fullmatch(text.rpartition("_")[2]) if "_" in text else None
-    named = _without_marks(text)
+    named = without_marks(text)
     if not text.strip(AROUND):  # `-` stands for nothing
         kind = UNKNOWN
     elif SUPPRESSED.search(text):
@@ -117,7 +117,7 @@ def _text_kind(text: str, own: Callable[[str], bool]) -> str:
     return kind
 
 
-def _without_marks(text: str) -> str:
+def without_marks(text: str) -> str:
     """Take all that says `deleted` off both ends; what is left of `tps1::kanMX4` is `tps1`."""
     rest, before = text, ""
     while rest != before:

@@ -27,6 +27,15 @@ class SourceFile(NamedTuple):
     dataset: int = 0
 
 
+class RejectedRow(NamedTuple):
+    """A row that its reader did not take: its line, why, its cells, and what of them may have been meant."""
+
+    line: int
+    reason: str
+    cells: tuple[str, ...]
+    near: str = ""
+
+
 @dataclass(frozen=True)
 class Phenotype:
     """What was measured: kind (tau, epsilon, fitness, viability) and its statistic (p_value, sd or "")."""
@@ -88,7 +97,8 @@ class Dataset:
     that were joined into this one. `names` counts how the rows of each join found their genes. `kinds` are those of the
     strains' alleles, one of `alleles.KINDS` each, where the reader knows them; where it is empty they follow from the
     strains' ids and allele names. `fitness` holds the values that were published of each strain's own fitness, distinct
-    and ascending; () as a whole where the data set has none.
+    and ascending; () as a whole where the data set has none. `rejected` are the first of the
+    `rejected_rows` rows that a lab's table holds and its reader could not take.
     """
 
     name: str
@@ -107,6 +117,8 @@ class Dataset:
     names: tuple[NameCounts, ...] = ()
     kinds: tuple[str, ...] = ()
     fitness: tuple[tuple[float, ...], ...] = ()
+    rejected: tuple[RejectedRow, ...] = ()
+    rejected_rows: int = 0
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -57,6 +57,8 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         names=_names(datasets),
         kinds=_kinds(datasets, strains),
         fitness=_fitness(datasets, strains),
+        rejected=tuple(row for dataset in datasets for row in dataset.rejected),
+        rejected_rows=sum(dataset.rejected_rows for dataset in datasets),
     )
 
 

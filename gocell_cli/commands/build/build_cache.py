@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gocell_cli.commands.build.dataset_choice import DatasetChoice
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
+from gocell_cli.commands.build.own_table_file import with_table, write_rejected
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import chosen_options, write_build_file
 from gocell_cli.commands.shell.command_line import as_typed, expand
@@ -66,6 +67,7 @@ def build_cache(
     terms: HierarchyChoice,
     data: DatasetChoice,
     form: CacheForm,
+    table: opt.TableArgument = None,
     root: opt.Root = None,
     out: opt.Out = None,
     overwrite: opt.Overwrite = False,
@@ -88,6 +90,7 @@ def build_cache(
     """
     started = time.perf_counter()
     chosen_root = data_root(root)
+    data = with_table(data, table, chosen_root, dry_run=dry_run)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
     plan = _plan(data, terms, form, chosen_root, offline=offline)
     _expect(plan, fingerprint)
@@ -103,8 +106,16 @@ def build_cache(
         remember_latest(chosen_root, result.directory)
     if mode.part is None:
         write_build_file(result.directory, form.options(data, terms), plan.fingerprint)
+        _tell_rejected(result.directory, plan)
     summary = _summary(result, plan, time.perf_counter() - started)
     show_result(summary, lambda: _print(summary, result, plan), json=json, essence=summary["cache"])
+
+
+def _tell_rejected(cache: Path, plan: "BuildPlan") -> None:
+    """Write the rows of a lab's table that were not taken beside the cache, and say where."""
+    file = write_rejected(cache, plan.rejected, plan.rejected_rows)
+    if file is not None:
+        note(f"{file}: the {plan.rejected_rows:,} rows that were not taken, with line, reason and names that come near")
 
 
 def tell_replaced(target: Path) -> None:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from gocell_cli.commands.build.dataset_readers import READERS, Selection
 from gocell_cli.commands.shell import options as opt
-from gocell_cli.commands.shell.options import Alleles, DatasetName, Duplicates, Order, Temperature
+from gocell_cli.commands.shell.options import (
+    Alleles,
+    BlankGene,
+    DatasetName,
+    Duplicates,
+    Notation,
+    Order,
+    Temperature,
+)
 from gocell_cli.commands.shell.terminal import note
 from gocell_cli.errors import InvalidInput, UsageError
 
@@ -35,6 +43,12 @@ TABLE_OPTIONS = (
     "query_column",
     "group_column",
     "sheet",
+    "gene_column",
+    "delimiter",
+    "decimal",
+    "encoding",
+    "notation",
+    "blank_gene",
 )
 TAKEN_BY = {
     "raw": (*KUZMIN, *COSTANZO, *TABLE),
@@ -66,6 +80,12 @@ class DatasetChoice:
     query_column: opt.QueryColumn = None
     group_column: opt.GroupColumn = None
     sheet: opt.Sheet = None
+    gene_column: opt.GeneColumn = None
+    delimiter: opt.DelimiterOption = None
+    decimal: opt.DecimalOption = None
+    encoding: opt.Encoding = None
+    notation: opt.NotationOption = Notation.LAB
+    blank_gene: opt.BlankGeneOption = BlankGene.FEWER
     duplicates: opt.DuplicatesOption = Duplicates.MEAN
     samples: opt.Samples = None
     deletions: opt.Deletions = None
@@ -116,11 +136,13 @@ class DatasetChoice:
             raise UsageError("--query-column and --group-column both make query groups", hint="leave one of them out")
         if self.statistic_kind is not None and self.statistic_column is None:
             raise UsageError("--statistic-kind is of --statistic-column", hint="--statistic-column NAME")
+        if self.encoding is not None:
+            from gocell_cli.sources.screens.code_pages import require_code_page
+
+            require_code_page(self.encoding)
         # Joined with others, a table may go without: what is left out is told when it is read.
         if self.names != TABLE:
             return
-        if self.alleles is Alleles.DELETION_ONLY and not self.allele_column:
-            raise UsageError("--alleles: which column of the table names the alleles?", hint="--allele-column NAME")
         if self.max_p is not None and self.statistic_column is None:
             raise UsageError("--max-p: which column of the table holds the P-value?", hint="--statistic-column NAME")
 
@@ -150,7 +172,7 @@ class DatasetChoice:
                 raise UsageError(f"--raw is given twice for {place.value}", hint="leave one out")
             places[place] = Path(path if named is not None else text)
         if DatasetName.TABLE in self.names and DatasetName.TABLE not in places:
-            raise UsageError("--dataset table needs its file", hint="--raw FILE.csv, or --raw table=FILE.csv")
+            raise UsageError("--dataset table needs its file", hint="gocell build-cache FILE.csv")
         return places
 
     def read(self, genes: "GeneTable", root: Path, *, offline: bool) -> "Dataset | Simulation":
@@ -190,6 +212,8 @@ class DatasetChoice:
         """Whether an option chooses among a data set's rows; where they do not say what it asks for, that is told."""
         if dataset.name not in {taker.value for taker in TAKEN_BY[option]}:
             return False
+        if not known and option == "alleles" and self.names == TABLE:
+            raise UsageError("--alleles: which column of the table names the alleles?", hint="--allele-column NAME")
         if not known:
             what = {"alleles": "alleles (--allele-column)", "max_p": "P-value (--statistic-column)"}[option]
             note(f"--{option.replace('_', '-')}: all rows of {dataset.name} stay: it names no {what}", "warning")

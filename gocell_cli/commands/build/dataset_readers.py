@@ -71,8 +71,12 @@ def _essentiality(genes: "GeneTable", _: Selection) -> "Dataset":
     return essentiality.read(genes, load_genes(), load_essential(), {"essential": bundled_hash("essential")})
 
 
+_DELIMITERS = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|", "blank": " "}
+"""What the words of --delimiter stand for, as in sources/screens/table_file.py."""
+
+
 def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
-    from gocell_cli.sources.screens import own_table, table_columns
+    from gocell_cli.sources.screens import own_table, table_columns, table_file
 
     if chosen.own is None:
         raise SourceMissing("--dataset table needs its file", hint="--raw FILE.csv")
@@ -86,6 +90,11 @@ def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
         query=given["query_column"],
         group=given["group_column"],
         sheet=given["sheet"],
+        genes=tuple(given["gene_column"] or ()),
+        decimal=given["decimal"].value if given["decimal"] is not None else None,
+        notation=given["notation"].value,
+        blank_gene=given["blank_gene"].value,
+        form=table_file.TextForm(_DELIMITERS.get(given["delimiter"], ""), given["encoding"]),
     )
     dataset, notes = own_table.read(chosen.own, genes, options)
     for text in notes:

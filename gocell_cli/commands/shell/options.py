@@ -105,6 +105,37 @@ class Duplicates(StrEnum):
     KEEP = "keep"
 
 
+class Delimiter(StrEnum):
+    """What separates the cells of a table of text."""
+
+    TAB = "tab"
+    COMMA = "comma"
+    SEMICOLON = "semicolon"
+    BAR = "bar"
+    BLANK = "blank"
+
+
+class Decimal(StrEnum):
+    """The decimal mark of a table's numbers."""
+
+    POINT = "point"
+    COMMA = "comma"
+
+
+class Notation(StrEnum):
+    """Whether cells of genes hold strains as laboratories write them, or names of genes alone."""
+
+    LAB = "lab"
+    EXACT = "exact"
+
+
+class BlankGene(StrEnum):
+    """What an empty cell among several gene columns means."""
+
+    FEWER = "fewer"
+    REJECT = "reject"
+
+
 class Backend(StrEnum):
     """Shard backends."""
 
@@ -288,7 +319,49 @@ MaxP = Annotated[
     ),
 ]
 PhenotypeColumn = Annotated[
-    str | None, typer.Option(help="table: the phenotype's column; default: the only other one.")
+    str | None,
+    typer.Option(
+        help="table: the phenotype's column; default: the only other one, or the one that is called like one."
+    ),
+]
+GeneColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="table: the column of the deleted genes, or one for each gene: separated by commas, or given again;"
+        " default: genes, gene_1, gene_2, .. or as laboratories call them (Gene A, ORF, Query gene).",
+    ),
+]
+DelimiterOption = Annotated[
+    Delimiter | None, typer.Option("--delimiter", help="table: what separates cells; default: what the header says.")
+]
+DecimalOption = Annotated[
+    Decimal | None, typer.Option("--decimal", help="table: the decimal mark; default: what the numbers say.")
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="table: the code page of a text, such as cp1253 (Greek Windows); default: UTF-8, or found."
+    ),
+]
+NotationOption = Annotated[
+    Notation,
+    typer.Option(
+        "--notation",
+        help="table: lab finds the gene in smi1Δ, dcp1-delta, cdc28-4, HIS3::KanMX; exact takes names only.",
+    ),
+]
+BlankGeneOption = Annotated[
+    BlankGene,
+    typer.Option(
+        "--blank-gene", help="table: an empty cell of several gene columns is a strain of fewer deletions, or rejected."
+    ),
+]
+TableArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[TABLE]", help="Your own table, as --dataset table --raw TABLE; - reads it from standard input."
+    ),
 ]
 AlleleColumn = Annotated[
     list[str] | None,

@@ -7,35 +7,44 @@ table_file.read_table         columns of text, whatever the file's format
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Bool, Float64, Int32
+from jaxtyping import Bool, Float64, Int8, Int32
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
 from gocell_cli.errors import InvalidInput
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp, NameCounts
-from gocell_cli.sources.screens.sga import first_reason
+from gocell_cli.sources.screens.lab_names import NO_NAME, LabNames, in_lab_notation, made_a_date
 from gocell_cli.sources.screens.table_columns import (
-    GENE_COLUMN,
+    EXACT,
+    LAB,
+    REJECT,
     Columns,
     TableOptions,
     choose_columns,
+    holds_one_gene,
     is_gene_column,
+    kind_of,
     read_statistic,
 )
 from gocell_cli.sources.screens.table_file import TableFile, read_table
+from gocell_cli.sources.screens.table_notes import blank_note, guessed, others, rejected_rows
 from gocell_cli.sources.screens.table_strains import table_queries, table_strains
 from gocell_cli.sources.text_file import sha256_of
 from gocell_cli.user_text import from_cell
 
 NAME = "table"
+REASONS = (
+    "no_gene", "blank_gene", "date_for_gene", "unknown_gene", "ambiguous_gene", "genes_not_distinct", "no_phenotype",
+)  # fmt: skip
+"""Why rows are dropped, in the order in which a row counts to which several apply."""
 SEPARATORS = r"[\s\x0b\x1c-\x1f,;|+/]+"
 """What RE2 splits cells of ASCII at, as gene_names.PART does."""
-NO_NAME = -1
 
 
 def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, tuple[str, ...]]:
@@ -45,23 +54,26 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
     or holds no usable row. Rows without a gene, with an unknown, an ambiguous or a repeated one, or without a phenotype
     are dropped and counted: which of several genes a lab meant is not for us to guess.
     """
-    table = read_table(path, is_key=is_gene_column, sheet=options.sheet)
+    table = read_table(path, is_key=is_gene_column, sheet=options.sheet, form=options.form)
     columns = choose_columns(table, options)
-    value = table.numbers(columns.phenotype)
-    statistic_kind, statistic = read_statistic(table, columns.statistic, options.statistic_kind)
-    names, found = look_up_genes(table, columns.genes, genes.lookup)
+    value, decimal, words = table.measured(columns.phenotype, options.decimal)
+    statistic_kind, statistic = read_statistic(table, columns.statistic, options.statistic_kind, options.decimal)
+    names, found, lab = look_up_genes(table, columns.genes, genes.lookup, notation=options.notation)
     gene = genes_of_names(found, names)
     genotype = _sorted(np.maximum(gene, NO_GENE))
-    kept, dropped = _usable(names, gene, genotype, value)
+    blank = _blank(names, columns)
+    reason, dropped = _unusable(names, gene, genotype, value, found, blank if options.blank_gene == REJECT else None)
     told = genes.lookup.counts(NAME, found, names)
-    if not kept.any():
+    rows = np.flatnonzero(reason < 0)
+    if not len(rows):
         raise _nothing_left(table, columns, told, dropped)
-    rows = np.flatnonzero(kept)
-    strains = table_strains(table, columns, gene[rows], rows, genes)
+    # what a gene's cell says of it as a laboratory writes it is its allele, too
+    named = columns if columns.alleles or not lab.genes else replace(columns, alleles=columns.genes)
+    strains = table_strains(table, named, gene[rows], rows, genes)
     query, queries = table_queries(table, columns, rows, genes.lookup)
     dataset = Dataset(
         name=NAME,
-        phenotype=Phenotype(options.kind or columns.phenotype, statistic_kind),
+        phenotype=Phenotype(options.kind or kind_of(columns.phenotype), statistic_kind),
         measurements=Measurements(
             genes=_trimmed(genotype[rows]),
             value=value[rows],
@@ -76,33 +88,59 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
         rows_read=len(value),
         dropped=dropped,
         sources={"raw": sha256_of(path)},
-        options=_chosen(columns, statistic_kind),
+        options=_chosen(columns, statistic_kind, options),
         names=(told,),
         kinds=strains.kinds,
+        rejected_rows=sum(dropped.values()),
+        rejected=rejected_rows(table, columns, reason, REASONS, names, found, genes.lookup),
     )
-    return dataset, table.notes
+    notes = (
+        guessed(table, columns, options, decimal, lab),
+        *others(lab, words, columns.phenotype),
+        blank_note(table, columns, blank, rejected=options.blank_gene == REJECT),
+    )
+    return dataset, (*table.notes, *filter(None, notes))
 
 
-def _usable(
+def _blank(names: Int32[np.ndarray, "rows names_max"], columns: Columns) -> Bool[np.ndarray, " rows"]:
+    """Rows with an empty cell among several gene columns, and a gene in another."""
+    if len(columns.genes) == 1:
+        return np.zeros(len(names), dtype=bool)
+    found: Bool[np.ndarray, " rows"] = (names == NO_NAME).any(axis=1) & (names != NO_NAME).any(axis=1)
+    return found
+
+
+def _unusable(
     names: Int32[np.ndarray, "rows names_max"],
     gene: Int32[np.ndarray, "rows names_max"],
     genotype: Int32[np.ndarray, "rows names_max"],
     value: Float64[np.ndarray, " rows"],
-) -> tuple[Bool[np.ndarray, " rows"], dict[str, int]]:
-    """Rows kept, and how many are dropped by each reason that applies to any."""
-    # The order decides under which reason a row counts, to which several apply.
-    reasons = {
-        "no_gene": (names == NO_NAME).all(axis=1),
-        "unknown_gene": ((gene == UNKNOWN) & (names != NO_NAME)).any(axis=1),
-        "ambiguous_gene": (gene == AMBIGUOUS).any(axis=1),
-        "genes_not_distinct": ((genotype[:, 1:] == genotype[:, :-1]) & (genotype[:, 1:] != NO_GENE)).any(axis=1),
-        "no_phenotype": np.isnan(value),
-    }
-    kept, counts = first_reason(reasons)
-    return kept, {reason: n for reason, n in counts.items() if n}
+    found: LookUp,
+    blank: Bool[np.ndarray, " rows"] | None,
+) -> tuple[Int8[np.ndarray, " rows"], dict[str, int]]:
+    """Return the index in REASONS by which each row is dropped, -1 for those kept, and how many are by each.
+
+    A row counts under the first reason that applies to it.
+    """
+    dates = np.array([g == UNKNOWN and made_a_date(t) != () for t, g in zip(found.names, found.gene, strict=True)])
+    applies = (
+        (names == NO_NAME).all(axis=1),
+        np.zeros(len(names), dtype=bool) if blank is None else blank,
+        # the last entry answers for NO_NAME
+        np.append(dates, False)[names].any(axis=1),
+        ((gene == UNKNOWN) & (names != NO_NAME)).any(axis=1),
+        (gene == AMBIGUOUS).any(axis=1),
+        ((genotype[:, 1:] == genotype[:, :-1]) & (genotype[:, 1:] != NO_GENE)).any(axis=1),
+        np.isnan(value),
+    )
+    reason = np.full(len(names), -1, dtype=np.int8)
+    for number in reversed(range(len(applies))):
+        reason[applies[number]] = number
+    counts = np.bincount(reason[reason >= 0], minlength=len(REASONS)).tolist()
+    return reason, {name: n for name, n in zip(REASONS, counts, strict=True) if n}
 
 
-def _chosen(columns: Columns, statistic_kind: str) -> dict[str, str]:
+def _chosen(columns: Columns, statistic_kind: str, options: TableOptions) -> dict[str, str]:
     """What a cache's configuration says of the columns; only those that were named, as caches had it before."""
     others = {
         "allele_columns": ",".join(columns.alleles),
@@ -110,6 +148,10 @@ def _chosen(columns: Columns, statistic_kind: str) -> dict[str, str]:
         "statistic_kind": statistic_kind,
         "query_column": columns.query,
         "group_column": columns.group,
+        "gene_column": ",".join(columns.genes) if options.genes else "",
+        "decimal": options.decimal,
+        "notation": options.notation if options.notation == EXACT else "",
+        "blank_gene": options.blank_gene if options.blank_gene == REJECT else "",
     }
     return {"phenotype_column": columns.phenotype, **{name: text for name, text in others.items() if text}}
 
@@ -121,6 +163,7 @@ def _nothing_left(table: TableFile, columns: Columns, told: NameCounts, dropped:
     hint = {
         "no_gene": f"is {columns.genes[0]!r} the column of the deleted genes? The columns are {table.named}",
         "no_phenotype": f"choose another of the columns {table.named} with --phenotype-column",
+        "date_for_gene": "format the gene column as text in the spreadsheet, and type the names again",
         "genes_not_distinct": "each row deletes a gene once; leave out what is no gene of the row's",
     }
     return InvalidInput(
@@ -131,22 +174,24 @@ def _nothing_left(table: TableFile, columns: Columns, told: NameCounts, dropped:
 
 
 def look_up_genes(
-    table: TableFile, columns: tuple[str, ...], lookup: GeneNames
-) -> tuple[Int32[np.ndarray, "rows names_max"], LookUp]:
+    table: TableFile, columns: tuple[str, ...], lookup: GeneNames, *, notation: str = LAB
+) -> tuple[Int32[np.ndarray, "rows names_max"], LookUp, LabNames]:
     """Return each row's names, as indices of the distinct ones (NO_NAME: none), and what these stand for.
 
-    `columns` are gene_1, gene_2 .. of one gene each, or one of another name, whose cells may hold several.
+    The third are the names that are an allele's of a gene, where `notation` allows them. `columns` are gene_1,
+    gene_2 .. of one gene each, or one of another name, whose cells may hold several.
     """
     index: dict[str, int] = {}
     # names lie by columns in memory: all that follows goes through a few columns of many rows
-    if len(columns) == 1 and GENE_COLUMN.fullmatch(columns[0]) is None:
+    if len(columns) == 1 and not holds_one_gene(columns[0]):
         coded = table.texts(columns[0])
         names = np.take(np.ascontiguousarray(_names_of_cells(coded.texts, lookup, index).T), coded.codes, axis=1).T
     else:
         # a column of one gene: its cells are names as they are, whatever signs they hold
         coded_columns = [table.texts(name) for name in columns]
         names = np.array([_numbered([*map(from_cell, c.texts)], index)[c.codes] for c in coded_columns]).T
-    return names, lookup.look_up(tuple(index))
+    found = lookup.look_up(tuple(index))
+    return in_lab_notation(names, found, lookup) if notation == LAB else (names, found, LabNames({}))
 
 
 def _numbered(texts: Sequence[str], index: dict[str, int]) -> Int32[np.ndarray, " texts"]:

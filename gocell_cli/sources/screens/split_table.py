@@ -19,7 +19,8 @@ from gocell_cli.csr import pointers
 from gocell_cli.errors import InvalidInput, UsageError
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp
 from gocell_cli.named_parts import ANY_ROW, NamedParts
-from gocell_cli.sources.screens.own_table import NO_NAME, genes_of_names, look_up_genes
+from gocell_cli.sources.screens.lab_names import NO_NAME
+from gocell_cli.sources.screens.own_table import genes_of_names, look_up_genes
 from gocell_cli.sources.screens.table_columns import gene_columns, is_gene_column
 from gocell_cli.sources.screens.table_file import TableFile, read_table
 
@@ -65,7 +66,7 @@ def read(path: Path, lookup: GeneNames, column: str | None, *, own: bool, tested
     rows = np.full(len(table), ANY_ROW, dtype=np.int64)
     if samples is not None:
         return NamedParts(path, table.line, part, samples, np.zeros(len(table) + 1, dtype=np.int64), none, rows)
-    names, found = look_up_genes(table, _genotype_columns(table), lookup)
+    names, found, _ = look_up_genes(table, _genotype_columns(table), lookup)
     gene = genes_of_names(found, names)
     strange = (((gene == UNKNOWN) & (names != NO_NAME)) | (gene == AMBIGUOUS)).any(axis=1)
     if not own:

@@ -6,12 +6,42 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow.compute as pc
 from jaxtyping import Float64
 
-from gocell_cli.sources.screens.table_file import TableFile
+from gocell_cli.sources.screens.table_file import TableFile, TextForm
 
 GENES = "genes"
+LAB, EXACT = "lab", "exact"
+NOTATIONS = (LAB, EXACT)
+"""Whether a gene's name may stand in an allele's (`smi1Δ`), or cells hold names of genes and nothing else."""
+FEWER, REJECT = "fewer", "reject"
+BLANK_GENES = (FEWER, REJECT)
+"""What an empty cell among several gene columns is: a strain of fewer deletions, or a row that is left out."""
 GENE_COLUMN = re.compile(r"gene[ _]?([0-9]{1,9})", re.IGNORECASE)
+LAB_GENE_COLUMN = re.compile(
+    r"(?:gene|orf|mutant|mutation|deletion|allele)[ _.-]?(?:name )?([0-9]|(?<=[ _.-])[a-f])"
+    r"|(query|array)[ _.-]?(?:gene|orf|mutant|allele)(?:[ _.-]?name)?",
+    re.IGNORECASE,
+)
+"""As laboratories head the columns of a cross: `Gene A`, `ORF 1`, `Query gene`; where none is called GENE_COLUMN."""
+LAB_GENES = (
+    "gene", "orf", "orfs", "gene name", "gene names", "gene symbol", "systematic name", "deleted gene", "deleted genes",
+    "deletion", "deletions", "mutant", "knockout", "ko", "strain",
+)  # fmt: skip
+"""And a single one, the first of these that is there."""
+PHENOTYPES = re.compile(
+    r"(?:(?:relative|mean|average|normali[sz]ed|log2?|median)[ _.-])*(?:fitness|growth(?:[ _.-]rate)?|phenotype"
+    r"|colony[ _.-]size|(?:s[ _.-]?|interaction[ _.-]|genetic[ _.-]interaction[ _.-])?score|epsilon|tau|viability"
+    r"|doubling[ _.-]time|od(?:600)?|auc|value)",
+    re.IGNORECASE,
+)
+"""Headers of a phenotype, any unit in brackets taken off."""
+UNIT = re.compile(r"\s*[(\[].*[)\]]\s*$")
+FITNESS = "fitness"
+NUMBER = r"^\s*[-+]?[0-9.,]*[0-9]([eE][-+]?\d+)?\s*$"
+MOSTLY = 0.5
+"""Share of a column's filled cells that are numbers where it may be a phenotype that nothing names."""
 P_VALUE, SD = "p_value", "sd"
 STATISTICS = (P_VALUE, SD)
 STATISTIC_NAMES = {
@@ -28,6 +58,8 @@ class TableOptions(NamedTuple):
 
     `alleles` is one column, or one for each of gene_1 .. gene_k; `statistic_kind` one of STATISTICS, by default what
     the header says; `query` holds the gene whose screen a row is of, `group` any text that tells groups of rows.
+    `genes` are the gene columns, one a gene, or one that holds all; `decimal` is one of table_file.DECIMALS, `notation`
+    one of NOTATIONS, `blank_gene` one of BLANK_GENES.
     """
 
     phenotype: str | None = None
@@ -38,6 +70,11 @@ class TableOptions(NamedTuple):
     query: str | None = None
     group: str | None = None
     sheet: str | None = None
+    genes: tuple[str, ...] = ()
+    decimal: str | None = None
+    notation: str = LAB
+    blank_gene: str = FEWER
+    form: TextForm = TextForm()
 
 
 @dataclass(frozen=True)
@@ -53,14 +90,23 @@ class Columns:
 
 
 def is_gene_column(name: str) -> bool:
-    """Return whether a header is that of a column of genes: `genes`, or `gene_1`, `gene_2` .., in any case."""
-    return name.casefold() == GENES or GENE_COLUMN.fullmatch(name) is not None
+    """Return whether a header is that of a column of genes: `genes`, `gene_1`, or as laboratories call it."""
+    return name.casefold() == GENES or any(p.fullmatch(name) for p in (GENE_COLUMN, LAB_GENE_COLUMN)) or _is_lab(name)
+
+
+def _is_lab(name: str) -> bool:
+    return _plain(name) in LAB_GENES
+
+
+def holds_one_gene(name: str) -> bool:
+    """Return whether the cells of a column are of one gene each, by its header: `gene_1`, `Gene A`, `Query gene`."""
+    return any(pattern.fullmatch(name) for pattern in (GENE_COLUMN, LAB_GENE_COLUMN))
 
 
 def choose_columns(table: TableFile, options: TableOptions) -> Columns:
     """Return the columns that are read; raises InvalidInput, with those there are, where one is missing or unclear."""
-    genes = gene_columns(table)
-    alleles = tuple(table.column(name, "allele column") for name in _allele_names(table, options.alleles))
+    genes = _named_genes(table, options.genes) or gene_columns(table)
+    alleles = tuple(table.column(name, "allele column") for name in _names(table, options.alleles))
     if len(alleles) not in (0, 1, len(genes)):
         reason = f"{len(alleles)} allele columns for the {len(genes)} gene columns {', '.join(genes)}"
         raise table.fault(None, reason, hint="name one for all genes, or one for each, in the genes' order")
@@ -72,7 +118,14 @@ def choose_columns(table: TableFile, options: TableOptions) -> Columns:
     return Columns(genes, _phenotype_column(table, taken, options.phenotype), alleles, *given.values())
 
 
-def _allele_names(table: TableFile, given: Sequence[str]) -> list[str]:
+def _named_genes(table: TableFile, given: Sequence[str]) -> tuple[str, ...]:
+    genes = tuple(table.column(name, "gene column") for name in _names(table, given))
+    if len(set(genes)) < len(genes):
+        raise table.fault(None, f"a gene column is named twice: {', '.join(genes)}")
+    return genes
+
+
+def _names(table: TableFile, given: Sequence[str]) -> list[str]:
     """The columns named, one a word or several with commas between; a column's own name may hold a comma."""
     own = {name.casefold() for name in table.columns}
     return [
@@ -86,20 +139,41 @@ def _allele_names(table: TableFile, given: Sequence[str]) -> list[str]:
 def gene_columns(table: TableFile) -> tuple[str, ...]:
     """Return the columns of the deleted genes; raises InvalidInput where there are none, or they are unclear."""
     one = [name for name in table.columns if name.casefold() == GENES]
-    # By number, not by name: gene_10 comes after gene_2.
-    numbered = sorted((int(match[1]), name) for name in table.columns if (match := GENE_COLUMN.fullmatch(name)))
     if len(one) > 1:
         raise table.fault(None, f"{' and '.join(one)} may both be the column of the genes")
-    if not one and not numbered:
+    found = one or _numbered(table, GENE_COLUMN) or _numbered(table, LAB_GENE_COLUMN)
+    found = found or sorted(filter(_is_lab, table.columns), key=lambda n: LAB_GENES.index(_plain(n)))[:1]
+    if not found:
         raise table.fault(
             None,
             f"no column holds the deleted genes; its columns are {table.named}",
-            hint=f"name a column {GENES!r} (names separated by spaces or commas), or columns gene_1, gene_2, ...",
+            hint=f"--gene-column NAME, or NAME,NAME of one gene each; a column {GENES!r}, or gene_1, gene_2, ..",
         )
+    return tuple(found)
+
+
+def _numbered(table: TableFile, pattern: re.Pattern[str]) -> list[str]:
+    """The columns that a pattern numbers, in that order: gene_10 comes after gene_2, B after A, array after query."""
+    numbered = sorted((_number(match), name) for name in table.columns if (match := pattern.fullmatch(name)))
     numbers = [number for number, _ in numbered]
-    if not one and len(set(numbers)) < len(numbers):
-        raise table.fault(None, f"two columns have one number: {', '.join(name for _, name in numbered)}")
-    return tuple(one or (name for _, name in numbered))
+    if len(set(numbers)) < len(numbers):
+        reason = f"two columns have one number: {', '.join(name for _, name in numbered)}"
+        raise table.fault(None, reason, hint="--gene-column NAME,NAME")
+    return [name for _, name in numbered]
+
+
+def _number(match: re.Match[str]) -> int:
+    word = next(text for text in match.groups() if text).casefold()
+    return int(word) if word.isdecimal() else {"query": 1, "array": 2}.get(word, ord(word[0]) - ord("a") + 1)
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").split())
+
+
+def kind_of(column: str) -> str:
+    """Return what a phenotype is called by its column: `Fitness` is fitness, from which interactions follow."""
+    return FITNESS if column.casefold() == FITNESS else column
 
 
 def _phenotype_column(table: TableFile, taken: set[str], wanted: str | None) -> str:
@@ -110,12 +184,26 @@ def _phenotype_column(table: TableFile, taken: set[str], wanted: str | None) -> 
             return found
     elif len(others) == 1:
         return others[0]
+    else:
+        likely = [name for name in others if PHENOTYPES.fullmatch(UNIT.sub("", name).strip())]
+        likely = likely or [name for name in others if _share_of_numbers(table, name) > MOSTLY]
+        if len(likely) == 1:
+            return likely[0]
     wrong = "which column is the phenotype?" if wanted is None else f"{wanted!r} cannot be the phenotype column"
     seen = ", ".join(others) if others else f"none: its columns are {table.named}"
     raise table.fault(None, wrong, hint=f"--phenotype-column {others[0] if others else 'NAME'}, one of {seen}")
 
 
-def read_statistic(table: TableFile, column: str | None, kind: str | None) -> tuple[str, Float64[np.ndarray, " rows"]]:
+def _share_of_numbers(table: TableFile, name: str) -> float:
+    """Share of a column's filled cells that begin as numbers do."""
+    filled = pc.filter(table.columns[name], pc.match_substring_regex(table.columns[name], r"\S")).drop_null()
+    numbers = pc.sum(pc.match_substring_regex(filled, NUMBER)).as_py() or 0
+    return numbers / max(len(filled), 1)
+
+
+def read_statistic(
+    table: TableFile, column: str | None, kind: str | None, decimal: str | None = None
+) -> tuple[str, Float64[np.ndarray, " rows"]]:
     """Return the statistic's kind and values, "" and NaN where there is none.
 
     Raises InvalidInput where neither header nor option say what it is, and for a value that it cannot have.
@@ -126,7 +214,7 @@ def read_statistic(table: TableFile, column: str | None, kind: str | None) -> tu
     if kind is None:
         reason = f"is column {column!r} a P-value or a standard deviation?"
         raise table.fault(None, reason, hint=f"--statistic-kind {'|'.join(STATISTICS)}")
-    values = table.numbers(column)
+    values = table.measured(column, decimal).values
     wrong = (values < 0) | ((values > 1) if kind == P_VALUE else False)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])

@@ -7,10 +7,12 @@ commas. Cells are texts throughout, and each distinct one stands once: who looks
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import InvalidInput
+from gocell_cli.sources.screens.code_pages import code_page
 from gocell_cli.sources.screens.sga import CodedTexts, parse_numbers
 from gocell_cli.sources.screens.workbook import Cell, is_workbook, open_sheet
 from gocell_cli.sources.text_file import decode, open_input, read_bytes
@@ -35,13 +38,38 @@ DECIMAL_COMMA = r"^\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*$"
 LARGEST_BLOCK, MOST_BYTES = 1 << 30, 4 << 30
 LARGEST_WHOLE = 1 << 53
 """float64 tells whole numbers apart up to here."""
+POINT, COMMA = "point", "comma"
+DECIMALS = (POINT, COMMA)
+THOUSANDS = r"^\s*[-+]?[1-9]\d{0,2}(,\d{3})+\s*$"
+WORD = r"^[^0-9]*$|^#"
+"""What stands where a number is missing: `n.d.`, `sick`, or what Excel says of a formula, `#DIV/0!`."""
+NO_WORDS = r"(?i)^[-+]?inf(inity)?$"
+"""What pyarrow takes for a number: it is infinite, and told as such."""
+MULTIBYTE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
+"""A letter of UTF-8 beyond ASCII: two such bytes beside each other are rare in a code page."""
+
+
+class TextForm(NamedTuple):
+    """How a table of text is written, as its user says; "" or None for what its reader is to find out."""
+
+    delimiter: str = ""
+    encoding: str | None = None
+
+
+class Measured(NamedTuple):
+    """A column's numbers, NaN where one is missing; its decimal mark; and the words that stood for missing ones."""
+
+    values: Float64[np.ndarray, " rows"]
+    decimal: str
+    words: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class TableFile:
     """A table's columns by name, all as text; row i stands in line `line[i]` of `path` (of a workbook: in that row).
 
-    `notes` say what was set aside of the file, and what was chosen for its reader.
+    `notes` say what was set aside of the file, and what was chosen for its reader. `delimiter` is a word of DELIMITERS,
+    "" where the file's format has none; `encoding` the code page of a text that is no UTF-8, else "".
     """
 
     path: Path
@@ -49,6 +77,7 @@ class TableFile:
     line: Int64[np.ndarray, " rows"]
     notes: tuple[str, ...]
     delimiter: str = ""
+    encoding: str = ""
 
     def __len__(self) -> int:
         return len(self.line)
@@ -83,24 +112,70 @@ class TableFile:
 
     def numbers(self, name: str) -> Float64[np.ndarray, " rows"]:
         """Return a column's numbers, NaN where it is empty; raises InvalidInput with the line of what is none."""
+        return self.measured(name, words=False).values
+
+    def measured(self, name: str, decimal: str | None = None, *, words: bool = True) -> Measured:
+        """Return a column's numbers, whose decimal mark is one of DECIMALS, or is found out.
+
+        A cell without any digit is a missing number where `words` allows. Raises InvalidInput, with the line, for a
+        cell that is no number, and where the mark cannot be told.
+        """
         column = self.columns[name]
         try:
             values: Float64[np.ndarray, " rows"] = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
             if not np.isinf(values).any():
-                return values
+                return Measured(values, "", {})
         except pa.ArrowInvalid:
-            pass  # an empty cell, blanks, a word for a missing number, or what is none
+            pass  # an empty cell, blanks, a word for a missing number, a decimal comma, or what is none
+        # U+2212 is the minus that word processors set
+        text = pc.replace_substring(pc.utf8_trim_whitespace(column), "\u2212", "-")
+        found: dict[str, int] = {}
+        if words:
+            text, found = _without_words(text)
+        mark = self._decimal(text, name) if decimal is None else decimal
+        if mark == COMMA:
+            commas = pc.match_substring_regex(text, DECIMAL_COMMA)
+            text = pc.if_else(commas, pc.replace_substring(text, ",", "."), text)
         try:
-            return parse_numbers(pa.chunked_array([column]), self.path, name, self.line)
+            return Measured(parse_numbers(pa.chunked_array([text]), self.path, name, self.line), mark, found)
         except InvalidInput as error:
-            if not pc.any(pc.match_substring_regex(column, DECIMAL_COMMA)).as_py():
+            if mark == COMMA or not pc.any(pc.match_substring_regex(text, DECIMAL_COMMA)).as_py():
                 raise
-            hint = "write the numbers with decimal points"
-            raise InvalidInput(error.message, why="a decimal comma: numbers here have a point", hint=hint) from error
+            hint = "--decimal comma, where no number has a point"
+            raise InvalidInput(error.message, why="a decimal comma, and numbers with a point", hint=hint) from error
+
+    def _decimal(self, text: pa.Array, name: str) -> str:
+        """Return a column's decimal mark, "" where no number has one; raises InvalidInput where it may be either."""
+        commas = pc.match_substring_regex(text, DECIMAL_COMMA)
+        points = pc.match_substring_regex(text, r"\d\.\d|^[-+]?\.\d")
+        if pc.any(points).as_py():
+            # numbers of a workbook are written with points here, whatever was typed into its cells of text
+            return COMMA if not self.delimiter and pc.any(commas).as_py() else POINT
+        if not pc.any(commas).as_py():
+            return ""
+        if pc.all(pc.or_(pc.match_substring_regex(text, THOUSANDS), pc.invert(commas))).as_py():
+            row = int(pc.index(commas, True).as_py())
+            reason = f"column {name!r}: {text[row].as_py()!r} may have a decimal comma, or one between thousands"
+            raise self.fault(row, reason, hint="--decimal comma, or write it without")
+        return COMMA
+
+
+def _without_words(text: pa.Array) -> tuple[pa.Array, dict[str, int]]:
+    """Return a column with null for its words, and how often each stands there; empty cells are no words."""
+    is_word = pc.and_(pc.match_substring_regex(text, WORD), pc.invert(pc.match_substring_regex(text, NO_WORDS)))
+    words = pc.filter(text, is_word).drop_null()
+    counts = {one["values"]: one["counts"] for one in pc.value_counts(words).to_pylist() if one["values"]}
+    ordered = dict(sorted(counts.items(), key=lambda one: -one[1]))
+    return pc.if_else(is_word, pa.scalar(None, pa.string()), text), ordered
 
 
 def read_table(
-    path: Path, *, is_key: Callable[[str], bool], sheet: str | None = None, keep_index: bool = False
+    path: Path,
+    *,
+    is_key: Callable[[str], bool],
+    sheet: str | None = None,
+    keep_index: bool = False,
+    form: TextForm = TextForm(),  # noqa: B008 a tuple, which nobody changes
 ) -> TableFile:
     """Read a table; `is_key` knows the header of a column that it must have, by which the delimiter is told.
 
@@ -116,7 +191,7 @@ def read_table(
         found = _sheet(path, sheet)
         return found if keep_index else _set_aside(found)
     else:
-        table = _text(path, is_key)
+        table = _text(path, is_key, form)
     if sheet is not None:
         raise InvalidInput.at(path, None, "it is no workbook and has no sheets", hint="leave out --sheet")
     return table if keep_index else _set_aside(table)
@@ -149,16 +224,39 @@ def _header(cells: Sequence[str], path: Path, line: int) -> list[str]:
     return names
 
 
-def _text(path: Path, is_key: Callable[[str], bool]) -> TableFile:
+def _text(path: Path, is_key: Callable[[str], bool], form: TextForm) -> TableFile:
     # Blank lines at the end are no rows; within the table they stay, as rows without genes, so that line numbers hold.
-    data = read_bytes(path, MOST_BYTES).rstrip(b"\r\n")
-    first, newline, body = data.removeprefix(codecs.BOM_UTF8).partition(b"\n")
+    data = read_bytes(path, MOST_BYTES).rstrip(b"\r\n").removeprefix(codecs.BOM_UTF8)
+    page = form.encoding or ""
+    if page:
+        data = decode(data, path, page).encode()
+    try:
+        return _parsed(data, is_key, form, path, page)
+    except InvalidInput:
+        # asked only of what could not be read: to look at every byte of a good file takes as long as reading it
+        page = "" if page or _is_utf8(data) else code_page(data)
+        if not page:
+            raise
+    return _parsed(decode(data, path, page).encode(), is_key, form, path, page)
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether bytes are UTF-8, or were before they were damaged: some letter of several bytes is whole."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return MULTIBYTE.search(data) is not None
+    return True
+
+
+def _parsed(data: bytes, is_key: Callable[[str], bool], form: TextForm, path: Path, page: str) -> TableFile:
+    first, newline, body = data.partition(b"\n")
     header = decode(first, path).rstrip("\r")
     if not newline:
         raise InvalidInput.at(path, None, "the table has a header and no rows" if header else "the table is empty")
     if not header.strip():
         raise InvalidInput.at(path, 1, "the first line, which names the columns, is empty")
-    delimiter = _delimiter(header, is_key)
+    delimiter = form.delimiter or _delimiter(header, is_key)
     names = _header(_cells(header, delimiter), path, 1)
     try:
         table = _arrow(body, len(names), delimiter)
@@ -169,7 +267,7 @@ def _text(path: Path, is_key: Callable[[str], bool]) -> TableFile:
     if (b'"' in body or b"\r" in body) and table.num_rows != body.count(b"\n") + 1:
         line = _lines_of_records(decode(data, path), delimiter, table.num_rows, path)
     columns = dict(zip(names, (column.combine_chunks() for column in table.columns), strict=True))
-    return TableFile(path, columns, line, (), DELIMITERS[delimiter])
+    return TableFile(path, columns, line, (), DELIMITERS.get(delimiter, delimiter), page)
 
 
 def _cells(header: str, delimiter: str) -> list[str]:

@@ -79,7 +79,8 @@ def test_what_pandas_writes_is_read(tmp_path: Path, index: bool) -> None:
     frame.to_csv(tmp_path / "t.csv", index=index)
     assert found(tmp_path / "t.csv") == expected()
     _, notes = read(tmp_path / "t.csv", GENES, DEFAULT)
-    assert notes == (("(unnamed column 1), an index of rows, is set aside",) if index else ())
+    assert notes[:-1] == (("(unnamed column 1), an index of rows, is set aside",) if index else ())
+    assert notes[-1].startswith("read as: cells between commas (--delimiter); ")
     # as pandas reads that back, and writes it again
     pd.read_csv(tmp_path / "t.csv").to_csv(tmp_path / "again.csv", index=False)
     assert found(tmp_path / "again.csv") == expected()
@@ -109,9 +110,10 @@ def test_workbooks(tmp_path: Path) -> None:
     path = workbook(tmp_path / "t.xlsx", first=rows, second=[["genes", "growth"], ["ACT1", 2]], none=[])
     assert found(path) == expected()
     dataset, notes = read(path, GENES, DEFAULT)
-    assert notes == ("sheet 'first' of 'first', 'second', 'none'; --sheet names another",)
+    read_as = "read as: genes in 'Genes' (--gene-column); phenotype 'growth' (--phenotype-column)"
+    assert notes == ("sheet 'first' of 'first', 'second', 'none'; --sheet names another", read_as)
     dataset, notes = read(path, GENES, TableOptions(sheet="second"))
-    assert (named(dataset), dataset.measurements.value.tolist(), notes) == (["ACT1"], [2.0], ())
+    assert (named(dataset), dataset.measurements.value.tolist(), notes) == (["ACT1"], [2.0], (read_as.lower(),))
     with pytest.raises(InvalidInput, match="no sheet 'third'; it has 'first', 'second', 'none'"):
         read(path, GENES, TableOptions(sheet="third"))
     with pytest.raises(InvalidInput, match="sheet 'none': no table"):
@@ -122,8 +124,8 @@ def test_workbooks(tmp_path: Path) -> None:
 
 
 def test_a_title_above_a_sheet_keeps_row_numbers(tmp_path: Path) -> None:
-    path = workbook(tmp_path / "t.xlsx", s=[[], [], ["genes", "growth"], ["ACT1", 2], [], ["TFC3", "big"]])
-    with pytest.raises(InvalidInput, match=r"t.xlsx:6: column 'growth' is no finite number: 'big'"):
+    path = workbook(tmp_path / "t.xlsx", s=[[], [], ["genes", "growth"], ["ACT1", 2], [], ["TFC3", "big5"]])
+    with pytest.raises(InvalidInput, match=r"t.xlsx:6: column 'growth' is no finite number: 'big5'"):
         read(path, GENES, DEFAULT)
     path = workbook(tmp_path / "t.xlsx", s=[[], [], ["genes", "growth"], ["ACT1", 2], [], ["TFC3", 3]])
     assert read(path, GENES, DEFAULT)[0].measurements.row.tolist() == [4, 6]
@@ -143,13 +145,15 @@ def test_names_that_hold_what_separates_names(tmp_path: Path) -> None:
 
 
 def test_numbered_columns_and_a_chosen_phenotype(tmp_path: Path) -> None:
-    text = "gene_1,Gene2,growth,other\nYAL001C,,0.5,x\nTFC3,VPS8,0.25,x\nYAL002W,YAL003W,1,x\n"
+    text = "gene_1,Gene2,growth,other\nYAL001C,,0.5,1\nTFC3,VPS8,0.25,2\nYAL002W,YAL003W,1,3\n"
     (tmp_path / "t.csv").write_text(text)
     assert found(tmp_path / "t.csv", phenotype="GROWTH") == expected()
+    assert found(tmp_path / "t.csv") == expected()  # by its name
+    (tmp_path / "t.csv").write_text(text.replace("growth", "height"))
     with pytest.raises(InvalidInput, match="which column is the phenotype") as caught:
         read(tmp_path / "t.csv", GENES, DEFAULT)
-    assert caught.value.hint == "--phenotype-column growth, one of growth, other"
-    with pytest.raises(InvalidInput, match="no phenotype column 'speed'; its columns are gene_1, Gene2, growth, other"):
+    assert caught.value.hint == "--phenotype-column height, one of height, other"
+    with pytest.raises(InvalidInput, match="no phenotype column 'speed'; its columns are gene_1, Gene2, height, other"):
         read(tmp_path / "t.csv", GENES, TableOptions(phenotype="speed"))
     with pytest.raises(InvalidInput, match="'gene_1' cannot be the phenotype column"):
         read(tmp_path / "t.csv", GENES, TableOptions(phenotype="gene_1"))
@@ -189,10 +193,10 @@ def test_a_name_of_several_genes_is_counted_and_told_with_them(tmp_path: Path) -
         (b"gene_1,Gene1,g\nYAL001C,YAL001C,1\n", ":1: two columns have one number: Gene1, gene_1"),
         (b"name;growth\nYAL001C;1\n", ":1: no column holds the deleted genes; its columns are name, growth"),
         (b"genes,growth\nYAL001C,1\nYAL002W,1,2\n", ":3: 3 columns where the header has 2"),
-        (b"genes,growth\nYAL001C,1\nYAL002W,big\n", ":3: column 'growth' is no finite number: 'big'"),
+        (b"genes,growth\nYAL001C,1\nYAL002W,0.5x\n", ":3: column 'growth' is no finite number: '0.5x'"),
         (b"genes,growth\nYAL001C,inf\n", ":2: column 'growth' is no finite number: 'inf'"),
         (b"genes,growth\nYAL001C,1\n\xff\xfe,2\n", ":3: not utf-8 text"),
-        (b'genes,growth\n"YAL001C\nYAL002W",1\nACT1,x\n', ":4: column 'growth' is no finite number: 'x'"),
+        (b'genes,growth\n"YAL001C\nYAL002W",1\nACT1,1x\n', ":4: column 'growth' is no finite number: '1x'"),
         (b'genes,growth\n"YAL001C,1\nACT1,2\n', ":2: 1 columns where the header has 2; a quote is not closed"),
         (b"genes,growth\nNOGENE1,1\n", "none of its 1 rows can be used"),
         (b"genes\nYAL001C\n", ":1: which column is the phenotype?"),
@@ -211,7 +215,8 @@ def test_damage_is_one_error_with_its_line(tmp_path: Path, content: bytes, reaso
 @pytest.mark.parametrize(
     ("text", "why", "hint"),
     [
-        ("genes;g\nACT1;0,5\n", "a decimal comma: numbers here have a point", "decimal points"),
+        ("genes;g\nACT1;0,5\nTFC3;0.5\n", "a decimal comma, and numbers with a point", "--decimal comma"),
+        ("genes;g\nACT1;1,500\nTFC3;2\n", "", "--decimal comma, or write it without"),
         ("genes,g\nACT1,0,5\n", "", "a decimal comma, needs quotes"),
         ("genes,g\nNOT1x,1\nACT1,\n", "unknown: NOT1x", "--gene-id"),
         ("genes,g\nACT1,\nNO1,\nTFC3,NA\n", "'no_phenotype': 2", "choose another of the columns genes, g"),
