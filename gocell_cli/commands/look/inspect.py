@@ -8,6 +8,7 @@ from rich.text import Text
 
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.look.inspect_split import inspect_split
+from gocell_cli.commands.look.inspect_terms import inspect_terms
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import build_file, read_group
 from gocell_cli.commands.shell.command_line import Commands, expand
@@ -49,6 +50,7 @@ def _open(cache: Path | None, root: Path | None) -> "Cache":
 
 
 inspect_app.command("split")(inspect_split)
+inspect_app.command("terms")(inspect_terms)
 
 
 @inspect_app.command("cache")
