@@ -129,9 +129,9 @@ def _effect(
             (values, total[:-1], square[:-1]),
             (known - values, total[-1] - total[:-1], square[-1] - square[:-1]),
         ):
-            mean = s / n
-            # never below 0, where rounding would make it so
-            variance = np.maximum(q - n * mean**2, 0.0) / (n - 1)
+            # of no sample nothing, whatever rounding left of the difference of two sums
+            mean = np.where(n > 0, s / n, np.nan)
+            variance = np.where(n > 1, np.maximum(q - n * mean**2, 0.0) / (n - 1), np.nan)
             sides.append((mean, variance / n))
         (here, here_error), (there, there_error) = sides
         return here, here - there, np.sqrt(here_error + there_error)
