@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -75,8 +76,7 @@ def require_levels(terms: TermHierarchy, level_by: str) -> None:
     )
 
 
-@dataclass(frozen=True)
-class UnannotatedRows:
+class UnannotatedRows(NamedTuple):
     """How many measured rows delete a gene that no term of the hierarchy holds."""
 
     dataset: Dataset

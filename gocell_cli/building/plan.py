@@ -26,7 +26,7 @@ from gocell_cli.domain.alleles import MergedAlleles, merged_alleles
 from gocell_cli.domain.annotation_check import annotation_notes, date_warnings, require_joined, term_warnings
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
 from gocell_cli.domain.genes import GeneTable
-from gocell_cli.domain.genotype import Dataset, Phenotype, RejectedRow, merge_duplicates
+from gocell_cli.domain.genotype import NONE_REJECTED, Dataset, Phenotype, Rejected, merge_duplicates
 from gocell_cli.domain.levels import require_acyclic
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.domain.ontology_check import check_ontology, ontology_warnings, require_whole
@@ -59,10 +59,7 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """Everything the cache will hold, and how it is cut into shards.
-
-    `rejected` are the first of the `rejected_rows` rows of a lab's table that could not be taken.
-    """
+    """Everything the cache will hold, how it is cut into shards, and what of a lab's table it will not hold."""
 
     config: Mapping[str, Any]
     fingerprint: str
@@ -77,8 +74,7 @@ class BuildPlan:
     bounds: tuple[tuple[int, int], ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-    rejected: tuple[RejectedRow, ...] = ()
-    rejected_rows: int = 0
+    rejected: Rejected = NONE_REJECTED
 
 
 def plan_hierarchy(
@@ -132,8 +128,7 @@ def plan_build(
         dataset = dataset.draw(terms)
     names = _joins(rows, dataset, options.rules)
     warnings = (*_few(names, genes), *_warnings(ontology, rows, annotations, dataset, options.rules))
-    unannotated = _usable(dataset, genes, hierarchy, options)
-    dataset = unannotated.dataset
+    dataset, rows_unannotated = _usable(dataset, genes, hierarchy, options)
     genotypes = merge_duplicates(dataset, options.duplicates)
     mixed = merged_alleles(dataset, genotypes)
     config = make_config(
@@ -153,7 +148,7 @@ def plan_build(
         source=MergedSamples(dataset, genotypes),
         provenance=make_provenance(dataset, genotypes),
         counts={
-            **_counts(ontology, annotations, terms, dataset, len(genotypes), unannotated.rows),
+            **_counts(ontology, annotations, terms, dataset, len(genotypes), rows_unannotated),
             **_gene_counts(rows, options.rules, names),
             **({"merged_alleles": mixed._asdict()} if mixed.rows else {}),
         },
@@ -165,7 +160,6 @@ def plan_build(
         notes=(*annotation_notes(annotations), *_fitness_notes(dataset)),
         warnings=(*warnings, *_allele_warnings(dataset, mixed)),
         rejected=dataset.rejected,
-        rejected_rows=dataset.rejected_rows,
     )
 
 

@@ -36,6 +36,16 @@ class RejectedRow(NamedTuple):
     near: str = ""
 
 
+class Rejected(NamedTuple):
+    """The rows of a lab's table that its reader could not take: the first of them, and how many there are."""
+
+    rows: tuple[RejectedRow, ...] = ()
+    number: int = 0
+
+
+NONE_REJECTED = Rejected()
+
+
 @dataclass(frozen=True)
 class Phenotype:
     """What was measured: kind (tau, epsilon, fitness, viability) and its statistic (p_value, sd or "")."""
@@ -97,8 +107,8 @@ class Dataset:
     that were joined into this one. `names` counts how the rows of each join found their genes. `kinds` are those of the
     strains' alleles, one of `alleles.KINDS` each, where the reader knows them; where it is empty they follow from the
     strains' ids and allele names. `fitness` holds the values that were published of each strain's own fitness, distinct
-    and ascending; () as a whole where the data set has none. `rejected` are the first of the
-    `rejected_rows` rows that a lab's table holds and its reader could not take.
+    and ascending; () as a whole where the data set has none. `rejected` are the rows of a lab's
+    table that could not be taken.
     """
 
     name: str
@@ -117,8 +127,7 @@ class Dataset:
     names: tuple[NameCounts, ...] = ()
     kinds: tuple[str, ...] = ()
     fitness: tuple[tuple[float, ...], ...] = ()
-    rejected: tuple[RejectedRow, ...] = ()
-    rejected_rows: int = 0
+    rejected: Rejected = NONE_REJECTED
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from gocell_cli.domain.alleles import KINDS, kinds_of
-from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype, SourceFile
+from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype, Rejected, SourceFile
 from gocell_cli.errors import UsageError
 from gocell_cli.gene_names import NameCounts
 
@@ -57,8 +57,10 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         names=_names(datasets),
         kinds=_kinds(datasets, strains),
         fitness=_fitness(datasets, strains),
-        rejected=tuple(row for dataset in datasets for row in dataset.rejected),
-        rejected_rows=sum(dataset.rejected_rows for dataset in datasets),
+        rejected=Rejected(
+            tuple(row for dataset in datasets for row in dataset.rejected.rows),
+            sum(dataset.rejected.number for dataset in datasets),
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import gocell_cli
+from gocell_cli.commands.look.inspect_terms import Sort
 from gocell_cli.commands.model.explain import TermOrder
 from gocell_cli.commands.shell import options as choices
 from gocell_cli.domain import alleles, genotype, term_filters
@@ -18,7 +19,8 @@ from gocell_cli.sources.download import catalog
 from gocell_cli.sources.go import gene_naming, hierarchy_files
 from gocell_cli.sources.screens import costanzo as costanzo2016
 from gocell_cli.sources.screens import kuzmin as kuzmin_table
-from gocell_cli.storage import records
+from gocell_cli.sources.screens import table_columns, table_file
+from gocell_cli.storage import records, term_hits
 from gocell_cli.training.evaluation.terms import orders
 
 PACKAGE = Path(gocell_cli.__file__).parent
@@ -93,6 +95,11 @@ def test_functions_stay_small() -> None:
         (choices.Temperature, costanzo2016.TEMPERATURES),
         (choices.Alleles, alleles.ALLELES),
         (choices.Duplicates, genotype.DUPLICATES),
+        (choices.Delimiter, tuple(table_file.DELIMITERS.values())),
+        (choices.Decimal, table_file.DECIMALS),
+        (choices.Notation, table_columns.NOTATIONS),
+        (choices.BlankGene, table_columns.BLANK_GENES),
+        (Sort, term_hits.SORTS),
         (choices.SourceName, tuple(catalog.SOURCES)),
         (choices.Backend, (*records.BACKENDS, "both")),
         (choices.WidthBy, records.WIDTH_KINDS),

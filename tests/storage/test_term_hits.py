@@ -81,9 +81,3 @@ def test_a_file_of_all_terms(toy_cache: Path, tmp_path: Path, suffix: str) -> No
     assert frame["samples"].tolist() == [term["samples"] for term in shown]
     assert "is there already" in failure("inspect", "terms", "--cache", toy_cache, "--out", out).message
     assert "neither .parquet nor .tsv nor .csv" in failure("inspect", "terms", "--out", tmp_path / "x.txt").message
-
-
-def test_sorts_are_the_same_everywhere() -> None:
-    from gocell_cli.commands.look.inspect_terms import Sort
-
-    assert tuple(sort.value for sort in Sort) == term_hits.SORTS

@@ -113,9 +113,11 @@ def build_cache(
 
 def _tell_rejected(cache: Path, plan: "BuildPlan") -> None:
     """Write the rows of a lab's table that were not taken beside the cache, and say where."""
-    file = write_rejected(cache, plan.rejected, plan.rejected_rows)
+    file = write_rejected(cache, plan.rejected)
     if file is not None:
-        note(f"{file}: the {plan.rejected_rows:,} rows that were not taken, with line, reason and names that come near")
+        note(
+            f"{file}: the {plan.rejected.number:,} rows that were not taken, with line, reason and names that come near"
+        )
 
 
 def tell_replaced(target: Path) -> None:

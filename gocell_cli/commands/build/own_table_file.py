@@ -4,7 +4,6 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from gocell_cli.user_text import cell, one_line
 from gocell_cli.whole_file import settle, write_whole, writing
 
 if TYPE_CHECKING:
-    from gocell_cli.domain.genotype import RejectedRow
+    from gocell_cli.domain.genotype import Rejected
 
 STANDARD_INPUT = "-"
 PIPED = Path("raw", "piped")
@@ -72,22 +71,22 @@ def _kept(root: Path) -> Path:
     return kept
 
 
-def write_rejected(cache: Path, rows: Sequence["RejectedRow"], dropped: int) -> Path | None:
+def write_rejected(cache: Path, rejected: "Rejected") -> Path | None:
     """Write the rows of a table that were not taken beside its cache, and return the file; None where all were.
 
-    What lies there of an earlier build goes. `dropped` is how many there were, of which `rows` are the first.
+    What lies there of an earlier build goes.
     """
     out = cache.with_name(f"{cache.name}.rejected.tsv")
-    if not rows:
+    if not rejected.rows:
         with writing(out):
             out.unlink(missing_ok=True)
         return None
-    lines = [
-        HEADING,
-        *((str(r.line), r.reason, " + ".join(filter(None, r.cells[:-1])), r.cells[-1], r.near) for r in rows),
-    ]
-    if dropped > len(rows):
-        lines.append(("", f"and {dropped - len(rows):,} rows more", "", "", ""))
+    lines = [HEADING]
+    for row in rejected.rows:
+        *genes, phenotype = row.cells
+        lines.append((str(row.line), row.reason, " + ".join(filter(None, genes)), phenotype, row.near))
+    if more := rejected.number - len(rejected.rows):
+        lines.append(("", f"and {more:,} rows more", "", "", ""))
     # cell: no spreadsheet that opens it computes what stands in it
     write_whole(out, "".join("\t".join(cell(one_line(text)) for text in line) + "\n" for line in lines))
     return out

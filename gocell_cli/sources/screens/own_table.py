@@ -33,7 +33,7 @@ from gocell_cli.sources.screens.table_columns import (
     read_statistic,
 )
 from gocell_cli.sources.screens.table_file import TableFile, read_table
-from gocell_cli.sources.screens.table_notes import blank_note, guessed, others, rejected_rows
+from gocell_cli.sources.screens.table_notes import rejected_rows, table_notes
 from gocell_cli.sources.screens.table_strains import table_queries, table_strains
 from gocell_cli.sources.text_file import sha256_of
 from gocell_cli.user_text import from_cell
@@ -71,18 +71,19 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
     named = columns if columns.alleles or not lab.genes else replace(columns, alleles=columns.genes)
     strains = table_strains(table, named, gene[rows], rows, genes)
     query, queries = table_queries(table, columns, rows, genes.lookup)
+    measured = Measurements(
+        genes=_trimmed(genotype[rows]),
+        value=value[rows],
+        statistic=statistic[rows],
+        row=table.line[rows],
+        query_strain=strains.query,
+        array_strain=strains.array,
+        query=query,
+    )
     dataset = Dataset(
         name=NAME,
         phenotype=Phenotype(options.kind or kind_of(columns.phenotype), statistic_kind),
-        measurements=Measurements(
-            genes=_trimmed(genotype[rows]),
-            value=value[rows],
-            statistic=statistic[rows],
-            row=table.line[rows],
-            query_strain=strains.query,
-            array_strain=strains.array,
-            query=query,
-        ),
+        measurements=measured,
         strains=strains.strains,
         queries=queries,
         rows_read=len(value),
@@ -91,15 +92,10 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
         options=_chosen(columns, statistic_kind, options),
         names=(told,),
         kinds=strains.kinds,
-        rejected_rows=sum(dropped.values()),
         rejected=rejected_rows(table, columns, reason, REASONS, names, found, genes.lookup),
     )
-    notes = (
-        guessed(table, columns, options, decimal, lab),
-        *others(lab, words, columns.phenotype),
-        blank_note(table, columns, blank, rejected=options.blank_gene == REJECT),
-    )
-    return dataset, (*table.notes, *filter(None, notes))
+    notes = table_notes(table, columns, options, decimal, lab, words, blank)
+    return dataset, (*table.notes, *notes)
 
 
 def _blank(names: Int32[np.ndarray, "rows names_max"], columns: Columns) -> Bool[np.ndarray, " rows"]:

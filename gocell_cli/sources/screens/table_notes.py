@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Bool, Int8, Int32
 
 from gocell_cli.domain.alleles import without_marks
-from gocell_cli.domain.genotype import RejectedRow
+from gocell_cli.domain.genotype import Rejected, RejectedRow
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp
 from gocell_cli.sources.screens.code_pages import NAMES
 from gocell_cli.sources.screens.lab_names import NO_NAME, LabNames, made_a_date
-from gocell_cli.sources.screens.table_columns import Columns, TableOptions
+from gocell_cli.sources.screens.table_columns import REJECT, Columns, TableOptions
 from gocell_cli.sources.screens.table_file import COMMA, TableFile
 
 SHOWN = 3
@@ -27,7 +27,25 @@ MOST_COMPARED = 2_000
 """Distinct names for which those that come near are looked for."""
 
 
-def guessed(table: TableFile, columns: Columns, options: TableOptions, decimal: str, lab: LabNames) -> str:
+def table_notes(
+    table: TableFile,
+    columns: Columns,
+    options: TableOptions,
+    decimal: str,
+    lab: LabNames,
+    words: Mapping[str, int],
+    blank: Bool[np.ndarray, " rows"],
+) -> tuple[str, ...]:
+    """Return what is told of a table: what it was taken for, of names and numbers, and of rows with an empty gene."""
+    notes = (
+        _guessed(table, columns, options, decimal, lab),
+        *_others(lab, words, columns.phenotype),
+        _blank_note(table, columns, blank, rejected=options.blank_gene == REJECT),
+    )
+    return tuple(filter(None, notes))
+
+
+def _guessed(table: TableFile, columns: Columns, options: TableOptions, decimal: str, lab: LabNames) -> str:
     """Return in one line what was found out of a table, with the options that say it instead."""
     parts = []
     if table.delimiter and not options.form.delimiter:
@@ -47,7 +65,7 @@ def guessed(table: TableFile, columns: Columns, options: TableOptions, decimal: 
     return f"read as: {'; '.join(parts)}" if parts else ""
 
 
-def others(lab: LabNames, words: Mapping[str, int], phenotype: str) -> tuple[str, ...]:
+def _others(lab: LabNames, words: Mapping[str, int], phenotype: str) -> tuple[str, ...]:
     """Return what else is told of names and numbers: alleles that delete nothing, words for missing numbers."""
     notes = []
     if lab.no_deletions:
@@ -60,7 +78,7 @@ def others(lab: LabNames, words: Mapping[str, int], phenotype: str) -> tuple[str
     return tuple(notes)
 
 
-def blank_note(table: TableFile, columns: Columns, blank: Bool[np.ndarray, " rows"], *, rejected: bool) -> str:
+def _blank_note(table: TableFile, columns: Columns, blank: Bool[np.ndarray, " rows"], *, rejected: bool) -> str:
     """Return what is told of rows with an empty cell among several gene columns, "" where there are none."""
     if not blank.any():
         return ""
@@ -79,7 +97,7 @@ def rejected_rows(
     names: Int32[np.ndarray, "rows names_max"],
     found: LookUp,
     lookup: GeneNames,
-) -> tuple[RejectedRow, ...]:
+) -> Rejected:
     """Return the first rows that were not taken; `reason` indexes `reasons`, -1 for those that were."""
     rows = np.flatnonzero(reason >= 0)[:MOST_REJECTED]
     near = _Near(lookup)
@@ -90,7 +108,7 @@ def rejected_rows(
         strange = [int(i) for i in names[row] if i != NO_NAME and found.gene[i] in (UNKNOWN, AMBIGUOUS)]
         why = "; ".join(dict.fromkeys(near.told(found.names[i], found) for i in strange))
         rejected.append(RejectedRow(int(table.line[row]), reasons[reason[row]], held, why))
-    return tuple(rejected)
+    return Rejected(tuple(rejected), int((reason >= 0).sum()))
 
 
 class _Near:

@@ -123,8 +123,8 @@ def test_what_is_not_taken_is_listed_with_what_may_be_meant(tmp_path: Path) -> N
         "ambiguous_gene": 1,
         "no_phenotype": 3,
     }
-    assert (dataset.rows_read, dataset.rejected_rows) == (12, 7)
-    rejected = {row.line: row for row in dataset.rejected}
+    assert (dataset.rows_read, dataset.rejected.number) == (12, 7)
+    rejected = {row.line: row for row in dataset.rejected.rows}
     assert sorted(rejected) == [2, 3, 4, 5, 6, 7, 13]
     assert (rejected[2].reason, rejected[2].cells) == ("date_for_gene", ("01-Okt", "tps1Δ", "0,9"))
     assert "a date, which a spreadsheet made of OCT1" in rejected[2].near
