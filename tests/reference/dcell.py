@@ -31,6 +31,7 @@ class OracleDCell(nn.Module):
         norm_order: str = "tanh-bn",
         gene_weights: str = "own",
         vectors: Tensor | None = None,
+        products: int = 0,
     ) -> None:
         super().__init__()
         self.norm_order = norm_order
@@ -58,8 +59,30 @@ class OracleDCell(nn.Module):
         if vectors is not None:
             self.vector_weights = nn.ParameterList(torch.zeros(width, vectors.shape[1]) for width in widths)
 
+        self.products = products
+        if products:
+            reads = [sum(widths[c] for c in children) for children in self.child_terms]
+            self.products_in = nn.ParameterList(torch.zeros(2 * products, n) for n in reads)
+            self.products_out = nn.ParameterList(torch.zeros(width, products) for width in widths)
+
+    def deviating(self, t: int, z: Tensor, inputs: list[Tensor]) -> Tensor:
+        """Z with the products of what the children differ by from the wild type, which is the last row."""
+        d = torch.cat(inputs, 1)
+        p, q = ((d - d[-1:]) @ self.products_in[t].t()).chunk(2, 1)
+        return z + (p * q) @ self.products_out[t].t()
+
+    def normed(self, block: Subsystem, a: Tensor) -> Tensor:
+        """BatchNorm; with products the wild type, the last row, is normalised by the others' statistics."""
+        if not self.products or not self.training:
+            return block.norm(a)
+        mean, var = a[:-1].mean(0), a[:-1].var(0, correction=0)
+        block.norm(a[:-1])  # its running statistics
+        return block.norm.weight * (a - mean) / torch.sqrt(var + block.norm.eps) + block.norm.bias
+
     def hidden(self, x: Tensor) -> list[Tensor]:
         """Activation [B, width] of every term."""
+        if self.products:
+            x = torch.cat([x, torch.ones_like(x[:1])])
         h: list[Tensor] = [x] * len(self.order)
         states = x.index_select(1, self.gene_index).split(self.gene_counts, 1)
         for t in self.order:
@@ -72,8 +95,12 @@ class OracleDCell(nn.Module):
                 z = z + (1 - states[t]).sum(1, keepdim=True) * self.directions[t]
             if self.vectors is not None and self.genes[t]:
                 z = z + (1 - states[t]) @ self.vectors[self.genes[t]] @ self.vector_weights[t].t()
-            h[t] = block.norm(torch.tanh(z)) if self.norm_order == "tanh-bn" else torch.tanh(block.norm(z))
-        return h
+            if self.products and self.child_terms[t]:
+                z = self.deviating(t, z, inputs[: len(self.child_terms[t])])
+            h[t] = (
+                self.normed(block, torch.tanh(z)) if self.norm_order == "tanh-bn" else torch.tanh(self.normed(block, z))
+            )
+        return [own[:-1] for own in h] if self.products else h
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([block.head(h) for block, h in zip(self.subsystems, self.hidden(x), strict=True)], 1)

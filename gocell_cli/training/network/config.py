@@ -18,6 +18,7 @@ class DCellConfig:
 
     width_by: n_t of the width is the term's `direct` or `contained` genes; d_t = max(min_width, ceil(ratio * n_t)).
     top_width: the least width of terms of the first top_strata strata, the root's the first (0: as all others).
+    products: of children's deviations in each term (`products.py`).
     init_range: weights and biases are drawn from U(-init_range, init_range). alpha: weight of the other terms' losses.
     gene_weights: every (term, gene) pair its `own` column; or besides it one `shared` direction a term for all its
     genes: z_t += a_t * (number of t's genes deleted); or such a direction, from which a column is a `deviation`: it
@@ -42,6 +43,7 @@ class DCellConfig:
     term_dropout: float = 0.0
     top_width: int = 0
     top_strata: int = 3
+    products: int = 0
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -49,6 +51,8 @@ class DCellConfig:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
         if self.min_width < 1 or self.ratio < 0 or self.eps <= 0:
             raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
+        if self.products < 0:
+            raise UsageError(f"products is {self.products}", hint="at least 0")
         if self.top_width < 0 or self.top_strata < 1:
             raise UsageError("top_width must be at least 0, and top_strata at least 1")
         if not 0 <= self.term_dropout < 1:

@@ -9,7 +9,8 @@ For term t with children C(t), direct genes G(t), width d_t, and x[b, g] = 0 whe
 
 With `gene_weights` of `deviation` or `direction`, x_g - 1 stands in place of x_g, and a_t times the number of t's
 deleted genes is added: a column is then no part of the wild type's z, and has a gradient only where its gene is lost.
-Vectors of genes, u_g, add A_t times the sum of u_g over t's deleted direct genes (`vector_columns.py`).
+Vectors of genes, u_g, add A_t times the sum of u_g over t's deleted direct genes (`vector_columns.py`). With `products`
+U_t ((P_t d_t) * (Q_t d_t)) is added, d_t the children's deviations from the wild type's outputs (`products.py`).
 
 `term_reference` is that formula of one term in plain torch: read it first. The dense form (`dense/levels.py`) and the
 delta form (`delta/`) compute the same for all terms of a level at once; the tests hold both to it.
@@ -21,6 +22,7 @@ training, a term whose rows are all equal (no gene that it contains differs betw
 all that lies below it is constant too.
 """
 
+import math
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -36,11 +38,13 @@ from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.delta.ready import ReadyBatch
 from gocell_cli.training.network.dense.genes import DeletedGenes, GeneInput, GeneValues, GeneWeights
-from gocell_cli.training.network.dense.levels import EvaluationPass, LevelPass, Levels, Network, TrainingPass
+from gocell_cli.training.network.dense.levels import EvaluationPass, Levels, Network, TrainingPass, UpAndDown
 from gocell_cli.training.network.dense.memory import Workspaces
+from gocell_cli.training.network.dense.products import ProductPass
 from gocell_cli.training.network.eagerly import eagerly
 from gocell_cli.training.network.layout import StackIndex, make_stack, term_widths
 from gocell_cli.training.network.process_group import ProcessGroup
+from gocell_cli.training.network.products import Products, draw_inner
 from gocell_cli.training.network.statistics import Stacked, check_samples
 from gocell_cli.training.network.term_dropout import DroppedTerms, TermDropout, Varying
 from gocell_cli.training.network.vector_columns import VectorColumns
@@ -125,6 +129,10 @@ class DCell(Stacked):
         # 0: a network with directions starts out equal to one without
         self.gene_direction = nn.Parameter(torch.zeros(stack.neurons)) if shared else None
         self.vectors = self._vectors(gene_vectors)
+        rank, inputs = config.products, len(stack.source) * piece
+        self.product_in = nn.Parameter(torch.empty(2 * rank * inputs)) if rank else None
+        # 0, as of directions
+        self.product_out = nn.Parameter(torch.zeros(stack.neurons, rank)) if rank else None
         self.register_buffer("running_mean", torch.zeros(stack.neurons))
         self.register_buffer("running_mean_rest", torch.zeros(stack.neurons))
         self.register_buffer("running_var", torch.ones(stack.neurons))
@@ -162,6 +170,14 @@ class DCell(Stacked):
             )
         return self.dropped.weights(self.child_weight)
 
+    def products(self) -> Products | None:
+        """The weights of products, as a pass reads them: in training without the terms that the step leaves out."""
+        if self.product_in is None or self.product_out is None:
+            return None
+        if self.dropped is None or not self.training:
+            return Products(self.product_in, self.product_out)
+        return Products(self.dropped.weights(self.product_in, 2 * self.config.products), self.product_out)
+
     def varying(self) -> Varying | None:
         """Which terms vary between samples that differ in some genes, where terms are left out."""
         return self.dropped.varying if self.dropped is not None and self.training else None
@@ -193,6 +209,9 @@ class DCell(Stacked):
             weight = self.child_weight[b.weight :][: b.terms * b.out * b.inp].view(b.terms, b.out, b.inp)
             weight.mul_(real[b.neuron :][: b.terms * b.out].view(b.terms, b.out, 1))
             weight.mul_(reads[b.source :][: b.terms * b.inp].view(b.terms, 1, b.inp))
+        if self.product_in is not None and self.product_out is not None:
+            draw_inner(self.product_in, self.stack, reads)
+            self.product_out.zero_()
 
     @eagerly
     def forward(self, batch: Batch) -> Float[Tensor, "samples terms"]:
@@ -208,11 +227,12 @@ class DCell(Stacked):
             )
         if self._rows_suffice(batch):
             return self.variant_heads(batch).dense()
-        child = self.child_columns()
+        child, products = self.child_columns(), self.products()
         one = self.dense_pass(batch, child.detach())
         heads: Tensor = Levels.apply(  # type: ignore[no-untyped-call]
             one, child, self.gene_columns(), self.bias, self.norm_weight,
             self.norm_bias, self.head_weight, self.head_bias, self.gene_direction,
+            *(products or ()),
         )  # fmt: skip
         return heads.index_select(0, self.index["term_position"]).t()
 
@@ -229,6 +249,8 @@ class DCell(Stacked):
         samples, device = batch.samples if isinstance(batch, Deletions) else len(batch), self.bias.device.type
         if self.config.form == "delta":
             return True
+        if self.product_in is not None:
+            return True  # its dense form is for reading values, and slow
         if device == "cpu" and torch.is_autocast_enabled("cpu"):
             return False  # the compiled loops know no bf16
         kernels = DELTA_PAYS["cpu" if device == "cpu" else "cuda"]
@@ -273,9 +295,12 @@ class DCell(Stacked):
         heads = one.up().index_select(0, self.index["term_position"]).t()
         return heads, one.outputs()
 
-    def dense_pass(self, batch: Batch, child: Float[Tensor, " child_weights"] | None = None) -> LevelPass:
+    def dense_pass(self, batch: Batch, child: Float[Tensor, " child_weights"] | None = None) -> UpAndDown:
         """A batch's way through all terms, in the model's mode; child: its child weights, where they are made."""
         genes, network = self.gene_input(batch), self.network(child)
+        if (products := self.products()) is not None:
+            check_samples(float(genes.samples) if self.training else math.inf)
+            return ProductPass(network, products, genes, None if self.training else counted_mean(self))
         if not self.training:
             return EvaluationPass(network, genes, counted_mean(self))
         one = TrainingPass(network, genes)
@@ -313,6 +338,8 @@ class DCell(Stacked):
         genes = int((stack.width[stack.order][stack.row_position]).sum()) if self.gene_weight.requires_grad else 0
         shared = 0 if self.gene_direction is None else int(stack.width.sum())
         genes += 0 if self.vectors is None else int(stack.width.sum()) * self.vectors.weight.shape[1]
+        inputs = int(stack.inputs.sum())
+        genes += self.config.products * (2 * inputs + int(stack.width.sum()))
         # 4 a neuron: bias, gamma, beta and the head's weight
         return stack.multiply_adds + genes + 4 * int(stack.width.sum()) + len(stack.order) + shared
 

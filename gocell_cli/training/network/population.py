@@ -9,6 +9,7 @@ every sample, as in training, and a deletion that was never seen is not amplifie
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from jaxtyping import Bool, Float
 
@@ -18,7 +19,9 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.delta.ready import ReadyBatch
 from gocell_cli.training.network.dense.levels import EvaluationPass
+from gocell_cli.training.network.dense.products import ProductPass
 from gocell_cli.training.network.moments import joined
+from gocell_cli.training.network.products import Products
 from gocell_cli.training.network.wild_type import absolute_mean
 
 with train_extra():
@@ -93,7 +96,7 @@ def _from_rows(model: DCell, batches: Iterable[Batch]) -> bool:
         return False
     own, samples, unfit = list[Deletions](), 0, 0
     for batch in batches:
-        if isinstance(batch, Tensor | ReadyBatch) or samples > ROWS_MOST:
+        if isinstance(batch, Tensor | ReadyBatch) or (samples > ROWS_MOST and model.product_in is None):
             unfit = 1
             break
         own.append(batch if isinstance(batch, Deletions) else Deletions.from_batch(batch, model.index.genes))
@@ -107,8 +110,26 @@ def _from_rows(model: DCell, batches: Iterable[Batch]) -> bool:
     return True
 
 
+def _from_products(model: DCell, products: Products, batches: list[Batch]) -> None:
+    """Take the statistics of a dense network with products from all samples at once, which it holds."""
+    values = [batch for batch in batches if isinstance(batch, Tensor)]
+    others = [batch for batch in batches if not isinstance(batch, Tensor | ReadyBatch)]
+    deleted = [b if isinstance(b, Deletions) else Deletions.from_batch(b, model.index.genes) for b in others]
+    network = model.network()
+    # momentum 0 keeps a pass in training mode from moving the model's own
+    still = replace(network, statistics=replace(network.statistics, momentum=0.0))
+    genes = model.gene_input(torch.cat(values) if values else Deletions.joined(deleted))
+    one = ProductPass(still, products, genes, None)
+    one.up()
+    model.running_var.copy_(one.var.where(one.varies > 0, torch.inf))
+    model.set_running_mean(absolute_mean(model, one.mean))
+
+
 def _set_population(model: DCell, batches: Callable[[], Iterable[Batch]]) -> None:
     if _from_rows(model, batches()):
+        return
+    if (products := model.products()) is not None and (every := list(batches())):
+        _from_products(model, products, every)
         return
     constant, local = _survey(model, batches())
     samples = _over_all(model, torch.tensor(local)).item()

@@ -18,6 +18,7 @@ from gocell_cli.errors import UsageError
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.layout import Stack, StackIndex
 from gocell_cli.training.network.process_group import ProcessGroup
+from gocell_cli.training.network.products import Products
 from gocell_cli.training.network.term_dropout import Varying
 
 with train_extra():
@@ -78,6 +79,8 @@ class Stacked(nn.Module):
     head_weight: nn.Parameter
     head_bias: nn.Parameter
     gene_direction: nn.Parameter | None
+    product_in: nn.Parameter | None
+    product_out: nn.Parameter | None
     running_mean: Tensor
     running_mean_rest: Tensor
     running_var: Tensor
@@ -89,6 +92,10 @@ class Stacked(nn.Module):
 
     def child_columns(self) -> Float[Tensor, " child_weights"]:
         """The child weights as a pass reads them."""
+        raise NotImplementedError
+
+    def products(self) -> Products | None:
+        """The weights of products of children's deviations, as a pass reads them, where there are any."""
         raise NotImplementedError
 
     def varying(self) -> Varying | None:

@@ -10,6 +10,7 @@ of both forms stay as they are: they read scaled child weights, and autograd han
 Which terms are left out is a function of seed, epoch and step alone: a run that goes on, and all processes, draw alike.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -98,13 +99,16 @@ class DroppedTerms:
     dropout: TermDropout
     kept: Bool[np.ndarray, " terms"]
 
-    def weights(self, own: Float[Tensor, " child_weights"]) -> Float[Tensor, " child_weights"]:
-        """Return the child weights as a step reads them: 0 where the child is left out, else over 1 - p."""
+    def weights(self, own: Float[Tensor, " weights"], rows: int | None = None) -> Float[Tensor, " weights"]:
+        """Return the child weights as a step reads them: 0 where the child is left out, else over 1 - p.
+
+        rows: of each term, where they are no child weights (`products.py`).
+        """
         dropout = self.dropout
         scale = np.append(self.kept / (1 - dropout.probability), 0.0)
         of_input = np.repeat(scale[dropout.term_of_source], dropout.stack.piece)
         factor = there(torch.from_numpy(of_input).to(own.dtype), own.device)
-        found: Tensor = _Scaled.apply(own, factor, dropout)  # type: ignore[no-untyped-call]
+        found: Tensor = _Scaled.apply(own, factor, dropout, rows)  # type: ignore[no-untyped-call]
         return found
 
     def varying(self, genes: Int64[np.ndarray, " genes"]) -> Int64[np.ndarray, " terms"]:
@@ -126,24 +130,28 @@ class _Scaled(torch.autograd.Function):
     """Child weights times a factor for each input of a term, in memory that is lent; back, the gradient likewise."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, factor: Tensor, dropout: TermDropout) -> Tensor:
+    def forward(ctx: Any, own: Tensor, factor: Tensor, dropout: TermDropout, rows: int | None) -> Tensor:
         """Scale; factor: [inputs], of all terms."""
-        ctx.dropout, ctx.factor = dropout, factor
-        return _scaled(own.detach(), factor, dropout.stack, dropout.lent[0])
+        ctx.dropout, ctx.factor, ctx.rows = dropout, factor, rows
+        return _scaled(own.detach(), factor, dropout.stack, dropout.lent[0], rows)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         """Scale the gradient."""
-        return _scaled(grads[0].contiguous(), ctx.factor, ctx.dropout.stack, ctx.dropout.lent[1]), None, None
+        dropout = ctx.dropout
+        return _scaled(grads[0].contiguous(), ctx.factor, dropout.stack, dropout.lent[1], ctx.rows), None, None, None
 
 
-def _scaled(table: Tensor, factor: Tensor, stack: Stack, lent: LentTable) -> Float[Tensor, " child_weights"]:
-    """A table like the child weights, bucket by bucket times its inputs' factors."""
+def _scaled(
+    table: Float[Tensor, " weights"], factor: Float[Tensor, " inputs"], stack: Stack, lent: LentTable, rows: int | None
+) -> Float[Tensor, " weights"]:
+    """A table like the child weights, or of `rows` a term, bucket by bucket times its inputs' factors."""
     found = lent.like(table)
     for b in stack.buckets:
-        part = slice(b.weight, b.weight + b.terms * b.out * b.inp)
+        shape = (b.terms, b.out if rows is None else rows, b.inp)
+        first = b.weight if rows is None else rows * b.source
+        part = slice(first, first + math.prod(shape))
         if b.inp:
             of_input = factor[b.source : b.source + b.terms * b.inp].view(b.terms, 1, b.inp)
-            shape = (b.terms, b.out, b.inp)
             torch.mul(table[part].view(shape), of_input, out=found[part].view(shape))
     return found

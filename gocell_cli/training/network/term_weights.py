@@ -6,6 +6,7 @@ genes (by systematic name):
     id.linear.weight [d, m]   id.linear.bias [d]   id.norm.weight, id.norm.bias, id.norm.running_mean,
     id.norm.running_var [d]   id.head.weight [1, d]   id.head.bias [1]   id.gene_direction [d] (gene_weights
     other than own; with deviation and direction, linear.weight's gene columns are for x_g - 1)
+    id.product_in [2 r, children's outputs], P_t over Q_t, and id.product_out [d, r], U_t (a network of r products)
     id.vector_weight [d, k] (a network of k numbers a gene, which are its buffer `vectors.genes` and no term's)
 
 That is what a plain loop of torch.nn.Linear, BatchNorm1d and Linear per term holds, so a model trained elsewhere
@@ -36,6 +37,7 @@ BY_NEURON = {
     "head.weight": "head_weight",
     "gene_direction": "gene_direction",
     "vector_weight": "vectors.weight",
+    "product_out": "product_out",
 }
 # Where a fresh model's padding is not 0: tables joined from terms then equal its own.
 PADDING = {"norm_weight": 1.0, "running_var": 1.0}
@@ -59,6 +61,10 @@ class TermWeights:
         self._rows = np.split(np.argsort(hierarchy.row_term, kind="stable"), self._row_ends())
         self._bucket = np.repeat(np.arange(len(stack.buckets)), [b.terms for b in stack.buckets])
 
+    @property
+    def _product_rows(self) -> int:
+        return 2 * self.model.config.products
+
     def _row_ends(self) -> np.ndarray:
         return np.cumsum(np.bincount(self.hierarchy.row_term, minlength=len(self.stack.order)))[:-1]
 
@@ -67,12 +73,18 @@ class TermWeights:
         first = int(self.stack.first_neuron[self._position[term]])
         return slice(first, first + int(self.stack.width[term]))
 
-    def _child_block(self, table: Tensor, term: int) -> tuple[Tensor, Tensor]:
-        """Return the term's matrix [out, inp] within a flat table like child_weight, and its inputs' columns."""
+    def _child_block(self, table: Tensor, term: int, rows: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return the term's matrix [out, inp] within a flat table like child_weight, and its inputs' columns.
+
+        rows: of a table like product_in, instead of the term's `out`.
+        """
         position = int(self._position[term])
         b = self.stack.buckets[int(self._bucket[position])]
         place = b.weight + (position - b.first) * b.out * b.inp
-        matrix = table[place : place + b.out * b.inp].view(b.out, b.inp)
+        if rows is not None:
+            place = rows * (b.source + (position - b.first) * b.inp)
+        rows = b.out if rows is None else rows
+        matrix = table[place : place + rows * b.inp].view(rows, b.inp)
         found = self._inputs[term]
         columns = np.concatenate(found) - b.source - (position - b.first) * b.inp if found else np.zeros(0, np.int64)
         return matrix, torch.from_numpy(columns).to(table.device)
@@ -110,6 +122,9 @@ class TermWeights:
         for term, name in enumerate(self.hierarchy.term_ids):
             found[f"{name}.linear.weight"] = self.linear(tables["child_weight"], genes, term)
             rows = self.neurons(term)
+            if "product_in" in tables:
+                matrix, columns = self._child_block(tables["product_in"], term, self._product_rows)
+                found[f"{name}.product_in"] = matrix[:, columns]
             for part, table in BY_NEURON.items():
                 if table in tables:
                     own = tables[table][rows].clone()
@@ -133,6 +148,9 @@ class TermWeights:
             rows = self.neurons(term)
             weight = state[f"{name}.linear.weight"]
             self._put_linear(tables["child_weight"], tables["gene_weight"], term, weight)
+            if "product_in" in tables:
+                matrix, columns = self._child_block(tables["product_in"], term, self._product_rows)
+                matrix[:, columns] = state[f"{name}.product_in"].to(matrix)
             for part, table in BY_NEURON.items():
                 if table in tables:
                     own = state[f"{name}.{part}"].reshape(tables[table][rows].shape)

@@ -62,7 +62,8 @@ class Measuring:
     def losses(self, heads: Tensor | VariantHeads, target: Target) -> LossParts:
         """Return the loss of some samples' heads."""
         model = self.model
-        return self.loss(heads, target, (model.child_weight, model.gene_weight, model.head_weight))
+        weights = (model.child_weight, model.gene_weight, model.head_weight, *(model.products() or ()))
+        return self.loss(heads, target, weights)
 
     def predict(self, order: Int64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
         """Return predictions in the phenotype's unit."""

@@ -149,7 +149,7 @@ def test_settings_changed_since_are_told_where_they_would_change_predictions(run
     for harmless in ({"epochs": 7}, {"form": "dense"}, {"lr": 0.1}):
         (run / "config.toml").write_text(config.changed(harmless).to_toml(), "utf-8")
         assert open_predictor(run).phenotypes(GENOTYPES).tolist() == pytest.approx(wanted)
-    others = {"norm_order": "tanh-bn", "seed": 5, "ratio": 0.5, "gene_weights": "shared", "top_width": 9}
+    others = {"norm_order": "tanh-bn", "seed": 5, "ratio": 0.5, "gene_weights": "shared", "top_width": 9, "products": 2}
     for name, value in others.items():
         (run / "config.toml").write_text(config.changed({name: value}).to_toml(), "utf-8")
         with pytest.raises(DamagedCache, match=f"{name} is|not this network's|another order"):

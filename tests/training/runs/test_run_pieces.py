@@ -55,11 +55,11 @@ def test_a_recipe_lies_under_all_other_settings(tmp_path: Path) -> None:
 def test_a_run_of_before_is_opened_as_it_was_trained(tmp_path: Path) -> None:
     """Its file names neither a recipe nor a decay of columns, and the width that it was trained with."""
     lines = RunConfig(min_width=20, gene_weights="own", own_decay=0.0).to_toml().splitlines()
-    newer = ("recipe", "own_decay", "split_rule", "term_dropout", "top_")
+    newer = ("recipe", "own_decay", "split_rule", "term_dropout", "top_", "products")
     (tmp_path / "config.toml").write_text("\n".join(x for x in lines if not x.startswith(newer)), "utf-8")
     found = run_config(tmp_path)
     assert (found.recipe, found.own_decay, found.split_rule, found.min_width) == ("", 0.0, 1, 20)
-    assert (found.term_dropout, found.top_width) == (0.0, 0)
+    assert (found.term_dropout, found.top_width, found.products) == (0.0, 0, 0)
 
 
 def test_the_least_width_is_by_training_samples_where_it_is_left_open() -> None:
@@ -88,6 +88,8 @@ def test_the_least_width_is_by_training_samples_where_it_is_left_open() -> None:
         ("min_width = -1", UsageError, "min_width is -1"),
         ("alpha = -0.1", UsageError, "alpha is -0.1"),
         ("term_dropout = -0.1", UsageError, "term_dropout is -0.1"),
+        ("products = -1", UsageError, "products is -1"),
+        ('products = 2\nprecision = "bf16-mixed"', UsageError, "no precision of bf16"),
         ("top_width = -1", UsageError, "top_width is -1"),
         ("top_strata = 0", UsageError, "top_strata is 0"),
         ("term_dropout = 1.0", UsageError, "term_dropout is 1.0"),

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.whole import Whole
+from gocell_cli.training.network.products import Products
 from gocell_cli.training.network.statistics import RunningStatistics
 
 with train_extra():
@@ -43,6 +44,7 @@ class DeltaNetwork:
     gradients: bool = True
     from_wild_type: bool = False
     precision: str = "ieee"
+    products: Products | None = None
 
     @cached_property
     def wild(self) -> Float[Tensor, " neurons"]:
@@ -70,6 +72,7 @@ class Gradients:
     gamma: Tensor
     beta: Tensor
     head: Tensor
+    products: Products | None = None
 
 
 @runtime_checkable

@@ -20,6 +20,7 @@ from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan, make_d
 from gocell_cli.training.network.delta.ready import ReadyBatch, VariantTargets, on_device, shown
 from gocell_cli.training.network.delta.tensors.levels import TensorPass
 from gocell_cli.training.network.delta.whole import Whole
+from gocell_cli.training.network.products import Products
 from gocell_cli.training.network.statistics import Stacked, check_samples
 from gocell_cli.training.network.wild_type import counted_mean
 
@@ -80,7 +81,9 @@ class DeltaForm:
         pair_gene[arrays["gene_rows"].cpu().numpy()] = np.repeat(np.arange(len(counts)), counts)
         index = make_delta_index(model.stack, closure[0], closure[1], pair_gene)
         network = Network.of(index, model.stack, from_wild_type=model.from_wild_type)
-        return cls(index, network, model.stack.piece)
+        # the compiled loops and the GPU's kernels know no products
+        backend = "tensors" if model.product_out is not None else None
+        return cls(index, network, model.stack.piece, backend)
 
     @cached_property
     def gpu_index(self) -> GpuIndex:
@@ -115,13 +118,14 @@ class DeltaForm:
     def heads(self, model: Stacked, batch: ReadyBatch) -> VariantHeads:
         """Return the heads of all variants, with gradients to the model's parameters."""
         batch.arrived()
-        child, columns = model.child_columns(), self._columns(model, batch)
-        levels = self._pass(model, self._network(model, child, columns, training=model.training), batch)
+        child, columns, products = model.child_columns(), self._columns(model, batch), model.products()
+        net = self._network(model, child, columns, products, training=model.training)
+        levels = self._pass(model, net, batch)
         if model.training:
             check_samples(levels.whole.samples)
         values: Tensor = _DeltaLevels.apply(  # type: ignore[no-untyped-call]
             levels, lambda found: self._unpack(model, found), child, columns, model.bias,
-            model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction,
+            model.norm_weight, model.norm_bias, model.head_weight, model.gene_direction, *(products or ()),
         )  # fmt: skip
         return VariantHeads(
             spread(values, model.head_bias, batch), batch, model.index["term_position"], int(model.stack.order[-1])
@@ -135,7 +139,7 @@ class DeltaForm:
 
         The mean is counted from the wild type's activation; the model's own statistics stay as they are.
         """
-        net = self._network(model, model.child_weight, self._columns(model, batch), training=True)
+        net = self._network(model, model.child_weight, self._columns(model, batch), model.products(), training=True)
         # a pass in training mode computes them; momentum 0 keeps it from moving the model's own
         still = replace(net, statistics=replace(net.statistics, momentum=0.0))
         levels = self._pass(model, still, batch)
@@ -178,6 +182,7 @@ class DeltaForm:
         model: Stacked,
         child: Float[Tensor, " child_weights"],
         columns: Float[Tensor, "pieces piece"],
+        products: Products | None,
         *,
         training: bool,
     ) -> DeltaNetwork:
@@ -201,6 +206,7 @@ class DeltaForm:
             gradients=torch.is_grad_enabled(),
             from_wild_type=model.from_wild_type,
             precision=self.precision or _precision(table),
+            products=None if products is None else products.detached(),
         )
 
     def _unpack(self, model: Stacked, found: Gradients) -> tuple[Tensor | None, ...]:
@@ -209,7 +215,8 @@ class DeltaForm:
         wild, genes = found.wild.view(-1, piece), found.genes
         if not (self._compiled(genes) or model.from_wild_type):  # the compiled loops have handed it on already
             genes.add_(wild.index_select(0, model.index["block_of_piece"]))
-        return found.weights, genes, found.wild, found.gamma, found.beta, found.head, found.direction
+        own = (found.weights, genes, found.wild, found.gamma, found.beta, found.head, found.direction)
+        return (*own, *(found.products or ()))
 
 
 class _DeltaLevels(torch.autograd.Function):

@@ -23,6 +23,7 @@ from gocell_cli.training.network.delta.compiler.compiled import compiled
 from gocell_cli.training.network.delta.compiler.emitter import Emitter, Intrinsic, Value
 from gocell_cli.training.network.delta.compiler.kinds import BITS, INT
 from gocell_cli.training.network.layout import Stack
+from gocell_cli.training.network.products import EdgeChunks
 
 with train_extra():
     from llvmlite import ir
@@ -45,7 +46,8 @@ class DeltaIndex:
     parent_edge[parent_ptr[t]:parent_ptr[t + 1]].
 
     `closure` is CSR gene -> terms that contain it; closure_pair is the term-gene pair of the network where the gene is
-    annotated to the term directly, else -1. The first piece of a pair's weights is pair_piece.
+    annotated to the term directly, else -1. The first piece of a pair's weights is pair_piece. product: where an
+    edge's weights of products lie, in a network that has some.
     """
 
     terms: int
@@ -67,6 +69,7 @@ class DeltaIndex:
     closure_pair: Int64[np.ndarray, " contained"]
     pair_piece: Int64[np.ndarray, " pairs"]
     term_genes: Int64[np.ndarray, " terms"]
+    product: EdgeChunks
 
     @cached_property
     def term_level_ptr(self) -> Int64[np.ndarray, " levels_plus_1"]:
@@ -121,6 +124,7 @@ def make_delta_index(
         closure_pair=_direct_pairs(stack, gene_of * terms + closure, pair_gene),
         pair_piece=stack.row_piece,
         term_genes=np.bincount(stack.row_position, minlength=terms),
+        product=EdgeChunks.of(stack, parent, first),
     )
 
 

@@ -183,6 +183,7 @@ class GeneValues:
     """x [samples, genes] of any values (expression, dosage; 1 is wild type): one dense product a term."""
 
     def __init__(self, weights: GeneWeights, x: Float[Tensor, "samples genes"]) -> None:
+        self.from_wild_type = weights.from_wild_type
         # transposed once: like all tables, rows are what a term gathers and samples are columns
         self.samples, self._weights, self._x = len(x), weights, x.t().contiguous()
         self._gradient = torch.zeros_like(weights.table)

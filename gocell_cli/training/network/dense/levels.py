@@ -11,7 +11,7 @@ holds nothing in an absolute number (`statistics.py`). In training the mean is t
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int64
 
@@ -62,7 +62,7 @@ class Levels(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, batch: "LevelPass", *parameters: Tensor | None) -> Tensor:
+    def forward(ctx: Any, batch: "UpAndDown", *parameters: Tensor | None) -> Tensor:
         """Go up all levels, from the leaves to the root."""
         del parameters  # the pass holds them, detached; here they tell autograd what the heads depend on
         ctx.batch = batch
@@ -72,6 +72,23 @@ class Levels(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         """Go down all levels, from the root to the leaves; returns a gradient for each parameter."""
         return (None, *ctx.batch.down(grads[0].contiguous()))
+
+
+@runtime_checkable
+class UpAndDown(Protocol):
+    """A batch's way through all levels."""
+
+    def up(self) -> Float[Tensor, "terms samples"]:
+        """Children first: return all heads; in training, move the running statistics."""
+        ...
+
+    def down(self, dy: Float[Tensor, "terms samples"]) -> tuple[Tensor | None, ...]:
+        """Parents first: the gradient of every parameter, in the order that `Levels` took them."""
+        ...
+
+    def outputs(self) -> Float[Tensor, "neurons samples"]:
+        """A copy of all h."""
+        ...
 
 
 class LevelPass(ABC):
@@ -197,15 +214,8 @@ class TrainingPass(LevelPass):
     def __init__(self, net: Network, genes: GeneInput) -> None:
         super().__init__(net, genes)
         self.mean, self.var, self.inv = (torch.zeros_like(net.gamma) for _ in range(3))
-        of_term = self._varying(varying_genes(genes, net.group))
-        self.varies = of_term[net.index["term_of_neuron"]].to(self.mean.dtype)
+        self.varies = varying_terms(net, genes)[net.index["term_of_neuron"]].to(self.mean.dtype)
         self.n = float(self._reduced(torch.tensor(float(genes.samples), dtype=torch.float64)))
-
-    def _varying(self, genes: Int64[Tensor, " some_genes"]) -> Bool[Tensor, " terms"]:
-        """Which terms vary between samples that differ in these genes."""
-        if self.net.varying is None:
-            return ~self.net.index.untouched(genes)
-        return torch.from_numpy(self.net.varying(genes.cpu().numpy()) > 0).to(genes.device)
 
     def _most(self) -> int:
         most = torch.tensor(self.genes.samples)
@@ -383,6 +393,14 @@ def tanh_differences(table: Float[Tensor, "some columns"]) -> None:
     near = t * slope / (1 + t * origin)
     b.copy_(torch.where(b.abs() > 1, torch.tanh(b + a) - origin, near))
     a.copy_(origin)
+
+
+def varying_terms(net: Network, genes: GeneInput) -> Bool[Tensor, " terms"]:
+    """Return which terms vary between the samples of all processes."""
+    different = varying_genes(genes, net.group)
+    if net.varying is None:
+        return ~net.index.untouched(different)
+    return torch.from_numpy(net.varying(different.cpu().numpy()) > 0).to(different.device)
 
 
 def varying_genes(genes: GeneInput, group: ProcessGroup | None) -> Int64[Tensor, " some_genes"]:

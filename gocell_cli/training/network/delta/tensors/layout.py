@@ -65,10 +65,11 @@ class MatmulPlan:
     variant's reads are the slots `slot`, counted from the band's first. The other way, slot s of all is read by
     slot_reader[slot_bag[s]] and those up to the next bag, block b by the inputs user[user_bag[b]:user_bag[b + 1]]: the
     way down gathers along them, for scattered sums would be atomic, in any order. lost_variant: which variant has lost
-    each of the plan's lost pairs.
+    each of the plan's lost pairs. order: the index's edges as the matmuls take them.
     """
 
     blocks: int
+    order: Int64[np.ndarray, " edges"]
     chunk: Int64[np.ndarray, " chunks"]
     bands: tuple[BandPlan, ...]
     input: Int64[np.ndarray, " inputs"]
@@ -95,6 +96,7 @@ def make_matmul_plan(index: DeltaIndex, plan: DeltaPlan) -> MatmulPlan:
     bounds = [index.band_ptr, band_variant, band_block, band_reads, plan.lost_ptr[band_variant]]
     return MatmulPlan(
         blocks=int(band_block[-1]),
+        order=slots.order,
         chunk=slots.chunk,
         bands=_make_bands(index, slots, bounds),
         input=slots.input,
@@ -114,8 +116,9 @@ def _starts(keys: np.ndarray, total: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Slots:
-    """Weight chunks, each edge's first slot within its band, all inputs, every band's matmuls and first slot."""
+    """The edges' order, weight chunks, each edge's first slot in its band, inputs, every band's matmuls and slots."""
 
+    order: np.ndarray
     chunk: np.ndarray
     edge: np.ndarray
     input: np.ndarray
@@ -162,7 +165,7 @@ def _make_slots(index: DeltaIndex, variant_ptr: np.ndarray, band_variant: np.nda
         parts.append(tuple(found))
     chunk = index.chunk[ranges(index.chunk_ptr[order], counts)[1]]
     input_ = _slot_inputs(index, variant_ptr, band_variant, band_block, edge_input, int(start[-1]))
-    return _Slots(chunk, edge_slot, input_, tuple(parts), first)
+    return _Slots(order, chunk, edge_slot, input_, tuple(parts), first)
 
 
 def _slot_inputs(

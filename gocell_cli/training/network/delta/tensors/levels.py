@@ -14,7 +14,9 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.backend import DeltaNetwork, Gradients
 from gocell_cli.training.network.delta.plan import DeltaIndex, DeltaPlan
 from gocell_cli.training.network.delta.tensors.layout import BandPlan, Part, make_matmul_plan, plan_tensors
+from gocell_cli.training.network.delta.tensors.pairs import PairProducts
 from gocell_cli.training.network.delta.whole import Whole
+from gocell_cli.training.network.products import Products
 
 with train_extra():
     import torch
@@ -47,6 +49,7 @@ class TensorPass:
         self._neurons = [slice(stop - width, stop) for stop, width in zip(stops, widths, strict=True)]
         self._levels = [range(a, b) for a, b in pairwise(index.level_ptr.tolist())]
         self._inputs: dict[int, Tensor] = {}
+        self.pairs = None if net.products is None else PairProducts(net.products, index, self.plan, self.at, net.piece)
 
     def _of(self, number: int, neurons: Tensor) -> Float[Tensor, "terms width"]:
         """A band's part of a flat table of neurons."""
@@ -107,6 +110,8 @@ class TensorPass:
         else:
             z = products.new_zeros(band.variants.stop - band.variants.start, width)
         z.index_add_(0, self._wild(band), self._of(number, net.wild))
+        if self.pairs is not None and band.slots:
+            z += self.pairs.up(number, inputs, self._neurons[number])
         losers = at.lost_variant[band.lost] - band.variants.start
         lost = net.genes[at.pieces[number]].view(-1, width)
         if net.direction is not None:
@@ -195,7 +200,8 @@ class TensorPass:
         wild, gamma, beta, head = (torch.empty_like(net.gamma) for _ in range(4))
         weights = torch.empty_like(self.weights)
         child = torch.zeros_like(net.weights)
-        found = Gradients(child, wild, torch.zeros_like(net.genes), direction, gamma, beta, head)
+        products = None if net.products is None else Products(*map(torch.zeros_like, net.products))
+        found = Gradients(child, wild, torch.zeros_like(net.genes), direction, gamma, beta, head, products)
         for level in reversed(self._levels):
             given = [self._outer_gradient(i, self._pulled(self.plan.bands[i], g), dy, found) for i in level]
             here = self._neurons_of(level)
@@ -204,6 +210,8 @@ class TensorPass:
             found.gamma[here] *= self.inv[here]
             for number, dh in zip(level, given, strict=True):
                 self._linear_gradient(number, self._inner_gradient(number, dh, found), g, weights)
+        if self.pairs is not None and products is not None:
+            self.pairs.collect(products)
         # a chunk belongs to one edge: copied, nothing is summed; padding stays 0
         child.view(-1, net.piece).index_copy_(0, at.chunk, weights)
         return found
@@ -222,8 +230,9 @@ class TensorPass:
         g.addcmul_(self._spread(band, self._of(number, net.head)), dy[:, None])
         if not net.tanh_first:
             tanh_gradient(g, h, grad_input=g)
-        # a wild type that no sample shows is only the origin that the others are counted from
-        g[wild] *= at.wild[band.terms, None]
+        # a wild type that no sample shows is only the origin that the others are counted from; products read it as that
+        if self.pairs is None:
+            g[wild] *= at.wild[band.terms, None]
         self._of(number, found.beta).copy_(self._summed(band, g))
         c = self._table(band, self.d) - self._spread(band, self._of(number, self.mean))
         self._of(number, found.gamma).copy_(self._summed(band, c.mul_(g)))
@@ -271,6 +280,8 @@ class TensorPass:
             dx, _, dw = self._matmul(band, part, gradients, products, weights)
             torch.bmm(dp.transpose(1, 2), x, out=dw)
             torch.bmm(dp, weight, out=dx)
+        if self.pairs is not None:
+            self.pairs.down(number, dz, inputs, gradients, self._neurons[number])
 
     def _pulled(self, band: BandPlan, g: Float[Tensor, "inputs piece"]) -> Float[Tensor, "variants width"]:
         """Add up, for each variant of a band, the gradients of all slots that read it; parents have filled theirs."""
