@@ -36,6 +36,10 @@ Model = Annotated[
 OutFile = Annotated[Path | None, typer.Option("--out", help="Parquet file of --all-pairs; a stopped run goes on.")]
 
 
+OFF = 0.05
+"""How far from 1 a wild type may be predicted before epsilon is told to be off."""
+
+
 def predict(
     run: RunDir,
     genes: Genes = None,
@@ -142,5 +146,20 @@ def _print(found: "Prediction | Together") -> None:
         for part, value in values.items():
             beside = "" if not spread else f" (sd {spread[name][part]:.4f})"
             show(f"  {name} of {part}: {value:+.4f}{beside}")
+    _tell_wild_type(prediction)
     if prediction.novel:
         note(f"never deleted in training: {', '.join(prediction.novel)}", "warning")
+
+
+def _tell_wild_type(prediction: "Prediction") -> None:
+    """Warn where the network's wild type is not 1, and say what each epsilon is against its own."""
+    from gocell_cli.training.inference.predict import WILD_TYPE, relative_epsilon
+
+    wild = prediction.parts.get(WILD_TYPE, 1.0)
+    if not prediction.epsilon or abs(wild - 1) <= OFF:
+        return
+    own = ", ".join(f"{pair} {value:+.4f}" for pair, value in relative_epsilon(prediction).items())
+    told = f"the wild type is predicted {wild:.2f}, not 1, and every epsilon takes that in"
+    note(f"{told}: single mutants and a wild type in training would tell it", "warning")
+    if own:
+        note(f"epsilon against the model's own wild type: {own}", "predict")

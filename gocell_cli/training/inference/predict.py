@@ -33,6 +33,9 @@ EVALUATION_BATCH = 2048
 FITNESS = "fitness"
 """The only phenotype whose products mean something: epsilon and tau are of fitness."""
 
+WILD_TYPE = "wild type"
+"""What the part without any deletion is called."""
+
 Genotype = tuple[int, ...]
 
 
@@ -137,6 +140,19 @@ class Prediction:
         return {**found, **{name: value for name, value in interactions.items() if value}}
 
 
+def relative_epsilon(prediction: Prediction) -> dict[str, float]:
+    """Return epsilon of each pair in units of the model's own wild type w: f_ij / w - f_i f_j / w^2; {} unless w > 0.
+
+    Mani et al. 2008 (doi:10.1073/pnas.0712255105) have fitness relative to the wild type, which a network that never
+    saw one does not predict as 1.
+    """
+    parts, singles = prediction.parts, prediction.genes
+    wild = parts.get(WILD_TYPE, 0.0)
+    labels = {f"{i}+{j}": (i, j) for i, j in combinations(singles, 2)}
+    pairs = {label: labels[label] for label in prediction.epsilon if label in labels} if wild > 0 else {}
+    return {label: parts[label] / wild - parts[i] * parts[j] / wild**2 for label, (i, j) in pairs.items()}
+
+
 @runtime_checkable
 class Answering(Protocol):
     """The voices of a run; a protocol, for SciPy comes with them, and a network alone needs none."""
@@ -214,7 +230,7 @@ class Predictor:
         parts = [part for size in range(len(genotype) + 1) for part in combinations(genotype, size)]
         values = dict(zip(parts, self.phenotypes(parts).tolist(), strict=True))
         names = self.hierarchy.gene_names
-        label = {part: "+".join(names[g] for g in part) or "wild type" for part in parts}
+        label = {part: "+".join(names[g] for g in part) or WILD_TYPE for part in parts}
         triples = [genotype] if len(genotype) == 3 else []
         return {
             "parts": {label[part]: value for part, value in values.items()},
