@@ -86,10 +86,6 @@ def test_the_same_data_sets_have_the_same_fingerprint(tmp_path: Path, toy_table:
         (("--dataset", "kuzmin2018", "--phenotype", "tau", "--phenotype", "smf"), "--phenotype is given 2 times"),
         (("--gaf", "a", "--gaf", "b"), "--gaf is given 2 times"),
         (("--max-p", "0.1", "--max-p", "0.2", "--dataset", "kuzmin2018"), "--max-p is given 2 times"),
-        (
-            ("--dataset", "table", "--raw", "x", "--alleles", "deletion-only"),
-            "which column of the table names the alleles",
-        ),
         (("--dataset", "table", "--raw", "x", "--max-p", "0.1"), "which column of the table holds the P-value?"),
         (("--dataset", "table", "--raw", "x", "--statistic-kind", "sd"), "--statistic-kind is of --statistic-column"),
         (("--dataset", "table", "--raw", "x", "--query-column", "a", "--group-column", "b"), "both make query groups"),
