@@ -25,6 +25,9 @@ LAB_GENE_COLUMN = re.compile(
     re.IGNORECASE,
 )
 """As laboratories head the columns of a cross: `Gene A`, `ORF 1`, `Query gene`; where none is called GENE_COLUMN."""
+CROSS_COLUMN = re.compile(r"(query|array)", re.IGNORECASE)
+"""Either word alone, where both are there; one alone says which screen a row is of, and not what it deletes."""
+ONE_GENE = (GENE_COLUMN, LAB_GENE_COLUMN, CROSS_COLUMN)
 LAB_GENES = (
     "gene", "orf", "orfs", "gene name", "gene names", "gene symbol", "systematic name", "deleted gene", "deleted genes",
     "deletion", "deletions", "mutant", "knockout", "ko", "strain",
@@ -91,7 +94,7 @@ class Columns:
 
 def is_gene_column(name: str) -> bool:
     """Return whether a header is that of a column of genes: `genes`, `gene_1`, or as laboratories call it."""
-    return name.casefold() == GENES or any(p.fullmatch(name) for p in (GENE_COLUMN, LAB_GENE_COLUMN)) or _is_lab(name)
+    return name.casefold() == GENES or holds_one_gene(name) or _is_lab(name)
 
 
 def _is_lab(name: str) -> bool:
@@ -100,7 +103,7 @@ def _is_lab(name: str) -> bool:
 
 def holds_one_gene(name: str) -> bool:
     """Return whether the cells of a column are of one gene each, by its header: `gene_1`, `Gene A`, `Query gene`."""
-    return any(pattern.fullmatch(name) for pattern in (GENE_COLUMN, LAB_GENE_COLUMN))
+    return any(pattern.fullmatch(name) for pattern in ONE_GENE)
 
 
 def choose_columns(table: TableFile, options: TableOptions) -> Columns:
@@ -141,7 +144,7 @@ def gene_columns(table: TableFile) -> tuple[str, ...]:
     one = [name for name in table.columns if name.casefold() == GENES]
     if len(one) > 1:
         raise table.fault(None, f"{' and '.join(one)} may both be the column of the genes")
-    found = one or _numbered(table, GENE_COLUMN) or _numbered(table, LAB_GENE_COLUMN)
+    found = one or _numbered(table, GENE_COLUMN) or _numbered(table, LAB_GENE_COLUMN) or _cross(table)
     found = found or sorted(filter(_is_lab, table.columns), key=lambda n: LAB_GENES.index(_plain(n)))[:1]
     if not found:
         raise table.fault(
@@ -160,6 +163,11 @@ def _numbered(table: TableFile, pattern: re.Pattern[str]) -> list[str]:
         reason = f"two columns have one number: {', '.join(name for _, name in numbered)}"
         raise table.fault(None, reason, hint="--gene-column NAME,NAME")
     return [name for _, name in numbered]
+
+
+def _cross(table: TableFile) -> list[str]:
+    found = _numbered(table, CROSS_COLUMN)
+    return found if len(found) > 1 else []
 
 
 def _number(match: re.Match[str]) -> int:

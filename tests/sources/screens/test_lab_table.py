@@ -149,6 +149,7 @@ def test_a_blank_gene_is_told_or_rejected(tmp_path: Path) -> None:
     [
         ("ORF 1;ORF 2;Score;Notes", "'ORF 1' and 'ORF 2'", "Score"),
         ("Query gene;Array gene;Colony size (px);p", "'Query gene' and 'Array gene'", "Colony size (px)"),
+        ("Array;QUERY;Growth;p", "'QUERY' and 'Array'", "Growth"),
         ("Array ORF;Query ORF;x;note", "'Query ORF' and 'Array ORF'", "x"),
         ("ORF;Remark;Relative fitness;n", "'ORF'", "Relative fitness"),
     ],
