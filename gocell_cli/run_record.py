@@ -192,12 +192,14 @@ class AddsRecord:
     """By how much the blend of all voices is better, in `metric`, than the blend without the network.
 
     samples, groups: 95 % intervals of that, resampled over test samples, and over query groups (None: none defined).
+    encoder: the network is heard as encoder as well, and the blend without it is without that too.
     """
 
     metric: str
     difference: float
     samples: tuple[float, float] | None
     groups: tuple[float, float] | None
+    encoder: bool = False
 
     @property
     def something(self) -> bool:
@@ -208,13 +210,14 @@ class AddsRecord:
     def says(self) -> str:
         """Return in words what the network is worth to the run's other voices."""
         ends = [("samples", self.samples), ("query groups", self.groups)]
+        who, it_has = ("DCell, also as encoder,", "neither has any") if self.encoder else ("DCell", "it has no")
         if self.difference == 0 and self.samples == (0.0, 0.0):
-            return "DCell adds nothing to the other voices: it has no weight in their blend"
+            return f"{who} adds nothing to the other voices: {it_has} weight in their blend"
         known = [f"{both[0]:+.4f} to {both[1]:+.4f} over {what}" for what, both in ends if both is not None]
         letter = {"pearson": "r", "auroc": "AUROC"}.get(self.metric, self.metric)
         told = f"{letter} {self.difference:+.4f}, 95 % interval {', '.join(known) or 'not known'}"
         verb = "adds to" if self.something else "adds nothing that can be told from chance to"
-        return f"DCell {verb} the other voices: {told}"
+        return f"{who} {verb} the other voices: {told}"
 
 
 @dataclass(frozen=True)
@@ -294,6 +297,11 @@ class RunRecord:
     def heard(self) -> list[str]:
         """The voices that it has beside its network."""
         return [name for name, one in (self.voices or {}).items() if one.weight is not None and name != "dcell"]
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """The voices that it was to have and has not, and why."""
+        return {name: one.reason for name, one in (self.voices or {}).items() if one.reason is not None}
 
     def as_json(self) -> dict[str, Any]:
         """The entries that are there."""

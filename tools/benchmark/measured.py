@@ -20,9 +20,11 @@ VOICES = {
     "blend": "blend of all voices",
     "wide": "wide part",
     "neighbours": "neighbours",
-    "without_dcell": "blend without DCell",
+    "encoder": "DCell as encoder",
+    "without_dcell": "blend without DCell, its encoder too",
     "without_wide": "blend without the wide part",
     "without_neighbours": "blend without the neighbours",
+    "without_encoder": "blend without the encoder",
 }
 """What a run predicts with beside its network; `predict` gives the first."""
 CONTROLS = {

@@ -49,13 +49,15 @@ def read_vector_files(config: "RunConfig") -> "list[NamedVectors] | None":
 
 def tell_known(trainer: "Trainer") -> None:
     """Say on stderr what a run knows of its genes and strains beside the samples, and what is missing of it."""
+    from gocell_cli.training.runs.voices import asked_voices
+
     tell_vectors(trainer.samples.vectors)
     found = trainer.store.record().strain_fitness
     if found is None:
         return
     having = f"of the query strain in {found.query:,} and of the array strain in {found.array:,}"
     other = f" ({found.borrowed:,} times that of the gene's other strains)" if found.borrowed else ""
-    alone = {trainer.config.wide, trainer.config.neighbours} == {"none"}
+    alone = not asked_voices(trainer.config)
     why = found.withheld or ("there is no voice beside the network" if alone else "")
     told = f"not used: {why}" if why else "told to the voices beside the network"
     note(f"published fitness {having} of {found.samples:,} samples{other} is {told}", "train")

@@ -29,7 +29,7 @@ AllPairs = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Which voice answers: blend (default where the run has one), dcell, wide or neighbours.",
+        help="Which voice answers: blend (default where the run has one), dcell, wide, neighbours or encoder.",
         autocompletion=complete_voice,
     ),
 ]
@@ -88,7 +88,7 @@ def _opened_series(run: Path, cache: Path | None, genes: list[str], model: str |
     if not runs:
         raise UsageError(f"{run}: no run of this series is finished", hint=f"gocell train --resume --out {run}")
     records = [before_opening(one, cache, samples=False) for one in runs]
-    voices = [chosen_voice(model, record.heard) for record in records]
+    voices = [chosen_voice(model, record.heard, record.missing) for record in records]
     named_genes(runs[0], records[0], genes)
     from gocell_cli.training.inference.together import Ensemble
     from gocell_cli.training.runs.run import open_predictor
@@ -105,7 +105,7 @@ def _opened(run: Path, cache: Path | None, genes: list[str], out: Path | None, m
     from gocell_cli.training.voices.names import chosen_voice
 
     record = before_opening(run, cache, samples=False)
-    voice = chosen_voice(model, record.heard)
+    voice = chosen_voice(model, record.heard, record.missing)
     if out is not None:
         require_pairs_file(out)
     hierarchy, named = named_genes(run, record, genes)

@@ -157,8 +157,9 @@ Others = Callable[[str], Fitted]
 class Known:
     """The training samples that have a label, and the validation samples that have one: settings are chosen on these.
 
-    `classes`: labels are 0 and 1. `vectors` are numbers of each gene, standardised, where the user gave some. `kept`
-    holds what several baselines read, made once.
+    `classes`: labels are 0 and 1. `vectors` are numbers of each gene, standardised, where the user gave some.
+    `encoded` [genes, terms], for a run's voices alone, is what the trained network makes of each gene's deletion in
+    each term. `kept` holds what several baselines read, made once.
     """
 
     train: Labelled
@@ -167,6 +168,7 @@ class Known:
     classes: bool = False
     seed: int = 0
     vectors: Float64[np.ndarray, "genes k"] | None = None
+    encoded: csr_matrix | None = None
     kept: dict[str, Any] = field(default_factory=dict)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:

@@ -44,6 +44,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "recipe": ("", *RECIPES),
     "wide": ("auto", "none"),
     "neighbours": ("auto", "none"),
+    "encoder": ("auto", "none"),
 }
 NARROW, WIDE, MANY = 6, 20, 1_000_000
 """Least neurons of a term where min_width is 0: NARROW up to MANY training samples, the paper's WIDE beyond."""
@@ -82,7 +83,8 @@ class RunConfig:
     numbers are the same. precision: of a training step; `tf32` and `bf16-mixed` take products of fewer bits (on a GPU;
     sums, statistics and all that is measured stay float32). wandb: a Weights & Biases project to log to as well.
     baselines: default (those that cost less than training), all, none, or names.
-    wide, neighbours: `none` leaves that voice out; without both a run predicts by its network alone.
+    wide, neighbours, encoder: `none` leaves that voice out; without all of them a run predicts by its network alone.
+    The encoder is left out by default: what it adds to the blend was within 0.001 of r (docs/howto/voices.md).
     gene_vectors: files of numbers of genes (training/data/gene_vectors.py), which the run keeps as it read them.
     control: the network lies over a control of the hierarchy (gocell_cli/controls.py), drawn
     by `control_seed`; its baselines, which see the hierarchy as it is, are none by default.
@@ -130,6 +132,7 @@ class RunConfig:
     tails: str = "auto"
     wide: str = "auto"
     neighbours: str = "auto"
+    encoder: str = "none"
     gene_vectors: tuple[str, ...] = ()
     control: str = ""
     control_seed: int = 0

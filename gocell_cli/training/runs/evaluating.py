@@ -22,12 +22,14 @@ from gocell_cli.training.data.strain_fitness import known_singles
 from gocell_cli.training.evaluation.ceiling import Ceiling, ceiling
 from gocell_cli.training.evaluation.slices import by_order, by_unseen, tail_metrics
 from gocell_cli.training.evaluation.tails import tails_of
+from gocell_cli.training.inference.encoding import encoded_genes
 from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.predictions import write_predictions
 from gocell_cli.training.runs.run import load_best
 from gocell_cli.training.runs.trackers import write_events
 from gocell_cli.training.runs.trainer import Trainer
 from gocell_cli.training.runs.voices import asked_voices, kept_voices, settle_voices, voice_records, what_dcell_adds
+from gocell_cli.training.voices.names import ENCODER
 from gocell_cli.training.voices.voices import Voices
 from gocell_cli.typed_file import typed
 
@@ -99,6 +101,8 @@ def _settle(
         return None, None
     if trainer.config.control:
         fits = Fits(replace(fits.known, hierarchy=trainer.hierarchy, kept={}))
+    if ENCODER in names:
+        fits = Fits(replace(fits.known, encoded=encoded_genes(trainer.model, trainer.hierarchy)))
     true = trainer.values[trainer.split.validation]
     cache = trainer.rows.cache
     singles = known_singles(cache.provenance, cache.hierarchy)

@@ -15,7 +15,7 @@ from gocell_cli.training.runs.config import RunConfig
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.voices.fitting import Voiced, fit_voices
 from gocell_cli.training.voices.kept_fits import packed, unpacked
-from gocell_cli.training.voices.names import BLEND, DCELL, LEFT_OUT, NEIGHBOURS, WIDE
+from gocell_cli.training.voices.names import BLEND, DCELL, ENCODER, LEFT_OUT, NEIGHBOURS, WIDE
 from gocell_cli.training.voices.voices import Said, Voices
 from gocell_cli.typed_file import Malformed
 
@@ -31,7 +31,8 @@ LEAST_SAMPLES = 10
 
 def asked_voices(config: RunConfig) -> list[str]:
     """Return the voices that a run has beside its network."""
-    return [name for name, how in ((WIDE, config.wide), (NEIGHBOURS, config.neighbours)) if how != "none"]
+    settings = {WIDE: config.wide, NEIGHBOURS: config.neighbours, ENCODER: config.encoder}
+    return [name for name, how in settings.items() if how != "none"]
 
 
 def settle_voices(
@@ -97,7 +98,10 @@ def voice_records(
 def what_dcell_adds(
     said: Said, true: Float64[np.ndarray, " n"], group: np.ndarray, metric: str, seed: int
 ) -> AddsRecord | None:
-    """Return by how much the blend is better than the one without the network; None where nothing says it."""
+    """Return by how much the blend is better than the one without the network; None where nothing says it.
+
+    Without it there is no encoder either: what both are worth is what the network is.
+    """
     kept = np.isfinite(true)
     without = said.get(LEFT_OUT + DCELL)
     if without is None or kept.sum() < LEAST_SAMPLES:
@@ -108,6 +112,6 @@ def what_dcell_adds(
     if found is None or not np.isfinite(found.difference):
         return None
     if np.allclose(without, said[BLEND], rtol=1e-9, atol=0):  # its weight is 0: resampling would tell rounding
-        return AddsRecord(metric, 0.0, (0.0, 0.0), None)
+        return AddsRecord(metric, 0.0, (0.0, 0.0), None, ENCODER in said)
     groups = None if found.groups is None else interval(found.groups)
-    return AddsRecord(metric, found.difference, interval(found.samples), groups)
+    return AddsRecord(metric, found.difference, interval(found.samples), groups, ENCODER in said)

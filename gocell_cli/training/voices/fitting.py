@@ -3,7 +3,8 @@
 On the training samples alone first: the validation samples, to which none was fitted then, choose settings and weights.
 With these each is fitted again to the training and the validation samples together, which the network, whose best epoch
 the validation part has chosen, is not. Where a split by query leaves few queries to validation, settings and weights of
-the others are chosen in rounds over the queries of both parts (`rounds.py`), and validation weighs the network alone.
+the others are chosen in rounds over the queries of both parts (`rounds.py`), and validation weighs the network alone,
+and its encoder.
 """
 
 import time
@@ -15,8 +16,8 @@ from jaxtyping import Float64
 
 from gocell_cli.training.baselines.samples import Fitted, Known, Labelled, NotApplicable, Others, Settings, predicted
 from gocell_cli.training.extra import train_extra
-from gocell_cli.training.voices import neighbours, wide
-from gocell_cli.training.voices.names import DCELL, FITTED, NEIGHBOURS, WIDE
+from gocell_cli.training.voices import encoder, neighbours, wide
+from gocell_cli.training.voices.names import DCELL, ENCODER, FITTED, FROM_NETWORK, NEIGHBOURS, WIDE
 from gocell_cli.training.voices.rounds import Rounds, rounds_of
 from gocell_cli.training.voices.voices import Said, Voices
 from gocell_cli.training.voices.weighing import Weighing, units_of
@@ -24,8 +25,12 @@ from gocell_cli.training.voices.weighing import Weighing, units_of
 with train_extra():
     from threadpoolctl import threadpool_limits
 
-FITS: dict[str, Callable[[Known, Others], Fitted]] = {WIDE: wide.wide, NEIGHBOURS: neighbours.neighbours}
-AGAIN: dict[str, Callable[[Fitted, Known], Fitted]] = {WIDE: wide.refitted, NEIGHBOURS: neighbours.refitted}
+FITS: dict[str, Callable[[Known, Others], Fitted]] = {
+    WIDE: wide.wide, NEIGHBOURS: neighbours.neighbours, ENCODER: encoder.encoder,
+}  # fmt: skip
+AGAIN: dict[str, Callable[[Fitted, Known], Fitted]] = {
+    WIDE: wide.refitted, NEIGHBOURS: neighbours.refitted, ENCODER: encoder.refitted,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ def fit_voices(
             if name in names:
                 found[name] = _fit(name, known, rounds, others, fits)
         mean = float(known.train.value.mean())
-        again = {name: _again(name, fit, known, found) for name, fit in fits.items()}
+        both = replace(known, train=_both(known.train, known.validation), kept={})
+        again = {name: _again(name, fit, both, found) for name, fit in fits.items()}
     said: Said = {name: one.validation for name, one in found.items() if one.validation is not None}
     held = {name: one.held for name, one in found.items() if one.held is not None}
     held_y = rounds.told if rounds is not None else np.zeros(0)
@@ -90,8 +96,11 @@ def _fit(name: str, known: Known, rounds: Rounds | None, others: Others, fits: d
 def _tuned(
     name: str, known: Known, rounds: Rounds | None, others: Others
 ) -> tuple[Fitted, Float64[np.ndarray, " held"] | None]:
-    """A voice fitted to the training samples with settings of its choice, and what it predicts of rounds' samples."""
-    if rounds is not None:
+    """A voice fitted to the training samples with settings of its choice, and what it predicts of rounds' samples.
+
+    A round holds out training samples too, and these the network has seen: what is made from it is in none.
+    """
+    if rounds is not None and name not in FROM_NETWORK:
         try:
             chosen = rounds.chosen(lambda part: FITS[name](part, others), AGAIN[name])
             return AGAIN[name](chosen.fit, known), chosen.predicted
@@ -101,11 +110,11 @@ def _tuned(
 
 
 def _again(name: str, fit: Fitted, known: Known, found: dict[str, Voiced]) -> Fitted:
-    """The fit, its settings kept, to the validation samples too."""
+    """The fit, its settings kept, to the validation samples too, which `known` has among those that train."""
     if not len(known.validation):
         return fit
     begun = time.perf_counter()
-    again = AGAIN[name](fit, replace(known, train=_both(known.train, known.validation), kept={}))
+    again = AGAIN[name](fit, known)
     found[name] = replace(found[name], seconds=found[name].seconds + time.perf_counter() - begun)
     return again
 

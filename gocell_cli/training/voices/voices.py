@@ -3,8 +3,10 @@
 dcell           the network
 wide            single effects and products of gene vectors (`wide.py`)
 neighbours      the pairs of genes that resemble a pair's (`neighbours.py`)
+encoder         as wide, of vectors that the network's terms give (`encoder.py`)
 blend           mean + sum of w_i (voice_i - mean), weights by samples that no voice was fitted to (`weighing.py`)
-without_NAME    the same blend of all voices but one: by what `blend` is better, that one is worth
+without_NAME    the same blend of all voices but one: by what `blend` is better, that one is worth; `without_dcell`
+                is without the encoder as well, which is nothing without the network
 """
 
 import json

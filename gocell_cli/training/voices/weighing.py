@@ -4,13 +4,13 @@ Weights are above 0 and say most of the validation samples (stacked regressions,
 `baselines/blend.py`). The network has one only where the blend is better with it by more than chance: alone of all
 voices it is never fitted to the validation samples, so that what it was worth beside the others before they were is
 more than what it is worth after. On Collins 2007, genes unseen, the blend lost up to 0.027 in r by it, on essentiality
-up to 0.004 in AUROC, where validation had given it weights of 0.1 to 0.7.
+up to 0.004 in AUROC, where validation had given it weights of 0.1 to 0.7. Its encoder is asked the same before it.
 
 Chance is that of units, not of samples: all samples of a query, or a gene, that training has not err together. Where
 rounds held out the samples of both parts (`rounds.py`), the others' weights are from these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from jaxtyping import Float64, Int64
 
 from gocell_cli.training.baselines.blend import blend_weights
 from gocell_cli.training.baselines.samples import Known
-from gocell_cli.training.voices.names import DCELL
+from gocell_cli.training.voices.names import DCELL, ENCODER, FROM_NETWORK
 from gocell_cli.training.voices.voices import Said
 
 LEAST_UNITS = 5
@@ -45,22 +45,39 @@ class Weighing:
 
     def weights(self, said: Said) -> Weights:
         """Return the weight of each voice by its predictions of the validation samples; equal ones where is none."""
-        others = {name: x for name, x in said.items() if name != DCELL}
-        first = self._of_others(others)
-        if len(others) == len(said) or not others:
-            return first if others else weights_of(said, self.y, self.mean)
+        heard = {name: x for name, x in said.items() if name not in FROM_NETWORK}
+        found, silent = self._of_others(heard), dict[str, float]()
+        for name in (ENCODER, DCELL):
+            more = self._beside(name, said[name], found, heard) if name in said else None
+            if more is not None:
+                found, heard = more, {name: said[name], **heard}
+            elif name in said:
+                silent[name] = 0.0
+        return {**silent, **found}
+
+    def _beside(self, name: str, values: Float64[np.ndarray, " n"], first: Weights, others: Said) -> Weights | None:
+        """Weights of `others`, now `first`, and a voice more; None where that is no better by more than chance."""
+        said = {name: values, **others}
+        if not others:
+            return weights_of(said, self.y, self.mean)
         # by rounds the others' weights are no fit to these samples: with and without the network they are one voice
-        both = self._with(first, said) if self.held else weights_of(said, self.y, self.mean)
-        before = self._with(first, others) if self.held else first
-        if len(self.y) and not self._better(self._error(before, said), self._error(both, said)):
-            return {DCELL: 0.0, **first}
-        return both
+        both = self._with(first, said, [name]) if self.held else weights_of(said, self.y, self.mean)
+        before = self._with(first, others, []) if self.held else first
+        better = not len(self.y) or self._better(self._error(before, said), self._error(both, said))
+        return both if better else None
 
     def without(self, said: Said) -> dict[str, Weights]:
-        """Return, for each voice, the weights of all the others; none where there is one alone."""
-        if len(said) < 2:
-            return {}
-        return {left_out: self.weights({name: x for name, x in said.items() if name != left_out}) for left_out in said}
+        """Return, for each voice, the weights of all the others; nothing for one that has no others.
+
+        Without the network there is no encoder either.
+        """
+        found = {}
+        for left_out in said:
+            gone = FROM_NETWORK if left_out == DCELL else (left_out,)
+            others = {name: x for name, x in said.items() if name not in gone}
+            if others:
+                found[left_out] = self.weights(others)
+        return found
 
     def _of_others(self, others: Said) -> Weights:
         held = {name: x for name, x in self.held.items() if name in others}
@@ -68,10 +85,10 @@ class Weighing:
             return weights_of(held, self.held_y, self.mean)
         return weights_of(others, self.y, self.mean)
 
-    def _with(self, first: Weights, said: Said) -> Weights:
-        """The voices that have their weights as one, and the network beside it where it is said."""
-        network = {DCELL: said[DCELL]} if DCELL in said else {}
-        found = weights_of({**network, TOGETHER: self._joined(first, said)}, self.y, self.mean)
+    def _with(self, first: Weights, said: Said, beside: Sequence[str]) -> Weights:
+        """The voices that have their weights as one, and beside it those that have none yet."""
+        alone = {name: said[name] for name in beside}
+        found = weights_of({**alone, TOGETHER: self._joined(first, said)}, self.y, self.mean)
         together = found.pop(TOGETHER)
         return {**found, **{name: together * weight for name, weight in first.items()}}
 

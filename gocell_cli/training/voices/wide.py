@@ -11,6 +11,8 @@ It is the mean of MACHINES machines that begin at other vectors, which is one ma
 has its terms' vectors and none of its own. Numbers of genes that the user gave (`known.vectors`) are features beside
 the terms. Penalty, steps, the weight of own vectors and whether these numbers are taken are chosen on the validation
 samples, and whether there are vectors at all.
+
+What a gene has in each term is an argument, T: the encoder's (`encoder.py`) is what the trained network makes of it.
 """
 
 from collections.abc import Iterator
@@ -52,7 +54,8 @@ USUAL: Settings = {"rank": float(RANK), "own_vector": OWNS[0], "penalty": PENALT
 class Wide:
     """Fitted effects, and a machine where pairs say more than they do; settings of `rank` 0 where not.
 
-    `term_vector` is Z, the part of a term in the vectors of its genes, for what terms say of each other.
+    `term_vector` is Z, the part of a term in the vectors of its genes, for what terms say of each other; `settings` are
+    those of the fit.
     """
 
     effects: Effects
@@ -68,9 +71,14 @@ class Wide:
 def wide(known: Known, others: Others) -> Fitted:
     """Fit `wide`; there is always one: without pairs it is single effects alone."""
     del others
-    effects = fit_effects(known)
-    alone = Wide(effects, None, np.zeros((len(known.hierarchy.term_ids), 0)), {**effects.settings, "rank": 0.0})
-    left = Left.of(known, effects)
+    return fitted_over(known, terms_by_size(known))
+
+
+def fitted_over(known: Known, terms: csr_matrix) -> Wide:
+    """Fit single effects and, where pairs say more, machines over what each gene has in each term [genes, terms]."""
+    effects = known.once("wide effects", lambda: fit_effects(known))
+    alone = Wide(effects, None, np.zeros((terms.shape[1], 0)), {**effects.settings, "rank": 0.0})
+    left = Left.of(known, effects, terms)
     if not len(left.problem.pair):
         return alone
     if not len(known.validation):
@@ -101,16 +109,26 @@ def _best(known: Known, alone: Wide, left: "Left") -> Wide:
 
 def refitted(fit: Fitted, known: Known) -> Fitted:
     """Fit again, to what is known now, with the settings of `fit`; raises TypeError for another voice's."""
+    return refitted_over(fit, known, terms_by_size(known))
+
+
+def refitted_over(fit: Fitted, known: Known, terms: csr_matrix) -> Wide:
+    """Fit again as `fitted_over` did; raises TypeError for another voice's."""
     if not isinstance(fit, Wide):
         raise TypeError(f"{type(fit).__name__} is no fit of this voice")
-    effects = refitted_effects(fit.effects, known)
+    # fits of one search have the same effects (`fitted_over`), which are then fitted again once
+    chosen = sorted(fit.effects.settings.items())
+    effects = known.once(f"wide effects {chosen}", lambda: refitted_effects(fit.effects, known))
     alone = replace(fit, effects=effects, machine=None)
-    return alone if fit.machine is None else Left.of(known, effects).fit(alone, fit.settings)
+    return alone if fit.machine is None else Left.of(known, effects, terms).fit(alone, fit.settings)
 
 
 @dataclass(frozen=True)
 class Left:
-    """What effects leave of the training samples, its mean, terms and told numbers of genes, and the first seed."""
+    """What effects leave of the training samples, its mean, what genes have in terms, told numbers of them, first seed.
+
+    Rows of `terms` [genes, terms] have length 1 or 0.
+    """
 
     problem: Problem
     mean: float
@@ -119,12 +137,11 @@ class Left:
     seed: int
 
     @classmethod
-    def of(cls, known: Known, effects: Effects) -> "Left":
+    def of(cls, known: Known, effects: Effects, terms: csr_matrix) -> "Left":
         """Set up what machines are fitted to; raises NotApplicable where they have no room."""
         train = known.train
         left = train.value - predicted(effects, train.genotypes)
         problem = Problem.of(Labelled(train.genotypes, left))
-        terms = terms_by_size(known)
         told = vector_features(known)
         numbers = 8.0 * (RANK + 1) * (sum(terms.shape) + told.shape[1]) * (8 + 2 * MACHINES)
         require_room(numbers + 8.0 * 3 * len(problem.used) ** 2 * problem.dense, "machines of genes and terms")

@@ -271,7 +271,7 @@ def test_a_ranking_is_printed_only_where_the_network_adds_something(trained: Pat
     words = ("explain", run_dir, "--rlipp-samples", 60, "--top", 3)
     record = json.loads((run_dir / "run.json").read_text("utf-8"))
     for low, told in ((-0.1, False), (0.1, True)):
-        adds = {"metric": "auroc", "difference": 0.2, "samples": [low, 0.3], "groups": None}
+        adds = {"metric": "auroc", "difference": 0.2, "samples": [low, 0.3], "groups": None, "encoder": False}
         record["results"]["test"]["dcell_adds"] = adds
         (run_dir / "run.json").write_text(json.dumps(record))
         text = invoke(*words).stdout

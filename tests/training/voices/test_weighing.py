@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gocell_cli.training.voices.names import DCELL
+from gocell_cli.training.voices.names import DCELL, ENCODER
 from gocell_cli.training.voices.weighing import LEAST_UNITS, Weighing, units_of, weights_of
 from tests.training.baselines.screens import all_pairs, genotypes, known
 
@@ -38,6 +38,25 @@ def test_the_network_has_a_weight_where_it_helps_and_none_where_it_does_not() ->
     useless = [weighing(y, np.arange(500)).weights({DCELL: rng.normal(size=500), "wide": signal}) for _ in range(40)]
     assert sum(one[DCELL] > 0 for one in useless) <= 3, "2 standard errors: about one in forty"
     assert all(one["wide"] > 0.9 for one in useless)
+
+
+def test_the_encoder_is_asked_as_the_network_is_and_before_it() -> None:
+    rng = np.random.default_rng(4)
+    wide, beyond = rng.normal(size=(2, 500))
+    y = wide + beyond + 0.3 * rng.normal(size=500)
+    said = {DCELL: rng.normal(size=500), "wide": wide, ENCODER: beyond}
+    found = weighing(y, np.arange(500)).weights(said)
+    assert found == pytest.approx({DCELL: 0, "wide": 1, ENCODER: 1}, abs=0.1)
+    assert found[DCELL] == 0
+    useless = weighing(y, np.arange(500)).weights({**said, ENCODER: rng.normal(size=500)})
+    assert (useless[DCELL], useless[ENCODER]) == (0, 0)
+    without = weighing(y, np.arange(500)).without(said)
+    assert {name: set(weights) for name, weights in without.items()} == {
+        DCELL: {"wide"}, "wide": {DCELL, ENCODER}, ENCODER: {DCELL, "wide"},
+    }  # fmt: skip
+    held = {"wide": wide[:300]}
+    rounds = Weighing(y, np.arange(500), 0.0, held, wide[:300]).weights(said)
+    assert rounds == pytest.approx({DCELL: 0, "wide": 1, ENCODER: 1}, abs=0.1), "the encoder is in no round"
 
 
 def test_samples_that_err_together_are_one_piece_of_evidence() -> None:
