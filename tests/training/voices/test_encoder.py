@@ -91,7 +91,7 @@ def test_without_the_network_the_blend_is_without_its_encoder() -> None:
     network = np.random.default_rng(0).normal(size=len(seen.validation))
     voices, found = fit_voices(seen, Fits(seen).get, (WIDE, NEIGHBOURS, ENCODER), network, np.full(GENES, np.nan))
     assert found[ENCODER].reason is None
-    assert voices.blend[ENCODER] > 0.1
+    assert set(voices.blend) == {DCELL, WIDE, NEIGHBOURS, ENCODER}
     assert set(voices.without) == {DCELL, WIDE, NEIGHBOURS, ENCODER}
     assert set(voices.without[DCELL]) == {WIDE, NEIGHBOURS}
     assert set(voices.without[ENCODER]) == {DCELL, WIDE, NEIGHBOURS}
