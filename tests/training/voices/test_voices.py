@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from gocell_cli.errors import UsageError
 from gocell_cli.training.baselines.fitting import Baselines, Fits
 from gocell_cli.training.voices.fitting import fit_voices
-from gocell_cli.training.voices.names import ASKED, BLEND, DCELL, LEFT_OUT, NEIGHBOURS, WIDE, chosen_voice
+from gocell_cli.training.voices.names import (
+    ASKED,
+    BLEND,
+    DCELL,
+    ENCODER,
+    FITTED,
+    LEFT_OUT,
+    NEIGHBOURS,
+    WIDE,
+    chosen_voice,
+)
 from gocell_cli.training.voices.voices import parents_of
 from tests.training.baselines.screens import all_pairs, genotypes, known
 
@@ -61,9 +71,13 @@ def test_strains_of_a_genotype_that_nobody_measured() -> None:
 def test_the_voice_of_a_run() -> None:
     assert chosen_voice(None, []) == DCELL
     assert chosen_voice(None, [WIDE]) == BLEND
-    assert [chosen_voice(name, [WIDE, NEIGHBOURS]) for name in ASKED] == list(ASKED)
+    assert [chosen_voice(name, list(FITTED)) for name in ASKED] == list(ASKED)
     with pytest.raises(UsageError, match="no neighbours"):
         chosen_voice(NEIGHBOURS, [WIDE])
+    with pytest.raises(UsageError, match="no encoder") as refused:
+        chosen_voice(ENCODER, [WIDE], {ENCODER: "there are no pairs"})
+    assert refused.value.why == "there are no pairs"
+    assert "encoder=auto" not in refused.value.hint, "that is what the run was trained with"
     with pytest.raises(UsageError, match="no blend"):
         chosen_voice(BLEND, [])
     with pytest.raises(UsageError, match="no model"):
