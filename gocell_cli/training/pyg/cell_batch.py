@@ -23,7 +23,8 @@ with train_extra():
     from torch_geometric.data import Batch, HeteroData
 
 GENE, TERM = "gene", "gene_ontology"
-FOLLOW_BATCH = ["perturbation_indices", "mutant_state"]
+STATE = "mutant_state"
+FOLLOW_BATCH = ["perturbation_indices", STATE]
 KEPT_SIZES = 2
 """Batch sizes whose shared part is kept: the loop's, and that of an epoch's last batch."""
 
@@ -50,11 +51,15 @@ def _coordinates(prefix: str, values: Float32[Tensor, " values"]) -> dict[str, T
 
 
 class HeteroBatches:
-    """Makes HeteroDataBatches of any size; `example` gives one sample, whichever, as HeteroData."""
+    """Makes HeteroDataBatches of any size; `example` gives one sample, whichever, as HeteroData.
 
-    def __init__(self, example: Callable[[], HeteroData], tables: StateTables) -> None:
+    `state` is the name of the table of states among a sample's terms.
+    """
+
+    def __init__(self, example: Callable[[], HeteroData], tables: StateTables, state: str = STATE) -> None:
         self.example = example
         self.tables = tables
+        self.state = state
         self._templates: dict[int, Batch] = {}
 
     def make(self, samples: Samples) -> Batch:
@@ -71,7 +76,7 @@ class HeteroBatches:
         gene.pert_mask = self._mask(size, sample_of, indices)
         for name, value in phenotype_tensors(samples).items():
             gene[name] = value
-        term.mutant_state = self.tables.fill(samples)
+        term[self.state] = self.tables.fill(samples)
         slices = _changed_slices(deletions, samples.statistic)
         batch._slice_dict = {**batch._slice_dict, GENE: {**batch._slice_dict[GENE], **slices}}
         return batch
@@ -80,8 +85,9 @@ class HeteroBatches:
         """Return PyG's own batch of the example, `size` times; its table is not kept."""
         template = self._templates.pop(size, None)
         if template is None:
-            template = Batch.from_data_list([self.example()] * size, follow_batch=FOLLOW_BATCH)
-            template[TERM].mutant_state = torch.empty(0)  # keeps the place of the field, not its megabytes
+            follow = ["perturbation_indices", self.state]
+            template = Batch.from_data_list([self.example()] * size, follow_batch=follow)
+            template[TERM][self.state] = torch.empty(0)  # keeps the place of the field, not its megabytes
             # One slices tensor for all terms: a DataLoader's worker sends each tensor in a file of its own.
             slices = template._slice_dict[TERM]
             slices["term_to_gene_dict"] = dict.fromkeys(slices["term_to_gene_dict"], torch.arange(size + 1))

@@ -1,9 +1,11 @@
 """CellDataset: torchcell's fields by hand on the toy, and whole batches equal to PyG's own, field by field."""
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -182,3 +184,70 @@ def test_outside_is_an_index_error(toy_cache: Path) -> None:
         dataset[2]
     with pytest.raises(IndexError):
         dataset.batch([])
+
+
+def test_slices_and_numbers_from_the_end(three_genes_cache: ThreeGenesCache) -> None:
+    dataset = CellDataset(three_genes_cache)
+    count = len(dataset)
+    assert_same_data(dataset[-1], dataset[count - 1])
+    for chosen in (slice(2, 9, 3), [8, 2, -1], torch.tensor([3, 3]), np.isin(np.arange(count), [0, 5, 6])):
+        numbers = np.arange(count)[np.asarray(chosen) if not isinstance(chosen, slice) else chosen].tolist()
+        some = dataset[chosen]
+        assert len(some) == len(numbers)
+        for place, number in enumerate(numbers):
+            assert_same_data(some[place], dataset[number])
+        assert_same_batch(some.batch(range(len(some))), by_pyg(dataset, numbers))
+        assert_same_data(some[1:][0], dataset[numbers[1]])
+    for outside in (count, -count - 1):
+        with pytest.raises(IndexError, match=f"sample {outside}: the dataset holds samples 0 to {count - 1}"):
+            dataset[outside]
+
+
+def test_a_graph_prints_in_a_screen(essentiality_cache: Path) -> None:
+    graph = CellDataset(Cache(essentiality_cache)).cell_graph
+    told = str(graph)
+    assert "term_to_gene_dict=dict(len=3793)" in told
+    assert len(told.splitlines()) < 45
+    assert len(graph["gene_ontology"].term_to_gene_dict) == 3793
+
+
+def test_torchcells_layout_by_hand(toy_cache: Path) -> None:
+    dataset = CellDataset(Cache(toy_cache), layout="torchcell")
+    term = dataset.cell_graph["gene_ontology"]
+    assert term.strata.tolist() == list(toy.KEPT_STRATUM)
+    assert {n: t.tolist() for n, t in term.stratum_to_terms.items()} == {0: [4], 1: [0], 2: [1, 2], 3: [3]}
+    state = [[t, g, toy.KEPT_STRATUM[t], 1] for t, g in toy.KEPT_ROWS]
+    assert term.go_gene_strata_state.tolist() == state
+    sample = dataset[1]["gene_ontology"].go_gene_strata_state
+    assert sample[:, :3].tolist() == [row[:3] for row in state]
+    assert sample[:, 3].tolist() == [float(g not in (2, 3, 4)) for _, g in toy.KEPT_ROWS]
+    follow = ["perturbation_indices", "go_gene_strata_state"]
+    batch = dataset.batch([1, 0])
+    assert_same_batch(batch, Batch.from_data_list([dataset[1], dataset[0]], follow_batch=follow))
+    assert batch["gene_ontology"].go_gene_strata_state_ptr.tolist() == [0, 5, 10]
+    assert "mutant_state" not in batch["gene_ontology"]
+    with pytest.raises(ValueError, match="layout 'other': not one of gocell, torchcell"):
+        CellDataset(Cache(toy_cache), layout="other")
+
+
+def test_what_torchcells_data_module_asks_for(three_genes_cache: ThreeGenesCache) -> None:
+    dataset = CellDataset(three_genes_cache, layout="torchcell")[:12]
+    names = three_genes_cache.hierarchy.gene_names
+    genes = [dataset[i]["gene"].perturbed_genes for i in range(len(dataset))]
+    assert dataset.gene_set == set(names)
+    assert dataset.is_any_perturbed_gene_index == {
+        name: [i for i, g in enumerate(genes) if name in g] for name in names if any(name in g for g in genes)
+    }
+    assert dataset.is_any_deletion_gene_index is dataset.is_any_perturbed_gene_index
+    assert dataset.perturbation_count_index == {
+        n: [i for i, g in enumerate(genes) if len(g) == n] for n in sorted({len(g) for g in genes})
+    }
+    (kind,) = dataset.phenotype_label_index
+    assert (dataset.phenotype_info[0].label_name, kind) == (three_genes_cache.manifest.phenotype["kind"],) * 2
+    assert dataset.phenotype_label_index[kind] == list(range(len(dataset)))
+    assert sorted(i for places in dataset.dataset_name_index.values() for i in places) == list(range(len(dataset)))
+    assert dataset.label_df[kind].tolist() == three_genes_cache.columns().value[:12].tolist()
+    assert dataset[2:5].perturbation_count_index.keys() <= dataset.perturbation_count_index.keys()
+    assert (dataset.transform, dataset.close_lmdb()) == (None, None)
+    assert not hasattr(dataset, "no_such_name")
+    assert len(pickle.loads(pickle.dumps(dataset[2:5]))) == 3
