@@ -59,14 +59,14 @@ def _candidates(text: str) -> Iterator[str]:
 
 
 def in_lab_notation(
-    names: Int32[np.ndarray, "rows names_max"], found: LookUp, lookup: GeneNames
+    names: Int32[np.ndarray, "rows names_max"], found: LookUp, lookup: GeneNames, *, blanks: bool = True
 ) -> tuple[Int32[np.ndarray, "rows names_max"], LookUp, LabNames]:
-    """Find the genes of the names that none answers to as they stand; names that stand for no gene become NO_NAME.
+    """Find the genes of the names that none answers to as they stand.
 
-    `names` index `found.names`, which stay as they are written.
+    `names` index `found.names`, which stay as they are written. blanks: names that stand for no gene become NO_NAME.
     """
     unknown = np.flatnonzero(found.gene == UNKNOWN).tolist()
-    blank = [i for i in unknown if found.names[i].casefold() in BLANKS]
+    blank = [i for i in unknown if blanks and found.names[i].casefold() in BLANKS]
     plain = {i: name for i in unknown if i not in {*blank} and (name := gene_in(found.names[i], lookup))}
     if blank:
         kept = np.arange(len(found.names) + 1, dtype=np.int32)

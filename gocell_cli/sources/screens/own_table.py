@@ -170,12 +170,13 @@ def _nothing_left(table: TableFile, columns: Columns, told: NameCounts, dropped:
 
 
 def look_up_genes(
-    table: TableFile, columns: tuple[str, ...], lookup: GeneNames, *, notation: str = LAB
+    table: TableFile, columns: tuple[str, ...], lookup: GeneNames, *, notation: str = LAB, blanks: bool = True
 ) -> tuple[Int32[np.ndarray, "rows names_max"], LookUp, LabNames]:
     """Return each row's names, as indices of the distinct ones (NO_NAME: none), and what these stand for.
 
     The third are the names that are an allele's of a gene, where `notation` allows them. `columns` are gene_1,
-    gene_2 .. of one gene each, or one of another name, whose cells may hold several.
+    gene_2 .. of one gene each, or one of another name, whose cells may hold several. blanks: whether a word such as
+    `none` or `WT` stands for no gene.
     """
     index: dict[str, int] = {}
     # names lie by columns in memory: all that follows goes through a few columns of many rows
@@ -187,7 +188,7 @@ def look_up_genes(
         coded_columns = [table.texts(name) for name in columns]
         names = np.array([_numbered([*map(from_cell, c.texts)], index)[c.codes] for c in coded_columns]).T
     found = lookup.look_up(tuple(index))
-    return in_lab_notation(names, found, lookup) if notation == LAB else (names, found, LabNames({}))
+    return in_lab_notation(names, found, lookup, blanks=blanks) if notation == LAB else (names, found, LabNames({}))
 
 
 def _numbered(texts: Sequence[str], index: dict[str, int]) -> Int32[np.ndarray, " texts"]:

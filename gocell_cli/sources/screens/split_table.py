@@ -21,7 +21,7 @@ from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp
 from gocell_cli.named_parts import ANY_ROW, NamedParts
 from gocell_cli.sources.screens.lab_names import NO_NAME
 from gocell_cli.sources.screens.own_table import genes_of_names, look_up_genes
-from gocell_cli.sources.screens.table_columns import gene_columns, is_gene_column
+from gocell_cli.sources.screens.table_columns import gene_columns, holds_genes, is_gene_column
 from gocell_cli.sources.screens.table_file import TableFile, read_table
 
 TRAIN, VALIDATION, TEST, NO_PART = 0, 1, 2, -1
@@ -66,7 +66,9 @@ def read(path: Path, lookup: GeneNames, column: str | None, *, own: bool, tested
     rows = np.full(len(table), ANY_ROW, dtype=np.int64)
     if samples is not None:
         return NamedParts(path, table.line, part, samples, np.zeros(len(table) + 1, dtype=np.int64), none, rows)
-    names, found, _ = look_up_genes(table, _genotype_columns(table), lookup)
+    columns = _genotype_columns(table)
+    # in a column of its own an empty cell is the wild type: a word that is no gene's is a slip there
+    names, found, _ = look_up_genes(table, columns, lookup, blanks=len(columns) > 1)
     gene = genes_of_names(found, names)
     strange = (((gene == UNKNOWN) & (names != NO_NAME)) | (gene == AMBIGUOUS)).any(axis=1)
     if not own:
@@ -142,7 +144,7 @@ def _parts_of_folds(table: TableFile, column: str, words: list[str], tested: Tes
 
 def _numbers(table: TableFile) -> Int64[np.ndarray, " rows"] | None:
     """The numbers of the samples, where the table has no genes and such a column holds whole numbers alone."""
-    if any(is_gene_column(name) or name.casefold() in GENOTYPE_COLUMNS for name in table.columns):
+    if holds_genes(table) or any(name.casefold() in GENOTYPE_COLUMNS for name in table.columns):
         return None
     for name in table.columns:
         if name.casefold() in NUMBER_COLUMNS and all(text.isdecimal() for text in table.texts(name).texts[:-1]):
@@ -164,7 +166,7 @@ def _whole(table: TableFile, name: str) -> Int64[np.ndarray, " rows"]:
 
 
 def _genotype_columns(table: TableFile) -> tuple[str, ...]:
-    if any(map(is_gene_column, table.columns)):
+    if holds_genes(table):
         return gene_columns(table)
     own = {name.casefold(): name for name in table.columns}
     found = [own[name] for name in (*GENOTYPE_COLUMNS, *NUMBER_COLUMNS) if name in own]

@@ -139,6 +139,11 @@ def _names(table: TableFile, given: Sequence[str]) -> list[str]:
     ]
 
 
+def holds_genes(table: TableFile) -> bool:
+    """Return whether some column is that of deleted genes, which `gene_columns` returns; `Query` alone is none."""
+    return any(is_gene_column(n) and not CROSS_COLUMN.fullmatch(n) for n in table.columns) or bool(_cross(table))
+
+
 def gene_columns(table: TableFile) -> tuple[str, ...]:
     """Return the columns of the deleted genes; raises InvalidInput where there are none, or they are unclear."""
     one = [name for name in table.columns if name.casefold() == GENES]

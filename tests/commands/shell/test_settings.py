@@ -116,7 +116,8 @@ def test_a_key_of_several_commands_means_one_thing_or_is_refused() -> None:
     by_name: dict[str, list[Option]] = {}
     for option in options(typer.main.get_command(mounted())):
         by_name.setdefault(option.long, []).append(option)
-    assert {name for name, found in by_name.items() if len(meanings(found)) > 1} == {"genes"}
+    # explain sorts terms of a network, inspect terms those that the samples hit
+    assert {name for name, found in by_name.items() if len(meanings(found)) > 1} == {"genes", "sort"}
     assert {o.words for o in by_name["split"]} == {("train",), ("inspect", "split")}  # evaluate's is --part
     assert ("export",) not in {
         o.words for o in by_name["hierarchy"]
@@ -133,6 +134,7 @@ def test_a_key_of_several_commands_means_one_thing_or_is_refused() -> None:
             "'genes' means one thing in verify-levels, another in predict",
             "[verify-levels]",
         ),
+        ('sort = "hits"\n', 1, "'sort' means one thing in explain, another in inspect terms", "[explain]"),
         ('[build-cache]\n\npreste = "ma2018"\n', 3, "build-cache has no option 'preste'", "did you mean preset"),
         ("rooot = 1\n", 1, "no command has an option 'rooot'", "did you mean root"),
         ("[bild-cache]\nmin-genes = 3\n", 1, "no command has an option 'bild-cache'", "did you mean build-cache"),

@@ -118,6 +118,8 @@ NAMED = {
     "a column a gene": "gene_1,gene_2,Set\nY000,,fit\nabc0,abc1,train\nY002,,val\nY001,Y003,hold-out\n",
     "keys": "key;split\nY000;trn\nY000+Y001;trn\nY002;Valid\nY001+Y003;TEST\n",
     "numbers of samples, in any order": "sample,part\n3,test\n1,train\n0,train\n2,validation\n",
+    "numbers of samples, and their screens": "sample,query,part\n3,x,test\n1,y,train\n0,,train\n2,,validation\n",
+    "crosses": "Array,Query,part\n,Y000,train\nY001,Y000,train\n-,Y002,val\nY001,Y003,test\n",
     "the only column": "genes,score,mine\nY000,1.5,train\nY000 Y001,2,train\nY002,,val\nY001 Y003,3,held_out\n",
     "twice, in one part": "genes,part\nY000,train\nY000,train\nY001 Y000,train\nY002,dev\nY001 Y003,test\n",
 }
