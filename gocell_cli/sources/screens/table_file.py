@@ -267,7 +267,20 @@ def _parsed(data: bytes, is_key: Callable[[str], bool], form: TextForm, path: Pa
     if (b'"' in body or b"\r" in body) and table.num_rows != body.count(b"\n") + 1:
         line = _lines_of_records(decode(data, path), delimiter, table.num_rows, path)
     columns = dict(zip(names, (column.combine_chunks() for column in table.columns), strict=True))
-    return TableFile(path, columns, line, (), DELIMITERS.get(delimiter, delimiter), page)
+    return _of_one_header(TableFile(path, columns, line, (), DELIMITERS.get(delimiter, delimiter), page))
+
+
+def _of_one_header(table: TableFile) -> TableFile:
+    """The table; raises InvalidInput where a row is its header again, as of files that were put one behind another."""
+    again = np.arange(len(table))
+    for name, column in table.columns.items():
+        if len(again):
+            same = pc.equal(pc.take(column, again) if len(again) < len(table) else column, name)
+            again = again[same.fill_null(False).to_numpy(zero_copy_only=False)]
+    if len(again) and table.columns:
+        hint = "read each file by itself, or take these lines out"
+        raise table.fault(int(again[0]), f"its header again, in {len(again)} rows: two tables in one file?", hint=hint)
+    return table
 
 
 def _cells(header: str, delimiter: str) -> list[str]:

@@ -171,3 +171,9 @@ def test_columns_may_be_named(tmp_path: Path) -> None:
         taken(path, genes=("x",))
     with pytest.raises(InvalidInput, match="two columns have one number: Gene A, gene-1"):
         taken(written(tmp_path / "t.csv", "TPS1;DCP1;1", header="Gene A;gene a;g".replace("gene a", "gene-1")))
+
+
+def test_files_put_one_behind_another_are_told(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", "TPS1;DCP1;0,5", "Gene A;Gene B;y", "SMI1;VTH1;0,25", header="Gene A;Gene B;y")
+    with pytest.raises(InvalidInput, match=r"t\.csv:3: its header again, in 1 rows"):
+        taken(path)
