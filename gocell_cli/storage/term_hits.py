@@ -6,15 +6,14 @@ Shard by shard: memory is that of a block of (sample, term) pairs, however many 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from gocell_cli.csr import ranges
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.samples import take_samples
-from gocell_cli.storage.schema import Hierarchy, Samples
+from gocell_cli.storage.schema import GeneTerms, Hierarchy, Samples
 
 BLOCK = 50_000
 """Samples at once: of three deletions in some forty terms each, 6 million pairs."""
@@ -58,19 +57,12 @@ class TermHits:
         return found
 
 
-class _Lists(NamedTuple):
-    """Terms of each gene, as CSR."""
-
-    ptr: Int64[np.ndarray, " genes_plus_1"]
-    term: Int32[np.ndarray, " pairs"]
-
-
 def term_hits(cache: Cache) -> TermHits:
     """Count a cache's samples by the terms they hit; raises DamagedCache where a shard cannot be read."""
     hierarchy = cache.hierarchy
     terms = len(hierarchy.term_ids)
-    contained = _Lists(*hierarchy.closure)
-    direct_of = _Lists(hierarchy.gene_ptr, hierarchy.row_term[hierarchy.gene_rows])
+    contained = hierarchy.closure
+    direct_of = GeneTerms(hierarchy.gene_ptr, hierarchy.row_term[hierarchy.gene_rows])
     samples, direct, values = (np.zeros(terms, dtype=np.int64) for _ in range(3))
     # sums over the samples that hit a term, and over all (the last entry): of 1, of the value, of its square
     total, square = (np.zeros(terms + 1) for _ in range(2))
@@ -99,7 +91,7 @@ def _blocks(cache: Cache) -> Iterator[Samples]:
 
 
 def _pairs(
-    block: Samples, lists: _Lists, terms: int
+    block: Samples, lists: GeneTerms, terms: int
 ) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
     """Each (sample, term) of a block once, whichever of the sample's genes hit the term."""
     start = lists.ptr[block.genes]
@@ -109,7 +101,9 @@ def _pairs(
     return once // terms, once % terms
 
 
-def _deleted(hierarchy: Hierarchy, contained: _Lists, used: Bool[np.ndarray, " genes"]) -> Int64[np.ndarray, " terms"]:
+def _deleted(
+    hierarchy: Hierarchy, contained: GeneTerms, used: Bool[np.ndarray, " genes"]
+) -> Int64[np.ndarray, " terms"]:
     """How many of the genes that some sample deletes each term contains."""
     gene = np.repeat(np.arange(len(used)), np.diff(contained.ptr))
     found: Int64[np.ndarray, " terms"] = np.bincount(contained.term[used[gene]], minlength=len(hierarchy.term_ids))

@@ -135,6 +135,10 @@ class Labelled:
         """Return some of the samples."""
         return Labelled(self.genotypes.take(rows), self.value[rows])
 
+    def joined(self, other: "Labelled") -> "Labelled":
+        """Return these samples, and behind them those of another part."""
+        return Labelled(self.genotypes.joined(other.genotypes), np.concatenate([self.value, other.value]))
+
 
 @runtime_checkable
 class Fitted(Protocol):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.baselines.samples import Fitted, Known, Labelled, NotApplicable, Others, Settings, predicted
+from gocell_cli.training.baselines.samples import Fitted, Known, NotApplicable, Others, Settings, predicted
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.voices import encoder, neighbours, wide
 from gocell_cli.training.voices.names import DCELL, ENCODER, FITTED, FROM_NETWORK, NEIGHBOURS, WIDE
@@ -69,7 +69,7 @@ def fit_voices(
             if name in names:
                 found[name] = _fit(name, known, rounds, others, fits)
         mean = float(known.train.value.mean())
-        both = replace(known, train=_both(known.train, known.validation), kept={})
+        both = replace(known, train=known.train.joined(known.validation), kept={})
         again = {name: _again(name, fit, both, found) for name, fit in fits.items()}
     said: Said = {name: one.validation for name, one in found.items() if one.validation is not None}
     held = {name: one.held for name, one in found.items() if one.held is not None}
@@ -117,8 +117,3 @@ def _again(name: str, fit: Fitted, known: Known, found: dict[str, Voiced]) -> Fi
     again = AGAIN[name](fit, known)
     found[name] = replace(found[name], seconds=found[name].seconds + time.perf_counter() - begun)
     return again
-
-
-def _both(first: Labelled, second: Labelled) -> Labelled:
-    """All samples of two parts."""
-    return Labelled(first.genotypes.joined(second.genotypes), np.concatenate([first.value, second.value]))

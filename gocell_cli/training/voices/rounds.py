@@ -72,10 +72,7 @@ def rounds_of(known: Known) -> Rounds | None:
         return None
     if len(groups) < LEAST_GROUPS:
         return None
-    both = Labelled(
-        known.train.genotypes.joined(known.validation.genotypes),
-        np.concatenate([known.train.value, known.validation.value]),
-    )
+    both = known.train.joined(known.validation)
     fold = _folds(both.genotypes.query)
     parts = tuple(
         replace(known, train=both.take(fold != number), validation=both.take(fold == number), kept={})
