@@ -85,5 +85,5 @@ def _verify(cache: Path) -> tuple[Verification, float]:
 def _hash_alone(cache: Path) -> float:
     started = time.perf_counter()
     for path in sorted(cache.rglob("*.parquet")):
-        hashlib.sha256(np.fromfile(path, dtype=np.uint8)).hexdigest()
+        hashlib.sha256(np.fromfile(path, dtype=np.uint8).data).hexdigest()
     return time.perf_counter() - started

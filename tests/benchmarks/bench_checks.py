@@ -36,17 +36,17 @@ def switch_off() -> None:
         raw["datasets"], raw["level_counts"] = tuple(raw["datasets"]), tuple(raw["level_counts"])
         return Manifest(**raw, files=files, shards=tuple(ShardRecord(**s, files=f) for s, f in held))
 
-    manifest.parse_json, manifest.manifest_faults = plain, lambda *_: []  # type: ignore[assignment]
-    hierarchy_check._numbers = lambda _: []
-    reader.sample_faults = lambda *_: []
-    reader.provenance_counts = lambda _: (0, 0)
-    reader.Cache.provenance = property(lambda cache: reader.read_provenance(cache.directory))  # type: ignore[assignment]
+    manifest.parse_json, manifest.manifest_faults = plain, lambda *_: []  # type: ignore[assignment, attr-defined]
+    hierarchy_check._numbers = lambda _: []  # type: ignore[assignment]
+    reader.sample_faults = lambda *_: []  # type: ignore[attr-defined]
+    reader.provenance_counts = lambda _: (0, 0)  # type: ignore[attr-defined, assignment]
+    reader.Cache.provenance = property(lambda cache: tables.read_provenance(cache.directory))  # type: ignore[assignment]
     for module in (reader, shards, tables):
         module.require_memory = lambda *_, **__: None  # type: ignore[attr-defined]
     for module in (shards, tables):
         module.holds_null, module.decoded_bytes = lambda _: False, lambda _: 0  # type: ignore[attr-defined]
     own_files._strange = lambda *_: []
-    staging.remember = lambda _: None
+    staging.remember = lambda _: None  # type: ignore[attr-defined, assignment]
 
 
 def work(job: str, cache: Path) -> float:

@@ -81,7 +81,8 @@ from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
 from gocell_cli.training.inference.predict import Predictor
-from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.config import DCellConfig
+from gocell_cli.training.network.dcell import DCell
 from gocell_cli.training.network.delta.form import DeltaForm
 from tests.benchmarks.bench_model import measured
 from tests.benchmarks.genotypes import DRAWS

@@ -39,6 +39,7 @@ def run() -> None:
         published = PUBLISHED.get(preset, (None,) * len(COUNTS))
         for count, ours, theirs, told in zip(COUNTS, found, check, published, strict=True):
             other = told if theirs is None else theirs
+            assert other is not None, (preset, count)
             versus = f"{other:,} {'published' if theirs is None else 'counted independently'}"
             rows.append(Row(f"{preset.replace('-', '_')}_{count}", ours, count, versus, ours / other))
         if preset in PUBLISHED:

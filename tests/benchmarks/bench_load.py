@@ -61,7 +61,7 @@ class PickledSamples:
         order = random.Random(seed).sample(range(self.size), min(size * count, self.size))
         for start in range(0, len(order) - size + 1, size):
             with self.env.begin() as transaction:
-                yield [pickle.loads(transaction.get(str(i).encode())) for i in order[start : start + size]]
+                yield [pickle.loads(transaction.get(str(i).encode(), b"")) for i in order[start : start + size]]
 
 
 def bench_genes(cache: Cache, folder: Path) -> tuple[Row, list[str]]:
@@ -155,7 +155,7 @@ def bench_hetero(cache: Cache, folder: Path) -> tuple[Row, list[str]]:
     def naive() -> int:
         read = 0
         for batch in naive_store.batches(HETERO_BATCH, len(batches), seed=3):
-            listed = [_naive_hetero(*sample, *sizes) for sample in batch]
+            listed = [_naive_hetero(table, genes, value, *sizes) for table, genes, value in batch]
             read += Batch.from_data_list(listed, follow_batch=FOLLOW_BATCH).num_graphs
         return read
 

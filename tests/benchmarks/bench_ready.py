@@ -22,7 +22,8 @@ import torch
 
 from gocell_cli.training.data.ahead import ahead
 from gocell_cli.training.data.batch import Deletions
-from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.config import DCellConfig
+from gocell_cli.training.network.dcell import DCell
 from tests.benchmarks.genotypes import DRAWS
 from tests.benchmarks.gpu_prediction import deletions
 from tests.benchmarks.hierarchies import bundled_hierarchy

@@ -6,7 +6,7 @@ The real one is not at hand; parents and genes are drawn by a fixed seed, every 
 import numpy as np
 
 from gocell_cli.storage.schema import Hierarchy
-from tests.training.networks import make_network
+from tests.hierarchies import make_network
 
 TERMS, GENES, EDGES, ANNOTATIONS, LEVELS = 2_086, 3_008, 3_167, 59_753, 6
 WIDTH = 6

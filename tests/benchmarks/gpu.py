@@ -76,7 +76,8 @@ import torch  # noqa: E402
 
 from gocell_cli.storage.schema import Hierarchy  # noqa: E402
 from gocell_cli.training.data.ahead import ahead, threads_beside  # noqa: E402
-from gocell_cli.training.network.dcell import DCell, DCellConfig  # noqa: E402
+from gocell_cli.training.network.config import DCellConfig  # noqa: E402
+from gocell_cli.training.network.dcell import DCell  # noqa: E402
 from gocell_cli.training.network.delta.gpu.layout import WIDE  # noqa: E402
 from gocell_cli.training.network.layout import term_widths  # noqa: E402
 from gocell_cli.training.network.loss import DCellLoss  # noqa: E402
@@ -84,6 +85,7 @@ from gocell_cli.training.network.tf32 import float32_products  # noqa: E402
 from tests.benchmarks import bench_ready, gpu_prediction  # noqa: E402
 from tests.benchmarks.genotypes import DRAWS  # noqa: E402
 from tests.benchmarks.hierarchies import bundled_hierarchy  # noqa: E402
+from tests.hierarchies import random_network  # noqa: E402
 from tests.reference.dcell import gene_table  # noqa: E402
 from tests.training import networks as nets  # noqa: E402
 
@@ -103,7 +105,7 @@ def said(good: bool) -> str:
 
 def worst_difference(scale: Scale, kind: str, norm_order: str, wide: int) -> float:
     """Of heads, losses, every gradient and the statistics of a training step, and of heads in evaluation."""
-    hierarchy, genes, device = nets.random_network(11, terms=scale.terms), 12, torch.device(scale.device)
+    hierarchy, genes, device = random_network(11, terms=scale.terms), 12, torch.device(scale.device)
     config = DCellConfig(min_width=20, init_range=0.3, form="delta", norm_order=norm_order, gene_weights="shared")
     model, oracle = nets.pair(hierarchy, config, 11)
     batch = nets.random_genotypes(11, scale.samples, genes)
@@ -126,7 +128,7 @@ def worst_difference(scale: Scale, kind: str, norm_order: str, wide: int) -> flo
 
 def repeatable(scale: Scale) -> str:
     """A line: two steps from the same weights on the same batch."""
-    hierarchy = nets.random_network(12, terms=scale.terms)
+    hierarchy = random_network(12, terms=scale.terms)
     torch.manual_seed(12)
     model = DCell(hierarchy, DCellConfig(min_width=20, init_range=0.3, form="delta")).to(scale.device)
     assert model.delta is not None
@@ -145,7 +147,7 @@ def repeatable(scale: Scale) -> str:
 
 
 def hierarchy_of(scale: Scale) -> Hierarchy:
-    return bundled_hierarchy("true-path")[0] if scale is CARD else nets.random_network(3, terms=5)
+    return bundled_hierarchy("true-path")[0] if scale is CARD else random_network(3, terms=5)
 
 
 def draw_of(scale: Scale, hierarchy: Hierarchy) -> Callable[[np.random.Generator, int], np.ndarray]:

@@ -27,7 +27,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.batch import Deletions
-from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.config import DCellConfig
+from gocell_cli.training.network.dcell import DCell
 from gocell_cli.training.network.delta.gpu import levels
 from gocell_cli.training.network.loss import DCellLoss
 from tests.benchmarks.genotypes import DRAWS

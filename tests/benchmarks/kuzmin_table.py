@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from gocell_cli.gene_names import HO
 from gocell_cli.sources.go.bundle import load_genes
-from gocell_cli.sources.screens.kuzmin import ARRAY, COLUMNS, HO, QUERY
+from gocell_cli.sources.screens.kuzmin import ARRAY, COLUMNS, QUERY
 
 DIGENIC, TRIGENIC = 410_399, 91_111
 QUERY_PAIRS, SINGLE_QUERIES, ARRAYS = 182, 364, 1_180

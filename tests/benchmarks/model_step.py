@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.ahead import ahead, threads_beside
 from gocell_cli.training.data.batch import Deletions
-from gocell_cli.training.network.dcell import Batch, DCell, DCellConfig
+from gocell_cli.training.network.config import DCellConfig
+from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.delta.ready import ReadyBatch
 from gocell_cli.training.network.layout import term_widths
 from gocell_cli.training.network.loss import DCellLoss, Target

@@ -35,7 +35,8 @@ import numpy as np
 import torch
 
 from gocell_cli.training.data.ahead import ahead, threads_beside
-from gocell_cli.training.network.dcell import Batch, DCell, DCellConfig
+from gocell_cli.training.network.config import DCellConfig
+from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.loss import DCellLoss, Target
 from gocell_cli.training.runs.optimiser import make_optimiser
 from gocell_cli.training.runs.processes import Processes

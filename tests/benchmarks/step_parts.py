@@ -114,11 +114,19 @@ class Step:
         assert values.grad is not None
         return values.grad
 
+    def set_up(self, made: ReadyBatch) -> CpuPass:
+        """The pass of a batch, as `DeltaForm.heads` makes it."""
+        model, form = self.model, self.form
+        child, columns, products = model.child_columns(), form._columns(model, made), model.products()
+        levels = form._pass(model, form._network(model, child, columns, products, training=True), made)
+        assert isinstance(levels, CpuPass)
+        return levels
+
     def step(self, genes: np.ndarray, y: torch.Tensor) -> CpuPass:
         """One step; the pass is given back with all its tables as they are after it."""
         model, form = self.model, self.form
         made, targets = self.timed("plan and targets", lambda: ready(model, genes, y))
-        levels = self.timed("set-up", lambda: form._pass(model, form._network(model, training=True), made))
+        levels = self.timed("set-up", lambda: self.set_up(made))
         heads = self.timed("up", levels.up)
         dy = self.timed("loss", lambda: self.gradient(heads, made, targets))
         found = self.timed("down", lambda: levels.down(dy.contiguous()))
@@ -147,7 +155,7 @@ def main(batch: int = 2048, genotypes: str = "random", repeats: int = 6, by_leve
         own.down = more  # of the last pass down: what the loops by themselves are given
         own.timed(f"  {kernel.__name__}: loops", lambda: run(levels, kernel, work, join, *more))
 
-    CpuPass._run = noted  # type: ignore[method-assign]
+    CpuPass._run = noted  # type: ignore[method-assign, assignment]
     for repeat in range(repeats):
         genes = own.draw(own.rng, batch)
         y = torch.from_numpy(own.rng.normal(size=len(genes))).float()
