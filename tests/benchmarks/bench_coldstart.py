@@ -9,6 +9,14 @@ addresses: 0.3 s of its own and 1.5 s of LLVM's at -O2; measured there 0.38 and 
 had nothing to gain: a step of 2,048 took 182 CPU milliseconds, 204 before (up 47 for 58, down 71 for 81, plan 25
 for 31).
 
+Then, on two cores of an Intel Xeon of Sapphire Rapids' kind beside a core of other work: a cold first step 2.1 to 2.3 s
+(the same build 5.1 to 6.1 on a slower and busier one), of it LLVM 1.65 CPU s (passes 1.1, instructions 0.55), our own
+code's text 0.3, which a warm start needs as well, for its name. Tried, CPU s of LLVM and CPU ms of a step of 2,048
+(least of three processes, alternately): -O2 for both 1.6 and 94 to 97; passes at -O1 1.4 and 90 to 99; and no loop
+unrolled 0.95 and 94 to 97, of `ma2018` at 512 samples 4.9 s a step where there were 5.2; instructions at -O1 1.15 and
+95 where -O2 had 73, so no; no passes at all 0.25 and 127, so no. Kept: -O1, nothing unrolled: the first step
+1.4 to 1.6 s. LLVM in two threads: llvmlite lets one in at a time.
+
 Help and errors, before, same machine, medians of 5: `train --help` 0.52 s, an unknown option 0.42, an unknown --set
 setting 4.9, a run or cache that is not there 6 to 7.2 (torch 2.6, torch._dynamo 2.3, torchmetrics and what it loads of
 scipy 1.6). Predicted for all of them: 0.40, that is Python 0.04, Typer and rich 0.16, pydantic (Typer's own, for any

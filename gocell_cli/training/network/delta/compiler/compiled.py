@@ -21,8 +21,10 @@ from gocell_cli.training.network.delta.compiler.kinds import FLOAT64, INT, Given
 with train_extra():
     from llvmlite import binding as llvm
 
-LEVEL = 2
-"""LLVM's -O: what is loops of vectors already gains nothing from -O3, nor from its own search for vectors."""
+PASSES, LEVEL = 1, 2
+"""LLVM's -O of its passes, and of its choice of instructions: what is loops of vectors already gains nothing from more,
+nor from LLVM's own search for vectors, nor from loops unrolled, and each costs its part of a cold start. Instructions
+chosen at -O1 are slower."""
 _compiling = threading.RLock()
 
 
@@ -83,7 +85,7 @@ class Compiled:
         name = self.source.name
         text, returned, written = self.text(kinds)
         path = Path(self.source.function.__code__.co_filename)
-        code = machine_code(name, "\n".join((*_machine(), str(LEVEL), text)), path, lambda: translated(text))
+        code = machine_code(name, "\n".join((*_machine(), f"{PASSES} {LEVEL}", text)), path, lambda: translated(text))
         engine = _engine()
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
@@ -145,8 +147,8 @@ def optimised(text: str, target: Any) -> Any:
     module = llvm.parse_assembly(text)
     module.triple, module.data_layout = target.triple, str(target.target_data)
     module.verify()
-    tuning = llvm.create_pipeline_tuning_options(speed_level=LEVEL)
-    tuning.loop_vectorization = tuning.slp_vectorization = False
+    tuning = llvm.create_pipeline_tuning_options(speed_level=PASSES)
+    tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = False
     builder = llvm.create_pass_builder(target, tuning)
     builder.getModulePassManager().run(module, builder)
     return module
