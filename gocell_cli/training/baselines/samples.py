@@ -4,7 +4,7 @@ What is to be predicted is a `Genotypes`, which has no labels: none can influenc
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -163,7 +163,8 @@ class Known:
 
     `classes`: labels are 0 and 1. `vectors` are numbers of each gene, standardised, where the user gave some.
     `encoded` [genes, terms], for a run's voices alone, is what the trained network makes of each gene's deletion in
-    each term. `kept` holds what several baselines read, made once.
+    each term. `only` are genes, where of no others anything will be asked: settings are chosen for less than a fit of
+    all. `kept` holds what several baselines read, made once.
     """
 
     train: Labelled
@@ -173,6 +174,7 @@ class Known:
     seed: int = 0
     vectors: Float64[np.ndarray, "genes k"] | None = None
     encoded: csr_matrix | None = None
+    only: Int64[np.ndarray, " asked"] | None = None
     kept: dict[str, Any] = field(default_factory=dict)
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
@@ -180,6 +182,21 @@ class Known:
         if name not in self.kept:
             self.kept[name] = make()
         return self.kept[name]
+
+    @property
+    def asked(self) -> Int64[np.ndarray, " asked"]:
+        """Genes that may be asked for, ascending."""
+        return np.arange(self.train.genotypes.total_genes) if self.only is None else self.only
+
+    def for_its_samples(self) -> "Known":
+        """Return what is known, to choose settings by: no gene is asked for but those of these samples.
+
+        Without validation samples nothing is chosen, and a first fit is the last: of that every gene may be asked for.
+        """
+        if not len(self.validation):
+            return self
+        genes = np.union1d(self.train.genotypes.genes, self.validation.genotypes.genes).astype(np.int64)
+        return replace(self, only=genes, kept=dict(self.kept))
 
     @property
     def roles(self) -> bool:

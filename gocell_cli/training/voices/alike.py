@@ -50,40 +50,44 @@ def lendings() -> Iterator[Lending]:
 
 @dataclass(frozen=True)
 class Lenders:
-    """`genes` that training deletes, and which of them are nearest to every gene."""
+    """`genes` that training deletes, `borrowers` that it does not, and which of the first are nearest to these."""
 
     genes: Int64[np.ndarray, " lenders"]
+    borrowers: Int64[np.ndarray, " borrowers"]
     nearest: Nearest
 
     @classmethod
     def of(cls, known: Known, genes: Int64[np.ndarray, " lenders"]) -> "Lenders":
-        """Rank lenders for every gene of the hierarchy, once for the same lenders."""
+        """Rank lenders for every other gene that is asked for, once for the same lenders."""
 
         def rank() -> Lenders:
-            total = known.train.genotypes.total_genes
-            return cls(genes, Nearest.of(alike(memberships_of(known), np.arange(total), genes), max(NEIGHBOURS)))
+            borrowers = np.setdiff1d(known.asked, genes)
+            return cls(genes, borrowers, Nearest.of(alike(memberships_of(known), borrowers, genes), max(NEIGHBOURS)))
 
         found: Lenders = known.once(f"lenders {genes.tobytes().hex()}", rank)
         return found
 
     def weights(self, known: Known, lending: Lending) -> csr_matrix:
-        """Return the weights [genes, lenders]."""
+        """Return the weights [genes, lenders], 0 of genes that are not asked for."""
         weights = self.nearest.weights(lending.neighbours, lending.exponent)
         total = np.asarray(weights.sum(axis=1)).ravel() + lending.shrink
         both = diags(1 / total) @ weights
         if len(self.genes) <= MOST_LENDERS:
             both = (both + known.once(f"ridge {self.genes.tobytes().hex()}", lambda: self._ridge(known))) / 2
-        borrows = np.ones(weights.shape[0])
-        borrows[self.genes] = 0.0
-        place = np.arange(len(self.genes))
-        own = csr_matrix((np.ones(len(place)), (self.genes, place)), shape=weights.shape)
-        found = (diags(borrows) @ both + own).tocsr()
+        found = (_rows(self.borrowers, known) @ both + _rows(self.genes, known)).tocsr()
         found.eliminate_zeros()
         return found
 
     def _ridge(self, known: Known) -> csr_matrix:
-        total = known.train.genotypes.total_genes
-        similar = alike(memberships_of(known), np.arange(total), self.genes) ** SQUARED
-        system = similar[self.genes] + RIDGE * np.eye(len(self.genes))
-        found: np.ndarray = solve(system, similar.T, assume_a="pos").T
+        """Weights [borrowers, lenders]."""
+        similar = alike(memberships_of(known), np.append(self.genes, self.borrowers), self.genes) ** SQUARED
+        system, of_borrowers = np.split(similar, [len(self.genes)])
+        system += RIDGE * np.eye(len(self.genes))
+        found: np.ndarray = solve(system, of_borrowers.T, assume_a="pos").T
         return csr_matrix(np.where(np.abs(found) >= LEAST_WEIGHT, found, 0.0))
+
+
+def _rows(genes: Int64[np.ndarray, " k"], known: Known) -> csr_matrix:
+    """[all genes, k]: what puts rows of some genes at their place."""
+    shape = (known.train.genotypes.total_genes, len(genes))
+    return csr_matrix((np.ones(len(genes)), (genes, np.arange(len(genes)))), shape=shape)

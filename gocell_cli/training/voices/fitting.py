@@ -62,12 +62,13 @@ def fit_voices(
     """
     fits: dict[str, Fitted] = {}
     found: dict[str, Voiced] = {DCELL: Voiced(0.0, validation=network)}
-    rounds = rounds_of(known)
+    tried = known.for_its_samples()
+    rounds = rounds_of(tried)
     # on one thread: sums of a product's parts would differ in their last bits with the number of threads
     with threadpool_limits(1):
         for name in FITTED:
             if name in names:
-                found[name] = _fit(name, known, rounds, others, fits)
+                found[name] = _fit(name, tried, rounds, others, fits)
         mean = float(known.train.value.mean())
         both = replace(known, train=known.train.joined(known.validation), kept={})
         again = {name: _again(name, fit, both, found) for name, fit in fits.items()}

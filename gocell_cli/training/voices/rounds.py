@@ -48,19 +48,20 @@ class Rounds:
 
         tuned: fits a voice and chooses its settings on a validation part; fitted: fits again with settings.
         """
-        tries: list[Fitted] = []
-        for part in self.parts:
-            found = tuned(part)
-            if found.settings not in [one.settings for one in tries]:
-                tries.append(found)
-        held = [Held(one, self._held_out(one, fitted)) for one in tries]
+        tunings = [tuned(part) for part in self.parts]
+        tries = [fit for i, fit in enumerate(tunings) if fit.settings not in [one.settings for one in tunings[:i]]]
+        held = [Held(one, self._held_out(one, tunings, fitted)) for one in tries]
         errors = [float(np.square(one.predicted - self.told).mean()) for one in held]
         return held[int(np.argmin(errors))]
 
-    def _held_out(self, fit: Fitted, fitted: Callable[[Fitted, Known], Fitted]) -> Float64[np.ndarray, " held"]:
+    def _held_out(
+        self, fit: Fitted, tunings: list[Fitted], fitted: Callable[[Fitted, Known], Fitted]
+    ) -> Float64[np.ndarray, " held"]:
+        """What the settings of a fit predict of each sample held out; what tuning has fitted with them is not again."""
         found = np.full(len(self.both), np.nan)
-        for number, part in enumerate(self.parts):
-            found[self.fold == number] = predicted(fitted(fit, part), part.validation.genotypes)
+        for number, (part, there) in enumerate(zip(self.parts, tunings, strict=True)):
+            here = there if there.settings == fit.settings else fitted(fit, part)
+            found[self.fold == number] = predicted(here, part.validation.genotypes)
         return found[self.fold >= 0]
 
 
