@@ -114,7 +114,7 @@ def explain(
     Of several runs (seeds, folds): each term's ranks beside each other, and beside those of runs on control
     hierarchies. The ranking reads the run's cache; where that is gone, --genes still shows what the deletion does.
     No ranking is printed where the network adds nothing to the run's other voices, by an interval: words say so.
-    Of one run, the pairs of terms that interact by its wide part follow.
+    Of one run, the pairs of terms that interact follow, each with its interval: by its training pairs and wide part.
     """
     from gocell_cli.training.evaluation.terms.orders import Cutoffs
 
@@ -369,20 +369,29 @@ def _tell_recovery(recovery: "Recovery", first: list[dict[str, Any]]) -> None:
 
 
 def _interactions_json(hierarchy: "Hierarchy", found: "TermInteractions | str") -> dict[str, Any] | None:
-    """The first pairs of terms and all terms, with ids and names; None where there are none, as stdout says."""
+    """The first pairs of terms and all their terms, with ids and names; None where nothing says, as stdout does."""
     if isinstance(found, str):
         return None
-    about = found.terms
-    columns = (about.term, about.partner, about.total, about.pairs)
+    about, tested = found.terms, found.tested
+    columns = (about.term, about.partner, about.pairs)
     terms = [
-        {**_named(hierarchy, term), "total": total, "training_pairs": pairs, "partner": _named(hierarchy, partner)}
-        for term, partner, total, pairs in zip(*(values.tolist() for values in columns), strict=True)
+        {**_named(hierarchy, term), "partner": _named(hierarchy, partner), "term_pairs": pairs}
+        for term, partner, pairs in zip(*(values.tolist() for values in columns), strict=True)
     ]
+    left_out = {
+        "nested": found.nested,
+        "too_few_training_pairs": tested.too_few,
+        "terms_of_the_same_genes": tested.same_genes,
+        "terms_of_one_screened_gene": tested.few_genes,
+        "against_the_wide_part": tested.against,
+    }
     return {
         "training_pairs": found.training_pairs,
-        "ranked": found.ranked,
+        "tested": tested.tested,
+        "clear": len(tested.clear),
+        "farther_than_chance": tested.farther if len(tested.clear) else None,
         "least_pairs": found.least_pairs,
-        "left_out": {"nested": found.nested, "too_few_training_pairs": found.pairs.too_few},
+        "left_out": left_out,
         "term_pairs": _term_pairs(hierarchy, found),
         "terms": terms,
     }
@@ -390,43 +399,64 @@ def _interactions_json(hierarchy: "Hierarchy", found: "TermInteractions | str") 
 
 def _term_pairs(hierarchy: "Hierarchy", found: "TermInteractions") -> list[dict[str, Any]]:
     """The first pairs of terms, each with both terms' ids and names."""
-    pairs = found.pairs
-    columns = (pairs.first, pairs.second, pairs.mean, pairs.total, pairs.pairs)
+    columns = zip(*(values.tolist() for values in vars(found.pairs).values()), strict=True)
     return [
         {
             "first": _named(hierarchy, first),
             "second": _named(hierarchy, second),
             "relation": relation,
-            "per_pair": mean,
+            "effect": mean,
+            "standard_error": error,
+            "interval": [low, high],
             "sign": "positive" if mean > 0 else "negative",
-            "total": total,
+            "wide_part": share,
             "training_pairs": held,
         }
-        for relation, (first, second, mean, total, held) in zip(
-            found.relations, zip(*(values.tolist() for values in columns), strict=True), strict=True
-        )
+        for relation, (first, second, held, mean, error, low, high, share) in zip(found.relations, columns, strict=True)
     ]
 
 
 def _tell_interactions(hierarchy: "Hierarchy", found: "TermInteractions | str", kind: str) -> None:
+    """The pairs of terms that stand clear; in words where none does, or nothing says."""
     if isinstance(found, str):
         show(f"not known which terms interact: {found}")
         return
+    tested = found.tested
+    if not len(tested.clear):
+        show(
+            f"no pair of terms stands clear of single effects: {tested.tested:,} were tested, and no ranking is printed"
+        )
+    else:
+        _show_pairs(_term_pairs(hierarchy, found))
+        show(f"effect: mean over the training pairs, a gene in either term, of what single effects leave of {kind}")
+        show("95 %: by how its genes differ; first is the pair whose interval's nearer end is farthest from zero")
+        show("wide part: what of it the run's wide part gives these two terms")
+        clear = f"{len(tested.clear):,} that stand clear, of {tested.tested:,} tested"
+        show(
+            f"the first {len(found.pairs):,} of {clear}: that end is {tested.farther:.3g} or more from zero,"
+            " where one in 20 would be with genes drawn at random"
+        )
+    for count, why in (
+        (found.nested, "pairs of terms around those of a pair above, or of nearly the same screened genes"),
+        (tested.too_few, f"pairs of terms, fewer than {found.least_pairs} training pairs"),
+        (tested.against, "pairs of terms, of the other sign by the wide part"),
+        (tested.same_genes, "terms, of the same screened genes as another"),
+        (tested.few_genes, "terms, of one screened gene or none"),
+    ):
+        show(f"left out: {count:,} {why}")
+
+
+def _show_pairs(pairs: list[dict[str, Any]]) -> None:
     rows = [
         [
             *(word for side in ("first", "second") for word in entry[side].values()),
-            *(entry["relation"], f"{entry['per_pair']:+.4f}", entry["sign"], f"{entry['training_pairs']:,}"),
+            *(entry["relation"], f"{entry['effect']:+.3g}", "{:+.3g} to {:+.3g}".format(*entry["interval"])),
+            *(f"{entry['wide_part']:+.3g}", f"{entry['training_pairs']:,}"),
         ]
-        for entry in _term_pairs(hierarchy, found)
+        for entry in pairs
     ]
-    heads = ["term", "name", "with", "name", "genes", "per pair", "sign", "pairs"]
-    show(make_table("Terms that interact, by the wide part", heads, rows, right=(5, 7)))
-    show(f"per pair: what two terms add to {kind} of a pair of genes, one in either, beyond their single effects")
-    show(f"the first {len(rows):,} of {found.ranked:,} pairs of terms, by the sum over training pairs")
-    show(
-        f"left out: {found.nested:,} pairs of terms around those of a pair above, or of nearly the same screened genes"
-    )
-    show(f"left out: {found.pairs.too_few:,} pairs of terms, fewer than {found.least_pairs} training pairs")
+    heads = ["term", "name", "with", "name", "genes", "effect", "95 %", "wide part", "pairs"]
+    show(make_table("Terms that interact", heads, rows, right=(5, 6, 7, 8)))
 
 
 def _table(title: str, entries: list[dict[str, Any]], keys: tuple[str, ...]) -> Any:

@@ -15,6 +15,7 @@ from gocell_cli.training.voices.between import (
     ScreenedTerms,
     TermPairs,
     Terms,
+    Tested,
     interacting_terms,
     told_apart,
 )
@@ -24,16 +25,16 @@ from gocell_cli.training.voices.wide import Wide
 
 @dataclass(frozen=True)
 class TermInteractions:
-    """The first pairs of terms that differ, and how the screened genes of each pair lie; all terms.
+    """The first pairs of terms that stand clear and differ, how the screened genes of each lie; all terms of such.
 
-    ranked: pairs of terms of which these are the first. nested: those passed over on the way, whose terms hold those of
-    a pair before them (`told_apart`). training_pairs: of genes, each as often as a training sample deletes it.
+    tested: what was found of how many pairs of terms. nested: those passed over on the way, whose terms hold those of a
+    pair before them (`told_apart`). training_pairs: of genes, each as often as a training sample deletes it.
     """
 
     pairs: TermPairs
     relations: list[str]
     terms: Terms
-    ranked: int
+    tested: Tested
     nested: int
     training_pairs: int
     least_pairs: int = LEAST_PAIRS
@@ -48,16 +49,16 @@ def term_interactions(trainer: Trainer, most: int) -> TermInteractions | str:
     fit = _wide_part(trainer.store, record, hierarchy)
     if isinstance(fit, str):
         return fit
-    train = known_of(trainer).train.genotypes
+    train = known_of(trainer).train
     try:
-        pairs, terms = interacting_terms(fit, hierarchy, train)
+        tested = interacting_terms(fit, hierarchy, train)
     except NotApplicable as reason:
         return str(reason)
-    screened = ScreenedTerms.of(hierarchy, train)
-    places, nested = told_apart(pairs, screened, most)
-    first = pairs.take(places)
+    clear, screened = tested.clear, ScreenedTerms.of(hierarchy, train.genotypes)
+    places, nested = told_apart(clear, screened, most)
+    first = clear.take(places)
     relations = [screened.relation(s, t) for s, t in zip(first.first.tolist(), first.second.tolist(), strict=True)]
-    return TermInteractions(first, relations, terms, len(pairs), nested, len(train.pairs[0]))
+    return TermInteractions(first, relations, Terms.of(clear), tested, nested, len(train.genotypes.pairs[0]))
 
 
 def _wide_part(store: RunStore, record: RunRecord, hierarchy: Hierarchy) -> Wide | str:

@@ -32,14 +32,14 @@ def hierarchy_text() -> str:
     return "\n".join([*rows, f"W2\t{gene(3 * GROUP)}\tgene"]) + "\n"
 
 
-def screen_text() -> str:
+def screen_text(*, planted: bool = True) -> str:
     """Every pair's phenotype: its genes' single effects, what its modules add, and noise."""
     rng = np.random.default_rng(0)
     effect = rng.normal(size=GENES)
     lines = []
     for g, h in combinations(range(GENES), 2):
-        planted = PLANTED.get((f"M{g // GROUP}", f"M{h // GROUP}"), 0.0)
-        lines.append(f"{gene(g)} {gene(h)}\t{effect[g] + effect[h] + planted + rng.normal(0, 0.3):.6f}")
+        more = PLANTED.get((f"M{g // GROUP}", f"M{h // GROUP}"), 0.0) if planted else 0.0
+        lines.append(f"{gene(g)} {gene(h)}\t{effect[g] + effect[h] + more + rng.normal(0, 0.3):.6f}")
     return "\n".join(["genes\tgrowth", *lines]) + "\n"
 
 
@@ -79,17 +79,41 @@ def test_planted_terms_lead_each_with_its_sign(planted: Path) -> None:
     for entry in (first, second):
         wanted = PLANTED[sides(entry)]
         assert entry["sign"] == ("positive" if wanted > 0 else "negative")
-        assert np.sign(entry["per_pair"]) == np.sign(wanted)
+        # single effects, fitted to the same pairs, have a part of it
+        assert 0.6 * abs(wanted) < abs(entry["effect"]) < 1.1 * abs(wanted)
+        assert np.sign(entry["effect"]) == np.sign(entry["wide_part"]) == np.sign(wanted)
         # a part of it is in the genes' own vectors and in wider terms, and penalties make all of them smaller
-        assert 0.15 * abs(wanted) < abs(entry["per_pair"]) < 1.2 * abs(wanted)
-        assert entry["total"] == pytest.approx(entry["per_pair"] * entry["training_pairs"])
+        assert 0.15 * abs(wanted) < abs(entry["wide_part"]) < 1.2 * abs(wanted)
+        low, high = entry["interval"]
+        assert low < entry["effect"] < high
+        assert 0 < entry["standard_error"] < 0.3
         assert entry["relation"] == "between"
-    sizes = [abs(entry["total"]) for entry in found["term_pairs"]]
-    assert sizes == sorted(sizes, reverse=True)
-    totals = [entry["total"] for entry in found["terms"]]
-    assert totals == sorted(totals, reverse=True)
+    sure = [min(map(abs, entry["interval"])) for entry in found["term_pairs"]]
+    assert sure == sorted(sure, reverse=True)
+    assert all(np.prod(entry["interval"]) > 0 for entry in found["term_pairs"])
+    assert sure[-1] >= found["farther_than_chance"] > 0
+    assert found["clear"] < found["tested"]
     partners = {entry["term"]: entry["partner"]["term"] for entry in found["terms"]}
     assert (partners["M2"], partners["M1"]) == ("M5", "M4")
+
+
+def test_where_no_pair_of_terms_stands_clear_there_is_no_ranking(planted: Path, tmp_path: Path) -> None:
+    """The screen without what was planted: single effects and noise."""
+    lines = screen_text(planted=False)
+    (tmp_path / "screen.tsv").write_text(lines, "utf-8")
+    shutil.copy(planted / "modules.ont", tmp_path)
+    words = ("--dataset", "table", "--raw", "screen.tsv", "--hierarchy", "modules.ont")
+    done = run("build-cache", *words, "--root", "root", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "cache").symlink_to(json.loads(done.stdout)["cache"])
+    train(tmp_path, "run")
+    text = invoke("explain", tmp_path / "run", "--rlipp-samples", 60).stdout
+    said = (
+        "no pair of terms stands clear of single effects" in text
+        or "not known which terms interact: the wide part has single effects alone" in text
+    )
+    assert said
+    assert "Terms that interact" not in text
 
 
 def test_training_pairs_are_those_of_the_run(planted: Path) -> None:
@@ -109,8 +133,8 @@ def test_nearly_the_same_terms_are_shown_once(planted: Path) -> None:
     everything = explained(planted / "run", "--top", 1000)["interactions"]
     assert ("M5", "W2") not in map(sides, everything["term_pairs"])
     assert everything["left_out"]["nested"] > 0
-    # all pairs of terms are shown, passed over, or alike to one shown before and behind the last one shown
-    assert len(everything["term_pairs"]) + everything["left_out"]["nested"] <= everything["ranked"]
+    # all that stand clear are shown, passed over, or alike to one shown before and behind the last one shown
+    assert len(everything["term_pairs"]) + everything["left_out"]["nested"] <= everything["clear"]
 
 
 def test_the_table_stands_where_no_ranking_is_printed(planted: Path, tmp_path: Path) -> None:
@@ -123,9 +147,8 @@ def test_the_table_stands_where_no_ranking_is_printed(planted: Path, tmp_path: P
         (copied / "run.json").write_text(json.dumps(record))
         text = invoke("explain", copied, "--rlipp-samples", 60, "--top", 2).stdout
         assert ("Terms by excess" in text) is told
-        table = text[text.index("Terms that interact, by the wide part") :]
-        assert table.index("M2") < table.index("beyond their single effects")
-        assert "to growth of a pair" in table
+        table = text[text.index("Terms that interact") :]
+        assert table.index("M2") < table.index("of what single effects leave of growth")
         assert "left out: " in table
 
 

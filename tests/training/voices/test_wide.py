@@ -8,7 +8,15 @@ import pytest
 from gocell_cli.training.baselines.factorisation import by_size
 from gocell_cli.training.baselines.membership import memberships
 from gocell_cli.training.baselines.samples import Known, Labelled, NotApplicable
-from gocell_cli.training.voices.between import ScreenedTerms, TermPairs, interacting_terms, told_apart
+from gocell_cli.training.voices.between import (
+    ScreenedTerms,
+    TermPairs,
+    Terms,
+    _given,
+    interacting_terms,
+    told_apart,
+)
+from gocell_cli.training.voices.dyads import Dyads
 from gocell_cli.training.voices.effects import fit_effects, refitted_effects
 from gocell_cli.training.voices.wide import Wide, refitted, wide
 from tests.hierarchies import make_network
@@ -40,18 +48,36 @@ def test_two_planted_terms_lead() -> None:
     seen, test = planted()
     found = said(seen)
     assert correlation(found, test) > 0.9
-    pairs, terms = interacting_terms(found, seen.hierarchy, seen.train.genotypes, least_pairs=3)
+    tested = interacting_terms(found, seen.hierarchy, seen.train, least_pairs=3)
+    pairs, terms = tested.clear, Terms.of(tested.clear)
     assert (pairs.first[0] - 1, pairs.second[0] - 1) == TOLD
-    assert pairs.total[0] < 0
-    assert abs(pairs.total[0]) > 2 * abs(pairs.total[1])
+    assert pairs.high[0] < -1.0
+    # what single effects take of it is a part: they are fitted to the same pairs
+    assert -3.5 < pairs.mean[0] < -1.8
+    assert -3.0 < pairs.share[0] < 0
     assert sorted(terms.term[:2] - 1) == sorted(TOLD)
     assert terms.partner[0] == terms.term[1]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_of_noise_alone_no_pair_of_terms_stands_clear(seed: int) -> None:
+    """The machine that finds the planted pair is asked of the same screen without it."""
+    seen, _ = planted()
+    rng = np.random.default_rng(seed)
+    effect, rows = rng.normal(size=GENES), seen.train.genotypes.genes.reshape(-1, 2)
+    noise = Labelled(seen.train.genotypes, effect[rows].sum(axis=1) + rng.normal(0, 1.0, len(rows)))
+    fit = replace(said(seen), effects=fit_effects(replace(seen, train=noise, kept={})))
+    tested = interacting_terms(fit, seen.hierarchy, noise, least_pairs=3)
+    assert tested.tested > 40
+    assert len(tested.clear) == 0
+    assert tested.farther == np.inf
+
+
 def test_training_pairs_of_terms_are_counted_once() -> None:
     seen, _ = planted()
-    pairs, terms = interacting_terms(said(seen), seen.hierarchy, seen.train.genotypes, least_pairs=1)
-    rows = seen.train.genotypes.genes.reshape(-1, 2)
+    tested = interacting_terms(said(seen), seen.hierarchy, seen.train, least_pairs=1)
+    rows, pairs = seen.train.genotypes.genes.reshape(-1, 2), tested.clear
+    assert len(pairs)
     inside = np.zeros((GENES, GENES // 4 + 1), dtype=bool)
     inside[np.arange(GENES), MODULE + 1] = True
     inside[:, 0] = True
@@ -59,18 +85,38 @@ def test_training_pairs_of_terms_are_counted_once() -> None:
         one = inside[rows[:, 0], s] & inside[rows[:, 1], t]
         other = inside[rows[:, 1], s] & inside[rows[:, 0], t]
         assert n == (one | other).sum()
-    for term, n in zip(terms.term, terms.pairs, strict=True):
-        assert n == inside[rows, term].any(axis=1).sum()
 
 
 def test_pairs_of_terms_with_few_training_pairs_are_counted() -> None:
     seen, _ = planted()
     found = said(seen)
-    every, _ = interacting_terms(found, seen.hierarchy, seen.train.genotypes, least_pairs=1)
-    kept, _ = interacting_terms(found, seen.hierarchy, seen.train.genotypes, least_pairs=10)
+    every = interacting_terms(found, seen.hierarchy, seen.train, least_pairs=1)
+    kept = interacting_terms(found, seen.hierarchy, seen.train, least_pairs=10)
     assert every.too_few == 0
-    assert kept.too_few == (every.pairs < 10).sum() > 0
-    assert kept.pairs.min() >= 10
+    assert kept.too_few == every.tested - kept.tested > 0
+    assert kept.clear.pairs.min() >= 10
+
+
+def test_terms_of_the_same_screened_genes_are_one() -> None:
+    """A term around module 3 alone is that module; one with a single gene of it says nothing."""
+    seen, _ = planted()
+    modules = GENES // 4
+    nodes = [(term, 0) for term in range(1, modules + 3)]
+    genes = [(1 + gene // 4, gene) for gene in range(GENES)]
+    more = make_network(
+        nodes, [*genes, *((modules + 1, g) for g in range(8, 12)), (modules + 2, 9)], terms=modules + 3, genes=GENES
+    )
+    seen = replace(seen, hierarchy=more, kept={})
+    tested = interacting_terms(said(seen), more, seen.train, least_pairs=3)
+    assert (tested.same_genes, tested.few_genes) == (1, 1)
+    assert (tested.clear.first[0] - 1, tested.clear.second[0] - 1) == TOLD
+    assert modules + 1 not in [*tested.clear.first, *tested.clear.second]
+
+
+def test_samples_of_one_gene_say_nothing_of_pairs() -> None:
+    seen, _ = planted()
+    with pytest.raises(NotApplicable, match="no training sample deletes two genes"):
+        interacting_terms(said(seen), seen.hierarchy, Labelled(genotypes([(0,), (3,)]), np.ones(2)))
 
 
 def screened() -> ScreenedTerms:
@@ -94,28 +140,26 @@ def test_pairs_of_terms_around_one_before_them_are_passed_over() -> None:
     order = ((4, 5), (5, 4), (1, 5), (3, 5), (1, 1), (3, 4), (0, 2), (5, 5))
     first, second = np.array(order).T
     sizes = np.arange(len(order), 0, -1.0)
-    pairs = TermPairs(first, second, np.full(len(order), 10), sizes, sizes / 10)
+    pairs = TermPairs(first, second, np.full(len(order), 10), *[sizes] * 5)
     places, passed = told_apart(pairs, screened(), 4)
     # 1 holds 4 and 5, and so (1, 1) holds (4, 5); 3 has one gene of 4's three
     assert [order[place] for place in places] == [(4, 5), (3, 5), (3, 4), (5, 5)]
     assert passed == 4
     places, passed = told_apart(pairs, screened(), 2)
     assert (places.tolist(), passed) == ([0, 3], 2)
-    none = TermPairs(first[:0], second[:0], first[:0], sizes[:0], sizes[:0])
-    assert told_apart(none, screened(), 3)[1] == 0
+    assert told_apart(pairs.take(np.zeros(0, dtype=np.int64)), screened(), 3)[1] == 0
 
 
 def test_what_terms_say_adds_up() -> None:
-    """Without own vectors the pairs' part of all training pairs is the sum over pairs of terms."""
+    """Without own vectors the pairs' part of all training pairs is the sum over every two terms."""
     seen, _ = planted()
-    found = said(seen)
+    found, count = said(seen), Dyads.of(seen.train.genotypes, seen.train.value).count
     assert found.machine is not None
-
-    vector = by_size(memberships(seen.hierarchy)) @ found.term_vector
-    only = replace(found, machine=replace(found.machine, intercept=0.0, effect=np.zeros(GENES), vector=vector))
-    pairs, _ = interacting_terms(only, seen.hierarchy, seen.train.genotypes, least_pairs=1)
-    assert only.machine is not None
-    assert np.isclose(pairs.total.sum(), only.machine.predict(seen.train.genotypes).sum())
+    terms = by_size(memberships(seen.hierarchy))
+    only = replace(found.machine, intercept=0.0, effect=np.zeros(GENES), vector=terms @ found.term_vector)
+    given = _given(found.term_vector, found.machine.signs, terms, count)
+    # every two terms stand there in both orders, and each with itself has every pair in both
+    assert np.isclose(given.sum() / 2, only.predict(seen.train.genotypes).sum())
 
 
 def test_a_gene_never_deleted_has_its_terms_vectors() -> None:
@@ -164,7 +208,7 @@ def test_of_single_deletions_there_are_effects_alone() -> None:
     assert found.machine is None
     assert correlation(found, test) > 0.9
     with pytest.raises(NotApplicable, match="single effects alone"):
-        interacting_terms(found, hierarchy(), seen.train.genotypes)
+        interacting_terms(found, hierarchy(), seen.train)
 
 
 @pytest.mark.parametrize(("multiply", "scale"), [(True, "log"), (False, "identity")])
