@@ -110,6 +110,14 @@ class SourceMissing(GocellError):
 
     exit_code = 6
 
+    @classmethod
+    def of(
+        cls, path: object, error: Exception, *, hint: str = "check the path, and who may read it"
+    ) -> "SourceMissing":
+        """Return the error of a file that cannot be opened."""
+        why = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or str(error)
+        return cls(f"{path}: cannot be read", why=why, hint=hint)
+
 
 class ExtraMissing(GocellError):
     """An optional dependency is not installed."""

@@ -74,6 +74,25 @@ def whole_file(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
+def require_writable(path: Path) -> None:
+    """Raise, before anything is computed, what `writing` would raise of a file's place: it is tried, and removed."""
+    with writing(path):
+        temporary = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+        try:
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def require_folder(directory: Path) -> None:
+    """Raise CannotWrite where no directory can be made: what stands there is none, or may not be written."""
+    place = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        why = f"{place}: {'no folder' if not place.is_dir() else 'may not be written'}"
+        raise CannotWrite(f"{directory}: cannot be written", why=why, hint="choose another --out or --root")
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write text (UTF-8) or bytes, whole or not at all; raises as `writing` does."""
     with whole_file(path) as temporary:

@@ -54,6 +54,8 @@ def main() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)  # what is left is Python's own end, where nothing is to be raised
     _ending["code"] = code
+    if "wandb" in sys.modules:
+        atexit.register(_end)  # first: its runs are closed, and its own end waits for a server that may not answer
     sys.exit(code)
 
 
@@ -103,12 +105,12 @@ def _tell_usage(error: Any) -> None:
 def _told(error: Exception) -> int:
     """Print an error in a few lines, and return its exit code; with GOCELL_TRACEBACK set, where it came from, too."""
     try:
-        from gocell_cli.commands.shell.last_resort import explained
+        from gocell_cli.commands.shell.last_resort import explained, told_where
         from gocell_cli.commands.shell.terminal import report_error
 
         if os.environ.get(TRACEBACK):
             sys.excepthook(type(error), error, error.__traceback__)
-        found = explained(error)
+        found = told_where(error, explained(error))
         report_error(found.message, found.why, found.hint)
         _json_of(found)
         return found.exit_code

@@ -89,9 +89,8 @@ def open_input(path: Path) -> io.FileIO:
         # O_NONBLOCK: else a FIFO is waited for here already; a regular file knows no difference.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
-        why = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or str(error)
         hint = "standard input is not read: save it to a file first" if str(path) == "-" else "check the path"
-        raise SourceMissing(f"{path}: cannot be read", why=why, hint=hint) from error
+        raise SourceMissing.of(path, error, hint=hint) from error
     found = os.fstat(descriptor)
     if stat.S_ISREG(found.st_mode) and found.st_size:
         return io.FileIO(descriptor)

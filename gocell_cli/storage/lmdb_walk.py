@@ -25,6 +25,8 @@ KEY = struct.Struct(">Q")
 COUNTS = struct.Struct("<HH")
 HEADER, GENE, SOURCE = 28, 4, 16
 """Bytes of a record's head, of a gene and of a source row in it: storage/shards.py."""
+KNOWN = "lmdb"
+"""In the state folder: empty files, named by the hashes of those that were walked."""
 SECONDS, BYTES_A_SECOND = 60, 1_000_000
 """How long a walk may take, at least and by the size of the files: a hundredth of the speed that it has."""
 
@@ -75,7 +77,7 @@ def _ending(code: int) -> str:
 def is_known(sha256: str) -> bool:
     """Whether this user wrote or walked the file of this hash before."""
     try:
-        return (_folder() / sha256).is_file()
+        return (state_folder() / KNOWN / sha256).is_file()
     except (OSError, RuntimeError):  # no home, or one that cannot be read: walked once more
         return False
 
@@ -83,15 +85,17 @@ def is_known(sha256: str) -> bool:
 def remember(sha256: str) -> None:
     """Remember that the file of this hash is known; where that cannot be written it will be walked again."""
     with suppress(OSError, RuntimeError):
-        _folder().mkdir(parents=True, exist_ok=True)
-        (_folder() / sha256).touch()  # empty, so there is nothing that could be half written
+        known = state_folder() / KNOWN
+        known.mkdir(parents=True, exist_ok=True)
+        (known / sha256).touch()  # empty, so there is nothing that could be half written
 
 
-def _folder() -> Path:
+def state_folder() -> Path:
+    """Return where gocell remembers what is this user's own; raises RuntimeError where there is no home."""
     given = os.environ.get("XDG_STATE_HOME", "")
     # the specification: a path that is not absolute is to be ignored
     base = Path(given) if given and Path(given).is_absolute() else Path.home() / ".local" / "state"
-    return base / "gocell" / "lmdb"
+    return base / "gocell"
 
 
 def fault_of(path: str, rows: int) -> str:

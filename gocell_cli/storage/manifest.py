@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.errors import DamagedCache
+from gocell_cli.errors import DamagedCache, SourceMissing
 from gocell_cli.file_record import FileRecord, record_file
 from gocell_cli.level_directions import DIRECTIONS
 from gocell_cli.storage.records import (
@@ -169,6 +169,8 @@ def read_manifest(directory: Path, name: str = MANIFEST) -> Manifest:
         data = read_small(path, MOST_MANIFEST)
     except (FileNotFoundError, NotADirectoryError):
         raise _no_manifest(directory, name) from None
+    except PermissionError as error:  # another build would not mend it
+        raise SourceMissing.of(path, error) from error
     except (OSError, Malformed) as error:
         raise DamagedCache(f"{path}: cannot be read ({error})", hint=REBUILD_HINT) from error
     hash_path = _hash_path(path)

@@ -42,9 +42,13 @@ TRAINER = (
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without what would steer gocell or the terminal."""
+    """This process's environment without what would steer gocell or the terminal; its gocell is that of these tests.
+
+    An editable install may lie in another checkout, and the console script takes the code that it finds first.
+    """
     steering = ("GOCELL_", "FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE")
-    return {k: v for k, v in os.environ.items() if not k.startswith(steering)} | variables
+    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
+    return {k: v for k, v in os.environ.items() if not k.startswith(steering)} | {"PYTHONPATH": path} | variables
 
 
 class Forked:

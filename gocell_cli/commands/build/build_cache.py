@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +20,11 @@ from gocell_cli.commands.shell.places import data_root, default_out, remember_la
 from gocell_cli.commands.shell.progress import shard_progress
 from gocell_cli.commands.shell.terminal import joined_names, line, make_table, note, show, show_result, styled
 from gocell_cli.errors import InvalidInput, UsageError
+from gocell_cli.whole_file import require_folder
 
 PATIENCE_VARIABLE = "GOCELL_WORKER_TIMEOUT"
+ADDRESS = re.compile(r"([a-z]+://)?.+:\d+|[a-z]+://.+")
+"""Of a dask scheduler; whether one answers there is asked once all is read."""
 
 if TYPE_CHECKING:
     from gocell_cli.building.build import BuildMode, BuildResult
@@ -90,8 +94,10 @@ def build_cache(
     """
     started = time.perf_counter()
     chosen_root = data_root(root)
-    data = with_table(data, table, chosen_root, dry_run=dry_run)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
+    if not dry_run:
+        require_folder(out.parent if out is not None else chosen_root / "caches")
+    data = with_table(data, table, chosen_root, dry_run=dry_run)
     plan = _plan(data, terms, form, chosen_root, offline=offline)
     _expect(plan, fingerprint)
     label = form.label(data.label)
@@ -148,6 +154,9 @@ def _mode(
 
     if scheduler is not None and executor is not Executor.DASK:
         raise UsageError("--scheduler needs --executor dask", hint="--executor dask --scheduler ADDRESS")
+    if scheduler is not None and not ADDRESS.fullmatch(scheduler):
+        why, hint = "an address is HOST:PORT, or PROTOCOL://...", "--scheduler tcp://127.0.0.1:8786"
+        raise UsageError(f"--scheduler {scheduler}: no address of a dask scheduler", why=why, hint=hint)
     chosen = ExecutorChoice(executor.value, workers, scheduler, say=note, patience=_patience())
     return BuildMode(overwrite, resume, opt.part_of(part), chosen, as_typed("--resume"))
 

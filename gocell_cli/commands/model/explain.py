@@ -13,7 +13,8 @@ from gocell_cli.commands.model.evaluate import opened_cache
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
-from gocell_cli.errors import UsageError
+from gocell_cli.errors import CannotWrite, Unfinished, UsageError
+from gocell_cli.whole_file import writing
 
 if TYPE_CHECKING:
     from gocell_cli.run_record import AddsRecord, RunRecord
@@ -189,7 +190,6 @@ def _explain_one(
     request = ScoreRequest(*asked)
     found = explain_run(run, opened, genes, request, top)
     terms, changes = _terms(found.hierarchy, found.ranking), _changes(found.hierarchy, found.effects)
-    _draw(run / "figures", terms, changes, request.order)
     if json:
         adds = {"dcell_adds": asdict(told) if (told := _adds(record)) is not None else None}
         ranking = _ranking_json(found.ranking, terms, request)
@@ -203,6 +203,7 @@ def _explain_one(
         note("no ranking: it reads the run's cache, which is not there; --cache DIR says where it is now", "warning")
     if changes is not None and not json:
         show(_table(f"Effect of deleting {genes or ''}", changes[:top], ("activation", "head")))
+    _draw(run / "figures", terms, changes, request.order)
 
 
 def _adds(record: "RunRecord") -> "AddsRecord | None":
@@ -474,11 +475,17 @@ def _value(key: str, value: float | int | None) -> str:
 
 
 def _draw(folder: Path, terms: list[dict[str, Any]] | None, changes: list[dict[str, Any]] | None, order: str) -> None:
+    """Draw what was printed, beside the run; where nothing may be written there, say that it was not drawn."""
     from gocell_cli.figures.term_figures import term_bars
 
-    folder.mkdir(parents=True, exist_ok=True)
-    if terms is not None:
-        term_bars([entry for entry in terms if entry["left_out"] is None], order, order, folder / "terms.png")
-    if changes is not None:
-        term_bars(changes, "activation", "change of activations against wild type", folder / "effect.png")
+    try:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        if terms is not None:
+            term_bars([entry for entry in terms if entry["left_out"] is None], order, order, folder / "terms.png")
+        if changes is not None:
+            term_bars(changes, "activation", "change of activations against wild type", folder / "effect.png")
+    except (CannotWrite, Unfinished) as error:  # a run of somebody else's, a full disk: the result is told already
+        note(f"no figures: {error.message} ({error.why})", "warning")
+        return
     note(f"figures in {folder}", "explain")

@@ -33,9 +33,9 @@ def whole_paths(files: Sequence[Path] | None) -> list[str] | None:
 def require_vector_files(config: "RunConfig") -> None:
     """Raise SourceMissing where a file of gene vectors is not there; before NumPy is loaded."""
     for file in config.gene_vectors:
-        if not Path(file).is_file():
-            hint = "gocell gene-vectors --out FILE makes one"
-            raise SourceMissing(f"{file}: cannot be read", why="no such file", hint=hint)
+        if not os.access(file, os.R_OK):
+            why = "Permission denied" if Path(file).exists() else "no such file"
+            raise SourceMissing(f"{file}: cannot be read", why=why, hint="gocell gene-vectors --out FILE makes one")
 
 
 def read_vector_files(config: "RunConfig") -> "list[NamedVectors] | None":

@@ -17,7 +17,7 @@ from gocell_cli.series_record import SeriesRecord, read_series
 from gocell_cli.storage.manifest import read_manifest
 from gocell_cli.training.extra import require_extra
 from gocell_cli.training.runs.config import RunConfig, run_config
-from gocell_cli.training.runs.devices import require_device, require_precision
+from gocell_cli.training.runs.devices import is_driven, require_device, require_precision
 from gocell_cli.training.runs.store import RunStore, recorded_cache, require_same
 from gocell_cli.training.runs.trackers import require_wandb
 
@@ -71,7 +71,9 @@ def before_opening(run: Path, cache: Path | None, *, samples: bool) -> RunRecord
     store = RunStore(run)
     record = store.record()
     config = run_config(run)
-    _of_this_machine(config)
+    require_extra()
+    if config.device == "cuda" and not is_driven():
+        note(f"{run}: trained on a GPU, and opened on this machine's CPU, which has none", "run")
     tell_control(config)
     if samples or cache is not None or record.hierarchy is None:
         _of_its_cache(record, cache)

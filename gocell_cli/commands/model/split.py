@@ -71,9 +71,10 @@ def split_of(said: str | None) -> str | None:
 
 def require_split_file(split: str) -> None:
     """Raise SourceMissing where a split is to be read from a file that is not there; before NumPy is loaded."""
-    if names_a_file(split) and not split_path(split).is_file():
+    if names_a_file(split) and not os.access(path := split_path(split), os.R_OK):
+        why = "Permission denied" if path.exists() else "no such file"
         hint = f"--split {in_words()}, the path of a file, or of a run that keeps its split"
-        raise SourceMissing(f"{split_path(split)}: cannot be read", why="no such file", hint=hint)
+        raise SourceMissing(f"{path}: cannot be read", why=why, hint=hint)
 
 
 def read_split_file(cache: "Cache", config: "RunConfig") -> "NamedParts | None":

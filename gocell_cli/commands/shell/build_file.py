@@ -64,10 +64,11 @@ def _require_values(path: Path, key: str, value: Any) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return parse_toml(read_small(path, MOST_BYTES))
-    except FileNotFoundError as error:
-        raise SourceMissing(f"{path}: cannot be read", why="no such file", hint="check the path of --config") from error
-    except (OSError, Malformed) as error:
-        raise InvalidInput.at(path, None, f"not a TOML file ({error})") from error
+    except OSError as error:
+        raise SourceMissing.of(path, error, hint="check the path of --config") from error
+    except Malformed as error:
+        hint = "a file of options, such as the one beside every cache"
+        raise InvalidInput.at(path, None, f"not a TOML file ({error})", hint=hint) from error
 
 
 def read_group(path: Path, group: type[Group]) -> Group:

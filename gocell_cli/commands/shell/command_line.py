@@ -96,6 +96,9 @@ def _with_quiet(command: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(command, include_extras=True)
     given = inspect.signature(command).parameters.values()
     parameters = [p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY) for p in given]
+    for hint in hints.values():
+        for told in getattr(hint, "__metadata__", ()):
+            told.readable = False  # what may not be read is told by who reads it, as what is not there is; not by Typer
     quiet_option = inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet)
 
     @functools.wraps(command)

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor, CancelledError
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from gocell_cli.whole_file import ADVICE, NOT_THERE
 
 MOST_SHOWN = 300
 """Letters of an exception's text that an error repeats."""
+MOST_KEPT = 20
+"""Files of tracebacks."""
 REPORT = "report it with what the same command prints after: export GOCELL_TRACEBACK=1"
 MEMORY_WORDS = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "bad_alloc",
@@ -38,6 +41,37 @@ def explained(error: Exception) -> GocellError:
     if type(error).__name__ == "Abort":  # Typer's, for a question to which stdin holds no answer
         return UsageError("nobody answered, so nothing was done", hint="--yes answers beforehand")
     return GocellError(f"a fault of gocell's: {said}", hint=REPORT)
+
+
+def told_where(error: Exception, found: GocellError) -> GocellError:
+    """Return what is told of a fault of ours with the file in its hint that its traceback was kept in."""
+    if isinstance(error, GocellError) or found.exit_code != GocellError.exit_code:
+        return found
+    with suppress(OSError, RuntimeError, ValueError):  # no home, a full disk: the variable is left
+        found.hint = f"report it with {_keep_traceback(error)}, which says where it is"
+    return found
+
+
+def _keep_traceback(error: Exception) -> Path:
+    """Write where a fault is into the user's state folder, and return the file; those of before the last are removed.
+
+    Raises OSError, or RuntimeError where there is no home.
+    """
+    import shlex
+    import time
+    import traceback
+
+    from gocell_cli.storage.lmdb_walk import state_folder
+
+    folder = state_folder() / "faults"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    about = f"{shlex.join(sys.argv)}\nPython {sys.version}\n{Path.cwd()}\n\n"
+    text = about + "".join(traceback.format_exception(error))
+    file.write_text(text, "utf-8", errors="backslashreplace")
+    for old in sorted(folder.glob("*.txt"))[:-MOST_KEPT]:
+        old.unlink(missing_ok=True)
+    return file
 
 
 def _memory(_error: Exception, said: str) -> GocellError:

@@ -13,7 +13,7 @@ import typer
 
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 from gocell_cli.user_text import slug
-from gocell_cli.whole_file import write_whole
+from gocell_cli.whole_file import require_writable, write_whole
 
 ROOT_VARIABLE = "GOCELL_ROOT"
 DEFAULT_ROOT = "gocell_data"
@@ -123,11 +123,17 @@ def _to_paste(command: str) -> str:
 
 
 def require_place(out: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:
-    """Raise UsageError, before anything is read, for another suffix, a file that is there, a folder that is not."""
+    """Raise UsageError, before anything is read, for another suffix, a file that is there, a folder that is not.
+
+    Raises CannotWrite where it may not be written.
+    """
     if out.suffix not in suffixes:
         said = f"neither {' nor '.join(suffixes)}" if len(suffixes) > 1 else f"not {suffixes[0]}"
         raise UsageError(f"{out}: {said}", hint=f"--out {out.with_suffix(suffixes[-1])}")
+    if out.is_dir():
+        raise UsageError(f"{out}: is a folder", hint=f"name a file: --out {out / f'new{suffixes[-1]}'}")
     if out.exists() and not overwrite:
         raise UsageError(f"{out}: is there already", hint="--overwrite")
     if not out.parent.is_dir():
         raise UsageError(f"{out.parent}: no such folder", hint=f"mkdir -p {out.parent}")
+    require_writable(out)

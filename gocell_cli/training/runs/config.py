@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.errors import DamagedCache, InvalidInput, UsageError
+from gocell_cli.errors import DamagedCache, InvalidInput, SourceMissing, UsageError
 from gocell_cli.run_record import CONFIG
 from gocell_cli.training.baselines.names import chosen_names
 from gocell_cli.training.data.splits.kinds import FILE, RULES, SPLITS, SplitChoice, names_a_file
@@ -256,16 +256,15 @@ def _are_numbers(values: list[Any], count: int) -> bool:
 def read_config(path: Path, base: RunConfig | None = None) -> RunConfig:
     """Return `base` (default: the defaults) as changed by a TOML file.
 
-    Raises InvalidInput where the file is not TOML, UsageError where it sets what is not there.
+    Raises SourceMissing where it cannot be read, InvalidInput where it is not TOML, UsageError where it sets what is
+    not there.
     """
     try:
         changes = parse_toml(read_small(path, MOST_BYTES))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such file") from error
+    except OSError as error:
+        raise SourceMissing.of(path, error, hint="a run's own config.toml is such a file") from error
     except Malformed as error:
         raise InvalidInput(f"{path}: not TOML: {error}", hint="a run's own config.toml is such a file") from error
-    except OSError as error:
-        raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from error
     return (base or RunConfig()).changed(changes, where=f"{path}: ")
 
 
@@ -273,6 +272,10 @@ def run_config(directory: Path) -> RunConfig:
     """Return a run's settings; raises DamagedCache where they are none, for nobody asked for them just now."""
     try:
         return read_config(directory / CONFIG, RunConfig(**BEFORE))
+    except SourceMissing as error:
+        raise DamagedCache(
+            error.message, why=error.why, hint="check who may read it, or train the run again"
+        ) from error
     except (UsageError, InvalidInput) as error:
         raise DamagedCache(error.message, why=error.why, hint=error.hint or "train the run again") from error
 

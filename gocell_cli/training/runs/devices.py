@@ -15,13 +15,18 @@ TF32 = "tf32"
 
 def require_device(device: str) -> None:
     """Raise UsageError where `cuda` is asked for on a machine without a driver. With one, torch has the last word."""
-    if device == "cuda" and not _driven():
+    if device == "cuda" and not is_driven():
         raise no_cuda()
+
+
+def device_to_open(device: str) -> str:
+    """Return where a trained run is opened: on a GPU where one is, whatever machine it was trained on."""
+    return "cpu" if device == "cpu" else "auto"
 
 
 def require_precision(device: str, precision: str) -> None:
     """Raise UsageError where TF32 is to be trained in and no GPU will be. With a driver, torch has the last word."""
-    if precision == TF32 and (device == "cpu" or (device == "auto" and not _driven())):
+    if precision == TF32 and (device == "cpu" or (device == "auto" and not is_driven())):
         raise no_tf32("a CPU")
 
 
@@ -37,7 +42,8 @@ def no_tf32(device: str) -> UsageError:
     return UsageError(f"precision is tf32, and {device} has none", why=why, hint="--precision 32-true")
 
 
-def _driven() -> bool:
+def is_driven() -> bool:
+    """Return whether a driver of a GPU is there."""
     return any(map(os.path.exists, DRIVERS)) or _loads("libcuda.so.1")
 
 

@@ -15,6 +15,7 @@ from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.data.strain_fitness import offered_fitness
 from gocell_cli.training.inference.predict import Answering, Predictor
 from gocell_cli.training.runs.config import RunConfig, run_config
+from gocell_cli.training.runs.devices import device_to_open
 from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts, open_cache, split_record
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.samples import RunSamples
@@ -114,7 +115,7 @@ def resume_run(directory: Path, cache: Cache | None = None) -> Trainer:
 def reopen(store: RunStore, cache: Path | Cache | None = None) -> Trainer:
     """Open a run's cache and network as they were, to measure; raises SourceMissing where the cache is gone."""
     record_cache, config = open_cache(store, cache), run_config(store.directory)
-    processes = Processes(config.device, config.precision)
+    processes = Processes(device_to_open(config.device), config.precision)
     store.writable = store.writable and processes.first
     return _reopened(store, record_cache, config, processes)
 
@@ -165,7 +166,7 @@ def open_predictor(
     config = run_config(directory)
     hierarchy = hierarchy or kept_hierarchy(directory, record.hierarchy)
     scale = LabelScale(**asdict(record.label))
-    processes = Processes(config.device, config.precision)
+    processes = Processes(device_to_open(config.device), config.precision)
     tensors, found = store.load("best")
     known = tensors.get(VECTORS)
     model = recorded_layout(record).network(

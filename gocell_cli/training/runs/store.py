@@ -24,7 +24,7 @@ from gocell_cli.run_record import CONFIG, METRICS, RECORD, RunRecord, metrics_te
 from gocell_cli.series_record import SeriesRecord, is_series, require_one_run
 from gocell_cli.training.extra import train_extra
 from gocell_cli.typed_file import json_text, parse_json
-from gocell_cli.whole_file import whole_file, write_whole, writing
+from gocell_cli.whole_file import require_folder, whole_file, write_whole, writing
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -139,11 +139,7 @@ class RunStore:
 
     def require_place(self) -> None:
         """Raise CannotWrite where no directory can be made: what stands there is none, or may not be written."""
-        place = next(path for path in (self.directory, *self.directory.parents) if path.exists())
-        if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-            why = f"{place}: {'no folder' if not place.is_dir() else 'may not be written'}"
-            hint = "choose another --out or --root"
-            raise CannotWrite(f"{self.directory}: cannot be written", why=why, hint=hint)
+        require_folder(self.directory)
 
     def require_checkpoint(self, name: str) -> Path:
         """Return a checkpoint's path; raises SourceMissing where there is none."""

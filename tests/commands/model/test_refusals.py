@@ -154,7 +154,7 @@ TRAIN = [
     Refusal("train CACHE --set term_dropout=1", 2, "term_dropout is 1.0"),
     Refusal("train CACHE --set min_width=wide", 2, "min_width is 'wide'"),
     Refusal("train CACHE --set l2=1 --set weight_decay=1", 2, "would both shrink"),
-    Refusal("train CACHE --config run.toml", 2, "no such file"),
+    Refusal("train CACHE --config run.toml", 6, "run.toml: cannot be read"),
     Refusal("train CACHE --config run.toml", 4, "not TOML", given=write("run.toml", "=")),
     Refusal("train CACHE --config run.toml", 2, "no setting 'nonsense'", given=write("run.toml", "nonsense = 1")),
     Refusal("train CACHE --set wandb=here", 7, "wandb is not installed", missing="wandb"),

@@ -285,3 +285,26 @@ def test_arrow_takes_no_gigabyte_of_few_addresses(tmp_path: Path) -> None:
     )
     words = ["bash", "-c", f'ulimit -v 8000000; exec "$0" -c "{code}"', sys.executable]
     assert subprocess.run(words, capture_output=True, text=True, check=True, cwd=PROJECT).stdout == "system\n"
+
+
+def test_the_traceback_of_a_fault_is_kept_in_a_file(tmp_path: Path) -> None:
+    found = python(BROKEN, "cache", "ls", cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
+    (file,) = (tmp_path / "state" / "gocell" / "faults").iterdir()
+    assert found.stderr.splitlines()[1] == f"hint: report it with {file}, which says where it is"
+    text = file.read_text("utf-8")
+    assert "cache ls\nPython 3." in text
+    assert "Traceback (most recent call last)" in text
+    assert "KeyError: 'nobody foresaw" in text
+    # where nothing can be kept the variable is left
+    nowhere = python(BROKEN, "cache", "ls", cwd=tmp_path, XDG_STATE_HOME="/dev/null/state")
+    assert nowhere.stderr.splitlines()[1].startswith("hint: report it with what the same command prints after: export")
+
+
+def test_of_the_kept_tracebacks_the_last_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "gocell" / "faults"
+    folder.mkdir(parents=True)
+    for number in range(30):
+        (folder / f"20200101-0000{number:02d}-1.txt").touch()
+    python(BROKEN, "cache", "ls", cwd=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
+    kept = sorted(path.name for path in folder.iterdir())
+    assert (len(kept), kept[0]) == (20, "20200101-000011-1.txt")
