@@ -22,13 +22,14 @@ LABEL = LabelRecord(0.0, 1.0, logits=True)
 
 
 def member(seed: int, control: str | None, auroc: float, baselines: dict[str, float | None]) -> MemberRecord:
-    """A finished run, as far as the page reads it."""
+    """A finished run, as far as the page reads it; its blend is half as far from 1 as its network."""
     test = ResultRecord(
         split="test",
         n=10,
         metrics={"auroc": auroc},
         baselines={name: {"auroc": value} for name, value in baselines.items() if value is not None},
         fitting={n: FittingRecord(7.5, {}, "too few samples" if v is None else None) for n, v in baselines.items()},
+        voices={"blend": {"auroc": (1 + auroc) / 2}},
         ceiling_method="none: a reason",
     )
     name = f"seed-{seed}" + (f"-{control}-0" if control else "")
@@ -67,12 +68,13 @@ def test_the_page_says_means_and_the_best_first(measured: Measured) -> None:
     text = page([measured], [TASKS[-1]], Effort(3, quick=False, jobs=2), 0.0, [TASKS[1]])
     assert "| additive | 0.900 ± 0.100 | 0.800 | 0.900 | 1.000 | 7.5 |" in text
     assert "| **DCell** | 0.600 ± 0.100 | 0.500 | 0.700 | 0.600 | 6.0 |" in text
-    assert "- genes: +0.100 ± 0.100" in text  # 0, 0.1 and 0.2
+    assert "- DCell, genes: +0.100 ± 0.100" in text  # 0, 0.1 and 0.2
+    assert "- the blend, genes: +0.050 ± 0.050" in text
     assert "- trees: too few samples" in text
     assert text.index("| additive |") < text.index("| **DCell** |")
     assert (
-        "[essentiality](#essentiality) | AUROC |  |  | 0.600 ± 0.100 | 0.500 ± 0.100 | 0.900 ± 0.100 | additive |"
-        in text
+        "[essentiality](#essentiality) | AUROC | 0.800 ± 0.050 | 0.750 ± 0.050 |  | 0.600 ± 0.100 | 0.500 ± 0.100 "
+        "| 0.900 ± 0.100 | additive |" in text
     )
     assert "50% delete a gene never deleted" in text
     assert f"## {TASKS[-1].name}\n\nNot run: GOCELL_KUZMIN2018=" in text

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gocell_cli.run_record import NETWORK, AddsRecord, RunRecord, SplitRecord, read_record
+from gocell_cli.run_record import BLEND, NETWORK, AddsRecord, RunRecord, SplitRecord, read_record
 from gocell_cli.series_record import is_series, read_series
 from tests.benchmarks.measure import gocell
 from tools.benchmark.tasks import QUICK_BASELINES, RECIPE, Data, Task
@@ -27,11 +27,13 @@ VOICES = {
     "without_encoder": "blend without the encoder",
 }
 """What a run predicts with beside its network; `predict` gives the first."""
-CONTROLS = {
-    "genes": "DCell, genes of other terms",
-    "edges": "DCell, edges exchanged, levels and degrees kept",
-    "dag": "DCell, a random DAG of the same shape",
+DRAWN = {
+    "genes": "genes of other terms",
+    "edges": "edges exchanged, levels and degrees kept",
+    "dag": "a random DAG of the same shape",
 }
+CONTROLS = {kind: f"DCell, {drawn}" for kind, drawn in DRAWN.items()}
+BLEND_CONTROLS = {kind: f"blend, {drawn}" for kind, drawn in DRAWN.items()}
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,9 @@ def results(task: Task, out: Path, command: str) -> Measured:
         name = CONTROLS[member.control] if member.control else NETWORK
         _add(predictors, name, member.seed, test.metrics[task.metric], member.seconds or 0.0)
         if member.control:
+            blend = (test.voices or {}).get(BLEND)
+            if blend is not None:
+                _add(predictors, BLEND_CONTROLS[member.control], member.seed, blend[task.metric], 0.0)
             continue
         record = read_record(out / member.run)
         for voice, metrics in (test.voices or {}).items():

@@ -11,10 +11,12 @@ import torch
 
 from gocell_cli.run_record import NETWORK
 from tests.benchmarks.measure import cores
-from tools.benchmark.measured import CONTROLS, VOICES, Effort, Measured, Predictor
+from tools.benchmark.measured import BLEND_CONTROLS, CONTROLS, VOICES, Effort, Measured, Predictor
 from tools.benchmark.tasks import RECIPE, Task
 
 METRICS = {"pearson": "r", "auroc": "AUROC"}
+OURS = {NETWORK, *CONTROLS.values(), *BLEND_CONTROLS.values(), *VOICES.values()}
+"""What is a run's; everything else is a baseline."""
 INTRODUCTION = """# Benchmark
 
 Is a network wired like the cell worth its time? A run's answer, the blend of its voices, and each of them: DCell, with
@@ -23,8 +25,8 @@ hierarchies that are none; on every data set at hand. Written by `make benchmark
 
 A value is of the test part: mean and standard deviation over {seeds} seeds, of which each draws its own split and first
 weights, and each seed's own. Baselines see the same training part and take their settings from the same validation
-part ([what they are](howto/settings.md)). A control is the same network, trained alike on the same split, over a
-hierarchy of which one thing is drawn at random: what it reaches is not the ontology's.
+part ([what they are](howto/settings.md)). A control is the same network with the same voices, trained alike on the same
+split, over a hierarchy of which one thing is drawn at random: what it reaches is not the ontology's.
 """
 
 
@@ -53,15 +55,16 @@ def _summary(measured: Sequence[Measured]) -> str:
     lines = [
         "## In short",
         "",
-        "| task | | blend of all voices | without DCell | DCell | shuffled genes | best baseline | |",
-        "|---|---|---|---|---|---|---|---|",
+        "| task | | blend of all voices | its genes shuffled | without DCell | DCell | its genes shuffled "
+        "| best baseline | |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for one in measured:
-        ours = {NETWORK, *CONTROLS.values(), *VOICES.values()}
-        others = {n: p for n, p in one.predictors.items() if n not in ours}
+        others = {n: p for n, p in one.predictors.items() if n not in OURS}
         means = {name: mean for name, p in others.items() if (mean := _mean(p)) is not None}
         best = max(means, key=means.__getitem__) if means else None
-        shown = (VOICES["blend"], VOICES["without_dcell"], NETWORK, CONTROLS["genes"])
+        blends = VOICES["blend"], BLEND_CONTROLS["genes"], VOICES["without_dcell"]
+        shown = (*blends, NETWORK, CONTROLS["genes"])
         cells = [_spread(one.predictors[name]) if name in one.predictors else "" for name in shown]
         link = f"[{one.task.name}](#{one.task.name})"
         cells = [link, METRICS[one.task.metric], *cells, _spread(others[best]) if best else "", best or ""]
@@ -113,14 +116,15 @@ def _sizes(one: Measured) -> str:
 
 
 def _ontology(one: Measured) -> list[str]:
-    """What of the network's value is the ontology's: its own less its controls', seed by seed."""
-    network, lines = one.predictors[NETWORK], []
-    for kind, name in CONTROLS.items():
-        control = one.predictors.get(name)
-        pairs = [] if control is None else _differences(network, control)
-        if len(pairs) > 1:
-            lines.append(f"- {kind}: {statistics.mean(pairs):+.3f} ± {statistics.stdev(pairs):.3f}")
-    return ["DCell less its controls, of the same seeds:", "", *lines, ""] if lines else []
+    """What of the network's value, and of the blend's, is the ontology's: its own less its controls', seed by seed."""
+    lines = []
+    for what, own, names in (("DCell", NETWORK, CONTROLS), ("the blend", VOICES["blend"], BLEND_CONTROLS)):
+        for kind, name in names.items():
+            control = one.predictors.get(name)
+            pairs = [] if control is None or own not in one.predictors else _differences(one.predictors[own], control)
+            if len(pairs) > 1:
+                lines.append(f"- {what}, {kind}: {statistics.mean(pairs):+.3f} ± {statistics.stdev(pairs):.3f}")
+    return ["DCell and the blend less their controls, of the same seeds:", "", *lines, ""] if lines else []
 
 
 def _differences(a: Predictor, b: Predictor) -> list[float]:
@@ -134,7 +138,7 @@ def _ceiling(one: Measured) -> str:
 
 
 def _name(name: str) -> str:
-    return f"**{name}**" if name == NETWORK or name in (*CONTROLS.values(), *VOICES.values()) else name
+    return f"**{name}**" if name in OURS else name
 
 
 def _mean(one: Predictor) -> float | None:

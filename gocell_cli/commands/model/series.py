@@ -222,11 +222,11 @@ def _show(directory: Path, record: SeriesRecord, part: str, *, json: bool, made:
 
 def _show_summary(found: Mapping[str, Any]) -> None:
     """A row a predictor: mean and standard deviation over the runs, and each; then how much is the ontology's."""
-    metric, kinds = found["metric"], found["ontology"]
+    metric, controls = found["metric"], _controls(found)
     letter = LETTERS[metric]
     rows = [
         [
-            f"control: {name}" if name in kinds else name,
+            controls.get(name, name),
             *(_number(spreads[metric][key]) for key in ("mean", "sd")),
             " ".join(map(_number, spreads[metric]["values"].values())),
         ]
@@ -235,13 +235,20 @@ def _show_summary(found: Mapping[str, Any]) -> None:
     runs = list(found["rows"]["DCell"][metric]["values"])
     show(make_table(f"{found['part']}: {letter} of {len(runs)} runs", ["", "mean", "sd", "each"], rows, right=(1, 2)))
     show(f"runs: {', '.join(runs) or 'none yet'}; sd with n - 1")
-    told = [_own(kind, spread) for kind, spread in kinds.items() if spread["mean"] is not None]
-    if told:
-        show(
-            f"the ontology's own share of {letter}, network less control of the same seed and split: {'; '.join(told)}"
-        )
+    for what, key in (("DCell", "ontology"), ("blend", "ontology_blend")):
+        told = [_own(kind, spread) for kind, spread in found[key].items() if spread["mean"] is not None]
+        if told:
+            show(f"the ontology's own share of {letter}, {what} less that of the control of the same seed and split:")
+            show(f"  {'; '.join(told)}")
     if found["diverged"]:
         show(f"diverged: {', '.join(found['diverged'])}")
+
+
+def _controls(found: Mapping[str, Any]) -> dict[str, str]:
+    """How the rows of controls are called: their blend's, where they have one, beside their network's."""
+    blends = found["ontology_blend"]
+    networks = {kind: f"control {kind}: DCell" if kind in blends else f"control: {kind}" for kind in found["ontology"]}
+    return networks | {f"{kind}_blend": f"control {kind}: blend" for kind in blends}
 
 
 def _tell_together(together: dict[str, float] | str, letter: str) -> None:

@@ -143,6 +143,25 @@ def test_a_control_whose_partner_diverged_has_no_difference() -> None:
     assert unfinished["ontology"]["genes"]["values"] == {}
 
 
+def test_what_of_the_blend_is_the_ontologys() -> None:
+    """A control's voices see its hierarchy: its blend is a row of its own, and is taken from its partner's."""
+    plain, *controls = plan(RunConfig(), SeriesChoice(1, False, 1, ("genes", "dag")))
+    done = tuple(
+        replace(member, results=blended(dcell, blend))
+        for member, dcell, blend in zip((plain, *controls), (0.5, 0.25, 0.125), (0.75, 0.5, None), strict=True)
+    )
+    found = summary(record_of(done))
+    assert list(found["rows"]) == ["blend", "DCell", "genes", "genes_blend", "dag"]
+    assert found["rows"]["genes_blend"]["pearson"]["values"] == {"seed-0-genes-0": 0.5}
+    assert found["ontology"]["genes"]["mean"] == 0.25
+    assert {kind: spread["mean"] for kind, spread in found["ontology_blend"].items()} == {"genes": 0.25}
+
+
+def blended(dcell: float, blend: float | None) -> dict[str, ResultRecord]:
+    voices = None if blend is None else {"blend": {"pearson": blend}}
+    return {part: ResultRecord(part, 9, {"pearson": dcell}, {}, voices=voices) for part in ("validation", "test")}
+
+
 def test_series_json_is_read_back_and_described(tmp_path: Path) -> None:
     members = plan(RunConfig(), SeriesChoice(2, False, 1))
     record = record_of((replace(members[0], results=results(pearson=0.5), seconds=1.5), *members[1:]))

@@ -7,23 +7,26 @@ from collections.abc import Mapping
 from statistics import fmean, stdev
 from typing import Any
 
-from gocell_cli.run_record import NETWORK, Numbers, ResultRecord, side_by_side
+from gocell_cli.run_record import BLEND, NETWORK, Numbers, ResultRecord, side_by_side
 from gocell_cli.series_record import MemberRecord, SeriesRecord
 
 METRICS = ("pearson", "auroc", "spearman", "rmse", "r2", "average_precision")
 """Those that are joined, where the runs have them."""
+_BLEND = "_blend"
 
 
 def summary(record: SeriesRecord, part: str = "test") -> dict[str, Any]:
     """Return what the finished runs of a series reached on a part of their splits.
 
     metric: the main one, auroc where labels are 0 and 1, else pearson. rows: for the voices, for each baseline and
-    each kind of control, mean, sd and values by run of each metric. ontology: for each kind of control, how much the
-    network is above the control of the same seed and split, in the main metric. diverged, missing: runs without
+    each kind of control, whose network goes by the kind's name and whose blend by that with `_blend`, mean, sd and
+    values by run of each metric. ontology, ontology_blend: for each kind of control, how much the network, and the
+    blend, is above that of the control of the same seed and split, in the main metric. diverged, missing: runs without
     results, with the reason, and those that are not finished.
     """
     done = [member for member in record.members if member.results is not None]
     found = {member.run: _metrics(member, part) for member in done}
+    blends = {member.run: _blend(member, part) for member in done}
     main = "auroc" if any("auroc" in metrics for metrics in found.values()) else "pearson"
     names = [name for name in METRICS if name == main or any(name in metrics for metrics in found.values())]
     plain = [member for member in done if member.control is None]
@@ -33,12 +36,16 @@ def summary(record: SeriesRecord, part: str = "test") -> dict[str, Any]:
     rows = {name: {run: predictors.get(name, {}) for run, predictors in each.items()} for name in names_of}
     kinds = list(dict.fromkeys(member.control for member in record.members if member.control is not None))
     for kind in kinds:
-        rows[kind] = {member.run: found[member.run] for member in done if member.control == kind}
+        drawn = [member.run for member in done if member.control == kind]
+        rows[kind] = {run: found[run] for run in drawn}
+        if any(blends[run] for run in drawn):
+            rows[kind + _BLEND] = {run: blends[run] for run in drawn}
     return {
         "part": part,
         "metric": main,
         "rows": {row: {name: _spread(_column(values, name)) for name in names} for row, values in rows.items()},
         "ontology": {kind: _spread(_above(done, found, kind, main)) for kind in kinds},
+        "ontology_blend": {kind: _spread(_above(done, blends, kind, main)) for kind in kinds if kind + _BLEND in rows},
         "diverged": {member.run: member.diverged for member in record.members if member.diverged is not None},
         "missing": [member.run for member in record.members if not member.ended],
     }
@@ -46,6 +53,11 @@ def summary(record: SeriesRecord, part: str = "test") -> dict[str, Any]:
 
 def _metrics(member: MemberRecord, part: str) -> Numbers:
     return member.results[part].metrics if member.results is not None else {}
+
+
+def _blend(member: MemberRecord, part: str) -> Numbers:
+    voices = member.results[part].voices if member.results is not None else None
+    return (voices or {}).get(BLEND, {})
 
 
 def _predictors(result: ResultRecord) -> dict[str, Numbers]:
