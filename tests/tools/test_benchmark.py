@@ -9,9 +9,9 @@ import pytest
 from gocell_cli.run_record import FittingRecord, LabelRecord, ResultRecord, RunRecord, SplitRecord, record_text
 from gocell_cli.series_record import MemberRecord, SeriesRecord, series_text
 from gocell_cli.training.data.splits.kinds import SPLITS
-from tools.benchmark.measured import CONTROLS, NETWORK, Effort, Measured, results, training_words
+from tools.benchmark.measured import CONTROLS, NETWORK, Effort, Measured, results, tasks_of, training_words
 from tools.benchmark.page import page
-from tools.benchmark.tasks import TASKS
+from tools.benchmark.tasks import QUICK_SAMPLES, TASKS
 
 TASK = TASKS[0]
 PARTS = ("train", "validation", "test")
@@ -94,5 +94,12 @@ def test_genes_never_seen_are_a_task_with_and_without_known_partners() -> None:
 def test_the_quick_form_asks_for_less(task: Any) -> None:
     whole, quick = (training_words(task, Effort(2, quick=quick, jobs=1)) for quick in (False, True))
     assert "--subset" not in whole
-    assert quick[quick.index("--subset") + 1] == str(task.quick)
+    assert quick[quick.index("--subset") + 1] == str(QUICK_SAMPLES)
     assert int(quick[quick.index("--epochs") + 1]) < int(whole[whole.index("--epochs") + 1])
+
+
+def test_the_quick_form_has_a_task_of_each_question() -> None:
+    every, quick = (tasks_of(Effort(2, quick=quick, jobs=1)) for quick in (False, True))
+    assert every == list(TASKS)
+    assert {task.name for task in TASKS} - {task.name for task in quick} == {"rescored-random", "rescored-query"}
+    assert {task.split for task in quick} == {task.split for task in TASKS}

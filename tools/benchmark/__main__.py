@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gocell_cli.whole_file import write_whole
 from tests.benchmarks.measure import cores
-from tools.benchmark.measured import Effort, Measured, built, measure
+from tools.benchmark.measured import Effort, Measured, built, measure, tasks_of
 from tools.benchmark.page import page
 from tools.benchmark.tasks import TASKS, Task
 
@@ -24,8 +24,9 @@ def main() -> None:
         sys.exit(f"no task {', '.join(unknown)}; there are: {', '.join(task.name for task in TASKS)}")
     effort = Effort(QUICK_SEEDS if asked.quick else SEEDS, asked.quick, cores())
     begun = time.perf_counter()
-    measured, missing = _measured([task for task in TASKS if not names or task.name in names], asked.folder, effort)
-    left_out = [task for task in TASKS if names and task.name not in names]
+    tasks = [task for task in TASKS if task.name in names] if names else tasks_of(effort)
+    measured, missing = _measured(tasks, asked.folder, effort)
+    left_out = [task for task in TASKS if task not in tasks]
     text = page(measured, missing, effort, time.perf_counter() - begun, left_out)
     whole = not asked.quick and not names
     out = asked.out or (PAGE if whole else asked.folder / ("quick.md" if asked.quick else "part.md"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from gocell_cli.run_record import BLEND, NETWORK, AddsRecord, RunRecord, SplitRecord, read_record
 from gocell_cli.series_record import is_series, read_series
 from tests.benchmarks.measure import gocell
-from tools.benchmark.tasks import QUICK_BASELINES, RECIPE, Data, Task
+from tools.benchmark.tasks import QUICK_BASELINES, QUICK_SAMPLES, RECIPE, TASKS, Data, Task
 
 VOICES = {
     "blend": "blend of all voices",
@@ -83,12 +83,17 @@ def built(data: Data, folder: Path) -> Path | None:
     return out
 
 
+def tasks_of(effort: Effort) -> list[Task]:
+    """Return the tasks that an effort has where none is named."""
+    return [task for task in TASKS if not effort.quick or task.quick]
+
+
 def training_words(task: Task, effort: Effort) -> tuple[str, ...]:
     """Return what `gocell train` is asked for, beside the cache and where to."""
     epochs = max(task.epochs // 3, 5) if effort.quick else task.epochs
     kinds = task.controls[:1] if effort.quick else task.controls
     words = ("--split", task.split, "--epochs", str(epochs), *RECIPE, "--seeds", str(effort.seeds))
-    less = ("--subset", str(task.quick), "--baselines", QUICK_BASELINES) if effort.quick else ("--baselines", "all")
+    less = ("--subset", str(QUICK_SAMPLES), "--baselines", QUICK_BASELINES) if effort.quick else ("--baselines", "all")
     # a control of each kind beside every seed's run
     return (*words, *less, "--controls", str(effort.seeds), "--control-kinds", ",".join(kinds))
 
