@@ -13,8 +13,8 @@ Then, on two cores of an Intel Xeon of Sapphire Rapids' kind beside a core of ot
 (the same build 5.1 to 6.1 on a slower and busier one), of it LLVM 1.65 CPU s (passes 1.1, instructions 0.55), our own
 code's text 0.3, which a warm start needs as well, for its name. Tried, CPU s of LLVM and CPU ms of a step of 2,048
 (least of three processes, alternately): -O2 for both 1.6 and 94 to 97; passes at -O1 1.4 and 90 to 99; and no loop
-unrolled 0.95 and 94 to 97, of `ma2018` at 512 samples 4.9 s a step where there were 5.2; instructions at -O1 1.15 and
-95 where -O2 had 73, so no; no passes at all 0.25 and 127, so no. Kept: -O1, nothing unrolled: the first step
+unrolled 0.95 and 94 to 97, of `ma2018` at 512 samples 4.9 s a step where there were 5.2; instructions at -O1 besides
+0.85 and the same within the noise; no passes at all 0.25 and 127, so no. Kept: -O1, nothing unrolled: the first step
 1.4 to 1.6 s. LLVM in two threads: llvmlite lets one in at a time.
 
 Help and errors, before, same machine, medians of 5: `train --help` 0.52 s, an unknown option 0.42, an unknown --set

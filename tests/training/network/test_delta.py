@@ -12,6 +12,8 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.network.config import CHOICES
 from gocell_cli.training.network.dcell import DCell, DCellConfig
+from gocell_cli.training.network.delta.compiler import kinds
+from gocell_cli.training.network.delta.compiler.kinds import REGISTER, WIDE_REGISTER
 from gocell_cli.training.network.delta.cpu import kernels
 from gocell_cli.training.network.delta.form import DeltaForm
 from gocell_cli.training.network.loss import DCellLoss
@@ -90,7 +92,25 @@ def test_widths_groupings_and_losses(level_by: str, width_by: str, ratio: float,
     compare(config, 3, nets.random_genotypes(3, 20, GENES), training=True, kind=kind, level_by=level_by)
 
 
-def test_wide_terms_of_more_variants_than_are_taken_at_once() -> None:
+@pytest.fixture(params=[REGISTER, WIDE_REGISTER])
+def registers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Loops as they are compiled where registers are so wide; a machine whose are not makes several of one."""
+    bytes_each: int = request.param
+    monkeypatch.setattr(kinds, "register_bytes", lambda: bytes_each)
+    monkeypatch.setattr(kernels, "WIDE", bytes_each == WIDE_REGISTER)
+    for loops in (kernels.up, kernels.down):
+        monkeypatch.setattr(loops, "machines", {})
+    return bytes_each
+
+
+@pytest.mark.parametrize("piece", [2, 7, 20])
+def test_registers_of_either_width(piece: int, registers: int) -> None:
+    """Tiles of three rows and of six, of weights of three and of five; of 31 variants and more some rows are left."""
+    config = replace(SMALL, min_width=piece, width_by="contained", ratio=3.0)
+    compare(config, 4, nets.random_genotypes(4, 70, GENES, most=GENES), training=True)
+
+
+def test_wide_terms_of_more_variants_than_are_taken_at_once(registers: int) -> None:
     """Chunks, panels, groups and parts of the compiled loops, the last of each not full; nor are all blocks."""
     config = replace(SMALL, min_width=2, width_by="contained", ratio=3.0)
     model = DCell(nets.random_network(4), config)

@@ -16,15 +16,23 @@ import numpy as np
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.delta.compiler.cache import machine_code
 from gocell_cli.training.network.delta.compiler.emitter import Source, Unit
-from gocell_cli.training.network.delta.compiler.kinds import FLOAT64, INT, Given, Number, kind_of, locked, slots
+from gocell_cli.training.network.delta.compiler.kinds import (
+    FLOAT64,
+    INT,
+    RESULT_SLOTS,
+    Given,
+    Number,
+    kind_of,
+    locked,
+    slots,
+)
 
 with train_extra():
     from llvmlite import binding as llvm
 
 PASSES, LEVEL = 1, 2
 """LLVM's -O of its passes, and of its choice of instructions: what is loops of vectors already gains nothing from more,
-nor from LLVM's own search for vectors, nor from loops unrolled, and each costs its part of a cold start. Instructions
-chosen at -O1 are slower."""
+nor from LLVM's own search for vectors, nor from loops unrolled, and each costs its part of a cold start."""
 _compiling = threading.RLock()
 
 
@@ -61,9 +69,9 @@ class Compiled:
             run, returned, written = machines[own_kinds]
             if written & (kept | locked(last, len(held))):
                 raise TypeError(f"{self.__name__} writes to an array that is read-only")
-            own = np.array([*held, *slots(last), *[0] * (4 * len(returned))], np.int64)
+            own = np.array([*held, *slots(last), *[0] * (RESULT_SLOTS * len(returned))], np.int64)
             run(own.__array_interface__["data"][0])
-            found = [_number(own[4 * i : 4 * i + 1], kind) for i, kind in enumerate(returned)]
+            found = [_number(own[RESULT_SLOTS * i :], kind) for i, kind in enumerate(returned)]
             return tuple(found) if len(found) > 1 else found[0] if found else None
 
         call.__wrapped__ = first  # type: ignore[attr-defined]

@@ -42,6 +42,7 @@ from gocell_cli.training.network.delta.compiler.kinds import (
     FLOAT64,
     INT,
     POINTER,
+    RESULT_SLOTS,
     STORED,
     Array,
     Given,
@@ -182,7 +183,8 @@ def types_of(kind: Given | Vector) -> list[Any]:
 class Emitter:
     """One function for arguments of some kinds, written statement by statement.
 
-    It returns nothing to LLVM: its first argument is where it leaves its results, 32 bytes for each number or register.
+    It returns nothing to LLVM: its first argument is where it leaves its results, RESULT_SLOTS for each number
+    or register.
     """
 
     def __init__(self, unit: Unit, source: Source, kinds: tuple[Given | Vector, ...], name: str) -> None:
@@ -390,7 +392,7 @@ class Emitter:
         self.builder.ret_void()
 
     def _result(self, results: Any, number: int) -> Any:
-        return self.builder.gep(results, [ir.Constant(BITS, 4 * number)], source_etype=BITS)
+        return self.builder.gep(results, [ir.Constant(BITS, RESULT_SLOTS * number)], source_etype=BITS)
 
     def _go(self, block: Any) -> None:
         if not self.builder.block.is_terminated:
@@ -496,7 +498,7 @@ class Emitter:
             self.written.add((argument, first + slot))
         count = sum(len(types_of(kind)) for kind in callee.returned)
         with self.builder.goto_block(self.first):
-            results = self.builder.alloca(ir.ArrayType(BITS, 4 * count))
+            results = self.builder.alloca(ir.ArrayType(BITS, RESULT_SLOTS * count))
         self.builder.call(callee.function, [results, *(part for value in arguments for part in value.parts)])
         found, at = [], 0
         for kind in callee.returned:

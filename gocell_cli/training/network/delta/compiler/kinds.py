@@ -15,6 +15,7 @@ import numpy as np
 from gocell_cli.training.extra import train_extra
 
 with train_extra():
+    from llvmlite import binding as llvm
     from llvmlite import ir
 
 BITS = ir.IntType(64)
@@ -28,8 +29,22 @@ ELEMENTS: dict[str, Any] = {
 }
 STORED = {**ELEMENTS, "bool": ir.IntType(8)}
 """In an array, where a bool takes a byte."""
-REGISTER = 32
-"""Bytes of the widest register used, AVX2's; LLVM makes two of it where a machine's are half as wide."""
+REGISTER, WIDE_REGISTER = 32, 64
+"""Bytes of a register, AVX2's, of which LLVM makes two where a machine's are half as wide; and AVX-512's."""
+
+RESULT_SLOTS = WIDE_REGISTER // 8
+"""From one number or register that a function leaves to the next."""
+
+
+@cache
+def register_bytes() -> int:
+    """Return the bytes of the widest register that loops use on this machine.
+
+    AVX-512 where the processor has its half-precision numbers too, as Intel's have since Sapphire Rapids: each of these
+    multiplies and adds two such registers a cycle. Older and smaller processors do one, and slow down for it, or make
+    two of it; there 20 numbers in 16 and 4 would take longer than in 8, 8 and 4.
+    """
+    return WIDE_REGISTER if llvm.get_host_cpu_features().get("avx512fp16") else REGISTER
 
 
 @dataclass(frozen=True)
@@ -100,7 +115,7 @@ Given: TypeAlias = Number | Array | Record | Lanes
 
 def registers(piece: int, bytes_each: int) -> list[int]:
     """Cut a piece into registers: powers of two, the widest first."""
-    found, left, width = [], piece, REGISTER // bytes_each
+    found, left, width = [], piece, register_bytes() // bytes_each
     while left:
         while width > left:
             width //= 2

@@ -25,8 +25,9 @@ waits for stands before it in the list, so somebody has it in hand. A task write
 those that wait for it, reads or writes, and takes its own sums in a
 fixed order, so the result does not depend on who took what. Upwards a task takes each child's products in tiles of
 three variants (`_tile`: accumulators of 20 float32 in nine registers, W's row and three numbers of x beside them; four
-variants' do not fit the sixteen that there are, 28 GFLOP/s against 39) and adds them to the variants that read them
-while they are near: no table of products. Downwards a child's task fetches what its parents' variants got, sums it for
+variants' do not fit the sixteen that there are, 28 GFLOP/s against 39; of AVX-512's thirty-two six variants' take
+twelve, and with fewer a sum would wait for itself) and adds them to the variants that read them while they are near: no
+table of products. Downwards a child's task fetches what its parents' variants got, sums it for
 each of its own, and takes from that its own gradient and the edge's weights' alike. Of wide terms it does so as a
 library's matrix product does, a CHUNK of variants by a PANEL of blocks for a GROUP of blocks at a time: the panel's
 weights then stay in the first cache while a chunk goes by, the chunk's rows in the second while the group's blocks do.
@@ -44,6 +45,7 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 
 from gocell_cli.training.network.delta.compiler.compiled import compiled
+from gocell_cli.training.network.delta.compiler.kinds import REGISTER, register_bytes
 from gocell_cli.training.network.delta.cpu.vectors import (
     count_up,
     current,
@@ -60,8 +62,10 @@ from gocell_cli.training.network.delta.cpu.vectors import (
 )
 
 SUMS, PARTIAL, FINAL = 1, 2, 4
-TILE = 3
-"""Rows whose products are summed side by side."""
+TILE, WIDE_TILE, WIDE_ROWS = 3, 6, 5
+"""Rows whose products are summed side by side: where registers are not WIDE; where they are; and of weights there."""
+WIDE = register_bytes() > REGISTER
+"""Whether there are 32 registers of AVX-512, two to a row: three rows' sums would wait for each other."""
 CHUNK = 504
 """Variants of a child that are taken at once, whole tiles: how long weights are used once they have been fetched."""
 PANEL = 6
@@ -250,6 +254,51 @@ def _tile(lanes, table, at, step, blocks, packed, rows, to, fresh):
 
 @compiled
 @no_type_check
+def _wide_tile(lanes, table, at, step, blocks, packed, rows, to, fresh):
+    """`_tile` of six rows."""
+    piece = size(lanes)
+    a, b, c = zeros(lanes, table), zeros(lanes, table), zeros(lanes, table)
+    d, e, f = zeros(lanes, table), zeros(lanes, table), zeros(lanes, table)
+    if not fresh:
+        a, b, c = load(lanes, rows, to), load(lanes, rows, to + piece), load(lanes, rows, to + 2 * piece)
+        d, e = load(lanes, rows, to + 3 * piece), load(lanes, rows, to + 4 * piece)
+        f = load(lanes, rows, to + 5 * piece)
+    for block in range(blocks):
+        own = at + block * step
+        first = block * piece * piece
+        for i in range(piece):
+            w = load(lanes, packed, first + i * piece)
+            a = muladd(a, get(table, own + i), w)
+            b = muladd(b, get(table, own + piece + i), w)
+            c = muladd(c, get(table, own + 2 * piece + i), w)
+            d = muladd(d, get(table, own + 3 * piece + i), w)
+            e = muladd(e, get(table, own + 4 * piece + i), w)
+            f = muladd(f, get(table, own + 5 * piece + i), w)
+    store(rows, to, a)
+    store(rows, to + piece, b)
+    store(rows, to + 2 * piece, c)
+    store(rows, to + 3 * piece, d)
+    store(rows, to + 4 * piece, e)
+    store(rows, to + 5 * piece, f)
+
+
+@compiled
+@no_type_check
+def _tiles(lanes, table, at, step, blocks, packed, rows, to, count, fresh):
+    """Rows of a table times packed weights, tile by tile; returns how many, of `count` all but one or two."""
+    piece, whole = size(lanes), 0
+    if WIDE:
+        for v in range(0, count - WIDE_TILE + 1, WIDE_TILE):
+            _wide_tile(lanes, table, at + v * piece, step, blocks, packed, rows, to + v * piece, fresh)
+            whole = v + WIDE_TILE
+    for v in range(whole, count - TILE + 1, TILE):
+        _tile(lanes, table, at + v * piece, step, blocks, packed, rows, to + v * piece, fresh)
+        whole = v + TILE
+    return whole
+
+
+@compiled
+@no_type_check
 def _add_products(lanes, terms, edges, batch, weights, tables, scratch, edge, lo, hi):
     """Add an edge's products to the rows of d, blocks [lo, hi) of its parent, that read them.
 
@@ -271,10 +320,11 @@ def _add_products(lanes, terms, edges, batch, weights, tables, scratch, edge, lo
             for block in range(lo, hi):
                 start = get(edges.weight, edge) + (block * stride + panel) * piece
                 _pack(lanes, weights, start, stride, some * piece, scratch.packed)
-                to = (block - lo) * span
-                for v in range(0, count, TILE):
+                to, step = (block - lo) * span, variants * piece
+                v = _tiles(lanes, tables.x, at, step, some, scratch.packed, rows, to, count, panel == 0)
+                if v < count:
                     row, own = at + v * piece, to + v * piece
-                    _tile(lanes, tables.x, row, variants * piece, some, scratch.packed, rows, own, panel == 0)
+                    _tile(lanes, tables.x, row, step, some, scratch.packed, rows, own, panel == 0)
         slot = get(batch.edge_slot, edge) + first
         for block in range(lo, hi):
             base = (get(batch.row_ptr, parent) + block * readers - first_reader) * piece
@@ -482,13 +532,41 @@ def _fetch(lanes, batch, g, scratch, base, slot, count, to):
 
 @compiled
 @no_type_check
+def _five_weight_rows(lanes, given, at, x, row, count, found, to, stride, fresh):
+    """Five rows of `_weight_tiles`, which all are the block's: ten registers of sums."""
+    piece = size(lanes)
+    a, b, c = zeros(lanes, x), zeros(lanes, x), zeros(lanes, x)
+    d, e = zeros(lanes, x), zeros(lanes, x)
+    if not fresh:
+        a, b, c = load(lanes, found, to), load(lanes, found, to + stride), load(lanes, found, to + 2 * stride)
+        d, e = load(lanes, found, to + 3 * stride), load(lanes, found, to + 4 * stride)
+    for v in range(count):
+        own, by = load(lanes, x, row + v * piece), at + v * piece
+        a = muladd(a, get(given, by), own)
+        b = muladd(b, get(given, by + 1), own)
+        c = muladd(c, get(given, by + 2), own)
+        d = muladd(d, get(given, by + 3), own)
+        e = muladd(e, get(given, by + 4), own)
+    store(found, to, a)
+    store(found, to + stride, b)
+    store(found, to + 2 * stride, c)
+    store(found, to + 3 * stride, d)
+    store(found, to + 4 * stride, e)
+
+
+@compiled
+@no_type_check
 def _weight_tiles(lanes, given, at, x, row, count, found, start, stride, fresh):
     """A block of an edge's weights' gradient: three of its rows at a time, summed over some variants.
 
     `fresh`: set, else added. Of the last three rows some may be none of the block's: they are not kept.
     """
-    piece = size(lanes)
-    for o in range(0, piece, TILE):
+    piece, whole = size(lanes), 0
+    if WIDE:
+        for o in range(0, piece - WIDE_ROWS + 1, WIDE_ROWS):
+            _five_weight_rows(lanes, given, at + o, x, row, count, found, start + o * stride, stride, fresh)
+            whole = o + WIDE_ROWS
+    for o in range(whole, piece, TILE):
         a, b, c = zeros(lanes, x), zeros(lanes, x), zeros(lanes, x)
         for v in range(count):
             own, by = load(lanes, x, row + v * piece), at + v * piece + o
@@ -535,10 +613,7 @@ def _weights_down(lanes, given, at, x, row, count, found, start, stride, fresh, 
 def _rows_down(lanes, given, span, blocks, packed, g, row, count, rows):
     """Add a panel of what a parent got times weights to a chunk of one block's rows of g."""
     piece = size(lanes)
-    whole = 0
-    for v in range(0, count - TILE + 1, TILE):
-        _tile(lanes, given, v * piece, span, blocks, packed, g, row + v * piece, False)
-        whole = v + TILE
+    whole = _tiles(lanes, given, 0, span, blocks, packed, g, row, count, False)
     # behind the last row another task may write
     for v in range(whole, count):
         store(rows, (v - whole) * piece, load(lanes, g, row + v * piece))

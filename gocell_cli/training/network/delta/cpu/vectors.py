@@ -3,8 +3,8 @@
 Everything in the network is a multiple of `piece` neurons wide (`layout.py` of the network), 20 with DCell's least
 width. A loop over 20 numbers is what LLVM's vectoriser does badly: it makes 32 of them one turn and leaves 20 to the
 scalar rest, at 20 to 30 cycles a number where 2 are needed. So the kernels have no such loop: a variable of theirs is
-a whole piece, kept as registers of 8, 4, 2 and 1 numbers that add up to it (20 float32 are 8 + 8 + 4), and every
-operation is one instruction for each of those.
+a whole piece, kept as registers of 8, 4, 2 and 1 numbers that add up to it (20 float32 are 8 + 8 + 4; with AVX-512's
+registers 16 + 4), and every operation is one instruction for each of those.
 
 A kernel is given a `Lanes`, whose `piece` is a part of its kind: each piece has kernels of its own.
 
