@@ -72,13 +72,19 @@ def oracle_of(hierarchy: Hierarchy, config: DCellConfig, vectors: Tensor | None 
 def pair(
     hierarchy: Hierarchy, config: DCellConfig, seed: int = 0, vectors: Tensor | None = None
 ) -> tuple[DCell, OracleDCell]:
-    """A stacked network with random norms and directions too, and an oracle that got its weights term by term."""
+    """A stacked network with random norms and directions too, and an oracle that got its weights term by term.
+
+    vectors: of genes, those that the network learns behind those that it is given.
+    """
     torch.manual_seed(seed)
-    model = DCell(hierarchy, config, vectors).double()
+    known = vectors.shape[1] - config.learnt_vectors if vectors is not None else 0
+    model = DCell(hierarchy, config, vectors[:, :known].detach() if vectors is not None and known else None).double()
     with torch.no_grad():
         if model.vectors is not None:
             assert vectors is not None
-            model.vectors.get_buffer("genes").copy_(vectors)  # float32's rounding is not the oracle's
+            model.vectors.get_buffer("genes").copy_(vectors[:, :known])  # float32's rounding is not the oracle's
+            if model.vectors.learnt is not None:
+                model.vectors.learnt.copy_(vectors[:, known:])
             model.vectors.weight.copy_(torch.randn_like(model.vectors.weight) * 0.3 * model.index["real"][:, None])
         real = model.index["real"]
         if model.product_out is not None:

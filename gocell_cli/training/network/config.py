@@ -18,7 +18,8 @@ class DCellConfig:
 
     width_by: n_t of the width is the term's `direct` or `contained` genes; d_t = max(min_width, ceil(ratio * n_t)).
     top_width: the least width of terms of the first top_strata strata, the root's the first (0: as all others).
-    products: of children's deviations in each term (`products.py`).
+    products: of children's deviations in each term (`products.py`). learnt_vectors: so many numbers of each gene are
+    learnt, and heard by all its terms (`vector_columns.py`); they need columns that count from the wild type.
     init_range: weights and biases are drawn from U(-init_range, init_range). alpha: weight of the other terms' losses.
     gene_weights: every (term, gene) pair its `own` column; or besides it one `shared` direction a term for all its
     genes: z_t += a_t * (number of t's genes deleted); or such a direction, from which a column is a `deviation`: it
@@ -44,6 +45,7 @@ class DCellConfig:
     top_width: int = 0
     top_strata: int = 3
     products: int = 0
+    learnt_vectors: int = 0
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -53,6 +55,11 @@ class DCellConfig:
             raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
         if self.products < 0:
             raise UsageError(f"products is {self.products}", hint="at least 0")
+        if self.learnt_vectors < 0:
+            raise UsageError(f"learnt_vectors is {self.learnt_vectors}", hint="at least 0")
+        if self.learnt_vectors and not self.from_wild_type:
+            hint = "gene_weights=deviation, or direction: no columns of their own"
+            raise UsageError("learnt_vectors need columns that count from the wild type", hint=hint)
         if self.top_width < 0 or self.top_strata < 1:
             raise UsageError("top_width must be at least 0, and top_strata at least 1")
         if not 0 <= self.term_dropout < 1:

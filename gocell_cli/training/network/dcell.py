@@ -9,8 +9,9 @@ For term t with children C(t), direct genes G(t), width d_t, and x[b, g] = 0 whe
 
 With `gene_weights` of `deviation` or `direction`, x_g - 1 stands in place of x_g, and a_t times the number of t's
 deleted genes is added: a column is then no part of the wild type's z, and has a gradient only where its gene is lost.
-Vectors of genes, u_g, add A_t times the sum of u_g over t's deleted direct genes (`vector_columns.py`). With `products`
-U_t ((P_t d_t) * (Q_t d_t)) is added, d_t the children's deviations from the wild type's outputs (`products.py`).
+Vectors of genes, u_g, given or learnt, add A_t times the sum of u_g over t's deleted direct genes
+(`vector_columns.py`). With `products` U_t ((P_t d_t) * (Q_t d_t)) is added, d_t the children's deviations from the wild
+type's outputs (`products.py`).
 
 `term_reference` is that formula of one term in plain torch: read it first. The dense form (`dense/levels.py`) and the
 delta form (`delta/`) compute the same for all terms of a level at once; the tests hold both to it.
@@ -145,12 +146,13 @@ class DCell(Stacked):
 
     def _vectors(self, gene_vectors: Float[Tensor, "genes columns"] | None) -> VectorColumns | None:
         """What vectors of genes give; raises UsageError where all genes' would be in the wild type's z."""
-        if gene_vectors is None:
+        learnt = self.config.learnt_vectors
+        if gene_vectors is None and not learnt:
             return None
         if not self.from_wild_type:
             hint = "gene_weights=deviation, or direction: no columns of their own"
             raise UsageError("vectors of genes need columns that count from the wild type", hint=hint)
-        return VectorColumns(self.stack, self.index, gene_vectors)
+        return VectorColumns(self.stack, self.index, gene_vectors, learnt)
 
     def drop_terms(self, *, seed: int, epoch: int, step: int) -> None:
         """Draw the terms that the next training step leaves out: before each, where `term_dropout` is set."""
@@ -193,7 +195,7 @@ class DCell(Stacked):
     def reset_parameters(self) -> None:
         """Draw all weights and biases from U(-init_range, init_range), padding 0; norms start at 1 and 0.
 
-        Columns that count from the wild type start at 0, directions always.
+        Columns that count from the wild type start at 0, directions and learnt vectors always.
         """
         reach, real, piece = self.config.init_range, self.index["real"], self.stack.piece
         for parameter in (self.child_weight, self.gene_weight, self.bias, self.head_weight, self.head_bias):
@@ -212,6 +214,8 @@ class DCell(Stacked):
         if self.product_in is not None and self.product_out is not None:
             draw_inner(self.product_in, self.stack, reads)
             self.product_out.zero_()
+        if self.vectors is not None:
+            self.vectors.draw(real)
 
     @eagerly
     def forward(self, batch: Batch) -> Float[Tensor, "samples terms"]:
@@ -337,7 +341,9 @@ class DCell(Stacked):
         stack = self.stack
         genes = int((stack.width[stack.order][stack.row_position]).sum()) if self.gene_weight.requires_grad else 0
         shared = 0 if self.gene_direction is None else int(stack.width.sum())
-        genes += 0 if self.vectors is None else int(stack.width.sum()) * self.vectors.weight.shape[1]
+        if self.vectors is not None:
+            learnt = 0 if self.vectors.learnt is None else self.vectors.learnt.numel()
+            genes += int(stack.width.sum()) * self.vectors.weight.shape[1] + learnt
         inputs = int(stack.inputs.sum())
         genes += self.config.products * (2 * inputs + int(stack.width.sum()))
         # 4 a neuron: bias, gamma, beta and the head's weight

@@ -7,7 +7,7 @@ genes (by systematic name):
     id.norm.running_var [d]   id.head.weight [1, d]   id.head.bias [1]   id.gene_direction [d] (gene_weights
     other than own; with deviation and direction, linear.weight's gene columns are for x_g - 1)
     id.product_in [2 r, children's outputs], P_t over Q_t, and id.product_out [d, r], U_t (a network of r products)
-    id.vector_weight [d, k] (a network of k numbers a gene, which are its buffer `vectors.genes` and no term's)
+    id.vector_weight [d, k] (a network of k numbers a gene, which are `vectors.genes` and `vectors.learnt`, no term's)
 
 That is what a plain loop of torch.nn.Linear, BatchNorm1d and Linear per term holds, so a model trained elsewhere
 can be loaded, and any term of ours be looked at. A running mean leaves in float64, both of its parts (`statistics.py`).
@@ -39,6 +39,8 @@ BY_NEURON = {
     "vector_weight": "vectors.weight",
     "product_out": "product_out",
 }
+OF_GENES = ("vectors.genes", "vectors.learnt")
+"""What no term holds: it stays the model's."""
 # Where a fresh model's padding is not 0: tables joined from terms then equal its own.
 PADDING = {"norm_weight": 1.0, "running_var": 1.0}
 
@@ -142,7 +144,7 @@ class TermWeights:
         """
         like = self.model.state_dict()
         tables = {name: torch.full_like(t, PADDING.get(name, 0.0)) for name, t in like.items()}
-        tables.update({name: t for name, t in like.items() if name == "vectors.genes"})
+        tables.update({name: t for name, t in like.items() if name in OF_GENES})
         self._check(state, self.split(like))
         for term, name in enumerate(self.hierarchy.term_ids):
             rows = self.neurons(term)

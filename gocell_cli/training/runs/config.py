@@ -51,7 +51,7 @@ NARROW, WIDE, MANY = 6, 20, 1_000_000
 LEAST = {
     "epochs": 1, "batch_size": 2, "population_samples": 2, "min_width": 0, "patience": 0, "seed": 0, "min_lr": 0,
     "weight_decay": 0, "own_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1, "subset": 0,
-    "control_seed": 0, "top_width": 0, "top_strata": 1, "products": 0,
+    "control_seed": 0, "top_width": 0, "top_strata": 1, "products": 0, "learnt_vectors": 0,
 }  # fmt: skip
 ABOVE_ZERO = ("lr", "init_range")
 MOST_COUNT = 2**63 - 1
@@ -78,7 +78,7 @@ class RunConfig:
     statistics are taken over between epochs (checkpoints and the final figures take all of them).
     recipe: what was set by name before all else (RECIPES); the settings that came of it stand beside it. "" in runs of
     before there were recipes. min_width: 0 is by the number of training samples (NARROW, WIDE), put in place when a
-    run begins. gene_weights, term_dropout, top_width, top_strata, products: see DCellConfig.
+    run begins. gene_weights, term_dropout, top_width, top_strata, products, learnt_vectors: see DCellConfig.
     form: `delta` computes only what deletions touch, `dense` everything, `auto` takes the faster for each batch; the
     numbers are the same. precision: of a training step; `tf32` and `bf16-mixed` take products of fewer bits (on a GPU;
     sums, statistics and all that is measured stay float32). wandb: a Weights & Biases project to log to as well.
@@ -126,6 +126,7 @@ class RunConfig:
     top_width: int = 0
     top_strata: int = 3
     products: int = 0
+    learnt_vectors: int = 0
     form: str = "auto"
     wandb: str = ""
     baselines: str = "default"
@@ -197,6 +198,7 @@ class RunConfig:
             width_by, self.min_width or NARROW, self.ratio, self.norm_order, self.init_range, self.alpha,
             self.gene_weights, form=self.form, term_dropout=self.term_dropout,
             top_width=self.top_width, top_strata=self.top_strata, products=self.products,
+            learnt_vectors=self.learnt_vectors,
         )  # fmt: skip
 
     def for_samples(self, training: int) -> "RunConfig":

@@ -12,11 +12,14 @@ from gocell_cli.typed_file import Malformed, T, typed
 
 SHAPING = (
     *("split", "fractions", "split_seed", "folds", "fold", "subset", "split_column", "split_rule", "seed"),
-    *("loss", "norm_order", "gene_weights", "min_width", "ratio", "top_width", "top_strata", "products"),
+    *("loss", "norm_order", "gene_weights", "min_width", "ratio", "top_width", "top_strata"),
+    *("products", "learnt_vectors"),
     *("control", "control_seed"),
 )
 """Settings that say what weights mean and which samples they have seen: with another one they predict nonsense."""
-NEWER: dict[str, Any] = {"control": "", "control_seed": 0, "top_width": 0, "top_strata": 3, "products": 0}
+NEWER: dict[str, Any] = {
+    "control": "", "control_seed": 0, "top_width": 0, "top_strata": 3, "products": 0, "learnt_vectors": 0,
+}  # fmt: skip
 """What checkpoints of before there were such settings were trained with."""
 SCHEDULED = ("last_epoch", "_step_count", "_last_lr", "best", "num_bad_epochs", "cooldown_counter")
 """What changes in torch's schedulers from epoch to epoch; all else is of the settings, or of torch's version."""

@@ -81,7 +81,8 @@ def least_numbers(hierarchy: Hierarchy, width_by: str, config: RunConfig) -> flo
     width[top] = np.maximum(width[top], float(config.top_width))
     with np.errstate(over="ignore"):  # infinite is what it is then
         edges = width[hierarchy.edge_child] * width[hierarchy.edge_parent]
-        return float(edges.sum() + width[hierarchy.row_term].sum() + 4 * width.sum())
+        learnt = config.learnt_vectors * (width.sum() + len(hierarchy.gene_names))
+        return float(edges.sum() + width[hierarchy.row_term].sum() + 4 * width.sum() + learnt)
 
 
 def by_height(hierarchy: Hierarchy) -> Hierarchy:

@@ -51,6 +51,71 @@ def test_both_forms_equal_the_oracle(seed: int, norm_order: str, gene_weights: s
     assert max(worst.values()) < 1e-10, worst
 
 
+@settings(max_examples=attempts(20, 200), deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    norm_order=st.sampled_from(["tanh-bn", "bn-tanh"]),
+    gene_weights=st.sampled_from(["deviation", "direction"]),
+    form=st.sampled_from(["dense", "cpu", "tensors", "values"]),
+    columns=st.integers(2, 5),
+    training=st.booleans(),
+)
+def test_learnt_vectors_equal_the_oracle_in_both_forms(
+    seed: int, norm_order: str, gene_weights: str, form: str, columns: int, training: bool
+) -> None:
+    """Two learnt numbers a gene, alone or behind given ones: their own gradient as well as all others."""
+    hierarchy, u = nets.random_network(seed), vectors(seed, columns).requires_grad_()
+    dense = form in ("dense", "values")
+    config = replace(SMALL, norm_order=norm_order, gene_weights=gene_weights, learnt_vectors=2)
+    model, oracle = nets.pair(hierarchy, replace(config, form="dense" if dense else "delta"), seed, u)
+    if model.delta is not None:
+        model.delta = replace(model.delta, backend=form)
+    genotypes = nets.random_genotypes(seed, 20, GENES)
+    x, y = gene_table(genotypes, GENES), torch.linspace(-1, 1, len(genotypes), dtype=torch.float64)
+    model.train(training)
+    oracle.train(training)
+    fast = nets.run_fast(model, hierarchy, x if form == "values" else nets.deletions(genotypes, GENES), y)
+    worst = nets.difference(fast, nets.run_oracle(oracle, hierarchy, x, y, config.alpha))
+    assert max(worst.values()) < 1e-10, worst
+    assert model.vectors is not None
+    assert model.vectors.learnt is not None
+    assert u.grad is not None
+    assert model.vectors.learnt.grad is not None
+    assert (model.vectors.learnt.grad - u.grad[:, -2:]).abs().max() < 1e-10
+    assert u.grad[:, -2:].abs().max() > 0
+
+
+def test_learnt_vectors_start_at_nothing_and_stay_there_for_genes_never_deleted() -> None:
+    hierarchy = nets.random_network(5)
+    config = replace(SMALL, form="delta", learnt_vectors=3)
+    torch.manual_seed(0)
+    model = DCell(hierarchy, config).double()
+    torch.manual_seed(0)
+    plain = DCell(hierarchy, replace(config, learnt_vectors=0)).double()
+    batch = nets.deletions([(0,), (1,), (2,), (0, 3), ()], GENES)
+    assert torch.equal(model(batch), plain(batch))
+    assert model.vectors is not None
+    assert "vectors.genes" not in model.state_dict()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.05, weight_decay=0.01)
+    y = torch.linspace(-1, 1, 5, dtype=torch.float64)
+    for _ in range(5):
+        optimiser.zero_grad()
+        (model(batch)[:, model.root] - y).square().mean().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    learnt = model.vectors.learnt
+    assert learnt is not None
+    assert not learnt[4:].any()
+    heard = {int(gene) for gene in hierarchy.row_gene}
+    assert all(learnt[gene].abs().max() > 1e-3 for gene in heard & {0, 1, 2, 3})
+    # padding behind a term's neurons hears nothing
+    assert not model.vectors.weight[~model.index["real"]].any()
+    weights = TermWeights(model, hierarchy)
+    joined = weights.join(weights.split(model.state_dict()))
+    assert all(torch.equal(joined[name], tensor) for name, tensor in model.state_dict().items())
+    more = 3 * int(model.stack.width.sum()) + 3 * GENES
+    assert model.parameter_count() - plain.parameter_count() == more
+
+
 def test_weights_go_both_ways_and_vectors_stay() -> None:
     hierarchy, u = nets.random_network(3), vectors(3)
     model, _ = nets.pair(hierarchy, SMALL, 3, u)
@@ -98,6 +163,8 @@ def test_vectors_start_without_effect_and_then_tell_genes_apart_that_are_never_d
 def test_columns_that_are_in_the_wild_type_take_no_vectors(gene_weights: str) -> None:
     with pytest.raises(UsageError, match="count from the wild type"):
         DCell(nets.random_network(1), replace(SMALL, gene_weights=gene_weights), vectors(1))
+    with pytest.raises(UsageError, match="learnt_vectors need columns that count from the wild type"):
+        replace(SMALL, gene_weights=gene_weights, learnt_vectors=2)
 
 
 def test_vectors_of_other_genes_are_refused() -> None:

@@ -25,7 +25,7 @@ GOCELL = str(Path(sys.executable).parent / "gocell")
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
 SETTINGS = {
     "precision": "64-true", "min_width": 2, "ratio": 0.0, "gene_weights": "deviation", "own_decay": 0.5, "epochs": 2,
-    "term_dropout": 0.2,
+    "term_dropout": 0.2, "learnt_vectors": 2,
     "batch_size": 33, "lr": 0.001, "l2": 1e-5, "population_samples": 99, "init_range": 0.5,
 }  # fmt: skip
 

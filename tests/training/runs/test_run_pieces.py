@@ -55,7 +55,7 @@ def test_a_recipe_lies_under_all_other_settings(tmp_path: Path) -> None:
 def test_a_run_of_before_is_opened_as_it_was_trained(tmp_path: Path) -> None:
     """Its file names neither a recipe nor a decay of columns, and the width that it was trained with."""
     lines = RunConfig(min_width=20, gene_weights="own", own_decay=0.0).to_toml().splitlines()
-    newer = ("recipe", "own_decay", "split_rule", "term_dropout", "top_", "products")
+    newer = ("recipe", "own_decay", "split_rule", "term_dropout", "top_", "products", "learnt_vectors")
     (tmp_path / "config.toml").write_text("\n".join(x for x in lines if not x.startswith(newer)), "utf-8")
     found = run_config(tmp_path)
     assert (found.recipe, found.own_decay, found.split_rule, found.min_width) == ("", 0.0, 1, 20)
@@ -89,6 +89,8 @@ def test_the_least_width_is_by_training_samples_where_it_is_left_open() -> None:
         ("alpha = -0.1", UsageError, "alpha is -0.1"),
         ("term_dropout = -0.1", UsageError, "term_dropout is -0.1"),
         ("products = -1", UsageError, "products is -1"),
+        ("learnt_vectors = -1", UsageError, "learnt_vectors is -1"),
+        ('learnt_vectors = 2\ngene_weights = "own"\nown_decay = 0.0', UsageError, "learnt_vectors need columns"),
         ('products = 2\nprecision = "bf16-mixed"', UsageError, "no precision of bf16"),
         ("top_width = -1", UsageError, "top_width is -1"),
         ("top_strata = 0", UsageError, "top_strata is 0"),

@@ -73,7 +73,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_bits(
     small_cache: Path, tmp_path: Path, scheduler: str
 ) -> None:
     config = replace(TINY, scheduler=scheduler, gene_weights="deviation", own_decay=0.5, term_dropout=0.3)
-    config = replace(config, products=2 if scheduler == "plateau" else 0)
+    config = replace(config, **{"products" if scheduler == "plateau" else "learnt_vectors": 2})
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     fitted(whole, small_cache, config)
     steps = [0]
