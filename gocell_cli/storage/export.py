@@ -1,16 +1,22 @@
 """A cache's samples as rows of a table that `--dataset table` reads back, gene by gene."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
+import pyarrow as pa
 
 from gocell_cli.gene_names import PART
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples
-from gocell_cli.user_text import cell
+from gocell_cli.user_text import cell, from_cell
 
 COLUMNS = ("standard_names", "value", "statistic", "dataset", "query_group", "source_rows")
 """What stands behind a sample's number and its genes."""
+NUMBERS = {"sample": (int, pa.int64()), "value": (float, pa.float64()), "statistic": (float, pa.float64())}
+NUMBERS["query_group"] = (int, pa.int32())
+AT_ONCE = 100_000
+"""Rows of a table in memory."""
 
 
 def exported_columns(cache: Cache) -> tuple[str, ...]:
@@ -73,3 +79,20 @@ def sample_rows(cache: Cache, columns: tuple[str, ...]) -> Iterator[tuple[object
                 " ".join(map(str, shard.source_row[shard.source_ptr[i] : shard.source_ptr[i + 1]].tolist())),
             )
             number += 1
+
+
+def sample_tables(cache: Cache, columns: tuple[str, ...]) -> Iterator[pa.Table]:
+    """Yield the same rows as tables of so many at once: numbers as such, names as they are, null for an empty cell."""
+    rows = sample_rows(cache, columns)
+    while some := list(islice(rows, AT_ONCE)):
+        yield pa.table(
+            {name: _typed(name, cells) for name, cells in zip(columns, zip(*some, strict=True), strict=True)}
+        )
+
+
+def _typed(name: str, cells: tuple[object, ...]) -> pa.Array:
+    texts = [None if text == "" else str(text) for text in cells]
+    if name in NUMBERS:
+        convert, kind = NUMBERS[name]
+        return pa.array([None if text is None else convert(text) for text in texts], kind)
+    return pa.array([None if text is None else from_cell(text) for text in texts], pa.string())

@@ -1,9 +1,11 @@
 """`gocell export`: a cache's samples as a table, or its hierarchy in another tool's format."""
 
 import csv
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TextIO
 
 import typer
 
@@ -12,6 +14,7 @@ from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.options import CacheDir, HierarchyFormat, Json, Root
 from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
+from gocell_cli.commands.shell.tables import KINDS, SEPARATORS, is_stdout, require_table, write_tables
 from gocell_cli.commands.shell.terminal import note, show, show_result
 from gocell_cli.errors import UsageError
 from gocell_cli.whole_file import whole_file, write_whole
@@ -20,8 +23,7 @@ if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
     from gocell_cli.storage.schema import Hierarchy
 
-Out = Annotated[Path, typer.Option("--out", help="File to write: .tsv or .csv; of a hierarchy .txt, .cx2 and so on.")]
-SEPARATORS = {".tsv": "\t", ".csv": ","}
+Out = Annotated[Path, typer.Option("--out", help=f"File to write: {KINDS}; of a hierarchy .txt, .cx2 and so on.")]
 SUFFIXES = {HierarchyFormat.CX2: (".cx2",), HierarchyFormat.GRAPHML: (".graphml",), HierarchyFormat.OBO: (".obo",)}
 TEXT = (".tsv", ".ont", ".txt")
 """Suffixes of the other formats."""
@@ -61,8 +63,10 @@ def export(
     """
     if hierarchy_format is None:
         _refuse_options(choice, no_tables=no_tables)
-        require_place(out, tuple(SEPARATORS), overwrite=overwrite)
+        require_table(out, overwrite=overwrite, json=json)
         document = _write_samples(_opened(cache, root), out)
+        if is_stdout(out):
+            return
         said = f"{document['samples']:,} samples in {out}"
     else:
         choice.check()
@@ -95,14 +99,23 @@ def _source(choice: WrittenChoice, cache: Path | None, root: Path | None, *, off
 
 
 def _write_samples(cache: "Cache", out: Path) -> dict[str, Any]:
-    from gocell_cli.storage.export import exported_columns, sample_rows
+    from gocell_cli.storage.export import exported_columns, sample_rows, sample_tables
 
     columns = exported_columns(cache)
-    with whole_file(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=SEPARATORS[out.suffix], lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(sample_rows(cache, columns))
+    if is_stdout(out):
+        _write_rows(sys.stdout, "\t", columns, sample_rows(cache, columns))
+    elif out.suffix in SEPARATORS:
+        with whole_file(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            _write_rows(file, SEPARATORS[out.suffix], columns, sample_rows(cache, columns))
+    else:
+        write_tables(sample_tables(cache, columns), out)
     return {"out": str(out), "samples": len(cache), "columns": list(columns)}
+
+
+def _write_rows(file: TextIO, mark: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    writer = csv.writer(file, delimiter=mark, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
 
 
 def _write_hierarchy(

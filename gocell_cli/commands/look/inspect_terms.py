@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
-from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
+from gocell_cli.commands.shell.places import Force, data_root, find_cache
+from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
 
 if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
     from gocell_cli.storage.term_hits import TermHits
-
-SUFFIXES = (".parquet", ".tsv", ".csv")
 
 
 class Sort(StrEnum):
@@ -30,7 +29,7 @@ SortOption = Annotated[
     Sort,
     typer.Option("--sort", help="hits: most samples first; mean: lowest phenotype; effect: largest difference."),
 ]
-OutFile = Annotated[Path | None, typer.Option("--out", help="File of all terms that are hit: .csv, .tsv or .parquet.")]
+OutFile = Annotated[Path | None, typer.Option("--out", help=f"File of all terms that are hit: {KINDS}.")]
 Top = Annotated[int, typer.Option("--top", min=1, help="Lines to print; JSON and --out hold all.")]
 
 
@@ -51,13 +50,14 @@ def inspect_terms(
     from gocell_cli.storage.reader import Cache
     from gocell_cli.storage.term_hits import term_hits
 
-    if out is not None:
-        require_place(out, SUFFIXES, overwrite=overwrite)
+    require_table(out, overwrite=overwrite, json=json)
     opened = Cache(find_cache(cache, data_root(root)))
     hits = term_hits(opened)
     rows = _rows(opened, hits, sort.value)
     if out is not None:
         _write(rows, out)
+        if is_stdout(out):
+            return
         note(f"{out}: {len(rows):,} terms", "written")
     if json:
         kind = opened.manifest.phenotype["kind"]

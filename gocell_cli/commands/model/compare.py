@@ -10,7 +10,7 @@ import typer
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.places import Force, require_place
-from gocell_cli.commands.shell.tables import write_table
+from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_result
 from gocell_cli.errors import SourceMissing, UsageError
 
@@ -32,7 +32,7 @@ MetricOption = Annotated[
     str, typer.Option("--metric", help="Shown: auto (AUROC of classes, else pearson), pearson, spearman, auroc, rmse.")
 ]
 FigureFile = Annotated[Path | None, typer.Option("--figure", help="Draw the differences: .svg, .png or .pdf.")]
-TableOut = Annotated[Path | None, typer.Option("--out", help="A row a comparison and metric: .tsv or .parquet.")]
+TableOut = Annotated[Path | None, typer.Option("--out", help=f"A row a comparison and metric: {KINDS}.")]
 AUTO = "auto"
 METRICS = ("pearson", "spearman", "auroc", "rmse")
 LEAST_RESAMPLES = 100
@@ -58,9 +58,9 @@ def compare(
     """
     if metric not in (AUTO, *METRICS):
         raise UsageError(f"--metric {metric[:80]}", why="no such metric", hint=f"one of {', '.join((AUTO, *METRICS))}")
-    for place, suffixes in ((figure, (".svg", ".png", ".pdf")), (out, (".tsv", ".parquet"))):
-        if place is not None:
-            require_place(place, suffixes, overwrite=overwrite)
+    if figure is not None:
+        require_place(figure, (".svg", ".png", ".pdf"), overwrite=overwrite)
+    require_table(out, overwrite=overwrite, json=json)
     folders = [_Folder.of(run) for run in runs]
     contenders = _contenders(folders, against)
     from gocell_cli.training.runs.comparing import compare as compared
@@ -74,6 +74,8 @@ def compare(
         _draw(found, shown, figure)
     if out is not None:
         _write(found, out)
+    if is_stdout(out):
+        return
     document = {
         "metric": shown, "against": reference.name, "resamples": resamples, "seed": seed,
         "comparisons": [_as_json(comparison, shown) for comparison in found],

@@ -8,8 +8,8 @@ import typer
 from gocell_cli.commands.model.series import evaluate_series
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
-from gocell_cli.commands.shell.places import Force, require_place
-from gocell_cli.commands.shell.tables import write_table
+from gocell_cli.commands.shell.places import Force
+from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, show, show_json
 from gocell_cli.run_record import SLICES, side_by_side
 from gocell_cli.series_record import is_series, require_one_run
@@ -30,9 +30,7 @@ BaselinesOption = Annotated[
 ]
 PartOption = Annotated[str, typer.Option("--part", help="Part of the split to evaluate: train, validation or test.")]
 OldPart = Annotated[str | None, typer.Option("--split", hidden=True, help="What --part was called.")]
-TableOut = Annotated[
-    Path | None, typer.Option("--out", help="A row a sample: value and every prediction; .tsv or .parquet.")
-]
+TableOut = Annotated[Path | None, typer.Option("--out", help=f"A row a sample: value and every prediction; {KINDS}.")]
 SHOWN = (
     "pearson", "spearman", "r2", "rmse", "auroc", "average_precision",
     "negative_precision_at_100", "negative_average_precision",
@@ -69,8 +67,7 @@ def evaluate(
             require_one_run(run)
         evaluate_series(run, split or part, json=json)
         return
-    if out is not None:
-        require_place(out, (".tsv", ".parquet"), overwrite=overwrite)
+    require_table(out, overwrite=overwrite, json=json)
     if baselines is not None:
         chosen_names(baselines)
     before_opening(run, cache, samples=True)
@@ -84,6 +81,8 @@ def evaluate(
     evaluation = evaluate_run(trainer, split or part, baselines)
     if out is not None:
         write_table(sample_table(trainer, evaluation), out)
+    if is_stdout(out):
+        return
     if json:
         show_json(evaluation.as_json())
     else:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,8 @@ import typer
 from gocell_cli.commands.model.evaluate import opened_cache
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
+from gocell_cli.commands.shell.places import Force
+from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
 from gocell_cli.errors import CannotWrite, Unfinished, UsageError
 from gocell_cli.whole_file import writing
@@ -88,6 +90,7 @@ LeastActivations = Annotated[
 EvenSo = Annotated[
     bool, typer.Option("--even-so", help="Print the ranking even where the network adds nothing to the other voices.")
 ]
+TableOut = Annotated[Path | None, typer.Option("--out", help=f"Table of all terms and their scores: {KINDS}.")]
 COUNTS = ("activations", "screen_genes", "ranked_in", "rank_best", "rank_worst")
 SHOWN = ("excess", "power", "children_power", "difference", "rlipp", "p_value", "q_value", *COUNTS[:2])
 SPREAD = ("score_sd", "ranked_in", "rank_median", "rank_best", "rank_worst")
@@ -107,6 +110,8 @@ def explain(
     least_activations: LeastActivations = 3,
     top: Top = 20,
     even_so: EvenSo = False,
+    out: TableOut = None,
+    overwrite: Force = False,
     cache: opt.CacheDir = None,
     json: opt.Json = False,
 ) -> None:
@@ -119,18 +124,43 @@ def explain(
     """
     from gocell_cli.training.evaluation.terms.orders import Cutoffs
 
+    require_table(out, overwrite=overwrite, json=json)
     own, others = _sorted_out(_members(runs), _members(control_runs or []))
-    cutoffs = Cutoffs(least_power, least_activations)
+    asked = (samples or rlipp_samples, sort.value, Cutoffs(least_power, least_activations))
+    told = _Told(top, out, even_so=even_so, json=json)
     if len(own) == 1 and not others:
-        _explain_one(
-            own[0], genes, (samples or rlipp_samples, sort.value, cutoffs), top, cache, even_so=even_so, json=json
-        )
+        _explain_one(own[0], genes, asked, told, cache)
     elif genes is not None:
         raise UsageError("--genes shows what a deletion does in one run", hint=f"gocell explain {own[0]} --genes ...")
     else:
-        _explain_many(
-            own, others, (samples or rlipp_samples, sort.value, cutoffs), top, cache, even_so=even_so, json=json
-        )
+        _explain_many(own, others, asked, told, cache)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """How an explanation is told: the first so many terms in words, all in JSON and in the table."""
+
+    top: int
+    out: Path | None
+    even_so: bool
+    json: bool
+
+    @property
+    def aloud(self) -> bool:
+        """Whether words are printed."""
+        return not self.json and not is_stdout(self.out)
+
+    def write(self, terms: list[dict[str, Any]] | None) -> None:
+        """Write the table, if one is asked for."""
+        if self.out is None or terms is None:
+            return
+        import pyarrow as pa
+
+        first = ("term", "name")  # each has them behind its scores
+        rows = [{**{key: term[key] for key in first}, **term} for term in terms]
+        write_table(pa.Table.from_pylist(rows), self.out)
+        if not is_stdout(self.out):
+            note(f"{self.out}: {len(rows):,} terms", "written")
 
 
 def _members(runs: Sequence[Path]) -> list[Path]:
@@ -169,9 +199,7 @@ def _sorted_out(runs: Sequence[Path], controls: Sequence[Path]) -> tuple[list[Pa
     return found[False], list(dict.fromkeys([*found[True], *controls]))
 
 
-def _explain_one(
-    run: Path, genes: str | None, asked: "Asked", top: int, cache: Path | None, *, even_so: bool, json: bool
-) -> None:
+def _explain_one(run: Path, genes: str | None, asked: "Asked", told: _Told, cache: Path | None) -> None:
     from gocell_cli.commands.model.refusals import before_opening, named_genes, tell_compiling
     from gocell_cli.training.inference.requests import no_gene
     from gocell_cli.training.runs.store import RunStore
@@ -188,21 +216,22 @@ def _explain_one(
     tell_compiling()
 
     request = ScoreRequest(*asked)
-    found = explain_run(run, opened, genes, request, top)
+    found = explain_run(run, opened, genes, request, told.top)
     terms, changes = _terms(found.hierarchy, found.ranking), _changes(found.hierarchy, found.effects)
-    if json:
-        adds = {"dcell_adds": asdict(told) if (told := _adds(record)) is not None else None}
+    told.write(terms)
+    if told.json:
+        adds = {"dcell_adds": asdict(worth) if (worth := _adds(record)) is not None else None}
         ranking = _ranking_json(found.ranking, terms, request)
         interactions = _interactions_json(found.hierarchy, found.interactions)
         show_json({"run": str(run), **adds, **ranking, "effects": changes, "interactions": interactions})
-    else:
-        if terms is not None and found.ranking is not None and not _adds_nothing([record], even_so=even_so):
-            _tell(found.ranking, terms, request.order, top)
+    elif told.aloud:
+        if terms is not None and found.ranking is not None and not _adds_nothing([record], even_so=told.even_so):
+            _tell(found.ranking, terms, request.order, told.top)
         _tell_interactions(found.hierarchy, found.interactions, record.kind)
     if terms is None:
         note("no ranking: it reads the run's cache, which is not there; --cache DIR says where it is now", "warning")
-    if changes is not None and not json:
-        show(_table(f"Effect of deleting {genes or ''}", changes[:top], ("activation", "head")))
+    if changes is not None and told.aloud:
+        show(_table(f"Effect of deleting {genes or ''}", changes[: told.top], ("activation", "head")))
     _draw(run / "figures", terms, changes, request.order)
 
 
@@ -226,11 +255,8 @@ def _explain_many(
     runs: list[Path],
     controls: list[Path],
     asked: "Asked",
-    top: int,
+    told: _Told,
     cache: Path | None,
-    *,
-    even_so: bool,
-    json: bool,
 ) -> None:
     from gocell_cli.commands.model.refusals import before_opening, tell_compiling
 
@@ -240,9 +266,10 @@ def _explain_many(
     tell_compiling()
 
     request = ScoreRequest(*asked)
-    found = compare_runs(runs, controls, cache, request, top)
+    found = compare_runs(runs, controls, cache, request, told.top)
     terms = [{**asdict(one), **_named(found.hierarchy, one.term)} for one in found.agreement.terms]
-    if json:
+    told.write(terms)
+    if told.json:
         show_json(
             {
                 "runs": list(map(str, runs)),
@@ -255,8 +282,8 @@ def _explain_many(
                 "terms": terms,
             }
         )
-    elif not _adds_nothing(records[: len(runs)], even_so=even_so):
-        _tell_many(found, terms[: min(top, found.agreement.ranked)], len(runs), len(controls), request.order)
+    elif told.aloud and not _adds_nothing(records[: len(runs)], even_so=told.even_so):
+        _tell_many(found, terms[: min(told.top, found.agreement.ranked)], len(runs), len(controls), request.order)
 
 
 def _tell_many(found: "Comparison", terms: list[dict[str, Any]], runs: int, controls: int, order: str) -> None:

@@ -9,6 +9,8 @@ import typer
 from gocell_cli.commands.model.evaluate import RunDir
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_voice
+from gocell_cli.commands.shell.places import Force
+from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import note, show, show_json, show_result
 from gocell_cli.errors import UsageError
 from gocell_cli.series_record import finished_runs, is_series
@@ -33,7 +35,12 @@ Model = Annotated[
         autocompletion=complete_voice,
     ),
 ]
-OutFile = Annotated[Path | None, typer.Option("--out", help="Parquet file of --all-pairs; a stopped run goes on.")]
+OutFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help=f"Table of the predictions: {KINDS}. Of --all-pairs a Parquet file; a stopped run goes on."
+    ),
+]
 
 
 OFF = 0.05
@@ -45,6 +52,7 @@ def predict(
     genes: Genes = None,
     all_pairs: AllPairs = False,
     out: OutFile = None,
+    overwrite: Force = False,
     model: Model = None,
     cache: opt.CacheDir = None,
     json: opt.Json = False,
@@ -57,25 +65,52 @@ def predict(
     """
     if all_pairs and out is None:
         raise UsageError("--all-pairs writes a file", hint="--out pairs.parquet")
-    if not all_pairs and (genes is None or out is not None):
-        raise UsageError("no genotype, or --out without --all-pairs", hint="--genes YKL191W,YLR172C")
-    if is_series(run) and out is None:
-        ensemble = _opened_series(run, cache, genes or [], model)
-        _tell(ensemble.predictions([ensemble.genotype(entry) for entry in genes or []]), json=json)
+    if not all_pairs and genes is None:
+        raise UsageError("no genotype is named", hint="--genes YKL191W,YLR172C; or --all-pairs --out pairs.parquet")
+    if out is not None and all_pairs:
+        _all_pairs(_opened(run, cache, genes or [], out, model), genes, out, json=json)
         return
-    predictor = _opened(run, cache, genes or [], out, model)
+    require_table(out, overwrite=overwrite, json=json)
+    series = is_series(run)
+    named = genes or []
+    opened = _opened_series(run, cache, named, model) if series else _opened(run, cache, named, None, model)
+    _tell(opened.predictions([opened.genotype(entry) for entry in named]), out, json=json)
+
+
+def _tell(found: "Sequence[Prediction] | Sequence[Together]", out: Path | None, *, json: bool) -> None:
     if out is not None:
-        _all_pairs(predictor, genes, out, json=json)
+        _write(found, out)
+    if is_stdout(out):
         return
-    _tell(predictor.predictions([predictor.genotype(entry) for entry in genes or []]), json=json)
-
-
-def _tell(found: "Sequence[Prediction] | Sequence[Together]", *, json: bool) -> None:
     if json:
         show_json([prediction.as_json() for prediction in found])
         return
     for prediction in found:
         _print(prediction)
+
+
+def _write(found: "Sequence[Prediction] | Sequence[Together]", out: Path) -> None:
+    """Write a row a number: of which genotype, which quantity, of which of its genes; sd over the runs of a series."""
+    import pyarrow as pa
+
+    from gocell_cli.training.inference.predict import Prediction
+
+    rows = []
+    for one in found:
+        said, spread = (one, {}) if isinstance(one, Prediction) else (one.mean, one.sd)
+        genotype = "+".join(said.genes)
+        values = {said.kind: {genotype: said.value, **said.parts}, "epsilon": said.epsilon, "tau": said.tau}
+        for quantity, numbers in values.items():
+            of = spread.get(quantity, {})
+            sds = of if isinstance(of, dict) else {genotype: of}
+            rows += [
+                {"genotype": genotype, "quantity": quantity, "of": part, "value": value, "sd": sds.get(part),
+                 "never_deleted_in_training": " ".join(said.novel)}
+                for part, value in numbers.items()
+            ]  # fmt: skip
+    write_table(pa.Table.from_pylist(rows), out)
+    if not is_stdout(out):
+        note(f"{out}: {len(rows):,} rows", "written")
 
 
 def _opened_series(run: Path, cache: Path | None, genes: list[str], model: str | None) -> "Ensemble":

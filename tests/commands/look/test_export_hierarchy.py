@@ -64,7 +64,7 @@ def test_samples_of_one_genotype_are_one_cell(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "kind", "message"),
     [
-        (("--out", "a.txt"), UsageError, "neither .tsv nor .csv"),
+        (("--out", "a.txt"), UsageError, "neither .xlsx nor .parquet nor .csv nor .tsv"),
         (("--out", "a.tsv", "--preset", "ma2018"), UsageError, "options of a hierarchy, and samples"),
         (("--out", "a.tsv", "--no-tables"), UsageError, "options of a hierarchy, and samples"),
         (("--hierarchy", "cx2", "--out", "a.txt"), UsageError, "not .cx2"),

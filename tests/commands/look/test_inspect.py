@@ -211,7 +211,8 @@ def test_export_of_the_toy_keeps_rows_and_groups(toy_cache: Path, tmp_path: Path
     assert [float(x) for x in line[3:5]] == [0.25, 0.05]
     assert Cache(toy_cache).provenance.query_groups[int(line[6])] == "YAL003W+YAL005C"
     assert line[7:] == ["4"]
-    assert "neither .tsv nor .csv" in str(failure("export", "--out", tmp_path / "toy.xlsx", "--cache", toy_cache))
+    known = "neither .xlsx nor .parquet nor .csv nor .tsv"
+    assert known in str(failure("export", "--out", tmp_path / "toy.xls", "--cache", toy_cache))
     assert json.loads(invoke("export", "--out", tmp_path / "b.csv", "--cache", toy_cache, "--json").stdout)["samples"]
 
 

@@ -221,8 +221,9 @@ COMPARE = [
     Refusal("compare RUN", 7, "the trainer needs torch", missing="torch"),
 ]
 PREDICT = [
-    Refusal("predict RUN", 2, "no genotype"),
-    Refusal("predict RUN --genes x --out pairs.parquet", 2, "--out without --all-pairs"),
+    Refusal("predict RUN", 2, "no genotype is named"),
+    Refusal("predict RUN --genes x --out pairs.doc", 2, "neither .xlsx nor .parquet nor .csv nor .tsv"),
+    Refusal("predict RUN --genes x --out - --json", 2, "both print on stdout"),
     Refusal("predict RUN --all-pairs", 2, "--all-pairs writes a file"),
     Refusal("predict RUN --all-pairs --out file", 2, "is there already", given=write("file", "text")),
     Refusal("predict RUN --all-pairs --out file/pairs.parquet", 2, "cannot be written", given=write("file", "text")),
