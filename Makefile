@@ -37,10 +37,10 @@ demo: $(DEMO_STAMP) ## the main job on the bundled data, in one transcript
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOCELL_ROOT=$(DEMO_ROOT) bash -c '\
 	  run() { printf "\n$$ %s\n" "$$*"; "$$@"; }; \
 	  run gocell verify-levels; \
-	  run gocell build-cache --dataset essentiality --overwrite; \
+	  run gocell build-cache --dataset kuzmin2018 --sample --overwrite; \
 	  run gocell inspect sample 0; \
-	  run gocell build-cache --dataset simulated --samples 20000 --panel 200 --overwrite; \
-	  run gocell train --epochs 6 --lr 0.01'
+	  run gocell build-cache --dataset collins2007 --alleles deletion-only --overwrite; \
+	  run gocell train --subset 20000 --epochs 5'
 
 # Two processes, one for each core of a small machine, and whole files to each: fixtures of a module are made once.
 # Files in the order of tests/conftest.py, the longest first: xdist's own order, by number of tests, leaves long ones last.

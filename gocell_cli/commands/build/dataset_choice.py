@@ -26,14 +26,17 @@ if TYPE_CHECKING:
     from gocell_cli.sources.go.releases import Release
 
 KUZMIN, COSTANZO = (DatasetName.KUZMIN2018, DatasetName.KUZMIN2020), (DatasetName.COSTANZO2016,)
-SIMULATED, TABLE = (DatasetName.SIMULATED,), (DatasetName.TABLE,)
+COLLINS, SIMULATED, TABLE = (DatasetName.COLLINS2007,), (DatasetName.SIMULATED,), (DatasetName.TABLE,)
 PHENOTYPES: dict[DatasetName, tuple[str, ...]] = {
     **dict.fromkeys(KUZMIN, ("tau", "epsilon", "fitness", "smf")),
     DatasetName.COSTANZO2016: ("epsilon", "fitness", "smf"),
+    DatasetName.COLLINS2007: ("s_score",),
     DatasetName.ESSENTIALITY: ("viability",),
     DatasetName.SIMULATED: ("simulated",),
 }
 """The phenotypes of each data set, its default first; a table's has any name."""
+SAMPLED = ("fitness", "smf")
+"""The phenotypes of `--sample`, its default first: the scores of its rows are empty."""
 SIMULATION = ("samples", "deletions", "seed", "epistasis", "noise", "panel")
 TABLE_OPTIONS = (
     "phenotype_column",
@@ -52,9 +55,10 @@ TABLE_OPTIONS = (
 )
 TAKEN_BY = {
     "raw": (*KUZMIN, *COSTANZO, *TABLE),
+    "sample": (DatasetName.KUZMIN2018,),
     "order": KUZMIN,
     "temperature": COSTANZO,
-    "alleles": (*KUZMIN, *COSTANZO, *TABLE),
+    "alleles": (*KUZMIN, *COSTANZO, *COLLINS, *TABLE),
     "max_p": (*KUZMIN, *COSTANZO, *TABLE),
     **dict.fromkeys(TABLE_OPTIONS, TABLE),
     **dict.fromkeys(SIMULATION, SIMULATED),
@@ -68,6 +72,7 @@ class DatasetChoice:
 
     dataset: opt.Datasets = None
     raw: opt.Raw = None
+    sample: opt.Sample = False
     phenotype: opt.PhenotypeOption = None
     order: opt.OrderOption = Order.ALL
     temperature: opt.TemperatureOption = Temperature.BOTH
@@ -102,8 +107,13 @@ class DatasetChoice:
     @property
     def kind(self) -> str:
         """The phenotype: the one asked for, else the first data set's default."""
-        default = PHENOTYPES.get(self.names[0], (self.phenotype_column or "phenotype",))[0]
-        return self.phenotype or default
+        return self.phenotype or self._phenotypes(self.names[0])[0]
+
+    def _phenotypes(self, name: DatasetName) -> tuple[str, ...]:
+        """What can be asked of a data set, its default first; of a table its column, which may be called anything."""
+        if name is DatasetName.KUZMIN2018 and self.sample:
+            return SAMPLED
+        return PHENOTYPES.get(name, (self.phenotype_column or "phenotype",))
 
     @property
     def label(self) -> str:
@@ -121,10 +131,10 @@ class DatasetChoice:
                 about = " and ".join("simulated data" if t in SIMULATED else t.value for t in takers)
                 raise UsageError(f"--{option.replace('_', '-')} is for {about}", hint=f"--dataset {takers[0].value}")
         for name in self.names:
-            if name in PHENOTYPES and self.kind not in PHENOTYPES[name]:
-                raise UsageError(
-                    f"{name.value} has no phenotype {self.kind!r}", hint=f"--phenotype {'|'.join(PHENOTYPES[name])}"
-                )
+            if name in PHENOTYPES and self.kind not in self._phenotypes(name):
+                asked = f"{name.value}{' --sample' if self._phenotypes(name) == SAMPLED else ''}"
+                hint = f"--phenotype {'|'.join(self._phenotypes(name))}"
+                raise UsageError(f"{asked} has no phenotype {self.kind!r}", hint=hint)
         published = set(self.names) - set(TABLE)
         if self.max_p is not None and published and self.kind not in ("tau", "epsilon"):
             raise UsageError(f"--max-p: {self.kind} has no P-value", hint="--phenotype tau|epsilon")
@@ -171,6 +181,8 @@ class DatasetChoice:
             if place in places:
                 raise UsageError(f"--raw is given twice for {place.value}", hint="leave one out")
             places[place] = Path(path if named is not None else text)
+        if self.sample and DatasetName.KUZMIN2018 in places:
+            raise UsageError("--sample is bundled, --raw a file of your own", hint="leave one of them out")
         if DatasetName.TABLE in self.names and DatasetName.TABLE not in places:
             raise UsageError("--dataset table needs its file", hint="gocell build-cache FILE.csv")
         return places
@@ -196,6 +208,7 @@ class DatasetChoice:
             place,
             root,
             offline,
+            self.sample and name is DatasetName.KUZMIN2018,
         )
         dataset = READERS[name](genes, chosen)
         if self.alleles is Alleles.DELETION_ONLY and self._chosen_by(dataset, "alleles", bool(dataset.strains)):

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from gocell_cli.domain.genes import GeneTable
     from gocell_cli.domain.genotype import Dataset
     from gocell_cli.sources.download.find import Found
+    from gocell_cli.sources.screens.kuzmin import Study
 
 
 class Selection(NamedTuple):
-    """What is to be read, and where it lies: `own` is --raw's path, `root` the data root, `table` a table's options."""
+    """What is to be read, and where it lies: `own` is --raw's path, `root` the data root, `table` a table's options.
+
+    `sample`: the bundled part of it.
+    """
 
     dataset: DatasetName
     phenotype: str | None
@@ -26,20 +30,46 @@ class Selection(NamedTuple):
     own: Path | None
     root: Path
     offline: bool
+    sample: bool
 
 
 def _kuzmin(genes: "GeneTable", chosen: Selection) -> "Dataset":
     from gocell_cli.sources.screens import kuzmin
 
     study = kuzmin.STUDIES[chosen.dataset.value]
-    with download_progress() as watcher:
-        found = kuzmin.find(study, chosen.root, own=chosen.own, offline=chosen.offline, watcher=watcher)
-    _tell(found)
-    dataset = kuzmin.read(study, found.paths, genes, phenotype=str(chosen.phenotype), order=chosen.order)
+    paths = _sample(chosen) if chosen.sample else _kuzmin_tables(study, chosen)
+    dataset = kuzmin.read(study, paths, genes, phenotype=str(chosen.phenotype), order=chosen.order)
     trigenic = dataset.dropped.get("other_order", 0)
     if chosen.phenotype == "epsilon" and trigenic:
         note(f"{dataset.name}: {trigenic:,} trigenic rows stay out of epsilon: {kuzmin.RAW_EPSILON}")
     return dataset
+
+
+def _kuzmin_tables(study: "Study", chosen: Selection) -> tuple[Path, ...]:
+    from gocell_cli.sources.screens import kuzmin
+
+    try:
+        with download_progress() as watcher:
+            found = kuzmin.find(study, chosen.root, own=chosen.own, offline=chosen.offline, watcher=watcher)
+    except SourceMissing as error:
+        if study.name == DatasetName.KUZMIN2018.value:  # no network, say: there is something to begin with all the same
+            error.hint += "; or --sample, the 15,095 free rows that come with gocell"
+        raise
+    _tell(found)
+    return found.paths
+
+
+def _sample(chosen: Selection) -> tuple[Path, ...]:
+    from gocell_cli.sources.screens.bundled import SAMPLE
+
+    note(f"--sample: 15,095 free rows of Data S1, which have no scores: the phenotype is {chosen.phenotype}")
+    return (SAMPLE.path(),)
+
+
+def _collins(genes: "GeneTable", _: Selection) -> "Dataset":
+    from gocell_cli.sources.screens.bundled import read_collins
+
+    return read_collins(genes)
 
 
 def _costanzo(genes: "GeneTable", chosen: Selection) -> "Dataset":
@@ -106,6 +136,7 @@ READERS: dict[DatasetName, Callable[["GeneTable", Selection], "Dataset"]] = {
     DatasetName.KUZMIN2018: _kuzmin,
     DatasetName.KUZMIN2020: _kuzmin,
     DatasetName.COSTANZO2016: _costanzo,
+    DatasetName.COLLINS2007: _collins,
     DatasetName.ESSENTIALITY: _essentiality,
     DatasetName.TABLE: _table,
 }

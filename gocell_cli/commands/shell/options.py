@@ -52,6 +52,7 @@ class DatasetName(StrEnum):
     KUZMIN2018 = "kuzmin2018"
     KUZMIN2020 = "kuzmin2020"
     COSTANZO2016 = "costanzo2016"
+    COLLINS2007 = "collins2007"
     ESSENTIALITY = "essentiality"
     SIMULATED = "simulated"
     TABLE = "table"
@@ -287,7 +288,13 @@ CacheDir = Annotated[
     typer.Option("--cache", help="Cache to read; default: the one ROOT/latest names.", autocompletion=complete_cache),
 ]
 
-Datasets = Annotated[list[DatasetName] | None, typer.Option(help="Data set; essentiality needs no file.")]
+Datasets = Annotated[
+    list[DatasetName] | None, typer.Option(help="Data set; essentiality, collins2007 and simulated need no file.")
+]
+Sample = Annotated[
+    bool,
+    typer.Option("--sample", help="Of kuzmin2018 the 15,095 free rows that come with gocell: fitness, no scores."),
+]
 Raw = Annotated[
     list[str] | None,
     typer.Option(
