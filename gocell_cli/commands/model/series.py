@@ -17,6 +17,7 @@ from gocell_cli.commands.shell.terminal import line, make_table, note, show, sho
 from gocell_cli.errors import Diverged, UsageError
 from gocell_cli.series_record import MemberRecord, SeriesRecord, read_series
 from gocell_cli.training.data.splits.kinds import names_a_file, split_path
+from gocell_cli.training.runs.slurm import join_step
 from gocell_cli.user_text import slug
 
 if TYPE_CHECKING:
@@ -124,11 +125,12 @@ def resume_series(directory: Path) -> "Series":
 
 
 def _require_one_process() -> None:
-    """Raise UsageError under torchrun, all of whose processes train one run."""
+    """Raise UsageError under torchrun or srun, all of whose processes train one run."""
+    join_step(os.environ)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError(
             "torchrun's processes train one run together, and this is a series of runs",
-            hint="--jobs J without torchrun; or one run: --fold I with --folds, no --seeds, no --controls",
+            hint="--jobs J without torchrun, srun --ntasks=1; or one run: --fold I, no --seeds, no --controls",
         )
 
 

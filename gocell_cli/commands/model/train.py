@@ -1,5 +1,6 @@
 """`gocell train`: a separate program in spirit, which needs nothing but a cache."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ from gocell_cli.commands.shell.progress import training_progress
 from gocell_cli.commands.shell.terminal import line, note, show, show_result, styled
 from gocell_cli.errors import UsageError
 from gocell_cli.series_record import is_series
+from gocell_cli.training.runs.slurm import join_step
 from gocell_cli.user_text import slug
 
 if TYPE_CHECKING:
@@ -149,6 +151,7 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     from gocell_cli.commands.model.refusals import before_training, tell_compiling
     from gocell_cli.training.runs.store import RunStore
 
+    join_step(os.environ)
     require_split_file(config.split)
     require_vector_files(config)
     found = find_cache(cache, root)
@@ -175,6 +178,7 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
 def _resume(out: Path) -> "Trainer":
     from gocell_cli.commands.model.refusals import before_resuming, tell_compiling
 
+    join_step(os.environ)
     before_resuming(out)
     opened = opened_cache(out, None)
     from gocell_cli.training.runs.run import resume_run
