@@ -52,6 +52,7 @@ TABLE_OPTIONS = (
     "encoding",
     "notation",
     "blank_gene",
+    "fitness_column",
 )
 TAKEN_BY = {
     "raw": (*KUZMIN, *COSTANZO, *TABLE),
@@ -91,6 +92,7 @@ class DatasetChoice:
     encoding: opt.Encoding = None
     notation: opt.NotationOption = Notation.LAB
     blank_gene: opt.BlankGeneOption = BlankGene.FEWER
+    fitness_column: opt.FitnessColumn = None
     duplicates: opt.DuplicatesOption = Duplicates.MEAN
     samples: opt.Samples = None
     deletions: opt.Deletions = None
@@ -211,7 +213,7 @@ class DatasetChoice:
             self.sample and name is DatasetName.KUZMIN2018,
         )
         dataset = READERS[name](genes, chosen)
-        if self.alleles is Alleles.DELETION_ONLY and self._chosen_by(dataset, "alleles", bool(dataset.strains)):
+        if self.alleles is Alleles.DELETION_ONLY and self._chosen_by(dataset, "alleles", _names_alleles(dataset)):
             from gocell_cli.domain.alleles import keep_deletions
 
             dataset = keep_deletions(dataset)
@@ -257,3 +259,8 @@ class DatasetChoice:
 
         given: dict[str, Any] = {name: getattr(self, name) for name in SIMULATION if getattr(self, name) is not None}
         return Simulation(**given)
+
+
+def _names_alleles(dataset: "Dataset") -> bool:
+    """Whether a strain has an allele's name: of a table without a column of them strains are their genes alone."""
+    return any(allele for _, allele in dataset.strains)

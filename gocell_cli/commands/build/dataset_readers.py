@@ -124,6 +124,7 @@ def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
         decimal=given["decimal"].value if given["decimal"] is not None else None,
         notation=given["notation"].value,
         blank_gene=given["blank_gene"].value,
+        fitness=tuple(given["fitness_column"] or ()),
         form=table_file.TextForm(_DELIMITERS.get(given["delimiter"], ""), given["encoding"]),
     )
     dataset, notes = own_table.read(chosen.own, genes, options)

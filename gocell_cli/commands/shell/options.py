@@ -377,6 +377,14 @@ AlleleColumn = Annotated[
         help="table: the alleles' column, or one for each of gene_1, gene_2, ..: separated by commas, or given again.",
     ),
 ]
+FitnessColumn = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="table: the two columns of the crossed strains' own fitness (wild type 1), in the gene columns' order:"
+        " separated by commas, or given again.",
+    ),
+]
 StatisticColumn = Annotated[
     str | None, typer.Option(help="table: the column of the P-value or standard deviation of each phenotype.")
 ]

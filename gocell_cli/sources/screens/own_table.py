@@ -69,7 +69,7 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
         raise _nothing_left(table, columns, told, dropped)
     # what a gene's cell says of it as a laboratory writes it is its allele, too
     named = columns if columns.alleles or not lab.genes else replace(columns, alleles=columns.genes)
-    strains = table_strains(table, named, gene[rows], rows, genes)
+    strains = table_strains(table, named, gene[rows], rows, genes, options.decimal)
     query, queries = table_queries(table, columns, rows, genes.lookup)
     measured = Measurements(
         genes=_trimmed(genotype[rows]),
@@ -92,6 +92,7 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
         options=_chosen(columns, statistic_kind, options),
         names=(told,),
         kinds=strains.kinds,
+        fitness=strains.fitness,
         rejected=rejected_rows(table, columns, reason, REASONS, names, found, genes.lookup),
     )
     notes = table_notes(table, columns, options, decimal, lab, words, blank)
@@ -140,6 +141,7 @@ def _chosen(columns: Columns, statistic_kind: str, options: TableOptions) -> dic
     """What a cache's configuration says of the columns; only those that were named, as caches had it before."""
     others = {
         "allele_columns": ",".join(columns.alleles),
+        "fitness_columns": ",".join(columns.fitness),
         "statistic_column": columns.statistic,
         "statistic_kind": statistic_kind,
         "query_column": columns.query,

@@ -47,6 +47,8 @@ MOSTLY = 0.5
 """Share of a column's filled cells that are numbers where it may be a phenotype that nothing names."""
 P_VALUE, SD = "p_value", "sd"
 STATISTICS = (P_VALUE, SD)
+STRAINS = 2
+"""Of a cross."""
 STATISTIC_NAMES = {
     P_VALUE: re.compile(r"p|p[ _.-]?val(ue)?s?|.*[ _.-]p[ _.-]?val(ue)?s?", re.IGNORECASE),
     SD: re.compile(
@@ -62,7 +64,8 @@ class TableOptions(NamedTuple):
     `alleles` is one column, or one for each of gene_1 .. gene_k; `statistic_kind` one of STATISTICS, by default what
     the header says; `query` holds the gene whose screen a row is of, `group` any text that tells groups of rows.
     `genes` are the gene columns, one a gene, or one that holds all; `decimal` is one of table_file.DECIMALS, `notation`
-    one of NOTATIONS, `blank_gene` one of BLANK_GENES.
+    one of NOTATIONS, `blank_gene` one of BLANK_GENES. `fitness` are two columns, of the fitness of the strains that
+    were crossed: that of the last gene column's gene, and before it that of the others'.
     """
 
     phenotype: str | None = None
@@ -77,6 +80,7 @@ class TableOptions(NamedTuple):
     decimal: str | None = None
     notation: str = LAB
     blank_gene: str = FEWER
+    fitness: tuple[str, ...] = ()
     form: TextForm = TextForm()
 
 
@@ -87,6 +91,7 @@ class Columns:
     genes: tuple[str, ...]
     phenotype: str
     alleles: tuple[str, ...]
+    fitness: tuple[str, ...]
     statistic: str | None
     query: str | None
     group: str | None
@@ -117,8 +122,26 @@ def choose_columns(table: TableFile, options: TableOptions) -> Columns:
         purpose: table.column(name, f"{purpose} column") if name is not None else None
         for purpose, name in (("statistic", options.statistic), ("query", options.query), ("group", options.group))
     }
-    taken = {*genes, *alleles, *(name for name in given.values() if name is not None)}
-    return Columns(genes, _phenotype_column(table, taken, options.phenotype), alleles, *given.values())
+    fitness = _fitness_columns(table, options.fitness, genes, alleles)
+    taken = {*genes, *alleles, *fitness, *(name for name in given.values() if name is not None)}
+    return Columns(genes, _phenotype_column(table, taken, options.phenotype), alleles, fitness, *given.values())
+
+
+def _fitness_columns(
+    table: TableFile, given: Sequence[str], genes: tuple[str, ...], alleles: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The two columns of strains' fitness; raises InvalidInput where a row says of no two strains."""
+    found = tuple(table.column(name, "fitness column") for name in _names(table, given))
+    if not found:
+        return ()
+    if len(found) != STRAINS or len(set(found)) < STRAINS or set(found) & {*genes, *alleles}:
+        reason = f"{len(set(found))} fitness columns, and not the two of a cross's strains"
+        raise table.fault(None, reason, hint="--fitness-column QUERY_FITNESS,ARRAY_FITNESS, as the gene columns go")
+    if len(genes) < STRAINS or len(alleles) == 1:
+        what = "gene" if len(genes) < STRAINS else "allele"
+        reason = f"one {what} column, and the fitness of two strains"
+        raise table.fault(None, reason, hint=f"--{what}-column NAME,NAME: a column for each gene")
+    return found
 
 
 def _named_genes(table: TableFile, given: Sequence[str]) -> tuple[str, ...]:

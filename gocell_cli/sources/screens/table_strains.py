@@ -1,10 +1,11 @@
 """Strains and query groups of a lab's table: what its allele columns, its query column and its groups say of a row."""
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Float64, Int32, Int64
 
 from gocell_cli.domain.alleles import KINDS, allele_kind, of_several
 from gocell_cli.domain.alleles import UNKNOWN as UNKNOWN_KIND
@@ -16,12 +17,16 @@ from gocell_cli.sources.screens.table_file import TableFile
 
 
 class TableStrains(NamedTuple):
-    """Strains of a table, sorted, the kind of each, and each row's: -1 where it has none."""
+    """Strains of a table, sorted, the kind of each, and each row's: -1 where it has none.
+
+    fitness: the distinct values that rows say of each strain's own, ascending; () as a whole where none does.
+    """
 
     strains: tuple[tuple[str, str], ...]
     kinds: tuple[str, ...]
     query: Int32[np.ndarray, " rows"]
     array: Int32[np.ndarray, " rows"]
+    fitness: tuple[tuple[float, ...], ...] = ()
 
 
 def table_strains(
@@ -30,35 +35,66 @@ def table_strains(
     gene: Int32[np.ndarray, "rows names_max"],
     rows: Int64[np.ndarray, " kept"],
     genes: GeneTable,
+    decimal: str | None = None,
 ) -> TableStrains:
     """Return each row's strains: one is called by its genes, its allele by what the allele columns say of them.
 
     A row with an allele for each of its genes is a cross of two strains: of the last gene's, and of the others'. The
-    query column, where it is one of the two genes, says which of them is the query.
+    query column, where it is one of the two genes, says which of them is the query. So is a row with the fitness of two
+    strains, which are called by their genes alone where nothing names an allele. Raises InvalidInput for a fitness
+    below 0.
     """
     none = np.full(len(rows), -1, dtype=np.int32)
-    if not columns.alleles:
+    if not columns.alleles and not columns.fitness:
         return TableStrains((), (), none, none)
     alleles = [table.texts(name) for name in columns.alleles]
     codes = [coded.codes[rows] for coded in alleles]
     width = gene.shape[1]
+    told = [_fitness(table, name, decimal)[rows] for name in columns.fitness]
     if len(alleles) == 1:
         sides = [(list(range(width)), [0])]
     else:
         sides = [(list(range(width - 1)),) * 2, ([width - 1],) * 2]
         if width == 2 and columns.query == columns.genes[1]:
             sides.reverse()
+            told.reverse()
     # (gene columns, allele columns) of each side -> its strains, and each row's
-    made = [_side(gene[:, g], [codes[a] for a in c], [alleles[a].texts for a in c], genes) for g, c in sides]
+    of_sides = [(g, c if alleles else []) for g, c in sides]
+    made = [_side(gene[:, g], [codes[a] for a in c], [alleles[a].texts for a in c], genes) for g, c in of_sides]
     found: dict[tuple[str, str], str] = {}
     for strains, kinds, _ in made:
         for strain, kind in zip(strains, kinds, strict=True):
-            found[strain] = max(kind, found.get(strain, kind), key=KINDS.index)
+            if strain[0]:  # a row without a gene on this side has no strain there
+                found[strain] = max(kind, found.get(strain, kind), key=KINDS.index)
     names = tuple(sorted(found))
     place = {strain: i for i, strain in enumerate(names)}
-    columns_of_rows = [np.array([*(place[s] for s in strains), -1], dtype=np.int32)[row] for strains, _, row in made]
+    columns_of_rows = [
+        np.array([*(place.get(s, -1) for s in strains), -1], dtype=np.int32)[row] for strains, _, row in made
+    ]
     query, array = [*columns_of_rows, none][:2]
-    return TableStrains(names, tuple(found[s] for s in names), query, array)
+    fitness = _fitness_of(len(names), list(zip((query, array), told, strict=True))) if told else ()
+    return TableStrains(names, tuple(found[s] for s in names), query, array, fitness)
+
+
+def _fitness(table: TableFile, column: str, decimal: str | None) -> Float64[np.ndarray, " rows"]:
+    values = table.measured(column, decimal).values
+    if (values < 0).any():
+        row = int(np.flatnonzero(values < 0)[0])
+        raise table.fault(row, f"column {column!r}: {values[row]:g} is no fitness, which is never negative")
+    return values
+
+
+def _fitness_of(
+    strains: int, told: Sequence[tuple[Int32[np.ndarray, " rows"], Float64[np.ndarray, " rows"]]]
+) -> tuple[tuple[float, ...], ...]:
+    """The distinct values of each strain, of each side's rows: (strain, fitness)."""
+    strain, fitness = (np.concatenate(one) for one in zip(*told, strict=True))
+    known = (strain >= 0) & np.isfinite(fitness)
+    pairs = np.unique(np.stack([strain[known].astype(np.float64), fitness[known]]), axis=1)
+    owner = pairs[0].astype(np.int64)
+    ends = np.searchsorted(owner, np.arange(strains + 1))
+    found = tuple(tuple(pairs[1, a:b].tolist()) for a, b in itertools.pairwise(ends.tolist()))
+    return found if any(found) else ()
 
 
 def _side(
@@ -67,14 +103,16 @@ def _side(
     texts: Sequence[Sequence[str]],
     genes: GeneTable,
 ) -> tuple[list[tuple[str, str]], list[str], Int32[np.ndarray, " rows"]]:
-    """Strains of some genes with their alleles, one for all or one for each, the kind of each strain, each row's."""
+    """Strains of some genes with their alleles, one for all, one for each or none, the kind of each, each row's."""
     first, number = _distinct([*gene.T, *codes])
     strains: list[tuple[str, str]] = []
     kinds: list[str] = []
     for row in first.tolist():
         present = [i for i, g in enumerate(gene[row].tolist()) if g != NO_GENE]
         named = [int(gene[row, i]) for i in present]
-        if len(codes) == 1:
+        if not codes:
+            alleles, own = [""], [named]
+        elif len(codes) == 1:
             alleles, own = [texts[0][codes[0][row]]], [named]
         else:
             alleles, own = [texts[i][codes[i][row]] for i in present], [[g] for g in named]

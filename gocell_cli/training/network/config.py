@@ -16,6 +16,9 @@ CHOICES = {
 class DCellConfig:
     """Everything that shapes the network but the hierarchy.
 
+    The defaults are the network of Ma et al. 2018 (`--recipe ma2018`), for who builds one by hand; a run's, of 6
+    neurons and columns that are deviations, are RunConfig's, which hands its settings on (`RunConfig.network`).
+
     width_by: n_t of the width is the term's `direct` or `contained` genes; d_t = max(min_width, ceil(ratio * n_t)).
     top_width: the least width of terms of the first top_strata strata, the root's the first (0: as all others).
     products: of children's deviations in each term (`products.py`). learnt_vectors: so many numbers of each gene are

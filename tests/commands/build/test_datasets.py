@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gocell_cli.errors import InvalidInput, SourceMissing, UsageError
 from gocell_cli.storage.reader import Cache
+from gocell_cli.training.data.strain_fitness import offered_fitness, published_fitness
 from tests.commands.runners import document, failure, invoke, run
 
 HEADER = "genes,growth\n"
@@ -197,6 +199,77 @@ def test_alleles_and_p_values_of_a_table_are_used_and_shown(tmp_path: Path) -> N
     error = failure(*words, "--alleles", "deletion-only", "--max-p", "0.001")
     assert isinstance(error, InvalidInput)
     assert "none of its 4 rows is left" in error.message
+
+
+CROSSES = (
+    "gene_1,gene_2,f_1,f_2,fitness\n"
+    "SET2,TFC3,0.9,0.8,0.7\n"
+    "SET2,VPS8,0.9,,0.6\n"
+    "VPS8,TFC3,0.7,0.6,0.5\n"
+    "ACT1,,0.3,0.9,0.3\n"
+)
+
+
+def test_fitness_of_the_strains_of_a_table_is_kept_by_strain(tmp_path: Path) -> None:
+    """VPS8's is known as query alone, TFC3's two rows differ, and of a row of one gene there is no second strain."""
+    raw = tmp_path / "crosses.csv"
+    raw.write_text(CROSSES, "utf-8")
+    words = ("build-cache", "--dataset", "table", "--raw", raw, "--fitness-column", "f_1,f_2", "--root", tmp_path)
+    done = invoke(*words, "--json")
+    assert "table publishes the fitness of 4 of its 4 strains" in done.stderr
+    cache = Cache(Path(json.loads(done.stdout)["cache"]))
+    assert cache.manifest.counts["strain_fitness"] == {"strains": 4, "of": 4, "several_values": 1}
+    assert cache.provenance.fitness is not None
+    strains = zip(cache.provenance.strains, cache.provenance.fitness, strict=True)
+    by_strain = {strain: value for (strain, _), value in strains}
+    lookup = cache.hierarchy.lookup
+    found = {name: by_strain[cache.hierarchy.gene_names[lookup.find(name).genes[0]]] for name in ("SET2", "TFC3")}
+    assert found == {"SET2": 0.9, "TFC3": pytest.approx(0.7)}
+    samples = cache.columns()
+    known = published_fitness(samples, cache.provenance, cache.hierarchy)
+    value = {v: k.tolist() for v, k in zip(samples.value.tolist(), known, strict=True)}
+    assert value[0.7] == [0.9, pytest.approx(0.7)]
+    assert value[0.6] == [0.9, 0.7]  # VPS8's as array is what it was as query
+    assert value[0.3][0] == 0.3
+    assert np.isnan(value[0.3][1])
+    told = {kind: offered_fitness(samples, cache.provenance, cache.hierarchy, kind) for kind in ("fitness", "epsilon")}
+    assert told["fitness"] is not None
+    assert (told["fitness"].withheld, told["fitness"].query, told["fitness"].array) == ("", 4, 3)
+    assert told["epsilon"] is not None
+    assert "what is left of the combined mutant's fitness" in told["epsilon"].withheld
+    # the first column is that of gene_1 whichever of both is the query
+    other = Cache(Path(document(*words, "--query-column", "gene_2")["cache"]))
+    assert dict(zip(other.provenance.strains, other.provenance.fitness or (), strict=True)) == dict(
+        zip(cache.provenance.strains, cache.provenance.fitness, strict=True)
+    )
+    assert "which column of the table names the alleles" in failure(*words, "--alleles", "deletion-only").message
+
+
+@pytest.mark.parametrize(
+    ("columns", "given", "reason"),
+    [
+        ("gene_1,gene_2,f_1,f_2,fitness", "f_1", "1 fitness columns, and not the two of a cross's strains"),
+        ("gene_1,gene_2,f_1,f_2,fitness", "f_1,f_1", "1 fitness columns, and not the two"),
+        ("gene_1,gene_2,f_1,f_2,fitness", "f_1,f_9", "there is no fitness column 'f_9'"),
+        ("genes,other,f_1,f_2,fitness", "f_1,f_2", "one gene column, and the fitness of two strains"),
+    ],
+)
+def test_fitness_columns_that_say_of_no_two_strains_are_refused(
+    tmp_path: Path, columns: str, given: str, reason: str
+) -> None:
+    raw = tmp_path / "crosses.csv"
+    raw.write_text(CROSSES.replace("gene_1,gene_2,f_1,f_2,fitness", columns), "utf-8")
+    words = ("build-cache", "--dataset", "table", "--raw", raw, "--root", tmp_path, "--phenotype-column", "fitness")
+    assert reason in failure(*words, "--fitness-column", given).message
+
+
+def test_a_fitness_below_0_is_an_error_with_its_line(tmp_path: Path) -> None:
+    raw = tmp_path / "crosses.csv"
+    raw.write_text(CROSSES.replace("0.7,0.6,0.5", "0.7,-0.6,0.5"), "utf-8")
+    words = ("build-cache", "--dataset", "table", "--raw", raw, "--root", tmp_path, "--fitness-column", "f_1,f_2")
+    error = failure(*words)
+    assert "'f_2': -0.6 is no fitness" in f"{error.message} {error.why}"
+    assert "4" in error.message
 
 
 def test_a_joined_table_without_alleles_is_said_to_keep_its_rows(tmp_path: Path, toy_table: Path) -> None:
