@@ -30,8 +30,8 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def train(launcher: list[str], cache: Path, out: Path) -> subprocess.CompletedProcess[str]:
-    words = [f"--set={name}={value}" for name, value in SETTINGS.items()]
+def train(launcher: list[str], cache: Path, out: Path, more: dict[str, int]) -> subprocess.CompletedProcess[str]:
+    words = [f"--set={name}={value}" for name, value in {**SETTINGS, **more}.items()]
     command = [*launcher, GOCELL, "train", str(cache), "--device", "cpu", "--out", str(out), "--json", *words]
     done = (
         subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
@@ -50,23 +50,30 @@ GENOTYPES: nets.Genotypes = [(0, 1), (1,), (0, 1, 2), (), (1, 4), (0,), (0, 3)]
 WEIGHTED = 0.01
 
 
+SMALL = DCellConfig(min_width=4, init_range=0.5)
+MORE = {
+    "plain": SMALL,
+    "products": replace(SMALL, products=3, gene_weights="deviation"),
+    "term_dropout": replace(SMALL, term_dropout=0.3),
+    "top_width": replace(SMALL, top_width=11, top_strata=2),
+    "all three": replace(SMALL, products=2, term_dropout=0.3, top_width=11, top_strata=2),
+}  # fmt: skip
 CASES = {
-    "dense, tanh-bn": ("dense", "tanh-bn"),
-    "dense, bn-tanh": ("dense", "bn-tanh"),
-    "delta, tanh-bn": ("delta", "tanh-bn"),
-    "delta, bn-tanh": ("delta", "bn-tanh"),
+    f"{form}, {norm_order}, {name}": replace(config, form=form, norm_order=norm_order)
+    for form in ("dense", "delta") for norm_order in ("tanh-bn", "bn-tanh") for name, config in MORE.items()
+    if form == "delta" or not config.products  # the dense form refuses those in several processes
 }  # fmt: skip
 
 
-def small_model(form: str, norm_order: str) -> DCell:
-    config = DCellConfig(min_width=4, init_range=0.5)
-    return nets.pair(nets.random_network(4), replace(config, form=form, norm_order=norm_order))[0]
+def small_model(config: DCellConfig) -> DCell:
+    return nets.pair(nets.random_network(4), config)[0]
 
 
 def one_step(model: DCell, rank: int, world: int) -> dict[str, torch.Tensor]:
     """Gradients and statistics of a process's own share of the batch: 4 samples and 3 of two processes."""
     y = torch.linspace(-1, 1, len(GENOTYPES), dtype=torch.float64)
     own = np.array_split(np.arange(len(GENOTYPES)), world)[rank]
+    model.drop_terms(seed=1, epoch=0, step=3)
     heads = model.train()(nets.deletions([GENOTYPES[i] for i in own], 12))
     loss = DCellLoss(model.root, l2=WEIGHTED)(heads, y[torch.from_numpy(own)], [model.child_weight])
     loss.shared(len(own) / len(GENOTYPES), world, WEIGHTED).total.backward()
@@ -86,8 +93,8 @@ def process(rank: int, folder: str) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=(Path(folder) / "port").read_text("ascii"))
     processes = Processes("cpu", "64-true")
     assert processes.machine is not None or not MEMORY.is_dir()
-    for name, (form, norm_order) in CASES.items():
-        model = small_model(form, norm_order)
+    for name, config in CASES.items():
+        model = small_model(config)
         model.group = processes
         found = one_step(model, rank, 2)
         processes.sum_gradients(model.parameters())
@@ -109,7 +116,7 @@ def shares(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_and_statistics_of_uneven_shares_are_those_of_the_whole_batch(case: str, shares: Path) -> None:
     """Gene 5 and others are never deleted, gene 2 in one share only, gene 1 in all samples of neither."""
-    model = small_model(*CASES[case])
+    model = small_model(CASES[case])
     wanted = one_step(model, 0, 1) | gradients(model)
     for rank in range(2):
         found = torch.load(shares / f"{case}-{rank}.pt")
@@ -126,7 +133,8 @@ def assert_close(found: dict[str, float], wanted: dict[str, float]) -> None:
         assert found[name] == pytest.approx(value, rel=0.02 if ranked else 1e-6), name
 
 
-def test_two_processes_train_as_one(small_cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [{}, {"products": 2, "top_width": 5}], ids=["", "products"])
+def test_two_processes_train_as_one(more: dict[str, int], small_cache: Path, tmp_path: Path) -> None:
     """33 samples a step are 17 and 16; the last of 134 are 2: one each.
 
     Float64 rounds 1e-16 and AdamW, which divides each gradient by its own size, amplifies it step by step: to 1e-9 at
@@ -134,7 +142,7 @@ def test_two_processes_train_as_one(small_cache: Path, tmp_path: Path) -> None:
     """
     found = {}
     for name, launcher in (("one", []), ("two", TORCHRUN)):
-        done = train(launcher, small_cache, tmp_path / name)
+        done = train(launcher, small_cache, tmp_path / name, more)
         found[name] = json.loads(done.stdout)  # one document: the other process is silent
     histories = [
         [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text("utf-8").splitlines()]
