@@ -63,7 +63,9 @@ half of that), beside a core of other work. Predicted of registers of 64 bytes, 
 sum waits four cycles for itself, so eight of them at once) and five of a weights' gradient: a row's products in 1
 cycle where there were 1.5. Measured, least ms of one thread at 2,048 random triples: products up 15.5 to 10.3,
 down 15.6 to 10.6, the whole way up 21.1 to 14.0 and down 26.8 to 18.9; of `ma2018` at 256 up 1,120 to 810, down 1,600
-to 1,190. Registers of 64 bytes with three rows a tile gained 15 % of a step of `ma2018`. A piece of 20 numbers fills
+to 1,190. Registers of 64 bytes with three rows a tile gained 15 % of a step of `ma2018`.
+Whole steps of it on two threads, of the roofline (220 to 300 GFLOP/s, the machine busy: the share is a lower bound):
+delta at 256 0.48 before and 0.59 after, at 2,048 1.22 after (7.6 s a step). A piece of 20 numbers fills
 16 of one register and 4 of the next, so 0.62 of the library's rate is the most.
 
 Lost on the way, at batch 2048: variants by blocks of 20 neurons (six times the reads, for the namespace roots have 39
@@ -113,6 +115,7 @@ NAMES = (
     "delta_drugcell_b2048",
     "delta_ma2018_b2048",
     "delta_ma2018_b2048_of_roofline",
+    "delta_ma2018_b256",
     "all_pairs_per_second",
 )
 UPPER = 2
@@ -213,6 +216,8 @@ def wide() -> tuple[list[Row], list[str]]:
         Row.of("delta_ma2018_b2048", delta.rates, "samples/s", "dense form", dense.rate),
         Row.of("delta_ma2018_b2048_of_roofline", of_roofline, "x", f"the bar of {WIDE_BAR}", WIDE_BAR),
     ]
+    small = measured("delta", "ma2018", 256)
+    rows.append(Row.of("delta_ma2018_b256", small.rates, "samples/s", "roofline", small.roofline))
     hierarchy, width_by = bundled_hierarchy("ma2018")
     model = DCell(hierarchy, DCellConfig(width_by=width_by, form="delta"))
     form = DeltaForm.of(model)

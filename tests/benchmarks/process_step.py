@@ -21,6 +21,13 @@ rate. The processes' 152 (medians): plan 18, forward 62, backward 66, gradients 
 other: both processes compute 0.69 of the variants, each plans, and a process with one thread has nobody to plan beside
 it, so where two threads gain 1.7 the processes' passes alone are at 0.85.
 
+With loops in AVX-512 (an Intel Xeon, busy; least of 20, two rounds): two threads 47 to 60 ms, two processes 114 to 119,
+0.4 to 0.5 of the rate. Medians: plan 12 to 15, forward 51 to 53, backward 48 to 50, gradients and AdamW 23. The
+loops got faster for both, so what is twice in processes weighs more: variants, plan, calls and joins of each level.
+torchrun starts each process in a session of its own; where a kernel shares its cores among sessions, as Linux's
+autogroups do, other work then takes more from them: 261 to 359 ms there. So start both from one shell, with RANK,
+WORLD_SIZE and the rest set.
+
 Lost on the way: a pass's tasks cut anew in each of these calls (56 ms). Tried, and not worth it: samples sorted by
 the gene that they share with most others before they are shared out (0.64 of the variants instead of 0.69 at 2,048
 random, 0.60 instead of 0.67 of Kuzmin's): 4 % of a step or less.
