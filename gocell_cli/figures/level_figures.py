@@ -9,7 +9,7 @@ from jaxtyping import Int32, Int64
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from gocell_cli.domain.level_graph import LevelGraph
 from gocell_cli.domain.levels import Grouping, LevelReport, check_levels
@@ -124,9 +124,34 @@ def batch_distribution(picture: LevelPicture) -> Figure:
         axes.axhline(mean, color=GREY, linestyle="--", linewidth=1, label=f"mean {mean:,.0f} terms a batch")
         axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend()
+        share = axes.twinx()
+        numbers = batch_numbers(sizes)
+        share.plot(range(1, len(sizes) + 1), numbers["cumulative_share"], color=RED, marker=".", label="terms done")
+        share.set_ylim(0, 1.02)
+        share.yaxis.set_major_formatter(PercentFormatter(1.0))
+        share.set_ylabel("terms done")
+        axes.legend(handles=[*axes.get_legend_handles_labels()[0], *share.get_lines()], loc="lower center")
     figure.suptitle(literal(f"Terms that run at once: {picture.title}"))
     return figure
+
+
+def batch_numbers(sizes: Int64[np.ndarray, " batches"]) -> dict[str, Any]:
+    """Return what a run of these batches, leaves first, is beside one of a term at a time.
+
+    fewer_steps: so many times fewer than with a term at a time. parallel_efficiency: the mean as a share of the largest
+    batch, which is how much of a machine with room for that one is in use, if all terms cost the same.
+    """
+    mean, largest = float(sizes.mean()), int(sizes.max())
+    return {
+        "terms": int(sizes.sum()),
+        "batches": len(sizes),
+        "mean": mean,
+        "largest": largest,
+        "smallest": int(sizes.min()),
+        "cumulative_share": (np.cumsum(sizes) / sizes.sum()).tolist(),
+        "parallel_efficiency": mean / largest,
+        "fewer_steps": mean,
+    }
 
 
 def batch_sizes(grouping: Grouping) -> Int64[np.ndarray, " batches"]:

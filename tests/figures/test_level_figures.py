@@ -12,6 +12,7 @@ from gocell_cli.figures.canvas import save
 from gocell_cli.figures.level_figures import (
     LevelPicture,
     batch_distribution,
+    batch_numbers,
     batch_sizes,
     faults_by_level,
     level_against_stratum,
@@ -52,6 +53,13 @@ def test_batches_come_in_the_order_of_a_run(picture: LevelPicture) -> None:
         1,
     ]  # leaf, deep, middle, left + right, root
     assert batch_sizes(picture.groupings["height"]).tolist() == [1, 1, 1, 2, 1]
+
+
+def test_what_batches_save() -> None:
+    assert batch_numbers(np.array([4, 2, 1, 1])) == {
+        "terms": 8, "batches": 4, "mean": 2.0, "largest": 4, "smallest": 1, "cumulative_share": [0.5, 0.75, 0.875, 1.0],
+        "parallel_efficiency": 0.5, "fewer_steps": 2.0,
+    }  # fmt: skip
 
 
 def test_the_bars_are_the_numbers(picture: LevelPicture) -> None:

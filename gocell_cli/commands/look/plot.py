@@ -1,5 +1,6 @@
 """`gocell plot`: figures of levels, batches and caches, as PNG or SVG."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,11 +66,24 @@ def plot_levels(figure: _Figure, choice: HierarchyChoice) -> None:
 @expand
 def plot_batches(figure: _Figure, choice: HierarchyChoice) -> None:
     """Draw how many terms a trainer runs at once, batch by batch, by stratum and by height."""
-    from gocell_cli.figures.level_figures import batch_distribution, batch_sizes, picture_of
+    from gocell_cli.figures.level_figures import batch_distribution, batch_numbers, batch_sizes, picture_of
 
     picture = picture_of(figure.files(choice).filtered_graph())
-    sizes = {by: batch_sizes(picture.groupings[by]).tolist() for by in ("stratum", "height")}
-    _write(batch_distribution(picture), figure.out, {"graph": picture.title, "batches": sizes}, json=figure.json)
+    sizes = {by: batch_sizes(picture.groupings[by]) for by in ("stratum", "height")}
+    found: dict[str, Any] = {
+        "graph": picture.title,
+        "batches": {by: each.tolist() for by, each in sizes.items()},
+        "numbers": {by: batch_numbers(each) for by, each in sizes.items()},
+    }
+    told = [_batches_line(by, numbers) for by, numbers in found["numbers"].items()]
+    _write(batch_distribution(picture), figure.out, found, told, json=figure.json)
+
+
+def _batches_line(by: str, numbers: dict[str, Any]) -> str:
+    sizes = f"{numbers['mean']:,.1f} on the mean, {numbers['largest']:,} at most, {numbers['smallest']:,} at least"
+    saved = f"{numbers['fewer_steps']:,.0f} times fewer steps than a term at a time"
+    efficiency = f"parallel efficiency {numbers['parallel_efficiency']:.0%}"
+    return f"by {by}: {numbers['terms']:,} terms in {numbers['batches']} batches, {sizes}; {saved}, {efficiency}"
 
 
 @plot_app.command("comparison")
@@ -113,8 +127,12 @@ def _whole(choice: HierarchyChoice) -> "LevelPicture":
     return picture_of(HierarchyChoice(obo=choice.obo, relations=relations).whole_graph())
 
 
-def _write(figure: "Figure", out: Path, numbers: dict[str, Any], *, json: bool) -> None:
+def _write(figure: "Figure", out: Path, numbers: dict[str, Any], told: Sequence[str] = (), *, json: bool) -> None:
     from gocell_cli.figures.canvas import save
 
+    def tell() -> None:
+        for text in (str(out), *told):
+            show(text)
+
     save(figure, out)
-    show_result({"out": str(out), **numbers}, lambda: show(str(out)), json=json, essence=str(out))
+    show_result({"out": str(out), **numbers}, tell, json=json, essence=str(out))
