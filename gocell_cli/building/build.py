@@ -122,7 +122,8 @@ def standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
         require_cache(place_of(out))
         return None
     if other:
-        raise UsageError(f"{out} holds something else", why=why, hint="choose another --out, or pass --overwrite")
+        mend = "choose another --out, or pass --overwrite" if (out / MANIFEST).is_file() else "choose another --out"
+        raise UsageError(f"{out} holds something else", why=why, hint=mend)
     return manifest
 
 

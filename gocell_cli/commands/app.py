@@ -22,6 +22,12 @@ TRACEBACK = "GOCELL_TRACEBACK"
 """The variable by which whoever mends a fault of ours sees where it is."""
 NO_MEMORY, NO_MEMORY_CODE = "error: there is not enough memory even to begin: ulimit -v, the batch system's limit", 5
 """And the exit code of errors.Unfinished; no module can be loaded then."""
+PLAIN_WORDS = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "no whole number",
+    "Input should be a valid number, unable to parse string as a number": "no number",
+}
+"""What Typer's checks of values say, and what of it helps."""
 AGAIN_SECONDS = 0.05
 """After so long a signal whose SystemExit got lost is sent again."""
 
@@ -99,7 +105,10 @@ def _tell_usage(error: Any) -> None:
 
     if type(error).__name__ != "NoArgsIsHelpError":
         path = getattr(getattr(error, "ctx", None), "command_path", "gocell")
-        report_error(" ".join(error.format_message().split()), "", f"{path} --help")
+        text = " ".join(error.format_message().split())
+        for said, plain in PLAIN_WORDS.items():
+            text = text.replace(said, plain)
+        report_error(text, "", f"{path} --help")
 
 
 def _told(error: Exception) -> int:

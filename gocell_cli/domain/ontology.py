@@ -120,6 +120,7 @@ class Ontology:
             raise UsageError(
                 f"no term is in the namespace {', '.join(unknown)}",
                 why=f"{self.source} has {', '.join(sorted(set(self.namespaces)))}",
+                hint=f"--namespace {min(self.namespaces)}",
             )
         kept = np.array([not namespaces or n in namespaces for n in self.namespaces], dtype=bool)
         if kept.all():

@@ -48,7 +48,8 @@ class Simulation:
         if min(self.samples, self.deletions, self.panel) < 1 or self.seed < 0:
             raise UsageError("--samples, --deletions and --panel must be at least 1, --seed at least 0")
         if not 0 <= self.epistasis <= 1 or not 0 <= self.noise < 1:
-            raise UsageError("--epistasis must be within 0 and 1, --noise at least 0 and below 1")
+            said = "--epistasis must be within 0 and 1, --noise at least 0 and below 1"
+            raise UsageError(said, hint="--epistasis 0.5 --noise 0.1")
         if self.epistasis and self.deletions < 2:
             raise UsageError("single deletions have no epistasis", hint="--epistasis 0, or --deletions 2")
         # distinct genotypes are found by drawing and rejecting: near the last few of all that would hardly ever end

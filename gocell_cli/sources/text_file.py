@@ -98,7 +98,7 @@ def open_input(path: Path) -> io.FileIO:
     if stat.S_ISDIR(found.st_mode):
         raise SourceMissing(f"{path}: cannot be read", why="it is a directory", hint="check the path")
     if stat.S_ISREG(found.st_mode):
-        raise InvalidInput.at(path, None, "the file is empty")
+        raise InvalidInput.at(path, None, "the file is empty", hint="was it the right one, or cut on its way?")
     raise InvalidInput.at(path, None, "not a regular file", hint="save what it holds to a file, and name that")
 
 
@@ -131,7 +131,8 @@ def decode(data: bytes, path: Path, encoding: str = "utf-8") -> str:
         return data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise InvalidInput.at(path, line, f"not {encoding} text ({error.reason})") from error
+        hint = "save it as UTF-8, if it is the right file"
+        raise InvalidInput.at(path, line, f"not {encoding} text ({error.reason})", hint=hint) from error
 
 
 def sha256_of(path: Path) -> str:

@@ -207,7 +207,8 @@ def _no_manifest(directory: Path, name: str) -> DamagedCache:
     if name == MANIFEST and (directory / PART_MANIFEST).is_file():
         hint = "gocell cache merge PART... --out DIR"
         return DamagedCache(f"{directory}: one part of a cache, not a cache", hint=hint)
-    return DamagedCache(f"{directory}: no {name}, so this is no finished cache", hint=REBUILD_HINT)
+    hint = f"gocell cache ls lists those there are; {REBUILD_HINT}"
+    return DamagedCache(f"{directory}: no {name}, so this is no finished cache", hint=hint)
 
 
 def shard_faults(manifest: Manifest) -> list[str]:

@@ -141,7 +141,10 @@ def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
     no such sample.
     """
     if not 0 <= index < len(cache):
-        raise UsageError(f"sample {index}: {cache.directory} holds samples 0 to {len(cache) - 1}")
+        last = len(cache) - 1
+        raise UsageError(
+            f"sample {index}: {cache.directory} holds samples 0 to {last}", hint=f"gocell inspect sample {last}"
+        )
     sample, hierarchy = cache.sample(index), cache.hierarchy
     term, gene, level, state = cache.mutant_state([index])[0].T
     deleted = np.isin(gene, sample.genes)

@@ -38,11 +38,14 @@ def run_real(*words: object, cwd: Path, **variables: str) -> subprocess.Complete
     )
 
 
-def looked_at(asked: Sequence[tuple[list[str], str, str]]) -> list[dict[str, Any]]:
-    """Run commands (words, folder, a library that is missing or "") and look what each had loaded by its end."""
+def looked_at(asked: Sequence[tuple[list[str], str, str]], beforehand: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Run commands (words, folder, a library that is missing or "") and look what each had loaded by its end.
+
+    `beforehand` are loaded before the first of them.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "tests.commands.model.refused"], input=json.dumps(asked), capture_output=True, text=True,
-        cwd=PROJECT, env=environment(), check=True, timeout=600,
+        [sys.executable, "-m", "tests.commands.model.refused", *beforehand], input=json.dumps(asked),
+        capture_output=True, text=True, cwd=PROJECT, env=environment(), check=True, timeout=600,
     )  # fmt: skip
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found

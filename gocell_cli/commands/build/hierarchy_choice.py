@@ -90,7 +90,7 @@ class HierarchyChoice:
         ]
         if unknown:
             why = f"GO's codes are {', '.join(EVIDENCE_CODES)}"
-            raise UsageError(f"no evidence code: {', '.join(unknown)}", why=why)
+            raise UsageError(f"no evidence code: {', '.join(unknown)}", why=why, hint="--exclude-evidence IGI,HGI,ND")
         if included == ():
             raise UsageError("--include-evidence names no code", hint="--include-evidence EXP,IDA,IPI,IMP,IEP")
 

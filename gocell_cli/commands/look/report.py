@@ -37,14 +37,14 @@ def report(
     Of a cache: samples, the funnel from raw GO to the hierarchy, levels, provenance; of a run: results beside
     baselines, learning, settings, then its cache.
     """
+    require_place(out, (".html",), overwrite=overwrite)
+    if target is not None and not target.is_dir():
+        raise SourceMissing(f"{target}: no such cache or run", hint="gocell cache ls; runs lie under ROOT/runs")
     from gocell_cli.figures.cache_page import cache_page
     from gocell_cli.figures.page import render
     from gocell_cli.figures.run_page import is_run, run_page
     from gocell_cli.storage.reader import Cache
 
-    require_place(out, (".html",), overwrite=overwrite)
-    if target is not None and not target.is_dir():
-        raise SourceMissing(f"{target}: no such cache or run", hint="gocell cache ls; runs lie under ROOT/runs")
     if target is not None:
         require_one_run(target)
     run = target is not None and is_run(target)

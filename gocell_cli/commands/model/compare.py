@@ -57,9 +57,9 @@ def compare(
     Intervals are of a paired bootstrap, over samples and over whole query groups.
     """
     if metric not in (AUTO, *METRICS):
-        raise UsageError(f"--metric {metric[:80]}", why="no such metric", hint=f"one of {', '.join((AUTO, *METRICS))}")
+        raise UsageError(f"--metric {metric[:80]}: no such metric", hint=f"one of {', '.join((AUTO, *METRICS))}")
     if figure is not None:
-        require_place(figure, (".svg", ".png", ".pdf"), overwrite=overwrite)
+        require_place(figure, (".svg", ".png", ".pdf"), overwrite=overwrite, option="--figure")
     require_table(out, overwrite=overwrite, json=json)
     folders = [_Folder.of(run) for run in runs]
     contenders = _contenders(folders, against)
@@ -69,7 +69,7 @@ def compare(
     found = [compared(reference, other, seed, resamples) for other in others]
     shown = metric if metric != AUTO else ("auroc" if "auroc" in found[0].metrics else "pearson")
     if shown not in found[0].metrics:
-        raise UsageError(f"--metric {shown}", why="values are no classes", hint="--metric pearson, spearman or rmse")
+        raise UsageError(f"--metric {shown}: the values are no classes", hint="--metric pearson, spearman or rmse")
     if figure is not None:
         _draw(found, shown, figure)
     if out is not None:
@@ -172,9 +172,7 @@ def _contenders(folders: Sequence[_Folder], against: str | None) -> list["Conten
         )
     chosen = [c for c in found if against in (None, c.name, c.column if len(folders) == 1 else None)]
     if not chosen:
-        raise UsageError(
-            f"--against {against}", why="it is none of them", hint=f"one of {', '.join(c.name for c in found)}"
-        )
+        raise UsageError(f"--against {against}: it is none of them", hint=f"one of {', '.join(c.name for c in found)}")
     return [chosen[0], *(c for c in found if c is not chosen[0])]
 
 

@@ -116,6 +116,8 @@ def tell_compiling() -> None:
 
 def require_pairs_file(out: Path) -> None:
     """Raise UsageError where what stands at the file of --all-pairs is no such file, CannotWrite where none can be."""
+    if out.suffix in (".tsv", ".csv", ".xlsx"):
+        raise UsageError(f"{out}: all pairs are a Parquet file", hint=f"--out {out.with_suffix('.parquet')}")
     if not out.exists():
         RunStore(out).require_place()
     elif not _is_parquet(out):

@@ -122,16 +122,16 @@ def _to_paste(command: str) -> str:
     return shlex.join(words) if words[:1] == ["gocell"] else "the command that began it, and --resume"
 
 
-def require_place(out: Path, suffixes: tuple[str, ...], *, overwrite: bool) -> None:
+def require_place(out: Path, suffixes: tuple[str, ...], *, overwrite: bool, option: str = "--out") -> None:
     """Raise UsageError, before anything is read, for another suffix, a file that is there, a folder that is not.
 
     Raises CannotWrite where it may not be written.
     """
+    if out.is_dir():
+        raise UsageError(f"{out}: is a folder", hint=f"name a file: {option} {out / f'new{suffixes[-1]}'}")
     if out.suffix not in suffixes:
         said = f"neither {' nor '.join(suffixes)}" if len(suffixes) > 1 else f"not {suffixes[0]}"
-        raise UsageError(f"{out}: {said}", hint=f"--out {out.with_suffix(suffixes[-1])}")
-    if out.is_dir():
-        raise UsageError(f"{out}: is a folder", hint=f"name a file: --out {out / f'new{suffixes[-1]}'}")
+        raise UsageError(f"{out}: {said}", hint=f"{option} {out.with_suffix(suffixes[-1])}")
     if out.exists() and not overwrite:
         raise UsageError(f"{out}: is there already", hint="--overwrite")
     if not out.parent.is_dir():

@@ -31,7 +31,12 @@ def read_sgd_numbers(path: Path) -> NamedVectors:
         if fields == [""]:
             continue
         if len(fields) < COLUMNS:
-            raise InvalidInput.at(path, number, f"{len(fields)} tab-separated columns where SGD has {COLUMNS}")
+            raise InvalidInput.at(
+                path,
+                number,
+                f"{len(fields)} tab-separated columns where SGD has {COLUMNS}",
+                hint="it is SGD_features.tab",
+            )
         if fields[TYPE] == "ORF":
             verified[fields[SYSTEMATIC]] = (number, fields[QUALIFIER].startswith("Verified"))
         elif fields[TYPE] == "CDS":

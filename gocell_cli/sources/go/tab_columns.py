@@ -140,7 +140,9 @@ def _line_by_line(data: bytes, path: Path, wanted: Sequence[int], widths: tuple[
             continue
         fields = line.rstrip("\r").split("\t")
         if not widths[0] <= len(fields) <= widths[1]:
-            raise InvalidInput.at(path, number, f"{len(fields)} tab-separated columns where {kind}")
+            raise InvalidInput.at(
+                path, number, f"{len(fields)} tab-separated columns where {kind}", hint="is it the right file?"
+            )
         lines.append(number)
         for n, column in cells.items():
             column.append(fields[n - 1] if n <= len(fields) else "")

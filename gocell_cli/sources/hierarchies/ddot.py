@@ -38,7 +38,8 @@ def parse_ddot(path: Path, lines: Iterable[tuple[int, str]]) -> ParsedHierarchy:
         if not parsed.terms and tuple(f.lower() for f in fields[:2]) == HEADER:
             continue
         if not COLUMNS[0] <= len(fields) <= COLUMNS[1] or not all(fields[:3]):
-            raise InvalidInput.at(path, number, f"not the three columns parent, child, {TERM}|{GENE}: {line[:60]!r}")
+            reason = f"not the three columns parent, child, {TERM}|{GENE}: {line[:60]!r}"
+            raise InvalidInput.at(path, number, reason, hint=f"tab-separated lines such as: ROOT, A, {TERM}")
         # The file has the parent first; edges here go from child to parent. A gene row's parent is its term.
         parent, child, kind = fields[:3]
         if kind not in EDGE_TYPES:

@@ -32,6 +32,7 @@ FIRST_LINE = 2
 DELIMITERS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "bar", " ": "blank"}
 """In the order that decides where several would do."""
 PARQUET_MAGIC = b"PAR1"
+SHORT = "every line of a table has as many cells as its header; is it the right file?"
 INDEX_READ_BACK, INDEX_IN_PARQUET = "Unnamed: 0", "__index_level_0__"
 """What pandas calls a column of row numbers whose header was empty, and how it keeps one in Parquet."""
 DECIMAL_COMMA = r"^\s*[-+]?\d*,\d+([eE][-+]?\d+)?\s*$"
@@ -100,7 +101,8 @@ class TableFile:
         if len(found) == 1:
             return found[0]
         reason = f"there is no {purpose} {wanted!r}" if not found else f"{wanted!r} may be {' or '.join(found)}"
-        raise self.fault(None, f"{reason}; its columns are {self.named}")
+        hint = "name one of them as the header spells it"
+        raise self.fault(None, f"{reason}; its columns are {self.named}", hint=hint)
 
     def texts(self, name: str) -> CodedTexts:
         """Return a column's distinct texts, stripped, and each row's."""
@@ -220,7 +222,8 @@ def _header(cells: Sequence[str], path: Path, line: int) -> list[str]:
     names = [cell.strip() or unnamed(at) for at, cell in enumerate(cells)]
     repeated = [name for name, uses in Counter(names).items() if uses > 1]
     if repeated:
-        raise InvalidInput.at(path, line, f"the header names {repeated[0]!r} twice; its columns are {', '.join(names)}")
+        reason = f"the header names {repeated[0]!r} twice; its columns are {', '.join(names)}"
+        raise InvalidInput.at(path, line, reason, hint="call one of them otherwise, or take it out")
     return names
 
 
@@ -323,7 +326,7 @@ def _text_fault(text: str, names: list[str], delimiter: str, path: Path, error: 
             if cells and len(cells) != len(names):
                 open_quote = "; a quote is not closed" if any("\n" in cell for cell in cells) else ""
                 reason = f"{len(cells)} columns where the header has {len(names)}{open_quote}"
-                return InvalidInput.at(path, line, reason, hint=hint if len(cells) > len(names) else "")
+                return InvalidInput.at(path, line, reason, hint=hint if len(cells) > len(names) else SHORT)
             line = reader.line_num + 1
     except csv.Error as fault:  # a quote that no other closes
         return InvalidInput.at(path, line, str(fault))

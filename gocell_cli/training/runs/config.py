@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.errors import DamagedCache, InvalidInput, SourceMissing, UsageError
+from gocell_cli.errors import DamagedCache, InvalidInput, SourceMissing, UsageError, did_you_mean
 from gocell_cli.run_record import CONFIG
 from gocell_cli.training.baselines.names import chosen_names
 from gocell_cli.training.data.splits.kinds import FILE, RULES, SPLITS, SplitChoice, names_a_file
@@ -143,14 +143,16 @@ class RunConfig:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 shown = repr(getattr(self, name))[:SHOWN]
-                raise UsageError(f"{name} is {shown}", hint=f"one of: {', '.join(allowed)}")
+                raise UsageError(
+                    f"{name} is {shown}, which is none", hint=f"one of: {', '.join(filter(None, allowed))}"
+                )
         chosen_names(self.baselines)
         tails_of(self.tails, "")
         for f in fields(self):
             self._check_number(f.name)
         if self.split not in SPLITS and not names_a_file(self.split):
             hint = f"one of: {', '.join(SPLITS)}; or a file: ./{self.split[:SHOWN]}"
-            raise UsageError(f"split is {self.split[:SHOWN]!r}", hint=hint)
+            raise UsageError(f"split is {self.split[:SHOWN]!r}, which is none", hint=hint)
         if self.split_column and not names_a_file(self.split):
             raise UsageError("split_column is a column of a file", hint="--split FILE --split-column NAME")
         if self.gene_vectors and self.wide == "none" and not self.network("direct").from_wild_type:
@@ -211,12 +213,14 @@ class RunConfig:
         found: dict[str, Any] = {}
         for name, value in changes.items():
             if name not in known:
-                raise UsageError(f"{where}no setting {name[:SHOWN]!r}", hint=f"there are: {', '.join(known)}")
+                hint = did_you_mean(name, known, otherwise=f"there are: {', '.join(known)}")
+                raise UsageError(f"{where}no setting {name[:SHOWN]!r}", hint=hint)
             default = getattr(self, name)
             taken = _like(value, default)
             # not isinstance: True is an int, and no number of epochs
             if type(taken) is not type(default):
-                raise UsageError(f"{where}{name} is {repr(value)[:SHOWN]}, not like {default!r}")
+                said = f"{where}{name} is {repr(value)[:SHOWN]}, not like {default!r}"
+                raise UsageError(said, hint=f"--set {name}={toml_value(default)} is its default")
             found[name] = taken
         return replace(self, **found)
 

@@ -1,6 +1,8 @@
 """`gocell` run many times, each in a process forked from one that has loaded Typer and nothing else; what each loaded.
 
-    python -m tests.commands.model.refused < commands.json > found.json
+    python -m tests.commands.model.refused [MODULE ...] < commands.json > found.json
+
+The parent loads the modules that are named besides: where it does not matter that a command loads them, it costs less.
 
 A command is its words and the folder it runs in; of each comes its exit code, its stderr, and which of MODULES it had
 loaded when it ended. What is to be known is what a command loads before it refuses, so none may come with the parent.
@@ -52,6 +54,6 @@ def _found(words: list[str], folder: str, missing: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    for name in ("typer", "rich.console", "pydantic"):
+    for name in ("typer", "rich.console", "pydantic", *sys.argv[1:]):
         importlib.import_module(name)
     json.dump([_found(*command) for command in json.load(sys.stdin)], sys.stdout)
