@@ -82,8 +82,8 @@ def _fill(plan: BuildPlan, staging: Staging, mode: BuildMode, progress: Progress
             progress(len(records), len(wanted))
     # shards finish in any order, and the manifest lists them by index
     manifest = make_manifest(plan, files, tuple(records[i] for i in wanted))
-    staging.finish(manifest, name=mode.manifest_name)
-    return BuildResult(staging.out, manifest, built=True, reused=reused)
+    written = staging.finish(manifest, name=mode.manifest_name)
+    return BuildResult(staging.out, written, built=True, reused=reused)
 
 
 def _wanted(plan: BuildPlan, mode: BuildMode) -> list[int]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gocell_cli.errors import DamagedCache, UsageError
+from gocell_cli.storage.descriptions import undescribed
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.own_files import require_cache
 from gocell_cli.storage.records import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
@@ -30,40 +31,45 @@ def merge_parts(parts: Sequence[Path], out: Path, *, overwrite: bool = False) ->
     # parts of one plan differ in their shards only: tables and counts may be those of any part
     shards = _all_shards(parts, manifests)
     merged = replace(manifests[0], shards=tuple(shard for _, shard in shards))
-    if _stands(merged, out, overwrite=overwrite):
+    there = _standing(merged, out, overwrite=overwrite)
+    if there is not None:
         remove_leftover(out)
-        return merged
+        return there
     staging = Staging(out)
     # resume=False: files are linked, not encoded, so to begin anew costs little
     with staging.open(StagedPlan(merged.fingerprint, _command(parts, out, overwrite=overwrite)), resume=False):
         # again: until the lock was held, another process may have finished this very cache
-        if _stands(merged, out, overwrite=overwrite):
+        there = _standing(merged, out, overwrite=overwrite)
+        if there is not None:
             staging.discard()
-            return merged
+            return there
         for record in merged.files:
             _bring(check_file(parts[0], record), staging.cache / record.path)
         for part, shard in shards:
             for file in shard.files.values():
                 # hashed before it is linked: a damaged part must not become a whole cache
                 _bring(check_file(part, file), staging.cache / file.path)
-        staging.finish(merged, name=MANIFEST)
-    return merged
+        return staging.finish(merged, name=MANIFEST)
 
 
-def _stands(merged: Manifest, out: Path, *, overwrite: bool) -> bool:
-    """Whether the merged cache stands at its place; raises UsageError where anything does that may not be replaced."""
+def _standing(merged: Manifest, out: Path, *, overwrite: bool) -> Manifest | None:
+    """Return the manifest of the merged cache where it stands at its place, None where nothing does, or it may go.
+
+    Raises UsageError where anything does that may not be replaced.
+    """
     if not is_taken(out):
-        return False
+        return None
     if overwrite:
         require_cache(place_of(out))
-        return False
+        return None
     try:
         found = read_manifest(out)
     except DamagedCache:
         found = None
-    if found != merged:  # else a merge that was killed after the last rename
+    # else a merge that was killed after the last rename; one by an older gocell has no descriptions
+    if found is None or undescribed(found) != undescribed(merged):
         raise UsageError(f"{out} is there already", hint="choose another --out, or pass --overwrite")
-    return True
+    return found
 
 
 def _refuse_parts(parts: Sequence[Path], out: Path) -> None:

@@ -13,6 +13,7 @@ from gocell_cli.file_record import FileRecord, record_file
 from gocell_cli.level_directions import DIRECTIONS
 from gocell_cli.storage.records import (
     BACKENDS,
+    DESCRIPTIONS,
     FORMAT_VERSION,
     LEVEL_KINDS,
     MANIFEST,
@@ -30,7 +31,9 @@ MOST_MANIFEST = 64_000_000
 """Bytes of a manifest: a shard takes some 600, so this is for 100,000 of them."""
 MOST_HASH = 1000
 MOST_SHOWN = 80
-FILE_PATH = re.compile(r"(hierarchy|provenance|samples)/[a-z0-9_-]+\.(parquet|lmdb)")
+FILE_PATH = re.compile(
+    rf"(hierarchy|provenance|samples)/[a-z0-9_-]+\.(parquet|lmdb)|{'|'.join(map(re.escape, DESCRIPTIONS))}"
+)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 REBUILD_HINT = "build the cache again: gocell build-cache ... --overwrite"
 

@@ -14,15 +14,20 @@ from pathlib import Path
 
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.manifest import MOST_MANIFEST
-from gocell_cli.storage.records import MANIFEST, PART_MANIFEST
+from gocell_cli.storage.records import DESCRIPTIONS, MANIFEST, PART_MANIFEST
 from gocell_cli.storage.tables import SCHEMAS
 from gocell_cli.typed_file import Malformed, read_small
 from gocell_cli.whole_file import TEMPORARY
 
 LOCK, PLAN = "lock", "plan.json"
 MOST_NAMED = 3
+# write_whole's temporary names, too
+_DESCRIPTIONS = "|".join(
+    rf"{re.escape(name)}|\.{re.escape(Path(name).stem)}{TEMPORARY}{re.escape(Path(name).suffix)}"
+    for name in DESCRIPTIONS
+)
 _CACHE = (
-    rf"(manifest|part)\.(json|sha256)|\.(manifest|part){TEMPORARY}\.(json|sha256)"
+    rf"(manifest|part)\.(json|sha256)|\.(manifest|part){TEMPORARY}\.(json|sha256)|{_DESCRIPTIONS}"
     rf"|({'|'.join(SCHEMAS)})\.parquet({TEMPORARY})?"
     rf"|samples/part-\d{{5,}}\.(parquet|lmdb)({TEMPORARY})?"
 )

@@ -13,6 +13,9 @@ from gocell_cli.file_record import FileRecord
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 PART_MANIFEST = "part.json"
+VIEWS = "views.sql"
+DESCRIPTIONS = (VIEWS,)
+"""What a whole cache says of itself to other programs: made from its manifest, and listed in it like any file."""
 BACKENDS = ("parquet", "lmdb")
 LEVEL_KINDS = ("stratum", "level", "depth", "height")
 STATISTICS = ("", "p_value", "sd")

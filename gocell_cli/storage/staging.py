@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 from gocell_cli.errors import DamagedCache, Unfinished, UsageError
 from gocell_cli.file_record import FileRecord, record_file
+from gocell_cli.storage.descriptions import described, undescribed
 from gocell_cli.storage.lmdb_walk import remember
 from gocell_cli.storage.manifest import MOST_MANIFEST, canonical_json, check_file, read_manifest, write_manifest
 from gocell_cli.storage.own_files import (
@@ -162,15 +163,20 @@ class Staging:
             settle(temporary, final)
             return record_file(self.cache, final)
 
-    def finish(self, manifest: Manifest, *, name: str) -> None:
+    def finish(self, manifest: Manifest, *, name: str) -> Manifest:
         """Write the manifest as `name`, then give the directory the cache's name, replacing the one that stands there.
 
-        Raises UsageError where what stands there is no cache of ours: it stays, and so does this one, unnamed.
+        A whole cache gets its descriptions before it; return the manifest as it is written, with their records. Raises
+        UsageError where what stands there is no cache of ours: it stays, and so does this one, unnamed.
         """
+        # a part has none: which shards they tell of is known when all of them are there
+        manifest, contents = described(manifest) if name == MANIFEST else (undescribed(manifest), {})
         listed = {file.path for file in manifest.all_files}
         with writing(self.out):
             # under temporary names: verify calls every unlisted file a finding
             remove_strays(self.cache, listed)
+            for path, data in contents.items():
+                write_whole(self.cache / path, data)
             write_manifest(self.cache, manifest, name)
             self._take_place()
         try:  # the cache is there, whatever becomes of the rest
@@ -178,6 +184,7 @@ class Staging:
         except OSError as error:
             why, hint = str(error), f"remove {self.directory} yourself"
             raise UsageError(f"{self.out} is finished; what it replaced is not removed", why=why, hint=hint) from error
+        return manifest
 
     def _take_place(self) -> None:
         # a rename may replace an empty folder, so only something in it needs an exchange

@@ -8,11 +8,11 @@ import pytest
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.storage.reader import Cache
-from gocell_cli.storage.records import BACKENDS
+from gocell_cli.storage.records import BACKENDS, DESCRIPTIONS
 from gocell_cli.storage.tables import SCHEMAS
 
 SHARDS = {backend: [f"samples/part-0000{i}.{backend}" for i in (0, 1)] for backend in BACKENDS}
-ALWAYS = ["manifest.json", "manifest.sha256", *(f"{path}.parquet" for path in SCHEMAS)]
+ALWAYS = ["manifest.json", "manifest.sha256", *DESCRIPTIONS, *(f"{path}.parquet" for path in SCHEMAS)]
 CASES = [(file, backend) for backend in BACKENDS for file in (*ALWAYS, *SHARDS[backend])]
 WAYS: dict[str, Callable[[Cache], object]] = {
     "columns": Cache.columns,
