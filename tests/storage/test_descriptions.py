@@ -44,7 +44,8 @@ def test_an_older_cache_is_whole_without_them(toy_cache: Path, toy_plan: BuildPl
     result = build(toy_plan, toy_cache, BuildMode())  # the same cache: it is not built again
     assert (result.built, result.manifest) == (False, older)
     result = build(toy_plan, toy_cache, BuildMode(overwrite=True))
-    assert result.manifest == described(older)[0] == read_manifest(toy_cache)
+    assert encode_manifest(result.manifest) == (toy_cache / "manifest.json").read_bytes()
+    assert read_manifest(toy_cache) == described(older)[0]
 
 
 def test_parts_have_none_and_what_they_are_merged_into_has(toy_plan: BuildPlan, tmp_path: Path) -> None:
