@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gocell_cli.commands.model.evaluate import RunDir
+from gocell_cli.commands.model.predict_table import TableForm, predict_table
 from gocell_cli.commands.shell import options as opt
+from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.completion import complete_voice
 from gocell_cli.commands.shell.places import Force
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
@@ -47,8 +49,10 @@ OFF = 0.05
 """How far from 1 a wild type may be predicted before epsilon is told to be off."""
 
 
+@expand
 def predict(
     run: RunDir,
+    form: TableForm,
     genes: Genes = None,
     all_pairs: AllPairs = False,
     out: OutFile = None,
@@ -61,12 +65,24 @@ def predict(
 
     A series of runs is one model: the mean of its runs over the ontology, and their standard deviation.
 
+    --input predicts every genotype of a table: a row for each, with a reason where it is not predicted.
+
     The run's own directory is enough: its cache is read only where --cache names it, or the run is older than that.
     """
+    if form.input is not None:
+        if genes is not None or all_pairs:
+            raise UsageError("--input has the genotypes, and --genes or --all-pairs others", hint="leave one out")
+        require_table(out, overwrite=overwrite, json=json)
+        predict_table(run, form, out, model, cache, json=json)
+        return
+    if form != TableForm():
+        raise UsageError("options of a table of genotypes, and there is none", hint="--input genotypes.csv")
     if all_pairs and out is None:
         raise UsageError("--all-pairs writes a file", hint="--out pairs.parquet")
     if not all_pairs and genes is None:
-        raise UsageError("no genotype is named", hint="--genes YKL191W,YLR172C; or --all-pairs --out pairs.parquet")
+        raise UsageError(
+            "no genotype is named", hint="--genes YKL191W,YLR172C; or --input FILE; or --all-pairs --out pairs.parquet"
+        )
     if out is not None and all_pairs:
         _all_pairs(_opened(run, cache, genes or [], out, model), genes, out, json=json)
         return
@@ -154,10 +170,10 @@ def _opened(run: Path, cache: Path | None, genes: list[str], out: Path | None, m
 
 
 def _all_pairs(predictor: "Predictor", genes: list[str] | None, out: Path, *, json: bool) -> None:
-    from gocell_cli.commands.shell.progress import pair_progress
+    from gocell_cli.commands.shell.progress import prediction_progress
     from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
 
-    with pair_progress() as report:
+    with prediction_progress("pairs") as report:
         done = predict_all_pairs(PairTask.of(predictor, genes), out, report)
     told = (
         f"{done.pairs:,} pairs of {done.genes:,} genes in {out}, {done.pairs_kept:,} of them from before",

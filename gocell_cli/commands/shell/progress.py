@@ -54,18 +54,18 @@ def shard_progress() -> Iterator[Callable[[int, int], None] | None]:
 
 
 @contextmanager
-def pair_progress() -> Iterator[Callable[[int, int], None]]:
-    """Yield a callback for (pairs done, pairs in all): a bar on a terminal, a line each 10 s elsewhere."""
+def prediction_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a callback for (genotypes done, genotypes in all): a bar on a terminal, a line each 10 s elsewhere."""
     if not shows_progress():
-        yield _pair_lines()
+        yield _prediction_lines(what)
         return
-    with _counting("predicting pairs") as report:
+    with _counting(f"predicting {what}") as report:
         yield report
 
 
-def _pair_lines() -> Callable[[int, int], None]:
+def _prediction_lines(what: str) -> Callable[[int, int], None]:
     begun = last = time.monotonic()
-    first = -1  # pairs that a stopped run had done already: they say nothing of this run's speed
+    first = -1  # those that a stopped run had done already: they say nothing of this run's speed
 
     def report(done: int, total: int) -> None:
         nonlocal last, first
@@ -74,7 +74,7 @@ def _pair_lines() -> Callable[[int, int], None]:
         if now - last >= INTERVAL_SECONDS:
             last, rate = now, (done - first) / (now - begun)
             left = (total - done) / max(rate, 1)
-            note(f"{done:,} of {total:,} pairs, {rate:,.0f} a second, {left:,.0f} s left", "predict")
+            note(f"{done:,} of {total:,} {what}, {rate:,.0f} a second, {left:,.0f} s left", "predict")
 
     return report
 

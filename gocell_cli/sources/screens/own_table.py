@@ -60,9 +60,9 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
     statistic_kind, statistic = read_statistic(table, columns.statistic, options.statistic_kind, options.decimal)
     names, found, lab = look_up_genes(table, columns.genes, genes.lookup, notation=options.notation)
     gene = genes_of_names(found, names)
-    genotype = _sorted(np.maximum(gene, NO_GENE))
+    genotype = sorted_genes(np.maximum(gene, NO_GENE))
     blank = _blank(names, columns)
-    reason, dropped = _unusable(names, gene, genotype, value, found, blank if options.blank_gene == REJECT else None)
+    reason, dropped = unusable(names, gene, genotype, value, found, blank if options.blank_gene == REJECT else None)
     told = genes.lookup.counts(NAME, found, names)
     rows = np.flatnonzero(reason < 0)
     if not len(rows):
@@ -107,7 +107,7 @@ def _blank(names: Int32[np.ndarray, "rows names_max"], columns: Columns) -> Bool
     return found
 
 
-def _unusable(
+def unusable(
     names: Int32[np.ndarray, "rows names_max"],
     gene: Int32[np.ndarray, "rows names_max"],
     genotype: Int32[np.ndarray, "rows names_max"],
@@ -242,7 +242,8 @@ def genes_of_names(found: LookUp, names: Int32[np.ndarray, "rows names_max"]) ->
     return genes
 
 
-def _sorted(gene: Int32[np.ndarray, "rows genes"]) -> Int32[np.ndarray, "rows genes"]:
+def sorted_genes(gene: Int32[np.ndarray, "rows genes"]) -> Int32[np.ndarray, "rows genes"]:
+    """Return each row's genes, ascending."""
     if gene.shape[1] != 2:
         return np.sort(gene, axis=1)
     # the usual width, at a tenth of the time

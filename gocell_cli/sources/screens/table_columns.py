@@ -113,7 +113,7 @@ def holds_one_gene(name: str) -> bool:
 
 def choose_columns(table: TableFile, options: TableOptions) -> Columns:
     """Return the columns that are read; raises InvalidInput, with those there are, where one is missing or unclear."""
-    genes = _named_genes(table, options.genes) or gene_columns(table)
+    genes = genes_columns(table, options.genes)
     alleles = tuple(table.column(name, "allele column") for name in _names(table, options.alleles))
     if len(alleles) not in (0, 1, len(genes)):
         reason = f"{len(alleles)} allele columns for the {len(genes)} gene columns {', '.join(genes)}"
@@ -142,6 +142,11 @@ def _fitness_columns(
         reason = f"one {what} column, and the fitness of two strains"
         raise table.fault(None, reason, hint=f"--{what}-column NAME,NAME: a column for each gene")
     return found
+
+
+def genes_columns(table: TableFile, given: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the columns of the deleted genes: those named, or `gene_columns`; raises InvalidInput as that does."""
+    return _named_genes(table, given) or gene_columns(table)
 
 
 def _named_genes(table: TableFile, given: Sequence[str]) -> tuple[str, ...]:

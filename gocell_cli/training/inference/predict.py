@@ -4,10 +4,10 @@ epsilon_ij = f_ij - f_i f_j                                            (Mani et 
 tau_ijk = f_ijk - f_ij f_k - epsilon_ik f_j - epsilon_jk f_i           (Kuzmin et al. 2018, 10.1126/science.aao1729)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -37,6 +37,8 @@ WILD_TYPE = "wild type"
 """What the part without any deletion is called."""
 
 Genotype = tuple[int, ...]
+F = TypeVar("F", float, np.ndarray)
+"""A fitness, or those of many genotypes at once."""
 
 
 def statistics(model: DCell) -> dict[str, Tensor]:
@@ -98,19 +100,21 @@ def deletions_of(genotypes: Sequence[Genotype], genes: int, device: torch.device
     return Deletions.of(ptr, flat, genes)
 
 
-def epsilon(fitness: dict[Genotype, float], i: int, j: int) -> float:
+def epsilon(fitness: Mapping[Genotype, F], i: int, j: int) -> F:
     """Digenic interaction, in units of fitness (wild type 1)."""
-    return fitness[_key(i, j)] - fitness[(i,)] * fitness[(j,)]
+    found: F = fitness[_key(i, j)] - fitness[(i,)] * fitness[(j,)]
+    return found
 
 
-def tau(fitness: dict[Genotype, float], i: int, j: int, k: int) -> float:
+def tau(fitness: Mapping[Genotype, F], i: int, j: int, k: int) -> F:
     """Trigenic interaction: what is left of the triple mutant after its digenic parts."""
-    return (
+    found: F = (
         fitness[_key(i, j, k)]
         - fitness[_key(i, j)] * fitness[(k,)]
         - epsilon(fitness, i, k) * fitness[(j,)]
         - epsilon(fitness, j, k) * fitness[(i,)]
     )
+    return found
 
 
 def _key(*genes: int) -> Genotype:

@@ -1,0 +1,91 @@
+"""Predictions of a table of genotypes, row by row as they came, or the best of them; a few thousand in memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int64
+
+from gocell_cli.errors import UsageError
+from gocell_cli.training.inference.answers import INTERACTIONS, Answers, by_order
+from gocell_cli.training.inference.best_of import Ranking
+
+ROWS = 8192
+"""Genotypes predicted at once."""
+ROW, GENES, REASON = "row", "genes", "reason"
+
+
+@dataclass(frozen=True)
+class GenotypeRows:
+    """Genotypes as CSR of the hierarchy's genes, ascending; `line` is the number of each one's row in its table.
+
+    reason: why a row is not predicted, "" where it is.
+    """
+
+    answers: Answers
+    ptr: Int64[np.ndarray, " rows_plus_1"]
+    genes: Int64[np.ndarray, " deletions"]
+    line: Int64[np.ndarray, " rows"]
+    reason: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns: row, genes (systematic names, blanks between), predictions, the reason where there is none."""
+        own = [(ROW, pa.int64()), (GENES, pa.string())]
+        return pa.schema([*own, *self.answers.fields(tuple(INTERACTIONS)), (REASON, pa.string())])
+
+    def tables(self, report: Callable[[int, int], None] = lambda _done, _all: None) -> Iterator[pa.Table]:
+        """Yield the rows in their order; `report` gets rows done and rows in all. Raises Diverged as `columns` does."""
+        for begin in range(0, len(self), ROWS):
+            yield self._table(begin, min(begin + ROWS, len(self)))
+            report(min(begin + ROWS, len(self)), len(self))
+
+    def best(self, ranking: Ranking, report: Callable[[int, int], None] = lambda _done, _all: None) -> pa.Table:
+        """Return the rows of a ranking, the first of it first; raises UsageError where none has its number."""
+        found = self.schema.empty_table()
+        for table in self.tables(report):
+            found = ranking.kept(pa.concat_tables([found, table]))
+        if not len(found):
+            raise UsageError(f"no genotype has {ranking.column}", hint="--by lowest or highest")
+        return found
+
+    def _table(self, begin: int, end: int) -> pa.Table:
+        ptr, genes = self.ptr[begin : end + 1], self.genes
+        names = self.answers.first.hierarchy.gene_names
+        texts = [" ".join(names[g] for g in genes[a:b]) for a, b in pairwise(ptr.tolist())]
+        reason = [why or None for why in self.reason[begin:end]]
+        predicted = np.flatnonzero([why is None for why in reason])
+        columns = self._predicted(predicted, begin, end)
+        own = {ROW: pa.array(self.line[begin:end]), GENES: pa.array([t or None for t in texts], pa.string())}
+        arrays = {**own, **columns, REASON: pa.array(reason, pa.string())}
+        return pa.table([arrays[name] for name in self.schema.names], schema=self.schema)
+
+    def _predicted(self, rows: Int64[np.ndarray, " predicted"], begin: int, end: int) -> dict[str, pa.Array]:
+        """Return the columns of all rows of a piece, null where one has no such number."""
+        lengths = np.diff(self.ptr[begin : end + 1])[rows]
+        # rows without a reason have all the genes there are
+        genes = self.genes[self.ptr[begin] : self.ptr[end]]
+        own = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+        pieces: dict[str, list[pa.Array]] = {
+            name: [] for name in (f.name for f in self.answers.fields(tuple(INTERACTIONS)))
+        }
+        places: dict[str, list[np.ndarray]] = {name: [] for name in pieces}
+        for at, genotypes in by_order(own, genes):
+            for name, column in self.answers.columns(genotypes).items():
+                pieces[name].append(column)
+                places[name].append(rows[at])
+        return {name: self._placed(name, pieces[name], places[name], end - begin) for name in pieces}
+
+    def _placed(self, name: str, pieces: list[pa.Array], places: list[np.ndarray], rows: int) -> pa.Array:
+        kind = self.schema.field(name).type
+        # nowhere: one past the last, where a null stands
+        source = np.full(rows, sum(map(len, pieces)), dtype=np.int64)
+        if places:
+            at = np.concatenate(places)
+            source[at] = np.arange(len(at))
+        return pa.concat_arrays([*pieces, pa.nulls(1, kind)]).take(pa.array(source))

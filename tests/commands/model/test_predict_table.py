@@ -1,0 +1,91 @@
+"""`gocell predict --input`: tables of genotypes in any form, every row accounted for."""
+
+import io
+import json
+from pathlib import Path
+
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from gocell_cli.errors import InvalidInput, UsageError
+from tests.commands.runners import document, failure, invoke, run
+
+ROWS = "gene_1,gene_2,note\ncdc28,YFL039C,a\nACT1,,b\nYAL001C,NOSUCH1,c\n,,d\nYAL001C,tfc3,e\n"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "genotypes.csv"
+    path.write_text(ROWS)
+    return path
+
+
+def test_every_row_goes_out_predicted_or_with_a_reason(trained: Path, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.parquet"
+    done = run("predict", trained, "--input", table, "--out", out, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["rows"], said["predicted"], said["rows_written"]) == (5, 2, 5)
+    assert said["not_predicted"] == {"no_gene": 1, "unknown_gene": 1, "genes_not_distinct": 1}
+    assert "1 of 5 rows are not predicted: unknown_gene (the first: unknown_gene: NOSUCH1)" in done.stderr
+    rows = pq.read_table(out).to_pylist()
+    assert [r["row"] for r in rows] == [2, 3, 4, 5, 6]
+    assert [r["genes"] for r in rows] == ["YBR160W YFL039C", "YFL039C", None, None, None]
+    assert [r["reason"] for r in rows] == [None, None, "unknown_gene: NOSUCH1", "no_gene", "genes_not_distinct"]
+    alone = document("predict", trained, "--genes", "YFL039C,cdc28", "--genes", "act1")
+    assert [r["viability"] for r in rows[:2]] == pytest.approx([one["viability"] for one in alone], abs=1e-6)
+    assert [r["untrained_genes"] for r in rows[:2]] == [len(one["never_deleted_in_training"]) for one in alone]
+    assert "is there already" in failure("predict", trained, "--input", table, "--out", out).message
+
+
+def test_a_table_comes_in_any_form_and_from_stdin(trained: Path, table: Path, tmp_path: Path) -> None:
+    import gzip
+    import subprocess
+    import sys
+
+    whole = invoke("predict", trained, "--input", table)
+    assert whole.exit_code == 0, (whole.exception, whole.stderr)
+    wanted = whole.stdout
+    assert wanted.splitlines()[0].split("\t") == ["row", "genes", "viability", "untrained_genes", "reason"]
+    (tmp_path / "packed").write_bytes(gzip.compress(ROWS.replace(",", "\t").encode()))
+    pq.write_table(pa_csv.read_csv(io.BytesIO(ROWS.encode())), tmp_path / "t.parquet")
+    for path in (tmp_path / "packed", tmp_path / "t.parquet"):
+        assert invoke("predict", trained, "--input", path).stdout == wanted
+    done = subprocess.run(
+        [sys.executable, "-m", "gocell_cli", "predict", str(trained), "--input", "-"],
+        input=ROWS.encode(), capture_output=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.stdout.decode() == wanted, done.stderr
+
+
+def test_the_top_is_that_of_all_rows_sorted(trained: Path, tmp_path: Path) -> None:
+    names = ["cdc28", "act1", "YAL001C", "YAL002W", "YAL003W", "YBR160W", "YKL191W"]
+    path = tmp_path / "one.tsv"
+    path.write_text("orf\n" + "\n".join(names) + "\n")
+    root = "GO:ROOT"
+    every, top = tmp_path / "every.tsv", tmp_path / "top.tsv"
+    document("predict", trained, "--input", path, "--out", every, "--terms", root)
+    document("predict", trained, "--input", path, "--out", top, "--terms", root, "--top", 3, "--by", "highest")
+    rows, best = (
+        pa_csv.read_csv(p, parse_options=pa_csv.ParseOptions(delimiter="\t")).to_pylist() for p in (every, top)
+    )
+    assert f"{root} head" in rows[0]
+    assert best == sorted(rows, key=lambda r: -r["viability"])[:3]
+
+
+def test_what_cannot_be_is_refused(trained: Path, table: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("gene\nFBgn0000001\n")
+    assert "--gene-column" in failure("predict", trained, "--input", other).hint
+    assert isinstance(failure("predict", trained, "--input", other), InvalidInput)
+    for words, what in (
+        (("--input", table, "--genes", "cdc28"), "--input has the genotypes"),
+        (("--genes", "cdc28", "--top", 3), "there is none"),
+        (("--input", table, "--json"), "--json tells"),
+        (("--input", table, "--top", 3, "--by", "tau"), "only a model of fitness"),
+        (("--input", table, "--terms", "GO:77"), "no term 'GO:77'"),
+    ):
+        error = failure("predict", trained, *words)
+        assert isinstance(error, UsageError)
+        assert what in error.message
