@@ -1,7 +1,9 @@
 """`gocell predict --input`: tables of genotypes in any form, every row accounted for."""
 
+import gzip
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import pyarrow.csv as pa_csv
@@ -9,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from gocell_cli.errors import InvalidInput, UsageError
-from tests.commands.runners import document, failure, invoke, run
+from tests.commands.fork_server import environment
+from tests.commands.runners import GOCELL, document, failure, invoke, run
 
 ROWS = "gene_1,gene_2,note\ncdc28,YFL039C,a\nACT1,,b\nYAL001C,NOSUCH1,c\n,,d\nYAL001C,tfc3,e\n"
 
@@ -40,10 +43,6 @@ def test_every_row_goes_out_predicted_or_with_a_reason(trained: Path, table: Pat
 
 
 def test_a_table_comes_in_any_form_and_from_stdin(trained: Path, table: Path, tmp_path: Path) -> None:
-    import gzip
-    import subprocess
-    import sys
-
     whole = invoke("predict", trained, "--input", table)
     assert whole.exit_code == 0, (whole.exception, whole.stderr)
     wanted = whole.stdout
@@ -53,8 +52,8 @@ def test_a_table_comes_in_any_form_and_from_stdin(trained: Path, table: Path, tm
     for path in (tmp_path / "packed", tmp_path / "t.parquet"):
         assert invoke("predict", trained, "--input", path).stdout == wanted
     done = subprocess.run(
-        [sys.executable, "-m", "gocell_cli", "predict", str(trained), "--input", "-"],
-        input=ROWS.encode(), capture_output=True, cwd=tmp_path, check=False,
+        [GOCELL, "predict", str(trained), "--input", "-"],
+        input=ROWS.encode(), capture_output=True, cwd=tmp_path, env=environment(), check=False,
     )  # fmt: skip
     assert done.stdout.decode() == wanted, done.stderr
 
