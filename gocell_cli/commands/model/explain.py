@@ -375,7 +375,8 @@ def _tell(ranking: "TermRanking", terms: list[dict[str, Any]], order: str, top: 
         show(f"samples share genes: P-values take these for {min(worth):,.0f} to {max(worth):,.0f} independent ones")
     for reason, count in _left_out(terms).items():
         least = f" ({ranking.least_power:.3f})" if reason.startswith("power") else ""
-        show(f"left out: {count:,} terms, {reason}{least}")
+        if count:
+            show(f"left out: {count:,} terms, {reason}{least}")
     if ranking.recovery is not None:
         _tell_recovery(ranking.recovery, ranked[:top])
 
@@ -471,7 +472,8 @@ def _tell_interactions(hierarchy: "Hierarchy", found: "TermInteractions | str", 
         (tested.same_genes, "terms, of the same screened genes as another"),
         (tested.few_genes, "terms, of one screened gene or none"),
     ):
-        show(f"left out: {count:,} {why}")
+        if count:
+            show(f"left out: {count:,} {why}")
 
 
 def _show_pairs(pairs: list[dict[str, Any]]) -> None:
