@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "html"
 
 
-@whole_only  # it trains for a minute; the README's first commands are run by a test of their own
+@whole_only  # it trains for a minute; the demo's first commands are run by a test of their own
 def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     found = steps((DOCS / "tutorial.md").read_text("utf-8"))
     assert len(found) > 8
@@ -47,10 +47,8 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
         assert not wrong, f"$ {step.command}\nexpected: {wrong}\nprinted:\n{printed}"
 
 
-def test_the_readmes_first_commands_do_what_they_say(tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
-    section = text[text.index("## Two commands") : text.index("## Commands")]
-    shown = [step for step in steps(section) if step.command.startswith("gocell")]
+def test_the_demos_first_commands_do_what_they_say(tmp_path: Path) -> None:
+    shown = steps((DOCS / "demo.md").read_text("utf-8"))
     assert len(shown) > 3
     for step in shown[:4]:  # the last trains for a minute
         printed = run(step, tmp_path)
@@ -138,7 +136,7 @@ def test_every_option_has_help(command: str, param: Any) -> None:
 
 def test_every_command_and_option_stands_in_the_reference(site: Path) -> None:
     page = (site / "_generated" / "commands.html").read_text("utf-8")
-    readme = (ROOT / "README.md").read_text("utf-8")
+    told = (DOCS / "commands.md").read_text("utf-8")
     sections = dict(zip(*_sections(page), strict=True))
     for words, leaf in leaves(TREE):
         section = sections["-".join(("gocell", *words))]
@@ -147,7 +145,7 @@ def test_every_command_and_option_stands_in_the_reference(site: Path) -> None:
                 continue
             for name in param.opts if param.param_type_name == "option" else [param.name.upper()]:
                 assert f">{name}<" in section, f"gocell {' '.join(words)} {name}"
-        assert words[0] in readme
+        assert words[0] in told
 
 
 def _sections(page: str) -> tuple[list[str], list[str]]:
