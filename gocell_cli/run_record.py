@@ -253,6 +253,26 @@ def side_by_side(
     return {**first, NETWORK: network, **heard, **baselines}
 
 
+SINGLE_EFFECTS = ("additive", "multiplicative")
+"""Baselines that add up, or multiply, the effects of single genes."""
+FEW_SAMPLES = 30
+"""Fewer are too few for a claim: at 30 the 95 % interval of an r of 0.5 is 0.17 to 0.73 (Fisher's z)."""
+
+
+def beside_singles(who: str, predicted: Numbers, baselines: Mapping[str, Numbers], samples: int) -> str:
+    """Return in words that who predicts worse than single effects do, or that there are too few samples; else ""."""
+    r = predicted.get("pearson")
+    known = [x for name in SINGLE_EFFECTS if (x := baselines.get(name, {}).get("pearson")) is not None]
+    few = f"{samples:,} samples are too few for a claim" if samples < FEW_SAMPLES else ""
+    if r is None or not known or r >= max(known):
+        return few
+    then = "do not read its terms" if who == NETWORK else "single effects are the better prediction"
+    told = (
+        f"{who} predicts worse than adding up single effects (r {r:.2f} against {max(known):.2f}, {samples:,} samples)"
+    )
+    return f"{told}: {then}" + (f"; {few}" if few else "")
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """run.json; `results`, `epochs` and `predictions`, of the test part, are there once the run is finished.

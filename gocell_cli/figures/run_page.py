@@ -9,11 +9,13 @@ from gocell_cli.figures.cache_page import cache_sections
 from gocell_cli.figures.page import Page, PageTable, Picture, Section
 from gocell_cli.run_record import (
     CONFIG,
+    NETWORK,
     RECORD,
     SLICES,
     EpochRecord,
     Numbers,
     RunRecord,
+    beside_singles,
     damaged_run,
     read_metrics,
     read_record,
@@ -103,6 +105,8 @@ def _results(record: RunRecord) -> Section:
     tables.append(PageTable("Baselines left out", (), tuple((who, why) for who, why in left_out if why is not None)))
     test = record.results["test"]
     text = "Baselines are fitted on the same training part."
+    told = beside_singles(NETWORK, test.metrics, test.baselines, test.n)
+    text += f" {told}." if told else ""
     if test.dcell_adds is not None:
         text += f" {test.dcell_adds.says()}."
     if test.ceiling is not None:

@@ -11,7 +11,7 @@ from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.places import Force
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, show, show_json
-from gocell_cli.run_record import SLICES, side_by_side
+from gocell_cli.run_record import NETWORK, SLICES, beside_singles, side_by_side
 from gocell_cli.series_record import is_series, require_one_run
 
 if TYPE_CHECKING:
@@ -119,6 +119,9 @@ def show_evaluation(evaluation: "Evaluation", heard: "Sequence[str]" = ()) -> No
             show(f"{name}: {fitting.reason}")
     if heard and not evaluation.voices:
         show(f"{', '.join(heard)} and their blend were fitted to these samples: of the test part there are figures")
+    told = beside_singles(NETWORK, evaluation.metrics, evaluation.baselines, evaluation.n)
+    if told and evaluation.split == "test":
+        show(told)
     if evaluation.dcell_adds is not None:
         show(evaluation.dcell_adds.says())
     noise = evaluation.ceiling

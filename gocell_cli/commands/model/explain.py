@@ -16,6 +16,7 @@ from gocell_cli.commands.shell.places import Force
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
 from gocell_cli.errors import CannotWrite, Unfinished, UsageError
+from gocell_cli.run_record import NETWORK, beside_singles
 from gocell_cli.whole_file import writing
 
 if TYPE_CHECKING:
@@ -242,6 +243,11 @@ def _adds(record: "RunRecord") -> "AddsRecord | None":
 
 def _adds_nothing(records: "Sequence[RunRecord]", *, even_so: bool) -> bool:
     """Say so where no run's network adds anything to what was predicted without it: its terms explain nothing then."""
+    for record in records:
+        test = record.results["test"] if record.results is not None else None
+        told = beside_singles(NETWORK, test.metrics, test.baselines, test.n) if test is not None else ""
+        if told:
+            show(told)
     found = [adds for record in records if (adds := _adds(record)) is not None]
     if even_so or not found or len(found) < len(records) or any(adds.something for adds in found):
         return False
