@@ -80,4 +80,7 @@ def test_a_file_of_all_terms(toy_cache: Path, tmp_path: Path, suffix: str) -> No
     assert frame.term.tolist() == [term["term"] for term in shown]
     assert frame["samples"].tolist() == [term["samples"] for term in shown]
     assert "is there already" in failure("inspect", "terms", "--cache", toy_cache, "--out", out).message
-    assert "neither .parquet nor .tsv nor .csv" in failure("inspect", "terms", "--out", tmp_path / "x.txt").message
+    assert (
+        "neither .xlsx nor .parquet nor .csv nor .tsv"
+        in failure("inspect", "terms", "--out", tmp_path / "x.txt").message
+    )

@@ -55,8 +55,8 @@ class TableForm:
         list[str] | None,
         typer.Option(help="--input: terms (GO:..,..) whose head, and of one run whose neurons, are columns too."),
     ] = None
-    top: Annotated[int | None, typer.Option(min=1, help="Only this many genotypes: the first by --by.")] = None
-    by: Annotated[
+    top: Annotated[int | None, typer.Option(min=1, help="Only this many genotypes: the first by --rank-by.")] = None
+    rank_by: Annotated[
         By, typer.Option(help="--top: the lowest or highest predictions, or the largest |epsilon| or |tau|.")
     ] = By.LOWEST
 
@@ -123,7 +123,7 @@ def _write(rows: "GenotypeRows", form: TableForm, out: Path) -> int:
     """Write the rows, or the first of the ranking; returns how many."""
     from gocell_cli.training.inference.best_of import Ranking
 
-    ranking = Ranking(form.top, form.by.value, rows.answers.first.kind) if form.top else None
+    ranking = Ranking(form.top, form.rank_by.value, rows.answers.first.kind) if form.top else None
     written = 0
 
     def counted(tables: "Iterable[pa.Table]") -> "Iterator[pa.Table]":

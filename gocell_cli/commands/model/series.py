@@ -130,7 +130,7 @@ def _require_one_process() -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError(
             "torchrun's processes train one run together, and this is a series of runs",
-            hint="--jobs J without torchrun, srun --ntasks=1; or one run: --fold I, no --seeds, no --controls",
+            hint="--jobs J without torchrun, in one task of srun; or one run: --fold I, no --seeds, no --controls",
         )
 
 

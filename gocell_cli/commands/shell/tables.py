@@ -6,7 +6,7 @@ Of text a spreadsheet computes nothing: what would be a formula begins with `'`.
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from gocell_cli.commands.shell.places import require_place
 from gocell_cli.errors import UsageError
@@ -78,7 +78,15 @@ def _write_parquet(tables: Iterable["pa.Table"], path: Path) -> None:
             writer.close()
 
 
-def _write_text(tables: Iterable["pa.Table"], file: BinaryIO, mark: str) -> None:
+@runtime_checkable
+class Sink(Protocol):
+    """Where bytes go: a file, or stdout, which a caller may have replaced by something of its own."""
+
+    def write(self, data: bytes, /) -> int:
+        """Take some bytes."""
+
+
+def _write_text(tables: Iterable["pa.Table"], file: Sink, mark: str) -> None:
     import pyarrow.csv as pa_csv
 
     for number, table in enumerate(tables):

@@ -25,7 +25,7 @@ class Ranking:
 
     def __post_init__(self) -> None:
         if self.by in (EPSILON, TAU) and self.kind != FITNESS:
-            raise UsageError(f"--by {self.by}: only a model of fitness has it, and this is one of {self.kind}")
+            raise UsageError(f"--rank-by {self.by}: only a model of fitness has it, and this is one of {self.kind}")
 
     @property
     def column(self) -> str:

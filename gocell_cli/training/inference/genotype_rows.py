@@ -51,7 +51,7 @@ class GenotypeRows:
         for table in self.tables(report):
             found = ranking.kept(pa.concat_tables([found, table]))
         if not len(found):
-            raise UsageError(f"no genotype has {ranking.column}", hint="--by lowest or highest")
+            raise UsageError(f"no genotype has {ranking.column}", hint="--rank-by lowest or highest")
         return found
 
     def _table(self, begin: int, end: int) -> pa.Table:

@@ -12,6 +12,7 @@ from gocell_cli.errors import UsageError
 TASKS, PER_NODE, NODES = "SLURM_STEP_NUM_TASKS", "SLURM_STEP_TASKS_PER_NODE", "SLURM_STEP_NODELIST"
 RANK, LOCAL_RANK, NODE = "SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID"
 JOB, STEP = "SLURM_JOB_ID", "SLURM_STEP_ID"
+HINT = "torchrun --nproc-per-node N --no-python gocell train ..., or one task of srun"
 FIRST_PORT, PORTS = 15_000, 10_000
 """Each step has one of these ports, by its job's number: two jobs on a node hardly ever meet."""
 
@@ -79,10 +80,9 @@ def _told(environment: MutableMapping[str, str], name: str) -> str:
     except KeyError:
         raise UsageError(
             f"srun started {environment[TASKS]} tasks, and {name} is not set: they cannot find each other",
-            hint="srun --ntasks=1 gocell train ..., or: torchrun --nproc-per-node N --no-python gocell train ...",
+            hint=HINT,
         ) from None
 
 
 def _unclear(name: str, text: str) -> UsageError:
-    hint = "srun --ntasks=1 gocell train ..., or: torchrun --nproc-per-node N --no-python gocell train ..."
-    return UsageError(f"{name}={text!r} is nothing that srun would say", hint=hint)
+    return UsageError(f"{name}={text!r} is nothing that srun would say", hint=HINT)

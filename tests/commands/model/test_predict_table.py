@@ -65,7 +65,7 @@ def test_the_top_is_that_of_all_rows_sorted(trained: Path, tmp_path: Path) -> No
     root = "GO:ROOT"
     every, top = tmp_path / "every.tsv", tmp_path / "top.tsv"
     document("predict", trained, "--input", path, "--out", every, "--terms", root)
-    document("predict", trained, "--input", path, "--out", top, "--terms", root, "--top", 3, "--by", "highest")
+    document("predict", trained, "--input", path, "--out", top, "--terms", root, "--top", 3, "--rank-by", "highest")
     rows, best = (
         pa_csv.read_csv(p, parse_options=pa_csv.ParseOptions(delimiter="\t")).to_pylist() for p in (every, top)
     )
@@ -82,7 +82,7 @@ def test_what_cannot_be_is_refused(trained: Path, table: Path, tmp_path: Path) -
         (("--input", table, "--genes", "cdc28"), "--input has the genotypes"),
         (("--genes", "cdc28", "--top", 3), "there is none"),
         (("--input", table, "--json"), "--json tells"),
-        (("--input", table, "--top", 3, "--by", "tau"), "only a model of fitness"),
+        (("--input", table, "--top", 3, "--rank-by", "tau"), "only a model of fitness"),
         (("--input", table, "--terms", "GO:77"), "no term 'GO:77'"),
     ):
         error = failure("predict", trained, *words)

@@ -111,8 +111,10 @@ def test_evaluate_prints_the_table_again_and_other_readers_name_the_runs(folder:
     assert validation["rows"]["DCell"]["rmse"]["values"]["seed-0"] == results["metrics"]["rmse"]
     text = invoke("evaluate", series).stdout
     assert "test: r of 2 runs" in text
-    assert "control: genes" in text
-    assert "network less control of the same seed and split: genes" in text
+    assert "control genes: DCell" in text
+    assert "control genes: blend" in text
+    for what in ("DCell", "blend"):
+        assert f"share of r, {what} less that of the control of the same seed and split:\n  genes" in text
     assert document("evaluate", series / "seed-0-genes-0")["metrics"] == results_of(series / "seed-0-genes-0")
     pairs = ("predict", series, "--all-pairs", "--genes", "YAL001C,YAR002W", "--out", "pairs.parquet")
     commands = (pairs, ("report", series, "--out", "x.html"))

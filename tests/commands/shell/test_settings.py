@@ -234,6 +234,7 @@ def test_every_option_that_takes_a_place_is_looked_at_here() -> None:
         "gene-vectors",
         "genes",
         "hierarchy",
+        "input",
         "obo",
         "sgd",
     }  # only read, and as data

@@ -35,7 +35,7 @@ READERS = {
 
 def test_every_source_has_a_reader_and_every_data_set_a_source_or_none() -> None:
     assert {str(source) for source, _ in READERS} == set(SOURCES)
-    assert {name.value for name in DatasetName} - set(SOURCES) == {"essentiality", "table", "simulated"}
+    assert {name.value for name in DatasetName} - set(SOURCES) == {"collins2007", "essentiality", "table", "simulated"}
 
 
 @pytest.fixture(params=READERS, ids="-".join)
@@ -132,7 +132,7 @@ def test_a_folder_of_the_users_without_the_file_is_said(tmp_path: Path) -> None:
 def test_the_users_own_file_is_told_on_stderr(
     tmp_path: Path, toy_table: Path, toy_genes: GeneTable, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    choice = DatasetChoice([DatasetName.KUZMIN2018], [str(toy_table)], "fitness")
+    choice = DatasetChoice([DatasetName.KUZMIN2018], [str(toy_table)], phenotype="fitness")
     dataset = choice.read(toy_genes, tmp_path / "root", offline=True)
     assert isinstance(dataset, Dataset)
     assert len(dataset.measurements) == 3
