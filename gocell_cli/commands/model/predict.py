@@ -8,6 +8,7 @@ import typer
 
 from gocell_cli.commands.model.evaluate import RunDir
 from gocell_cli.commands.model.predict_table import TableForm, predict_table
+from gocell_cli.commands.model.predictors import Opening
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.completion import complete_voice
@@ -15,7 +16,7 @@ from gocell_cli.commands.shell.places import Force
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import note, show, show_json, show_result
 from gocell_cli.errors import UsageError
-from gocell_cli.series_record import finished_runs, is_series
+from gocell_cli.series_record import is_series, require_one_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,12 +85,11 @@ def predict(
             "no genotype is named", hint="--genes YKL191W,YLR172C; or --input FILE; or --all-pairs --out pairs.parquet"
         )
     if out is not None and all_pairs:
-        _all_pairs(_opened(run, cache, genes or [], out, model), genes, out, json=json)
+        _all_pairs(_opened_for_pairs(run, cache, genes or [], out, model), genes, out, json=json)
         return
     require_table(out, overwrite=overwrite, json=json)
-    series = is_series(run)
     named = genes or []
-    opened = _opened_series(run, cache, named, model) if series else _opened(run, cache, named, None, model)
+    opened = _opened(run, cache, named, model)
     _tell(opened.predictions([opened.genotype(entry) for entry in named]), out, json=json)
 
 
@@ -129,44 +129,28 @@ def _write(found: "Sequence[Prediction] | Sequence[Together]", out: Path) -> Non
         note(f"{out}: {len(rows):,} rows", "written")
 
 
-def _opened_series(run: Path, cache: Path | None, genes: list[str], model: str | None) -> "Ensemble":
-    """Open all finished runs of a series that lie over the ontology; what is asked for is checked before torch."""
-    from gocell_cli.commands.model.refusals import before_opening, named_genes, tell_compiling
-    from gocell_cli.training.runs.config import run_config
-    from gocell_cli.training.voices.names import chosen_voice
-
-    runs = [one for one in finished_runs(run) if not run_config(one).control]
-    if not runs:
-        raise UsageError(f"{run}: no run of this series is finished", hint=f"gocell train --resume --out {run}")
-    records = [before_opening(one, cache, samples=False) for one in runs]
-    voices = [chosen_voice(model, record.heard, record.missing) for record in records]
-    named_genes(runs[0], records[0], genes)
+def _opened(run: Path, cache: Path | None, genes: list[str], model: str | None) -> "Predictor | Ensemble":
+    """Open what predicts some genotypes; what is asked for is checked before torch is loaded."""
+    opening = Opening(run, cache, model)
+    opening.named(genes)
+    predictors = opening.open()
     from gocell_cli.training.inference.together import Ensemble
-    from gocell_cli.training.runs.run import open_predictor
 
-    tell_compiling()
-    each = (open_predictor(one, cache, voice=voice) for one, voice in zip(runs, voices, strict=True))
-    return Ensemble(tuple(each))
+    return Ensemble(predictors) if is_series(run) else predictors[0]
 
 
-def _opened(run: Path, cache: Path | None, genes: list[str], out: Path | None, model: str | None) -> "Predictor":
-    """Open what a run predicts with; what is asked for is checked before torch is loaded."""
-    from gocell_cli.commands.model.refusals import before_opening, named_genes, require_pairs_file, tell_compiling
+def _opened_for_pairs(run: Path, cache: Path | None, genes: list[str], out: Path, model: str | None) -> "Predictor":
+    """Open the one run that predicts pairs; what is asked for is checked before torch is loaded."""
+    from gocell_cli.commands.model.refusals import require_pairs_file
     from gocell_cli.training.inference.requests import require_pairs
-    from gocell_cli.training.voices.names import chosen_voice
 
-    record = before_opening(run, cache, samples=False)
-    voice = chosen_voice(model, record.heard, record.missing)
-    if out is not None:
-        require_pairs_file(out)
-    hierarchy, named = named_genes(run, record, genes)
-    if out is not None and genes and named is not None:
+    require_one_run(run)
+    opening = Opening(run, cache, model)
+    require_pairs_file(out)
+    named = opening.named(genes)
+    if genes and named is not None:
         require_pairs(len({gene for genotype in named for gene in genotype}))
-    from gocell_cli.training.runs.run import open_predictor
-
-    tell_compiling()
-
-    return open_predictor(run, cache, hierarchy, voice)
+    return opening.open()[0]
 
 
 def _all_pairs(predictor: "Predictor", genes: list[str] | None, out: Path, *, json: bool) -> None:
