@@ -17,9 +17,11 @@ from gocell_cli.domain.alleles import keep_deletions, merged_alleles
 from gocell_cli.domain.genes import make_gene_table
 from gocell_cli.domain.genotype import Dataset, keep_significant, merge_duplicates
 from gocell_cli.errors import GocellError, InvalidInput, SourceMissing
+from gocell_cli.gene_names import UNKNOWN, GeneNames
 from gocell_cli.sources.go.bundle import load_genes
+from gocell_cli.sources.screens.lab_names import BLANKS, gene_in
 from gocell_cli.sources.screens.own_table import read
-from gocell_cli.sources.screens.table_columns import TableOptions
+from gocell_cli.sources.screens.table_columns import EXACT, LAB, TableOptions
 from gocell_cli.user_text import from_cell
 from tests.attempts import attempts
 
@@ -358,8 +360,10 @@ GENOMES = st.lists(ODD.map(str.strip), min_size=1, max_size=6, unique_by=str.upp
 
 
 @settings(max_examples=attempts(60, 1000), deadline=None)
-@given(GENOMES, st.data())
-def test_cells_are_split_as_the_look_up_splits_them(tmp_path_factory: Any, names: list[str], data: Any) -> None:
+@given(GENOMES, st.sampled_from([LAB, EXACT]), st.data())
+def test_cells_are_split_as_the_look_up_splits_them(
+    tmp_path_factory: Any, names: list[str], notation: str, data: Any
+) -> None:
     """The split in Arrow against `names_in`, one cell after another, what guards one from spreadsheets taken off."""
     genes = make_gene_table([(f"G{i}", name) for i, name in enumerate(names)])
     part = st.sampled_from([*names, "no", "", "G0"])
@@ -368,17 +372,26 @@ def test_cells_are_split_as_the_look_up_splits_them(tmp_path_factory: Any, names
     )
     path = tmp_path_factory.mktemp("cells") / "t.parquet"
     pq.write_table(pa.table({"genes": ["G0", *cells], "g": [1.0] * (len(cells) + 1)}), path)
-    dataset, _ = read(path, genes, DEFAULT)
+    dataset, _ = read(path, genes, TableOptions(notation=notation))
     kept = dict(zip(dataset.measurements.row.tolist(), genotypes(dataset), strict=True))
-    for line, cell in enumerate(cells, 3):
-        spelt = [name for name in genes.lookup.names_in(from_cell(cell)) if name] if cell.strip() else []
-        column = genes.lookup.look_up(
-            tuple(dict.fromkeys(n for c in ["G0", *cells] for n in genes.lookup.names_in(from_cell(c)) if n))
-        )
-        of = dict(zip(column.names, column.gene.tolist(), strict=True))
-        gene = [of[name] for name in spelt]
+    spelt = [[n for n in genes.lookup.names_in(from_cell(cell.strip())) if n] if cell.strip() else [] for cell in cells]
+    found = genes.lookup.look_up(tuple(dict.fromkeys(n for row in [["G0"], *spelt] for n in row)))
+    of = dict(zip(found.names, found.gene.tolist(), strict=True))
+    for line, row in enumerate(spelt, 3):
+        gene = [of[name] for name in row]
+        if notation == LAB:
+            gene = [_in_lab_notation(name, of[name], genes.lookup) for name in row if not _blank(name, of[name])]
         usable = bool(gene) and min(gene) >= 0 and len(set(gene)) == len(gene)
-        assert kept.get(line) == (sorted(gene) if usable else None), cell
+        assert kept.get(line) == (sorted(gene) if usable else None), cells[line - 3]
+
+
+def _blank(name: str, gene: int) -> bool:
+    return gene == UNKNOWN and name.casefold() in BLANKS
+
+
+def _in_lab_notation(name: str, gene: int, lookup: GeneNames) -> int:
+    allele = gene_in(name, lookup) if gene == UNKNOWN else ""
+    return int(lookup.look_up((allele,)).gene[0]) if allele else gene
 
 
 @settings(max_examples=attempts(150, 3000), deadline=None)
