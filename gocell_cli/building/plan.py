@@ -26,7 +26,15 @@ from gocell_cli.domain.alleles import MergedAlleles, merged_alleles
 from gocell_cli.domain.annotation_check import annotation_notes, date_warnings, require_joined, term_warnings
 from gocell_cli.domain.annotations import AnnotationRows, Annotations, resolve_annotations
 from gocell_cli.domain.genes import GeneTable
-from gocell_cli.domain.genotype import NONE_REJECTED, Dataset, Phenotype, Rejected, merge_duplicates
+from gocell_cli.domain.genotype import (
+    INVERSE_VARIANCE,
+    NONE_REJECTED,
+    Dataset,
+    Genotypes,
+    Phenotype,
+    Rejected,
+    merge_duplicates,
+)
 from gocell_cli.domain.levels import require_acyclic
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.domain.ontology_check import check_ontology, ontology_warnings, require_whole
@@ -151,13 +159,14 @@ def plan_build(
             **_counts(ontology, annotations, terms, dataset, len(genotypes), rows_unannotated),
             **_gene_counts(rows, options.rules, names),
             **({"merged_alleles": mixed._asdict()} if mixed.rows else {}),
+            **({"weights": genotypes.weights._asdict()} if options.duplicates == INVERSE_VARIANCE else {}),
         },
         dataset=dataset.name,
         datasets=dataset.members,
         phenotype=dataset.phenotype,
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
-        notes=(*annotation_notes(annotations), *_fitness_notes(dataset)),
+        notes=(*annotation_notes(annotations), *_fitness_notes(dataset), *_weight_notes(genotypes)),
         warnings=(*warnings, *_allele_warnings(dataset, mixed)),
         rejected=dataset.rejected,
     )
@@ -230,6 +239,16 @@ def _fitness_notes(dataset: Dataset) -> tuple[str, ...]:
     return (
         f"{dataset.name} publishes the fitness of {found['strains']:,} of its {found['of']:,} strains"
         f"{several if found['several_values'] else ''}",
+    )
+
+
+def _weight_notes(genotypes: Genotypes) -> tuple[str, ...]:
+    if genotypes.rule != INVERSE_VARIANCE or not any(genotypes.weights):
+        return ()
+    found = genotypes.weights
+    return (
+        f"by {INVERSE_VARIANCE} {found.rows_without_sd:,} rows without a standard deviation count for nothing beside"
+        f" others of their genotype; {found.samples_by_mean:,} samples of rows that all have none are the plain mean",
     )
 
 

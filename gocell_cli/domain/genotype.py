@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int16, Int32, Int64
 
+from gocell_cli.errors import UsageError
 from gocell_cli.gene_names import NameCounts
 
 # below every gene, so sorting puts it left; and as an index it means the last entry, where tables keep its answer
 NO_GENE = -1
 NO_QUERY = -1
-DUPLICATES = ("mean", "first", "keep")
-"""What becomes of several rows of one genotype: their mean, the first of them, or a sample each."""
+INVERSE_VARIANCE = "inverse-variance"
+DUPLICATES = ("mean", INVERSE_VARIANCE, "first", "keep")
+"""What becomes of several rows of one genotype: their mean, the mean weighted by 1 / SD^2, the first of them, or a
+sample each."""
+SD_HINT = "--duplicates mean; or a phenotype with standard deviations: --phenotype fitness, --statistic-column NAME"
 BLOCK = 1 << 20
 """Rows handled at once where a whole column of temporaries would show in the peak memory."""
 
@@ -52,6 +57,20 @@ class Phenotype:
 
     kind: str
     statistic: str = ""
+
+
+class Label(NamedTuple):
+    """Values of one phenotype (NaN: none), and their statistics (NaN: none)."""
+
+    value: Float64[np.ndarray, " n"]
+    statistic: Float64[np.ndarray, " n"]
+
+
+class MergeWeights(NamedTuple):
+    """By `inverse-variance`: rows that count for nothing beside others of their genotype; genotypes without any SD."""
+
+    rows_without_sd: int
+    samples_by_mean: int
 
 
 @dataclass(frozen=True)
@@ -165,8 +184,7 @@ def keep_significant(dataset: Dataset, max_p: float) -> Dataset:
 class Genotypes:
     """Samples sorted by their genes; `order` lists rows by sample, `start` where each sample begins.
 
-    A sample is a distinct genotype, or, by the rule `keep`, a row. By `mean` its value is that of its rows, by
-    `first` that of the first of them.
+    A sample is a distinct genotype, or, by the rule `keep`, a row; `merged_label` says what its value is.
 
     `component` is the index in `group_names` of each query (its last entry: of rows without one). What a
     genotype holds is worked out from its rows on demand, so that only a part of them need be in memory twice.
@@ -204,21 +222,22 @@ class Genotypes:
     @property
     def value(self) -> Float64[np.ndarray, " genotypes"]:
         """Value of each genotype, by the rule."""
-        own: Float64[np.ndarray, " ordered"] = self.rows.value[self.order]
-        first: Float64[np.ndarray, " genotypes"] = own[self.start]
-        return first if self.rule == "first" else self._means(own)
+        return self._label.value
 
     @property
     def statistic(self) -> Float64[np.ndarray, " genotypes"]:
-        """A lone row's own statistic; of merged rows the root mean square of an SD, NaN for a P-value."""
-        own: Float64[np.ndarray, " ordered"] = self.rows.statistic[self.order]
-        first: Float64[np.ndarray, " genotypes"] = own[self.start]
-        if self.rule == "first":
-            return first
-        # variances average, SDs do not; a mean of P-values would be no P-value of anything
-        merged = np.sqrt(self._means(own**2)) if self.statistic_kind == "sd" else np.full(len(self), np.nan)
-        found: Float64[np.ndarray, " genotypes"] = np.where(self.count == 1, first, merged)
-        return found
+        """Statistic of each genotype, by the rule."""
+        return self._label.statistic
+
+    @cached_property
+    def _label(self) -> Label:
+        own = Label(self.rows.value[self.order], self.rows.statistic[self.order])
+        return merged_label(own, self.start, self.rule, self.statistic_kind)
+
+    @cached_property
+    def weights(self) -> MergeWeights:
+        """What of the rows counts by the rule `inverse-variance`."""
+        return merge_weights(self.rows.statistic[self.order], self.start)
 
     @property
     def query_group(self) -> Int32[np.ndarray, " genotypes"]:
@@ -231,20 +250,70 @@ class Genotypes:
         )
         return groups
 
-    def _means(self, values: Float64[np.ndarray, " ordered"]) -> Float64[np.ndarray, " genotypes"]:
-        if not len(values):
-            return values
-        means: Float64[np.ndarray, " genotypes"] = np.add.reduceat(values, self.start) / self.count
-        return means
+
+def merged_label(rows: Label, start: Int64[np.ndarray, " genotypes"], rule: str, statistic_kind: str) -> Label:
+    """Return value and statistic of each genotype; its rows lie together, from `start` on.
+
+    `mean`: the mean of the values; the root mean square of their SDs, no statistic where they are P-values.
+    `inverse-variance`: x = SUM(x_i / s_i^2) / SUM(1 / s_i^2), with the standard deviation 1 / sqrt(SUM(1 / s_i^2)): the
+    unbiased mean of least variance of independent measurements (Cochran 1954, doi:10.2307/3001666). A row without an SD
+    above 0 has no weight; where no row of a genotype has any, both are as by `mean`.
+    `first`: those of the first row. `keep`: each row is a genotype of its own. A lone row keeps its own, by any rule.
+    """
+    first = Label(rows.value[start], rows.statistic[start])
+    if rule in ("first", "keep") or not len(start):
+        return first
+    count = np.diff(start, append=len(rows.value))
+    # variances average, SDs do not; a mean of P-values would be no P-value of anything
+    of_sds = statistic_kind == "sd"
+    found = Label(
+        np.add.reduceat(rows.value, start) / count,
+        np.sqrt(np.add.reduceat(rows.statistic**2, start) / count) if of_sds else np.full(len(start), np.nan),
+    )
+    if rule == INVERSE_VARIANCE:
+        found = _weighted(rows, start, found)
+    lone = count == 1
+    return Label(np.where(lone, first.value, found.value), np.where(lone, first.statistic, found.statistic))
+
+
+def _weighted(rows: Label, start: Int64[np.ndarray, " genotypes"], otherwise: Label) -> Label:
+    """The inverse-variance means, and `otherwise` of genotypes without any weight."""
+    has = rows.statistic > 0  # False of NaN, too
+    # in units of the genotype's least SD: 1 / s^2 of an SD below 1e-154 would be no number
+    least = np.minimum.reduceat(np.where(has, rows.statistic, np.inf), start)
+    count = np.diff(start, append=len(rows.value))
+    weight = (
+        np.where(has, np.divide(np.repeat(least, count), rows.statistic, where=has, out=np.zeros(len(has))), 0.0) ** 2
+    )
+    total = np.add.reduceat(weight, start)
+    some = total > 0
+    safe = np.where(some, total, 1.0)
+    value = np.add.reduceat(weight * rows.value, start) / safe
+    sd = np.where(some, least, 0.0) / np.sqrt(safe)
+    return Label(np.where(some, value, otherwise.value), np.where(some, sd, otherwise.statistic))
+
+
+def merge_weights(statistic: Float64[np.ndarray, " ordered"], start: Int64[np.ndarray, " genotypes"]) -> MergeWeights:
+    """Count what of merged rows has no weight by the rule `inverse-variance`."""
+    if not len(start):
+        return MergeWeights(0, 0)
+    none = ~(statistic > 0)
+    count, without = np.diff(start, append=len(statistic)), np.add.reduceat(none.astype(np.int64), start)
+    by_mean = (count > 1) & (without == count)
+    left_out = (count > 1) & ~by_mean
+    return MergeWeights(int(without[left_out].sum()), int(by_mean.sum()))
 
 
 def merge_duplicates(dataset: Dataset, rule: str = "mean") -> Genotypes:
     """Merge rows with equal gene sets by one of DUPLICATES, every row kept in `order`.
 
-    The statistic of merged rows is the root mean square for an SD and null (NaN) for a P-value. A genotype
-    merged from rows of different query groups joins those groups into one component.
+    Values and statistics of merged rows are those of `merged_label`. A genotype merged from rows of different query
+    groups joins those groups into one component. Raises UsageError for `inverse-variance` without
+    any standard deviation.
     """
     rows = dataset.measurements
+    if rule == INVERSE_VARIANCE:
+        _require_sds(dataset)
     order, new = _by_genotype(rows)
     component, names = join_query_groups(rows.query[order], np.cumsum(new, dtype=np.int32), dataset.queries)
     return Genotypes(
@@ -256,6 +325,19 @@ def merge_duplicates(dataset: Dataset, rule: str = "mean") -> Genotypes:
         component=component,
         group_names=names,
     )
+
+
+def refused_weights(why: str, hint: str) -> UsageError:
+    """Return the error of rows that cannot be weighed by their standard deviations."""
+    return UsageError(f"--duplicates {INVERSE_VARIANCE} weighs rows by their standard deviations", why=why, hint=hint)
+
+
+def _require_sds(dataset: Dataset) -> None:
+    statistic, kind = dataset.phenotype.statistic, dataset.phenotype.kind
+    if statistic == "sd" and (dataset.measurements.statistic > 0).any():
+        return
+    has = {"sd": "none of its rows has one above 0", "p_value": "it has P-values"}.get(statistic, "it has none")
+    raise refused_weights(f"{dataset.name}, {kind}: {has}", SD_HINT)
 
 
 def _by_genotype(rows: Measurements) -> tuple[Int64[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:

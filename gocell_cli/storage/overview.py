@@ -45,12 +45,20 @@ def describe_cache(cache: Cache) -> dict[str, Any]:
             name: float(function(known)) if len(known) else None
             for name, function in (("mean", np.mean), ("sd", np.std), ("min", np.min), ("max", np.max))
         },
+        "merged": _merged(cache),
         "samples_by_deletions": {str(k): n for k, n in zip(sizes.tolist(), counts.tolist(), strict=True)},
         "level_by": hierarchy.level_by,
         "levels": levels,
         "terms_after": dict(cache.manifest.counts.get("terms_after", {})),
         "names": list(cache.manifest.counts.get("names", ())),
     }
+
+
+def _merged(cache: Cache) -> dict[str, Any]:
+    """By which rule rows of one genotype were merged, how many there were, and what of them had no weight."""
+    config, counts = cache.manifest.config, cache.manifest.counts
+    rows = counts["dropped"].get("duplicate_merged", 0)
+    return {"rule": config.get("duplicates", "mean"), "rows": rows, **counts.get("weights", {})}
 
 
 def describe_level(cache: Cache, level: int) -> dict[str, Any]:

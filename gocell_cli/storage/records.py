@@ -75,6 +75,7 @@ class Counts:
     files: tuple[FileCounts, ...] = ()
     names: tuple[JoinCounts, ...] = ()
     merged_alleles: Mapping[str, int] = field(default_factory=dict)
+    weights: Mapping[str, int] = field(default_factory=dict)
     gene_naming: Mapping[str, str | bool | int | Mapping[str, int]] = field(default_factory=dict)
     gene_list: Mapping[str, int] = field(default_factory=dict)
 

@@ -2,13 +2,16 @@
 
 import math
 from collections import defaultdict
+from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype, merge_duplicates
+from gocell_cli.errors import UsageError
 
 GROUPS = ("A", "B", "C", "D")
 ROWS = st.lists(
@@ -64,6 +67,60 @@ def _check_statistic(found: float, members: list[int | None], statistic: str) ->
         assert found == members[0] / 8
     else:
         assert found == pytest.approx(math.sqrt(np.mean([(m / 8) ** 2 for m in members])))
+
+
+def _weighted(members: list[tuple[float, float]]) -> tuple[float, float, int]:
+    """Value, SD and rows left out of some (value, SD), as the text books have it: sums of 1 / s^2 in fractions."""
+    weighed = [(Fraction(x), 1 / Fraction(s) ** 2) for x, s in members if s > 0]
+    if len(members) == 1 or not weighed:
+        values, sds = zip(*members, strict=True)
+        plain = members[0][1] if len(members) == 1 else math.sqrt(np.mean(np.square(sds)))
+        return float(np.mean(values)), float(plain), 0
+    total = sum(w for _, w in weighed)
+    return float(sum(x * w for x, w in weighed) / total), 1 / math.sqrt(total), len(members) - len(weighed)
+
+
+@given(ROWS)
+def test_inverse_variance_is_that_of_the_text_books(rows: list[Row]) -> None:
+    assume(any(s for _, _, s, _ in rows))
+    found = merge_duplicates(_dataset(rows, "sd"), "inverse-variance")
+    left_out = by_mean = 0
+    for i, genes in enumerate(found.genes.tolist()):
+        members = [
+            (value / 8, math.nan if s is None else s / 8)
+            for own, value, s, _ in rows
+            if sorted(own) == [g for g in genes if g != NO_GENE]
+        ]
+        value, sd, without = _weighted(members)
+        assert found.value[i] == pytest.approx(value, abs=1e-12)
+        assert found.statistic[i] == pytest.approx(sd, nan_ok=True)
+        left_out += without
+        by_mean += len(members) > 1 and not any(s > 0 for _, s in members)
+    assert found.weights == (left_out, by_mean)
+
+
+def test_inverse_variance_of_tiny_deviations_is_a_number() -> None:
+    rows = _dataset([([1], 8, 1, -1), ([1], 16, 1, -1)], "sd")
+    tiny = replace(rows, measurements=replace(rows.measurements, statistic=np.array([1e-200, 2e-200])))
+    found = merge_duplicates(tiny, "inverse-variance")
+    assert found.value.tolist() == pytest.approx([1.2])  # (1 / 1 + 2 / 4) / (1 / 1 + 1 / 4)
+    assert found.statistic.tolist() == pytest.approx([1e-200 / math.sqrt(1.25)])
+
+
+@pytest.mark.parametrize(
+    ("statistic", "sd", "why"),
+    [
+        ("p_value", 1, "rows, fitness: it has P-values"),
+        ("", 1, "rows, fitness: it has none"),
+        ("sd", 0, "rows, fitness: none of its rows has one above 0"),
+        ("sd", None, "rows, fitness: none of its rows has one above 0"),
+    ],
+)
+def test_inverse_variance_without_deviations_is_refused(statistic: str, sd: int | None, why: str) -> None:
+    with pytest.raises(UsageError) as error:
+        merge_duplicates(_dataset([([1], 0, sd, -1)], statistic), "inverse-variance")
+    assert error.value.why == why
+    assert "--duplicates mean" in error.value.hint
 
 
 @given(ROWS)

@@ -37,6 +37,8 @@ PHENOTYPES: dict[DatasetName, tuple[str, ...]] = {
 """The phenotypes of each data set, its default first; a table's has any name."""
 SAMPLED = ("fitness", "smf")
 """The phenotypes of `--sample`, its default first: the scores of its rows are empty."""
+WITH_SD = ("fitness",)
+"""Published phenotypes that come with standard deviations of rows."""
 SIMULATION = ("samples", "deletions", "seed", "epistasis", "noise", "panel")
 TABLE_OPTIONS = (
     "phenotype_column",
@@ -140,8 +142,23 @@ class DatasetChoice:
         published = set(self.names) - set(TABLE)
         if self.max_p is not None and published and self.kind not in ("tau", "epsilon"):
             raise UsageError(f"--max-p: {self.kind} has no P-value", hint="--phenotype tau|epsilon")
+        self._check_weights()
         self._check_table()
         self._check_rows()
+
+    def _check_weights(self) -> None:
+        """Raise UsageError where rows are to be weighed by standard deviations that they cannot have."""
+        if self.duplicates is not Duplicates.INVERSE_VARIANCE:
+            return
+        from gocell_cli.domain.genotype import SD_HINT, refused_weights
+
+        if self.names == TABLE and self.statistic_column is None:
+            raise refused_weights(
+                "which column of the table holds them?", "--statistic-column NAME --statistic-kind sd"
+            )
+        for name in set(self.names) - set(TABLE):
+            if self.kind not in WITH_SD:
+                raise refused_weights(f"{name.value}, {self.kind}: it has none", SD_HINT)
 
     def _check_table(self) -> None:
         if self.query_column is not None and self.group_column is not None:

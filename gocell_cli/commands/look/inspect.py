@@ -67,6 +67,7 @@ def inspect_cache(cache: CacheDir = None, root: Root = None, json: Json = False)
     spread = f"mean {value['mean']:.4g}, SD {value['sd']:.4g}, {value['min']:.4g} to {value['max']:.4g}"
     show(f"phenotype  {found['phenotype']}: {spread}" if value["mean"] is not None else "phenotype  no value")
     show(f"samples    {found['samples']:,}, of which {found['without_value']:,} without a value")
+    show(*([_merged_text(found["merged"])] if found["merged"]["rows"] else []))
     rows = [[k, f"{n:,}"] for k, n in found["samples_by_deletions"].items()]
     show(make_table("", ["deleted genes", "samples"], rows, right=(0, 1)), "")
     rows = [[str(x["level"]), f"{x['terms']:,}", f"{x['rows']:,}", f"{x['genes']:,}"] for x in found["levels"]]
@@ -76,6 +77,13 @@ def inspect_cache(cache: CacheDir = None, root: Root = None, json: Json = False)
     show(make_table("Terms after each filter", ["filter", "terms"], rows, right=(1,)))
     if found["names"]:
         show("", "How names were found, in rows", *(f"  {joined_names(counts)}" for counts in found["names"]))
+
+
+def _merged_text(merged: dict[str, Any]) -> str:
+    """`merged     102 rows with others of their genotype, by inverse-variance (3 rows without SD, ...)`."""
+    weights = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in merged.items() if name not in ("rule", "rows"))
+    about = f" ({weights})" if weights else ""
+    return f"merged     {merged['rows']:,} rows with others of their genotype, by {merged['rule']}{about}"
 
 
 @inspect_app.command("level")

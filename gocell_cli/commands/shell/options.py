@@ -102,6 +102,7 @@ class Duplicates(StrEnum):
     """What becomes of several rows of one genotype."""
 
     MEAN = "mean"
+    INVERSE_VARIANCE = "inverse-variance"
     FIRST = "first"
     KEEP = "keep"
 
@@ -403,7 +404,8 @@ GroupColumn = Annotated[
 ]
 Sheet = Annotated[str | None, typer.Option(help="table: the sheet of a workbook; default: its first.")]
 DuplicatesOption = Annotated[
-    Duplicates, typer.Option(help="Rows of one genotype: their mean, the first data set's first row, or a sample each.")
+    Duplicates,
+    typer.Option(help="Rows of one genotype: their mean, that weighted by 1/SD^2, the first row, or a sample each."),
 ]
 Samples = Annotated[int | None, typer.Option(min=1, help="Simulated: genotypes to draw; default 100000.")]
 Deletions = Annotated[int | None, typer.Option(min=1, help="Simulated: deleted genes of each; default 3.")]
