@@ -158,8 +158,7 @@ def plan_build(
         counts={
             **_counts(ontology, annotations, terms, dataset, len(genotypes), rows_unannotated),
             **_gene_counts(rows, options.rules, names),
-            **({"merged_alleles": mixed._asdict()} if mixed.rows else {}),
-            **({"weights": genotypes.weights._asdict()} if options.duplicates == INVERSE_VARIANCE else {}),
+            **_merge_counts(genotypes, mixed),
         },
         dataset=dataset.name,
         datasets=dataset.members,
@@ -240,6 +239,12 @@ def _fitness_notes(dataset: Dataset) -> tuple[str, ...]:
         f"{dataset.name} publishes the fitness of {found['strains']:,} of its {found['of']:,} strains"
         f"{several if found['several_values'] else ''}",
     )
+
+
+def _merge_counts(genotypes: Genotypes, mixed: MergedAlleles) -> dict[str, Any]:
+    """Return how many rows of several alleles were merged, and what of merged rows had no weight."""
+    weights = genotypes.weights._asdict() if genotypes.rule == INVERSE_VARIANCE else {}
+    return {**({"merged_alleles": mixed._asdict()} if mixed.rows else {}), **({"weights": weights} if weights else {})}
 
 
 def _weight_notes(genotypes: Genotypes) -> tuple[str, ...]:
