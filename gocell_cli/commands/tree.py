@@ -40,7 +40,13 @@ def mounted(word: str = "") -> Commands:
 
     `config` shows the settings of all commands, so it comes with them.
     """
-    app = Commands(name="gocell", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    app = Commands(
+        name="gocell",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["--help", "-h"]},  # of all its commands
+    )
     alone = word != "config" and word in (*COMMANDS, *GROUPS)
     for name, place in COMMANDS.items():
         if not alone or name == word:
@@ -66,7 +72,7 @@ def _version(wanted: bool) -> bool:
 
 def gocell(
     _: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Turn the Gene Ontology and tables of gene deletions into level-verified caches for DCell.

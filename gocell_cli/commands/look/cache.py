@@ -102,7 +102,7 @@ def ls(root: Root = None, json: Json = False) -> None:
 @cache_app.command("merge")
 def merge(
     parts: Annotated[list[Path], typer.Argument(help="The directories that --part made, in any order.")],
-    out: Annotated[Path, typer.Option(help="Where the merged cache goes.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the merged cache goes.")],
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -164,7 +164,7 @@ def _is_left_by_build(path: Path) -> bool:
 def rebuild(
     directory: CacheArgument = None,
     config: Annotated[Path | None, typer.Option(help="Its build file; default: CACHE.toml beside it.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to build it; default: in its place.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to build it; default: in its place.")] = None,
     resume: Resume = False,
     root: Root = None,
     json: Json = False,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
     from gocell_cli.storage.schema import Hierarchy
 
-Out = Annotated[Path, typer.Option("--out", help=f"File to write: {KINDS}; of a hierarchy .txt, .cx2 and so on.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help=f"File to write: {KINDS}; of a hierarchy .txt, .cx2 and so on.")]
 SUFFIXES = {HierarchyFormat.CX2: (".cx2",), HierarchyFormat.GRAPHML: (".graphml",), HierarchyFormat.OBO: (".obo",)}
 TEXT = (".tsv", ".ont", ".txt")
 """Suffixes of the other formats."""

@@ -21,7 +21,7 @@ from gocell_cli.commands.shell.terminal import show, show_result
 SUFFIXES = (".tsv", ".csv", ".parquet")
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="Also write it, named by genotype, as --split reads it: .tsv, .csv, .parquet."),
+    typer.Option("--out", "-o", help="Also write it, named by genotype, as --split reads it: .tsv, .csv, .parquet."),
 ]
 
 

@@ -29,7 +29,7 @@ SortOption = Annotated[
     Sort,
     typer.Option("--sort", help="hits: most samples first; mean: lowest phenotype; effect: largest difference."),
 ]
-OutFile = Annotated[Path | None, typer.Option("--out", help=f"File of all terms that are hit: {KINDS}.")]
+OutFile = Annotated[Path | None, typer.Option("--out", "-o", help=f"File of all terms that are hit: {KINDS}.")]
 Top = Annotated[int, typer.Option("--top", min=1, help="Lines to print; JSON and --out hold all.")]
 
 

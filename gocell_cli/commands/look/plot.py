@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 plot_app = Commands(help="Draw levels, batches and caches as PNG or SVG.", no_args_is_help=True)
 
-FigureOut = Annotated[Path, typer.Option("--out", help="File to write: .png or .svg.")]
+FigureOut = Annotated[Path, typer.Option("--out", "-o", help="File to write: .png or .svg.")]
 SUFFIXES = (".png", ".svg")
 
 

@@ -22,7 +22,7 @@ Target = Annotated[
     Path | None,
     typer.Argument(help="Cache or run; default: the cache that ROOT/latest names.", autocompletion=_complete),
 ]
-PageOut = Annotated[Path, typer.Option("--out", help="File to write: .html.")]
+PageOut = Annotated[Path, typer.Option("--out", "-o", help="File to write: .html.")]
 
 
 def report(

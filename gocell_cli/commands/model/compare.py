@@ -32,7 +32,7 @@ MetricOption = Annotated[
     str, typer.Option("--metric", help="Shown: auto (AUROC of classes, else pearson), pearson, spearman, auroc, rmse.")
 ]
 FigureFile = Annotated[Path | None, typer.Option("--figure", help="Draw the differences: .svg, .png or .pdf.")]
-TableOut = Annotated[Path | None, typer.Option("--out", help=f"A row a comparison and metric: {KINDS}.")]
+TableOut = Annotated[Path | None, typer.Option("--out", "-o", help=f"A row a comparison and metric: {KINDS}.")]
 AUTO = "auto"
 METRICS = ("pearson", "spearman", "auroc", "rmse")
 LEAST_RESAMPLES = 100

@@ -30,7 +30,9 @@ BaselinesOption = Annotated[
 ]
 PartOption = Annotated[str, typer.Option("--part", help="Part of the split to evaluate: train, validation or test.")]
 OldPart = Annotated[str | None, typer.Option("--split", hidden=True, help="What --part was called.")]
-TableOut = Annotated[Path | None, typer.Option("--out", help=f"A row a sample: value and every prediction; {KINDS}.")]
+TableOut = Annotated[
+    Path | None, typer.Option("--out", "-o", help=f"A row a sample: value and every prediction; {KINDS}.")
+]
 SHOWN = (
     "pearson", "spearman", "r2", "rmse", "auroc", "average_precision",
     "negative_precision_at_100", "negative_average_precision",

@@ -91,7 +91,7 @@ LeastActivations = Annotated[
 EvenSo = Annotated[
     bool, typer.Option("--even-so", help="Print the ranking even where the network adds nothing to the other voices.")
 ]
-TableOut = Annotated[Path | None, typer.Option("--out", help=f"Table of all terms and their scores: {KINDS}.")]
+TableOut = Annotated[Path | None, typer.Option("--out", "-o", help=f"Table of all terms and their scores: {KINDS}.")]
 COUNTS = ("activations", "screen_genes", "ranked_in", "rank_best", "rank_worst")
 SHOWN = ("excess", "power", "children_power", "difference", "rlipp", "p_value", "q_value", *COUNTS[:2])
 SPREAD = ("score_sd", "ranked_in", "rank_median", "rank_best", "rank_worst")

@@ -21,7 +21,7 @@ CacheArgument = Annotated[
         help="Cache whose genes they are of; default: the one ROOT/latest names.", autocompletion=complete_cache
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", help="File to write: .tsv, .csv, .parquet or .npz.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="File to write: .tsv, .csv, .parquet or .npz.")]
 Size = Annotated[int, typer.Option("--size", min=1, max=512, help="Numbers that a gene's terms are reduced to.")]
 Sgd = Annotated[
     Path | None, typer.Option("--sgd", help="SGD_features.tab, for the length of proteins, introns, verified ORFs.")

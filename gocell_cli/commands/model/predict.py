@@ -41,7 +41,7 @@ Model = Annotated[
 OutFile = Annotated[
     Path | None,
     typer.Option(
-        "--out", help=f"Table of the predictions: {KINDS}. Of --all-pairs a Parquet file; a stopped run goes on."
+        "--out", "-o", help=f"Table of the predictions: {KINDS}. Of --all-pairs a Parquet file; a stopped run goes on."
     ),
 ]
 

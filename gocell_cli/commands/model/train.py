@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 CacheArgument = Annotated[Path | None, typer.Argument(help="Cache to train on; default: the one ROOT/latest names.")]
 RunOut = Annotated[
-    Path | None, typer.Option("--out", help="The run's or series' directory; default: ROOT/runs/CACHE-NUMBER.")
+    Path | None, typer.Option("--out", "-o", help="The run's or series' directory; default: ROOT/runs/CACHE-NUMBER.")
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings; flags go before it.")]
 Settings = Annotated[

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from gocell_cli.commands.shell.panels import in_panels
 from gocell_cli.commands.shell.terminal import be_quiet
 from gocell_cli.errors import UsageError
 
@@ -51,7 +52,7 @@ class OnceCommand(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the command's options and arguments."""
-        return _unset_is_false(super().get_params(ctx))
+        return in_panels(getattr(self.callback, "__name__", ""), _unset_is_false(super().get_params(ctx)))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words of a command line; raises UsageError where one of its options is given twice."""

@@ -444,7 +444,7 @@ Until = Annotated[
 UnannotatedOption = Annotated[Unannotated, typer.Option(help="Rows that delete a gene no term of the hierarchy holds.")]
 BackendOption = Annotated[Backend, typer.Option(help="Parquet for scans, LMDB for random access by sample.")]
 ShardSize = Annotated[int, typer.Option(min=1, help="Samples in a shard.")]
-Out = Annotated[Path | None, typer.Option(help="Default: ROOT/caches/DATASET-PHENOTYPE-FINGERPRINT.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Default: ROOT/caches/DATASET-PHENOTYPE-FINGERPRINT.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what stands at the cache's place.")]
 FetchSources = Annotated[list[SourceName] | None, typer.Argument(help="What to fetch; none: list what there is.")]
 Mirror = Annotated[

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from gocell_cli.commands.shell.panels import LONG, OTHERS, PANELS
 from gocell_cli.commands.shell.settings import leaves
 from gocell_cli.commands.tree import mounted
 from tests.commands.conftest import Built
@@ -14,6 +15,13 @@ from tests.commands.runners import run, run_real
 LEAVES = dict(leaves(typer.main.get_command(mounted())))
 WITHOUT_JSON: set[tuple[str, ...]] = set()
 ESCAPE = "\x1b["
+ITS_OWN = {
+    ("explain",): {"genes", "sort", "control_runs", "rlipp_samples", "samples", "least_power", "least_activations"}
+    | {"top", "even_so"},
+    ("predict",): {"terms", "top", "rank_by", "all_pairs", "model"},
+    ("export",): {"hierarchy_format", "no_tables"},
+}
+"""Of long commands, the options that no other panel than `Options` fits."""
 
 
 @pytest.mark.parametrize("words", LEAVES, ids=" ".join)
@@ -52,3 +60,33 @@ def test_no_color_wins_over_a_terminal_that_has_colours(words: tuple[str, ...], 
     plain = run_real(*words, cwd=tmp_path, NO_COLOR="1", FORCE_COLOR="1", TERM="xterm-256color")
     colours = [f"{ESCAPE}{n}" for n in range(30, 50)] + [f"{ESCAPE}1;3"]
     assert not [code for code in colours if code in plain.stdout + plain.stderr]
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_a_long_command_has_its_options_in_panels(words: tuple[str, ...]) -> None:
+    """What stands in no panel is the command's own; a new option of the shared kinds must be given its panel."""
+    shown = LEAVES[words].get_params(typer.Context(LEAVES[words]))
+    options = [param for param in shown if param.param_type_name == "option"]
+    panels = [param.rich_help_panel for param in options]
+    if len(options) <= LONG:
+        assert {*panels} == {None}
+        return
+    order = [OTHERS, *PANELS]
+    assert panels == sorted(panels, key=order.index)  # each panel in one piece, in the one order
+    assert panels[-1] == "Output"
+    assert {param.name for param in options if param.rich_help_panel == OTHERS} <= ITS_OWN.get(words, set())
+
+
+def test_short_names(tmp_path: Path) -> None:
+    assert run("-V", cwd=tmp_path).stdout == run("--version", cwd=tmp_path).stdout
+    for words in ((), ("inspect",), ("inspect", "sample"), ("build-cache",)):
+        assert run(*words, "-h", cwd=tmp_path).stdout == run(*words, "--help", cwd=tmp_path).stdout
+    made = run("plot", "levels", "-o", "levels.svg", "-q", cwd=tmp_path)
+    assert (made.returncode, made.stdout) == (0, "levels.svg\n"), made.stderr
+    assert (tmp_path / "levels.svg").exists()
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_out_is_spelled_alike(words: tuple[str, ...]) -> None:
+    spelled = [param.opts for param in LEAVES[words].params if "--out" in param.opts]
+    assert spelled in ([], [["--out", "-o"]])
