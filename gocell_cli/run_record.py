@@ -274,11 +274,25 @@ def beside_singles(who: str, predicted: Numbers, baselines: Mapping[str, Numbers
 
 
 @dataclass(frozen=True)
+class ExtensionRecord:
+    """A run that was told to go on: after so many epochs, to `epochs` of them, with a patience.
+
+    differs: why it is not the run that these settings give from the start; "" where it is that run, to the bit.
+    """
+
+    after: int
+    epochs: int
+    patience: int
+    differs: str = ""
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """run.json; `results`, `epochs` and `predictions`, of the test part, are there once the run is finished.
 
     constant_root: the parts for which the best epoch predicts next to the same of every sample, and the standard
     deviation of its predictions as a share of the labels'; None where it does so for none.
+    extensions: each time that it was told to go on beyond its end; None: never.
     """
 
     cache: str
@@ -299,6 +313,7 @@ class RunRecord:
     constant_root: dict[str, float] | None = None
     gene_vectors: GeneVectorsRecord | None = None
     strain_fitness: StrainFitnessRecord | None = None
+    extensions: tuple[ExtensionRecord, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.cache or "\0" in self.cache:

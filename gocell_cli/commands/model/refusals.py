@@ -18,6 +18,7 @@ from gocell_cli.storage.manifest import read_manifest
 from gocell_cli.training.extra import require_extra
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.devices import is_driven, require_device, require_precision
+from gocell_cli.training.runs.going_on import require_more, require_same_settings
 from gocell_cli.training.runs.store import RunStore, recorded_cache, require_same
 from gocell_cli.training.runs.trackers import require_wandb
 
@@ -43,24 +44,27 @@ def before_training(cache: Path, out: Path, config: RunConfig, *, named: bool) -
     tell_control(config)
 
 
-def before_resuming(run: Path) -> None:
-    """Raise what `resume_run` would raise of a run's files, its cache's manifest and its checkpoint."""
+def before_resuming(run: Path, cache: Path | None, asked: RunConfig) -> None:
+    """Raise what `resume_run` would raise of a run's files, its cache's manifest, its checkpoint and the new end."""
     store = RunStore(run)
     store.require()
     config = run_config(run)
+    require_same_settings(run, config, asked)
+    require_more(run, config, asked)
     _of_this_machine(config)
     require_precision(config.device, config.precision)
-    _of_its_cache(store.record(), None)
+    _of_its_cache(store.record(), cache)
     if not store.untrained():
         store.require_checkpoint("last")
     store.require_idle()
 
 
-def before_going_on(series: Path) -> None:
+def before_going_on(series: Path, cache: Path | None) -> None:
     """Raise what going on with a series would raise of its series.json and its cache's manifest."""
     record = read_series(series)
     require_extra()
-    _of_its_cache(record, None)
+    for one in {None, cache}:  # its runs read the one that it names, and another is to be no other
+        _of_its_cache(record, one)
     store = RunStore(series)
     store.require_idle()
     store.require_place()

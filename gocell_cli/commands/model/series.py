@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,18 +110,45 @@ def _made(
     return Series.begin(store, record)
 
 
-def resume_series(directory: Path) -> "Series":
-    """Open a series to go on with it; what cannot be is told before torch is loaded."""
+def resume_series(
+    directory: Path, cache: Path | None, form: SeriesForm, over: "Callable[[RunConfig], RunConfig]"
+) -> "Series":
+    """Open a series to go on with it; what cannot be is told before torch is loaded.
+
+    `over` puts what is asked for over its settings: raises UsageError where that, or the form, is of another series.
+    """
     from gocell_cli.commands.model.refusals import before_going_on
-    from gocell_cli.training.runs.series.state import Series
+    from gocell_cli.training.runs.going_on import require_same_settings
+    from gocell_cli.training.runs.series.state import Series, series_settings
 
     _require_one_process()
-    before_going_on(directory)
+    record = read_series(directory)
+    config = series_settings(directory, record)
+    require_same_settings(directory, config, over(config), ends=())
+    _require_same_runs(directory, record, config, form)
+    before_going_on(directory, cache)
     series = Series.reopen(directory)
     require_split_file(series.config.split)
     require_vector_files(series.config)
     series.require_split(_split_sha256(series.config))
     return series
+
+
+def _require_same_runs(directory: Path, record: SeriesRecord, config: "RunConfig", form: SeriesForm) -> None:
+    from gocell_cli.training.runs.series.plan import plan
+
+    if not form.given():
+        return
+    folds = any(member.fold is not None for member in record.members)
+    choice = form.choice(folds=folds)
+    wanted = [member.run for member in plan(config, choice)] if choice is not None else []
+    found = [member.run for member in record.members]
+    if wanted != found:
+        raise UsageError(
+            f"{directory}: a series of {len(found)} runs, and one of {len(wanted)} is asked for",
+            why="--resume goes on with what is there",
+            hint="leave out --seeds and --controls; or another --out",
+        )
 
 
 def _require_one_process() -> None:

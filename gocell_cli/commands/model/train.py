@@ -1,8 +1,9 @@
 """`gocell train`: a separate program in spirit, which needs nothing but a cache."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +23,8 @@ from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.progress import training_progress
 from gocell_cli.commands.shell.terminal import line, note, show, show_result, styled
-from gocell_cli.errors import UsageError
+from gocell_cli.errors import SourceMissing, UsageError
+from gocell_cli.run_record import RECORD
 from gocell_cli.series_record import is_series
 from gocell_cli.training.runs.slurm import join_step
 from gocell_cli.user_text import slug
@@ -64,7 +66,9 @@ def train(
     baselines: BaselinesOption = None,
     settings: Settings = None,
     config: ConfigFile = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run or series in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what is in --out, to more --epochs if asked; else begin it.")
+    ] = False,
     root: opt.Root = None,
     json: opt.Json = False,
 ) -> None:
@@ -73,6 +77,7 @@ def train(
     Settings come from flags, then --set, then --config, then defaults; the resolved ones are saved with the run. Where
     they make the loss NaN or infinite, training ends with exit code 2 and keeps the best weights it had. --seeds,
     --controls, and --folds without --fold train a series: a run each, in folders of --out, and one table of all.
+    CACHE --resume --out RUN begins a run or goes on with it: one command for a job that is started again.
     """
     flags = {
         "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed, "device": device, "precision": precision,
@@ -80,29 +85,78 @@ def train(
     }  # fmt: skip
     given = {**form.given(), **{name: value for name, value in flags.items() if value is not None}}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
-    if resume:
-        said = {*given, *series.given(), *(["settings"] if settings else []), *(["config"] if config else [])}
-        _go_on(out, series.jobs or 1, changed=not all(_is_standing(context, name) for name in said), json=json)
+    if resume and _is_there(cache, out):
+        cache = find_cache(cache, data_root(root)) if cache is not None else None
+        typed = {name: value for name, value in given.items() if name not in standing}
+        _go_on(out or Path(), cache, series, Asked(typed, config, settings or []), json=json)
         return
+    asked = Asked(given, config, settings or [])
+    _begin_asked(cache, out, data_root(root), series, asked, standing, json=json)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line says of settings: flags that were typed, a file of settings, NAME=VALUE."""
+
+    flags: dict[str, Any]
+    file: Path | None
+    settings: list[str]
+
+    def over(self, config: "RunConfig") -> "RunConfig":
+        """Return the settings of a run or a series with all of it put over them."""
+        from gocell_cli.training.runs.config import resolve_again
+
+        return resolve_again(config, self.flags, self.file, self.settings)
+
+
+def _begin_asked(
+    cache: Path | None,
+    out: Path | None,
+    root: Path,
+    series: SeriesForm,
+    asked: Asked,
+    standing: set[str],
+    *,
+    json: bool,
+) -> None:
+    """Begin a run or a series with the settings that are asked for, and train it; `standing` as in `resolve`."""
     from gocell_cli.training.runs.config import named_settings, resolve
 
-    chosen = resolve(given, standing, config, settings or [])
-    every_fold = chosen.folds > 0 and "fold" not in {*given, *named_settings(config, settings or [])}
+    chosen = resolve(asked.flags, standing, asked.file, asked.settings)
+    every_fold = chosen.folds > 0 and "fold" not in {*asked.flags, *named_settings(asked.file, asked.settings)}
     choice = series.choice(folds=every_fold)
     if choice is not None:
-        conduct(begin_series(cache, out, data_root(root), chosen, choice), series.jobs or 1, json=json)
+        conduct(begin_series(cache, out, root, chosen, choice), series.jobs or 1, json=json)
     else:
-        _train(_begin(cache, out, data_root(root), chosen), json=json)
+        _train(_begin(cache, out, root, chosen), json=json)
 
 
-def _go_on(out: Path | None, jobs: int, *, changed: bool, json: bool) -> None:
-    """Go on with a run or a series, whose settings are its own."""
-    if out is None or changed:
-        raise UsageError("--resume goes on with the settings a run has", hint="gocell train --resume --out RUN")
+def _is_there(cache: Path | None, out: Path | None) -> bool:
+    """Whether --resume finds a run or a series; where it does not, a cache that is named is enough to begin with."""
+    if out is None:
+        raise UsageError("--resume needs the run's directory", hint="gocell train --resume --out RUN")
+    if (out / RECORD).is_file() or is_series(out):
+        return True
+    if cache is None:
+        raise SourceMissing(f"{out}: no run is here", hint=f"with its cache it begins: gocell train CACHE --out {out}")
+    join_step(os.environ)
+    if os.environ.get("RANK", "0") == "0":
+        note(f"{out}: no run is here yet, and one begins", "train")
+    return False
+
+
+def _go_on(out: Path, cache: Path | None, series: SeriesForm, asked: Asked, *, json: bool) -> None:
+    """Go on with a run or a series; raises UsageError where it is asked to be another one."""
     if is_series(out):
-        conduct(resume_series(out), jobs, json=json)
-    else:
-        _train(_resume(out), json=json)
+        conduct(resume_series(out, cache, series, asked.over), series.jobs or 1, json=json)
+        return
+    if series.given():
+        raise UsageError(
+            f"{out}: one run, and a series is asked for",
+            why="--resume goes on with what is there",
+            hint="leave out --seeds and --controls; or another --out",
+        )
+    _train(_resume(out, cache, asked), json=json)
 
 
 def _train(trainer: "Trainer", *, json: bool) -> None:
@@ -175,14 +229,22 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     )
 
 
-def _resume(out: Path) -> "Trainer":
+def _resume(out: Path, cache: Path | None, asked: Asked) -> "Trainer":
     from gocell_cli.commands.model.refusals import before_resuming, tell_compiling
+    from gocell_cli.training.runs.config import run_config
 
     join_step(os.environ)
-    before_resuming(out)
-    opened = opened_cache(out, None)
+    wanted = asked.over(run_config(out))
+    before_resuming(out, cache, wanted)
+    opened = opened_cache(out, cache)
     from gocell_cli.training.runs.run import resume_run
 
     tell_compiling()
 
-    return resume_run(out, opened)
+    trainer = resume_run(out, opened, wanted)
+    if trainer.processes.first:
+        told = trainer.store.record().extensions or ()
+        for one in told:
+            if one.differs:
+                note(f"not the run that {one.epochs} epochs give from the start: {one.differs}", "warning")
+    return trainer

@@ -300,6 +300,17 @@ def resolve(
     return _placed(base.changed(parse_settings(settings)), base, Path()).changed(typed)
 
 
+def resolve_again(config: RunConfig, typed: Mapping[str, Any], file: Path | None, settings: Sequence[str]) -> RunConfig:
+    """Return the settings of a run that is gone on with, and what a command line says of them put over them.
+
+    A recipe counts by its name alone: what it set stands in the run's settings. A width that is left to the samples (0)
+    is the one that was found.
+    """
+    asked = _placed(read_config(file, config), config, file.parent) if file is not None else config
+    asked = _placed(asked.changed(parse_settings(settings)), asked, Path()).changed(typed)
+    return asked if asked.min_width else replace(asked, min_width=config.min_width)
+
+
 def _recipe(
     flags: Mapping[str, Any], standing: Collection[str], file: Path | None, settings: Sequence[str]
 ) -> RunConfig:

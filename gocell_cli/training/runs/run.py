@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import GocellError, SourceMissing
-from gocell_cli.run_record import HierarchyRecord, LabelRecord, LayoutRecord, RunRecord
+from gocell_cli.run_record import ExtensionRecord, HierarchyRecord, LabelRecord, LayoutRecord, RunRecord
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.gene_vectors import keep_vectors, kept_vectors
@@ -16,6 +16,7 @@ from gocell_cli.training.data.strain_fitness import offered_fitness
 from gocell_cli.training.inference.predict import Answering, Predictor
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.devices import device_to_open
+from gocell_cli.training.runs.going_on import require_more, require_same_settings
 from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts, open_cache, split_record
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.samples import RunSamples
@@ -94,22 +95,42 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
     )
 
 
-def resume_run(directory: Path, cache: Cache | None = None) -> Trainer:
+def resume_run(directory: Path, cache: Cache | None = None, asked: RunConfig | None = None) -> Trainer:
     """Go on with a run from its `last`, or begin it where it was stopped before the first of them.
 
-    `cache` is the run's own, where it is open already. Raises UsageError where another process trains it.
+    `cache` is the run's own, where it is open already; `asked` its settings with another end (`going_on.py`). Raises
+    UsageError where another process trains it, and for an end that cannot be.
     """
     store = RunStore(directory)
     store.require()
-    config = run_config(directory)
+    before = run_config(directory)
+    config = asked or before
+    require_same_settings(directory, before, config)
+    require_more(directory, before, config)
     processes = Processes(config.device, config.precision)
     processes.require_precision()
     store.writable = processes.first
     store.lock()
     trainer = _reopened(store, open_cache(store, cache), config, processes)
-    if not store.untrained():
+    untrained = store.untrained()
+    if not untrained:
         trainer.resume()
+    if config != before:
+        extension = None if untrained else trainer.extend(before)
+        _keep_end(trainer, extension)
     return trainer
+
+
+def _keep_end(trainer: Trainer, extension: ExtensionRecord | None) -> None:
+    """Record another end of a run: its results so far are no longer its own, and go before its settings change."""
+    store = trainer.store
+    if not store.writable:
+        return
+    record = store.record()
+    extensions = (*(record.extensions or ()), *([] if extension is None else [extension]))
+    record = replace(record, results=None, epochs=None, voices=None, predictions=None, constant_root=None)
+    store.write_record(replace(record, extensions=extensions or None))
+    store.write_text(CONFIG, trainer.config.to_toml())
 
 
 def reopen(store: RunStore, cache: Path | Cache | None = None) -> Trainer:

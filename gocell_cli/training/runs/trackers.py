@@ -30,6 +30,8 @@ def write_events(store: RunStore, history: Sequence[Mapping[str, Any]]) -> None:
     with train_extra():  # here, for it takes half a second that a refused run need not wait
         from torch.utils.tensorboard.writer import SummaryWriter
 
+    for earlier in (store.directory / "tensorboard").glob("events*"):
+        earlier.unlink()  # of before the run went on: TensorBoard would draw each epoch twice
     with SummaryWriter(str(store.directory / "tensorboard")) as writer:
         for line in history:
             numbers = {**_named("train", line["train"]), **_named("validation", line["validation"])}

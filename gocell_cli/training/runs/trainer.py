@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from gocell_cli.errors import DamagedCache, Diverged
+from gocell_cli.run_record import ExtensionRecord
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.ahead import ahead, threads_beside
 from gocell_cli.training.data.batch import CacheRows
@@ -24,6 +25,7 @@ from gocell_cli.training.network.dcell import Batch
 from gocell_cli.training.network.delta.compiler.cache import work_seconds
 from gocell_cli.training.network.loss import DCellLoss, Target
 from gocell_cli.training.runs.config import DEFAULTS, RunConfig
+from gocell_cli.training.runs.going_on import cosine_rate, deciding_loss
 from gocell_cli.training.runs.kept import network_hierarchy
 from gocell_cli.training.runs.measuring import LOSSES, Measuring
 from gocell_cli.training.runs.optimiser import OwnDecay, make_optimiser
@@ -164,11 +166,12 @@ class Trainer:
         Raises Stopped, after saving `last`, where `stop_at` says so; Diverged, and saves nothing more, where a loss,
         gradient or prediction is not finite.
         """
-        while self.epoch < self.config.epochs:
+        patience = self.config.patience
+        # asked before an epoch, too: a run may have been killed between its last one and its results
+        while self.epoch < self.config.epochs and not (patience and self.waited >= patience):
             clock = Clock()
             self._epoch(report, clock)
-            if self._validate(clock):
-                break
+            self._validate(clock)
         self._finish()
 
     def _epoch(self, report: Callable[[Progress], None], clock: Clock) -> None:
@@ -262,8 +265,8 @@ class Trainer:
             hint=f"train anew, in another --out, with {' or '.join(hints)}",
         )
 
-    def _validate(self, clock: Clock) -> bool:
-        """Measure the epoch, step the scheduler, save; returns whether patience is at its end."""
+    def _validate(self, clock: Clock) -> None:
+        """Measure the epoch, step the scheduler, save."""
         config, learning_rate = self.config, self.optimiser.param_groups[0]["lr"]
         # training goes on with the running ones; the population's are for measuring and for `best`
         running = statistics(self.model)
@@ -272,7 +275,7 @@ class Trainer:
         train, validation = self._measured()
         clock.lap("metrics")
         line = {"epoch": self.epoch, "learning_rate": learning_rate, "train": train, "validation": validation}
-        loss = _loss_of(line)
+        loss = deciding_loss(train, validation)
         self.history.append({**line, "seconds": clock.seconds()})
         self.epoch += 1
         self._begin_epoch()
@@ -285,7 +288,6 @@ class Trainer:
         self.save_last()
         self.store.write_metrics(self.history)
         self.on_epoch(self.history[-1])
-        return bool(config.patience and self.waited >= config.patience)
 
     def _measured(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the metrics of the epoch's training and of the validation part; raises Diverged where one is none."""
@@ -319,7 +321,7 @@ class Trainer:
 
         The numbers are standard deviations as shares of the labels'; of training as it was in the epoch.
         """
-        best = min(self.history, key=_loss_of, default=None)
+        best = min(self.history, key=lambda line: deciding_loss(line["train"], line["validation"]), default=None)
         found = {part: best[part].get("sd_ratio") for part in ("train", "validation")} if best else {}
         return {part: ratio for part, ratio in found.items() if ratio is not None and ratio < CONSTANT}
 
@@ -384,6 +386,22 @@ class Trainer:
         if self.processes.first:  # the epoch's predictions are summed over processes
             self.seen = seen.double().to(self.processes.device)
 
+    def extend(self, before: RunConfig) -> ExtensionRecord:
+        """Go on from `last` beyond the end that the settings had `before`, and save it so; returns what is recorded.
+
+        A cosine schedule is drawn over all epochs: the rate goes on where a run of now so many is at this epoch.
+        """
+        config, differs = self.config, ""
+        if config.scheduler == "cosine" and config.epochs != before.epochs:
+            rate = cosine_rate(config, self.epoch)
+            differs = (
+                f"the cosine schedule was one of {before.epochs} epochs until epoch {self.epoch}, and is one of "
+                f"{config.epochs} from there: the rate goes on at {rate:.3g}"
+            )
+            self.optimiser.param_groups[0]["lr"] = rate
+        self.save_last()
+        return ExtensionRecord(self.epoch, config.epochs, config.patience, differs)
+
     def _take_optimiser(self, tensors: Mapping[str, Tensor]) -> None:
         """Take AdamW's moments; raises DamagedCache where they are not those of this network's parameters."""
         parameters, moments = list(self.model.parameters()), dict[int, dict[str, Tensor]]()
@@ -434,12 +452,6 @@ def sd_ratio(predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray, " n
     labelled = np.isfinite(true)
     spread = float(true[labelled].std()) if labelled.any() else 0.0
     return float(predicted[labelled].std()) / spread if spread > 0 else None
-
-
-def _loss_of(line: Mapping[str, Any]) -> float:
-    """The loss that decides which epoch is the best: the root's, of the validation part where that has labels."""
-    validation, train = line["validation"]["loss_root"], line["train"]["loss_root"]
-    return float(validation if validation is not None else train)
 
 
 def _damaged(reason: str) -> DamagedCache:

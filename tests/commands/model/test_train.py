@@ -189,8 +189,51 @@ def test_sigterm_saves_and_the_hint_goes_on(small_cache: Path, tmp_path: Path) -
     _, errors = process.communicate(600)
     assert process.returncode == 143, errors
     assert f"gocell train --resume --out {out}" in errors
-    changed = run("train", "--resume", "--out", out, "--epochs", 3, cwd=tmp_path)
-    assert (changed.returncode, "settings a run has" in changed.stderr) == (2, True)
+    changed = run("train", "--resume", "--out", out, "--lr", 3, cwd=tmp_path)
+    assert (changed.returncode, "its lr is 0.01, and 3.0 is asked for" in changed.stderr) == (2, True)
+
+
+def test_one_command_begins_a_run_goes_on_with_it_and_beyond_its_end(small_cache: Path, tmp_path: Path) -> None:
+    """As a job that is requeued gives it, whatever was killed when; a first directory that holds no run yet, too."""
+    (tmp_path / "job" / "hierarchy").mkdir(parents=True)
+    (tmp_path / "job" / "config.toml").write_text("epochs = 3\n", "utf-8")
+    words = ("train", small_cache, "--resume", "--out", "job", *SMALL, "--set", "min_width=0", "--seed", 4)
+    first = run(*words, "--epochs", 2, "--json", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "job: no run is here yet, and one begins" in first.stderr
+    again = json.loads(run(*words, "--epochs", 2, "--json", cwd=tmp_path).stdout)
+    assert again["metrics"] == json.loads(first.stdout)["metrics"]
+    longer = run(*words, "--epochs", 4, "--json", cwd=tmp_path)
+    assert longer.returncode == 0, longer.stderr
+    assert "warning: not the run" not in longer.stderr
+    record = json.loads(longer.stdout)["record"]
+    assert (record["epochs"], record["extensions"]) == (
+        4,
+        [{"after": 2, "epochs": 4, "patience": 10, "differs": ""}],
+    )
+    whole = document_apart("train", small_cache, "--out", tmp_path / "whole", *words[5:], "--epochs", 4)
+    assert json.loads(longer.stdout)["metrics"] == whole["metrics"]
+    assert "no run is here" in run("train", "--resume", "--out", "typo", cwd=tmp_path).stderr
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_series_goes_on_by_the_command_that_began_it(small_cache: Path, tmp_path: Path) -> None:
+    words = ("train", small_cache, "--resume", "--out", "series", *SMALL, "--epochs", 1, "--baselines", "none")
+    first = run(*words, "--seeds", 2, "--json", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    again = run(*words, "--seeds", 2, "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["rows"] == json.loads(first.stdout)["rows"]
+    assert run(*words, "--seeds", 3, cwd=tmp_path).returncode == 2
+    assert run(*words, cwd=tmp_path).returncode == 0
+
+
+def test_a_schedule_of_other_epochs_is_told(small_cache: Path, tmp_path: Path) -> None:
+    words = ("--out", "run", *SMALL, "--baselines", "none")
+    made = run("train", small_cache, *words, "--epochs", 1, "--set", "scheduler=cosine", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    done = run("train", "--resume", "--out", "run", "--epochs", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "warning: not the run that 2 epochs give from the start: the cosine schedule was one of 1" in done.stderr
 
 
 def test_settings_come_from_flags_then_set_then_file(small_cache: Path, tmp_path: Path) -> None:

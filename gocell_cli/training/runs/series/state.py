@@ -27,7 +27,7 @@ class Series:
 
     def __init__(self, store: RunStore, record: SeriesRecord) -> None:
         self.store, self.record = store, record
-        self.config = _settings(store.directory, record)
+        self.config = series_settings(store.directory, record)
 
     @classmethod
     def begin(cls, store: RunStore, record: SeriesRecord) -> "Series":
@@ -99,7 +99,7 @@ def new_record(
     return SeriesRecord(os.path.abspath(cache), fingerprint, phenotype, asdict(config), members)  # noqa: PTH100
 
 
-def _settings(directory: Path, record: SeriesRecord) -> RunConfig:
+def series_settings(directory: Path, record: SeriesRecord) -> RunConfig:
     """The settings that the members share; raises DamagedCache where they are none."""
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in record.settings.items()}
     try:
