@@ -9,10 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gocell_cli.file_record import FileRecord
-from gocell_cli.storage.records import DESCRIPTIONS, VIEWS, Manifest
+from gocell_cli.storage.croissant import croissant
+from gocell_cli.storage.records import CROISSANT, DESCRIPTIONS, RO_CRATE, VIEWS, Manifest
+from gocell_cli.storage.ro_crate import ro_crate
 from gocell_cli.storage.views import views_sql
 
-WRITERS: Mapping[str, Callable[[Manifest], str]] = {VIEWS: views_sql}
+WRITERS: Mapping[str, Callable[[Manifest], str]] = {
+    VIEWS: views_sql,
+    RO_CRATE: ro_crate,
+    CROISSANT: croissant,
+}
 
 
 def described(manifest: Manifest) -> tuple[Manifest, dict[str, bytes]]:

@@ -14,7 +14,9 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 PART_MANIFEST = "part.json"
 VIEWS = "views.sql"
-DESCRIPTIONS = (VIEWS,)
+RO_CRATE = "ro-crate-metadata.json"
+CROISSANT = "croissant.json"
+DESCRIPTIONS = (VIEWS, RO_CRATE, CROISSANT)
 """What a whole cache says of itself to other programs: made from its manifest, and listed in it like any file."""
 BACKENDS = ("parquet", "lmdb")
 LEVEL_KINDS = ("stratum", "level", "depth", "height")

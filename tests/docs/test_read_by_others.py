@@ -198,6 +198,21 @@ def test_loaders_of_samples(inside: Cache, tmp_path: Path, section: str, package
     assert len(lines) == (first if package == "webdataset" else 1)
 
 
+def test_croissant(inside: Cache, tmp_path: Path) -> None:
+    """All samples, in the cache's order; in a process of its own, too."""
+    if subprocess.run([sys.executable, "-c", "import mlcroissant"], capture_output=True, check=False).returncode:
+        pytest.skip("the package mlcroissant is not installed")
+    (block,) = blocks("Croissant", "python")
+    process = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    samples, names = inside.columns(), inside.hierarchy.gene_names
+    expected = [
+        f"{[names[gene] for gene in samples.genes[start:stop]]} {value}"
+        for start, stop, value in zip(samples.gene_ptr[:-1], samples.gene_ptr[1:], samples.value.tolist(), strict=True)
+    ]
+    assert process.stdout.splitlines() == expected
+
+
 def test_the_folder_is_as_it_was(inside: Cache) -> None:
     """Reading by others left nothing behind, which `cache verify` would tell."""
     assert verify_cache(inside.directory).findings == ()

@@ -24,7 +24,7 @@ PLUGINS = {
     "dev": {
         "beartype", "build", "hypothesis", "import-linter", "mypy", "openpyxl", "pip-audit", "pytest-timeout",
         "pytest-xdist", "ruff", "setuptools",
-        "types-jsonschema", "webdataset",
+        "mlcroissant", "types-jsonschema", "webdataset",
     },
 }  # fmt: skip
 """Declared for what they do, not for an import."""
