@@ -34,7 +34,7 @@ settings.load_profile("gocell")
 LONGEST = (
     "commands/test_kept_json.py", "training/network/test_dcell_oracle.py", "training/runs/test_processes.py",
     "attacks/test_kills.py", "training/runs/test_without_cache.py", "commands/model/test_train.py",
-    "commands/build/test_build_cache.py", "docs/test_pages.py", "training/inference/test_all_pairs.py",
+    "commands/build/test_build_cache.py", "docs/test_pages.py", "training/inference/test_all_combinations.py",
     "training/network/test_delta.py", "commands/look/test_inspect.py", "commands/build/test_hierarchy_choice.py",
     "commands/look/test_plot.py", "attacks/test_many_readers.py", "training/pyg/test_cell_dataset.py",
     "training/runs/test_two_at_once.py", "commands/model/test_wandb.py", "packaging/test_distributions.py",

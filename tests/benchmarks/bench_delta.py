@@ -89,7 +89,8 @@ import torch
 
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.data.labels import LabelScale
-from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
+from gocell_cli.training.inference.all_combinations import CombinationTask, predict_combinations
+from gocell_cli.training.inference.answers import Answers
 from gocell_cli.training.inference.predict import Predictor
 from gocell_cli.training.network.config import DCellConfig
 from gocell_cli.training.network.dcell import DCell
@@ -242,13 +243,14 @@ def pairs() -> tuple[list[Row], list[str]]:
     annotated = np.unique(hierarchy.row_gene).astype(np.int64)
     genes = np.sort(np.random.default_rng(3).choice(annotated, PAIR_GENES, replace=False))
     known = np.ones(len(hierarchy.gene_names), dtype=bool)
-    task = PairTask(Predictor(model, hierarchy, LabelScale(0.0, 1.0, logits=False), "fitness", known), genes)
+    predictor = Predictor(model, hierarchy, LabelScale(0.0, 1.0, logits=False), "fitness", known)
+    task = CombinationTask(Answers((predictor,)), genes)
     rates = []
     for _ in range(3):
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
-            predict_all_pairs(task, Path(folder) / "pairs.parquet", lambda *_: None)
-            rates.append(task.pairs / (time.perf_counter() - started))
+            predict_combinations(task, Path(folder) / "pairs.parquet", lambda *_: None)
+            rates.append(len(task) / (time.perf_counter() - started))
     row = Row.of("all_pairs_per_second", rates, "pairs/s", "training's bar of 10,000", 10_000)
     genome, value = len(annotated) * (len(annotated) - 1) // 2, row.value
     return [row], [f"all pairs: {spread(rates)} pairs/s, {genome:,} of the genome in {genome / value / 60:.0f} minutes"]

@@ -35,8 +35,8 @@ LIBRARIES = (
 )  # fmt: skip
 TRAINERS = ("train", "evaluate", "predict", "explain")
 TRAINER = (
-    "gocell_cli.training.runs.run", "gocell_cli.training.runs.evaluating", "gocell_cli.training.inference.all_pairs",
-    "matplotlib.figure",
+    "gocell_cli.training.runs.run", "gocell_cli.training.runs.evaluating",
+    "gocell_cli.training.inference.all_combinations", "matplotlib.figure",
 )  # fmt: skip
 """Loaded before the first of these commands: tests of the others need not wait for torch."""
 

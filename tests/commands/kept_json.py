@@ -76,6 +76,7 @@ _ESSENTIAL = "--root FOLDER/essential"
 _BUILD = f"build-cache --dataset essentiality --level-by stratum --backend both --shard-size 1000 {_ESSENTIAL}"
 _TABLE = "--dataset table --raw FOLDER/own.tsv --phenotype growth --level-by stratum"
 _PAIRS = "--all-pairs --genes COX3,YCR033W,YIL125W --out FOLDER/pairs.parquet"
+_TRIPLES = "--all-triples --genes COX3,YCR033W,YIL125W,COX1 --top 3 --out FOLDER/triples.parquet"
 _SMALL = "--root FOLDER/small"
 _RUN = "FOLDER/run"
 KEPT = [
@@ -118,6 +119,8 @@ KEPT = [
     Kept("compare", f"compare {_RUN} --resamples 100", shape=True),
     Kept("predict", f"predict {_RUN} --genes COX1,COX3 --genes YCR033W", shape=True),
     Kept("predict-all-pairs", f"predict {_RUN} {_PAIRS}", shape=True),
+    Kept("predict-dry-run", f"predict {_RUN} {_TRIPLES} --dry-run", shape=True),
+    Kept("predict-all-triples", f"predict {_RUN} {_TRIPLES}", shape=True),
     Kept("explain", f"explain {_RUN} --samples 50", shape=True),
     Kept("explain-genes", f"explain {_RUN} --samples 50 --genes COX3", shape=True),
     Kept("report-run", f"report {_RUN} --out FOLDER/run.html", slow=True),
@@ -125,7 +128,19 @@ KEPT = [
 
 VOLATILE = {"seconds", "reading_seconds", "writing_seconds", "free_bytes", "package_version", "bytes", "sha256"}
 """Of the machine, its clock and the versions of its libraries: only that they are there."""
-FIGURES = {"baselines", "split", "phenotype", "datasets", "label", "n", "pairs", "genes", "genome_pairs"}
+FIGURES = {
+    "baselines",
+    "split",
+    "phenotype",
+    "datasets",
+    "label",
+    "n",
+    "pairs",
+    "triples",
+    "genes",
+    "genome_pairs",
+    "genome_triples",
+}
 """Parts of a document kept as figures although only the shape of the rest is: no training decides them."""
 LONGEST = 2000
 

@@ -1,12 +1,12 @@
 """`gocell predict`: what a trained network says of a genotype."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gocell_cli.commands.model.evaluate import RunDir
+from gocell_cli.commands.model.predict_every import EveryForm, predict_every
 from gocell_cli.commands.model.predict_table import TableForm, predict_table
 from gocell_cli.commands.model.predictors import Opening
 from gocell_cli.commands.shell import options as opt
@@ -14,9 +14,9 @@ from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.completion import complete_voice
 from gocell_cli.commands.shell.places import Force
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
-from gocell_cli.commands.shell.terminal import note, show, show_json, show_result
+from gocell_cli.commands.shell.terminal import note, show, show_json
 from gocell_cli.errors import UsageError
-from gocell_cli.series_record import is_series, require_one_run
+from gocell_cli.series_record import is_series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +28,6 @@ Genes = Annotated[
     list[str] | None,
     typer.Option("--genes", help="Deleted genes, comma-separated: any kind of name; repeatable. '': wild type."),
 ]
-AllPairs = Annotated[
-    bool, typer.Option("--all-pairs", help="All double deletions: of all annotated genes, or of those in --genes.")
-]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -41,7 +38,9 @@ Model = Annotated[
 OutFile = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help=f"Table of the predictions: {KINDS}. Of --all-pairs a Parquet file; a stopped run goes on."
+        "--out",
+        "-o",
+        help=f"Table of the predictions: {KINDS}. Of --all-pairs, --all-triples a Parquet file; a stopped run goes on.",
     ),
 ]
 
@@ -54,8 +53,8 @@ OFF = 0.05
 def predict(
     run: RunDir,
     form: TableForm,
+    every: EveryForm,
     genes: Genes = None,
-    all_pairs: AllPairs = False,
     out: OutFile = None,
     overwrite: Force = False,
     model: Model = None,
@@ -66,31 +65,25 @@ def predict(
 
     A series of runs is one model: the mean of its runs over the ontology, and their standard deviation.
 
-    --input predicts every genotype of a table: a row for each, with a reason where it is not predicted.
+    --input predicts every genotype of a table: a row for each, with a reason where it is not predicted. --all-pairs and
+    --all-triples make the genotypes themselves.
 
     The run's own directory is enough: its cache is read only where --cache names it, or the run is older than that.
     """
+    every.require(form, genes)
     if form.input is not None:
-        if genes is not None or all_pairs:
-            raise UsageError("--input has the genotypes, and --genes or --all-pairs others", hint="leave one out")
         require_table(out, overwrite=overwrite, json=json)
         predict_table(run, form, out, model, cache, json=json)
-        return
-    if form != TableForm():
-        raise UsageError("options of a table of genotypes, and there is none", hint="--input genotypes.csv")
-    if all_pairs and out is None:
-        raise UsageError("--all-pairs writes a file", hint="--out pairs.parquet")
-    if not all_pairs and genes is None:
+    elif every.order:
+        predict_every(run, every, form, genes, out, model, cache, json=json)
+    elif genes is None:
         raise UsageError(
             "no genotype is named", hint="--genes YKL191W,YLR172C; or --input FILE; or --all-pairs --out pairs.parquet"
         )
-    if out is not None and all_pairs:
-        _all_pairs(_opened_for_pairs(run, cache, genes or [], out, model), genes, out, json=json)
-        return
-    require_table(out, overwrite=overwrite, json=json)
-    named = genes or []
-    opened = _opened(run, cache, named, model)
-    _tell(opened.predictions([opened.genotype(entry) for entry in named]), out, json=json)
+    else:
+        require_table(out, overwrite=overwrite, json=json)
+        opened = _opened(run, cache, genes, model)
+        _tell(opened.predictions([opened.genotype(entry) for entry in genes]), out, json=json)
 
 
 def _tell(found: "Sequence[Prediction] | Sequence[Together]", out: Path | None, *, json: bool) -> None:
@@ -137,35 +130,6 @@ def _opened(run: Path, cache: Path | None, genes: list[str], model: str | None) 
     from gocell_cli.training.inference.together import Ensemble
 
     return Ensemble(predictors) if is_series(run) else predictors[0]
-
-
-def _opened_for_pairs(run: Path, cache: Path | None, genes: list[str], out: Path, model: str | None) -> "Predictor":
-    """Open the one run that predicts pairs; what is asked for is checked before torch is loaded."""
-    from gocell_cli.commands.model.refusals import require_pairs_file
-    from gocell_cli.training.inference.requests import require_pairs
-
-    require_one_run(run)
-    opening = Opening(run, cache, model)
-    require_pairs_file(out)
-    named = opening.named(genes)
-    if genes and named is not None:
-        require_pairs(len({gene for genotype in named for gene in genotype}))
-    return opening.open()[0]
-
-
-def _all_pairs(predictor: "Predictor", genes: list[str] | None, out: Path, *, json: bool) -> None:
-    from gocell_cli.commands.shell.progress import prediction_progress
-    from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
-
-    with prediction_progress("pairs") as report:
-        done = predict_all_pairs(PairTask.of(predictor, genes), out, report)
-    told = (
-        f"{done.pairs:,} pairs of {done.genes:,} genes in {out}, {done.pairs_kept:,} of them from before",
-        f"{done.pairs_per_second:,.0f} pairs/s;"
-        f" all {done.genome_pairs:,} pairs of the hierarchy take {done.genome_minutes:,.0f} minutes",
-    )
-    show_result(asdict(done), lambda: show(*told), json=json, essence=str(out))
-    note(f"{done.untrained_genes} of the genes were never deleted in training: column untrained_genes", "predict")
 
 
 def _print(found: "Prediction | Together") -> None:

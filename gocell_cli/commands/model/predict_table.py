@@ -53,7 +53,7 @@ class TableForm:
     sheet: Annotated[str | None, typer.Option(help="--input: the sheet of a workbook; default: its first.")] = None
     terms: Annotated[
         list[str] | None,
-        typer.Option(help="--input: terms (GO:..,..) whose head, and of one run whose neurons, are columns too."),
+        typer.Option(help="Terms (GO:..,..) whose head, and of one run whose neurons, are columns too."),
     ] = None
     top: Annotated[int | None, typer.Option(min=1, help="Only this many genotypes: the first by --rank-by.")] = None
     rank_by: Annotated[
@@ -69,11 +69,17 @@ def predict_table(
     run: Path, form: TableForm, out: Path | None, model: str | None, cache: Path | None, *, json: bool
 ) -> None:
     """Read, predict, write: a row for each of the table's, or the --top of them; to stdout, as TSV, without --out."""
+    from gocell_cli.training.inference.requests import require_ranking, terms_named
+
     if out is None and json:
         raise UsageError("--json tells what was written to a file", hint="--out predictions.parquet")
     out = out or STDOUT
     opening = Opening(run, cache, model)
     opening.named([])
+    if opening.hierarchy is not None:
+        terms_named(opening.hierarchy.term_ids, form.term_names())
+    if form.top is not None:
+        require_ranking(form.rank_by.value, opening.records[0].kind)
     with _regular(form.input or Path("-")) as path:
         read = None if opening.hierarchy is None else _read(path, form, opening.hierarchy.lookup)
         predictors = opening.open()

@@ -118,14 +118,16 @@ def tell_compiling() -> None:
         watch.tell = note
 
 
-def require_pairs_file(out: Path) -> None:
-    """Raise UsageError where what stands at the file of --all-pairs is no such file, CannotWrite where none can be."""
-    if out.suffix in (".tsv", ".csv", ".xlsx"):
-        raise UsageError(f"{out}: all pairs are a Parquet file", hint=f"--out {out.with_suffix('.parquet')}")
+def require_combined_file(out: Path, noun: str) -> None:
+    """Raise UsageError where what stands at the file of all pairs is no such file, CannotWrite where none can be."""
+    if out.suffix in (".tsv", ".csv", ".xlsx") or str(out) == "-":
+        name = f"{noun}.parquet" if str(out) == "-" else out.with_suffix(".parquet")
+        raise UsageError(f"{out}: all {noun} are a Parquet file", hint=f"--out {name}")
     if not out.exists():
         RunStore(out).require_place()
     elif not _is_parquet(out):
-        raise UsageError(f"{out}: is there already", why="it holds no such pairs", hint="another --out, or remove it")
+        why, hint = f"it holds no such {noun}", "another --out, or remove it"
+        raise UsageError(f"{out}: is there already", why=why, hint=hint)
 
 
 def _is_parquet(path: Path) -> bool:

@@ -13,38 +13,44 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float64, Int64
 
-from gocell_cli.errors import Diverged, UsageError, did_you_mean
+from gocell_cli.errors import Diverged
 from gocell_cli.training.data.batch import Deletions
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.explain import activations, neurons_of
+from gocell_cli.training.inference.known_parts import KnownParts, of_order
 from gocell_cli.training.inference.predict import FITNESS, Genotype, Predictor, epsilon, tau
+from gocell_cli.training.inference.requests import EPSILON, INTERACTIONS, TAU, terms_named
 from gocell_cli.training.inference.together import Ensemble
 
 with train_extra():
     import torch
 
 SD = "_sd"
-EPSILON, TAU = "epsilon", "tau"
-INTERACTIONS = {2: EPSILON, 3: TAU}
-"""What a fitness model says of genotypes of an order, beside their fitness."""
 UNTRAINED = "untrained_genes"
 MOST_STATES = 1 << 25
 """Numbers that the dense pass over all neurons, of which the chosen terms' are read, holds at once: 128 MB."""
 
 
 def interactions_of(
-    predictor: Predictor, genotypes: Int64[np.ndarray, "n order"], value: Float64[np.ndarray, " n"]
+    predictor: Predictor,
+    genotypes: Int64[np.ndarray, "n order"],
+    value: Float64[np.ndarray, " n"],
+    known: KnownParts | None = None,
 ) -> dict[str, Float64[np.ndarray, " n"]]:
     """Return epsilon of pairs or tau of triples, whose fitness is `value`; {} where there is neither.
 
-    Genes of a genotype ascend. The formulas are `predict.epsilon` and `predict.tau`.
+    Genes of a genotype ascend. The formulas are `predict.epsilon` and `predict.tau`. `known` has the fitness of what
+    the genotypes have in common; None: it is predicted here.
     """
     order = genotypes.shape[1]
     if predictor.kind != FITNESS or order not in INTERACTIONS:
         return {}
     fitness: dict[Genotype, Float64[np.ndarray, " n"]] = {tuple(range(order)): value}
-    for size in range(1, order):
-        fitness |= _parts(predictor, genotypes, size)
+    if known is not None:
+        fitness |= known.fitness(genotypes)
+    else:
+        for size in range(1, order):
+            fitness |= _parts(predictor, genotypes, size)
     return {EPSILON: epsilon(fitness, 0, 1)} if order == 2 else {TAU: tau(fitness, 0, 1, 2)}
 
 
@@ -59,12 +65,6 @@ def _parts(
     _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
     value = of_order(predictor, parts[first])[inverse].reshape(len(places), -1)
     return dict(zip(places, value, strict=True))
-
-
-def of_order(predictor: Predictor, genotypes: Int64[np.ndarray, "n order"]) -> Float64[np.ndarray, " n"]:
-    """Return the phenotype, on its original scale, of genotypes that have all as many genes."""
-    ptr = np.arange(len(genotypes) + 1, dtype=np.int64) * genotypes.shape[1]
-    return predictor.values(ptr, np.ascontiguousarray(genotypes).ravel())
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,7 @@ class Answers:
         """Raises UsageError for a term that the hierarchy has not, and for runs that are no ensemble."""
         if len(predictors) > 1:
             Ensemble(tuple(predictors))
-        ids = predictors[0].hierarchy.term_ids
-        index = {name: term for term, name in enumerate(ids)}
-        for name in terms:
-            if name not in index:
-                raise UsageError(
-                    f"no term {name!r} in this run's hierarchy",
-                    hint=did_you_mean(name, ids, otherwise="gocell inspect term NAME"),
-                )
-        return cls(tuple(predictors), tuple(dict.fromkeys(index[name] for name in terms)))
+        return cls(tuple(predictors), terms_named(predictors[0].hierarchy.term_ids, terms))
 
     @property
     def first(self) -> Predictor:
@@ -129,27 +121,31 @@ class Answers:
     def _state(self, term: int) -> str:
         return f"{self.first.hierarchy.term_ids[term]} state"
 
-    def columns(self, genotypes: Int64[np.ndarray, "n order"]) -> dict[str, pa.Array]:
-        """Predict genotypes of one order, their genes ascending.
+    def columns(self, genotypes: Int64[np.ndarray, "n order"], known: Sequence[KnownParts] = ()) -> dict[str, pa.Array]:
+        """Predict genotypes of one order, their genes ascending; `known` has their parts, by every run.
 
         Raises Diverged where a number is beyond what float32 holds.
         """
         each: list[dict[str, Float64[np.ndarray, " n"]]] = []
-        for predictor in self.predictors:
+        of_runs: Sequence[KnownParts | None] = known or [None] * len(self.predictors)
+        for predictor, parts in zip(self.predictors, of_runs, strict=True):
             value = of_order(predictor, genotypes)
-            each.append({predictor.kind: value, **interactions_of(predictor, genotypes, value)})
+            each.append({predictor.kind: value, **interactions_of(predictor, genotypes, value, parts)})
         found: dict[str, pa.Array] = {}
         for name in each[0]:
             found |= self._over(name, np.array([of_run[name] for of_run in each]))
         found[UNTRAINED] = pa.array((~self.trained[genotypes]).sum(axis=1).astype(np.int8))
-        return found | (self._of_terms(genotypes) if self.terms else {})
+        return found | self.of_terms(genotypes)
 
     def _over(self, name: str, values: Float64[np.ndarray, "runs n"]) -> dict[str, pa.Array]:
         """Return mean and standard deviation (n - 1) over the runs; of one run its own numbers."""
         sd = {name + SD: values.std(axis=0, ddof=1)} if len(values) > 1 else {}
         return {column: _float32(x) for column, x in {name: values.mean(axis=0), **sd}.items()}
 
-    def _of_terms(self, genotypes: Int64[np.ndarray, "n order"]) -> dict[str, pa.Array]:
+    def of_terms(self, genotypes: Int64[np.ndarray, "n order"]) -> dict[str, pa.Array]:
+        """Return the columns of the chosen terms, by the dense pass; {} without any."""
+        if not self.terms:
+            return {}
         heads: list[list[np.ndarray]] = [[] for _ in self.predictors]
         states: list[np.ndarray] = []
         rows = max(1, MOST_STATES // self.first.model.stack.neurons)

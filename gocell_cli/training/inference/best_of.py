@@ -6,9 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gocell_cli.errors import UsageError
-from gocell_cli.training.inference.answers import EPSILON, TAU
-from gocell_cli.training.inference.predict import FITNESS
+from gocell_cli.training.inference.requests import EPSILON, TAU, require_ranking
 
 LOWEST, HIGHEST = "lowest", "highest"
 RANKINGS = (LOWEST, HIGHEST, EPSILON, TAU)
@@ -24,8 +22,7 @@ class Ranking:
     kind: str
 
     def __post_init__(self) -> None:
-        if self.by in (EPSILON, TAU) and self.kind != FITNESS:
-            raise UsageError(f"--rank-by {self.by}: only a model of fitness has it, and this is one of {self.kind}")
+        require_ranking(self.by, self.kind)
 
     @property
     def column(self) -> str:

@@ -9,8 +9,9 @@ import pyarrow as pa
 from jaxtyping import Int64
 
 from gocell_cli.errors import UsageError
-from gocell_cli.training.inference.answers import INTERACTIONS, Answers, by_order
+from gocell_cli.training.inference.answers import Answers, by_order
 from gocell_cli.training.inference.best_of import Ranking
+from gocell_cli.training.inference.requests import INTERACTIONS
 
 ROWS = 8192
 """Genotypes predicted at once."""

@@ -80,7 +80,7 @@ def test_what_cannot_be_is_refused(trained: Path, table: Path, tmp_path: Path) -
     assert isinstance(failure("predict", trained, "--input", other), InvalidInput)
     for words, what in (
         (("--input", table, "--genes", "cdc28"), "--input has the genotypes"),
-        (("--genes", "cdc28", "--top", 3), "there is none"),
+        (("--genes", "cdc28", "--top", 3), "there are few"),
         (("--input", table, "--json"), "--json tells"),
         (("--input", table, "--top", 3, "--rank-by", "tau"), "only a model of fitness"),
         (("--input", table, "--terms", "GO:77"), "no term 'GO:77'"),

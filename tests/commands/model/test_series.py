@@ -116,13 +116,39 @@ def test_evaluate_prints_the_table_again_and_other_readers_name_the_runs(folder:
     for what in ("DCell", "blend"):
         assert f"share of r, {what} less that of the control of the same seed and split:\n  genes" in text
     assert document("evaluate", series / "seed-0-genes-0")["metrics"] == results_of(series / "seed-0-genes-0")
-    pairs = ("predict", series, "--all-pairs", "--genes", "YAL001C,YAR002W", "--out", "pairs.parquet")
-    commands = (pairs, ("report", series, "--out", "x.html"))
-    for words in (*commands, ("evaluate", series, "--baselines", "mean")):
+    for words in (("report", series, "--out", "x.html"), ("evaluate", series, "--baselines", "mean")):
         error = failure(*words)
         assert isinstance(error, UsageError)
         assert "a series of 4 runs, not one" in error.message
         assert str(series / "seed-0") in error.hint
+
+
+def test_all_triples_of_a_series_are_its_runs_mean_and_stopped_they_go_on(
+    folder: Path, small_cache: Path, tmp_path: Path
+) -> None:
+    hierarchy = Cache(small_cache).hierarchy
+    names = ",".join(hierarchy.gene_names[gene] for gene in np.unique(hierarchy.row_gene)[:5])
+    series = folder / "series"
+    words = ("--all-triples", "--genes", names)
+    expected = document("predict", series, *words, "--dry-run", "--out", tmp_path / "all.parquet")
+    assert (expected["triples"], expected["rows"], expected["status"]) == (10, 10, "dry run")
+    assert not list(tmp_path.iterdir())
+    done = document("predict", series, *words, "--out", tmp_path / "all.parquet")
+    assert (done["triples"], done["triples_kept"], done["runs"]) == (10, 0, 2)
+    rows = pq.read_table(tmp_path / "all.parquet").to_pylist()
+    assert expected["columns"] == list(rows[0])
+    for row in rows:
+        genes = ",".join(row[f"gene_{place}"] for place in (1, 2, 3))
+        alone = document("predict", series, "--genes", genes)[0]
+        label = "+".join(alone["genes"])
+        assert row["fitness"] == pytest.approx(alone["fitness"], abs=1e-6)
+        assert row["tau"] == pytest.approx(alone["tau"][label], abs=1e-6)
+        assert row["tau_sd"] == pytest.approx(alone["sd"]["tau"][label], abs=1e-6)
+    first = ("--top", 2, "--rank-by", "tau", "--out", tmp_path / "first.parquet")
+    assert document("predict", series, *words, *first)["rows_written"] == 2
+    best = pq.read_table(tmp_path / "first.parquet").to_pylist()
+    assert best == sorted(rows, key=lambda row: -abs(row["tau"]))[:2]
+    assert document("predict", series, *words, "--out", tmp_path / "all.parquet")["triples_kept"] == 10
 
 
 def test_predict_takes_a_series_as_one_model(folder: Path) -> None:

@@ -18,7 +18,7 @@ ESCAPE = "\x1b["
 ITS_OWN = {
     ("explain",): {"genes", "sort", "control_runs", "rlipp_samples", "samples", "least_power", "least_activations"}
     | {"top", "even_so"},
-    ("predict",): {"terms", "top", "rank_by", "all_pairs", "model"},
+    ("predict",): {"terms", "top", "rank_by", "all_pairs", "all_triples", "model"},
     ("export",): {"hierarchy_format", "no_tables"},
 }
 """Of long commands, the options that no other panel than `Options` fits."""

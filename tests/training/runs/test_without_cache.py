@@ -11,7 +11,8 @@ import torch
 
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 from gocell_cli.level_directions import LEAF_UP
-from gocell_cli.training.inference.all_pairs import PairTask, predict_all_pairs
+from gocell_cli.training.inference.all_combinations import CombinationTask, predict_combinations
+from gocell_cli.training.inference.answers import Answers
 from gocell_cli.training.runs.evaluating import evaluate_run
 from gocell_cli.training.runs.explaining import explain_run
 from gocell_cli.training.runs.run import (
@@ -71,7 +72,12 @@ def test_a_run_predicts_the_same_without_its_cache(trained: Path, alone: Path, t
     found = there.predictions(GENOTYPES)
     assert [p.value for p in found] == open_predictor(trained, trained.parent / "cache").phenotypes(GENOTYPES).tolist()
     assert [p.novel for p in found] == [(), (), (), ("YAL007C",)]
-    assert predict_all_pairs(PairTask.of(there), tmp_path / "pairs.parquet", lambda *_: None).pairs == 10
+    assert (
+        predict_combinations(
+            CombinationTask.of(Answers.of([there])), tmp_path / "pairs.parquet", lambda *_: None
+        ).genotypes
+        == 10
+    )
     whole, effects = explain_run(trained, None, "TFC3"), explain_run(alone, None, "TFC3")
     assert effects.effects == whole.effects
     assert whole.ranking is not None

@@ -1,0 +1,145 @@
+"""`gocell predict --all-pairs`, `--all-triples`: every combination of a list of genes, or the first of a ranking."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gocell_cli.commands.model.predict_table import By, TableForm
+from gocell_cli.commands.model.predictors import Opening
+from gocell_cli.commands.shell.progress import prediction_progress
+from gocell_cli.commands.shell.terminal import make_table, note, show, show_result
+from gocell_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from gocell_cli.training.inference.all_combinations import CombinationTask, Forecast
+
+OPTIONS = {2: "--all-pairs", 3: "--all-triples"}
+"""By the order of the genotypes."""
+
+
+@dataclass(frozen=True)
+class EveryForm:
+    """Which genotypes are made here."""
+
+    all_pairs: Annotated[
+        bool, typer.Option("--all-pairs", help="All double deletions: of all annotated genes, or of those in --genes.")
+    ] = False
+    all_triples: Annotated[
+        bool,
+        typer.Option("--all-triples", help="All triple deletions: of all annotated genes, or of those in --genes."),
+    ] = False
+    dry_run: Annotated[
+        bool,
+        typer.Option(help="--all-pairs, --all-triples: how many, time and bytes, measured on a few; write nothing."),
+    ] = False
+
+    @property
+    def order(self) -> int:
+        """Genes of a genotype; 0 where none are made."""
+        return 3 if self.all_triples else 2 if self.all_pairs else 0
+
+    def require(self, form: TableForm, genes: list[str] | None) -> None:
+        """Raise UsageError where genotypes are asked for in several ways, or an option is of another way."""
+        if self.all_pairs and self.all_triples:
+            raise UsageError("--all-pairs and --all-triples are two files", hint="leave one out")
+        if form.input is not None and (genes is not None or self.order):
+            raise UsageError(
+                "--input has the genotypes, and --genes, --all-pairs or --all-triples others", hint="leave one out"
+            )
+        if self.dry_run and not self.order:
+            raise UsageError("--dry-run forecasts --all-pairs and --all-triples alone", hint="leave it out")
+        if form.top is None and form.rank_by != By.LOWEST:
+            raise UsageError(f"--rank-by {form.rank_by} says which are the first, and not how many", hint="--top 100")
+        if form.input is None and (form.gene_column or form.sheet is not None):
+            raise UsageError("options of a table of genotypes, and there is none", hint="--input genotypes.csv")
+        if form.input is None and not self.order and form != TableForm():
+            hint = "--input genotypes.csv; or --all-pairs --out pairs.parquet"
+            raise UsageError("options of many genotypes, and there are few", hint=hint)
+
+
+def predict_every(
+    run: Path,
+    every: EveryForm,
+    form: TableForm,
+    genes: list[str] | None,
+    out: Path | None,
+    model: str | None,
+    cache: Path | None,
+    *,
+    json: bool,
+) -> None:
+    """Predict them all into a file, or say what that takes; what is asked for is checked before torch is loaded."""
+    from gocell_cli.training.inference.requests import NOUNS
+
+    noun = NOUNS[every.order]
+    if out is None and not every.dry_run:
+        raise UsageError(f"{OPTIONS[every.order]} writes a file", hint=f"--out {noun}.parquet")
+    out = out or Path(f"{noun}.parquet")
+    task = _task(Opening(run, cache, model), every.order, form, genes, out)
+    if every.dry_run:
+        _tell_forecast(task, out, json=json)
+    else:
+        _predict(task, out, json=json)
+
+
+def _task(opening: Opening, order: int, form: TableForm, genes: list[str] | None, out: Path) -> "CombinationTask":
+    from gocell_cli.commands.model.refusals import require_combined_file
+    from gocell_cli.training.inference.requests import NOUNS, require_combined, require_ranking, terms_named
+
+    require_combined_file(out, NOUNS[order])
+    named = opening.named(genes or [])
+    if genes and named is not None:
+        require_combined(len({gene for genotype in named for gene in genotype}), order)
+    if opening.hierarchy is not None:
+        terms_named(opening.hierarchy.term_ids, form.term_names())
+    if form.top is not None:
+        require_ranking(form.rank_by.value, opening.records[0].kind, order)
+    predictors = opening.open()
+    from gocell_cli.training.inference.all_combinations import CombinationTask
+    from gocell_cli.training.inference.answers import Answers
+    from gocell_cli.training.inference.best_of import Ranking
+
+    ranking = Ranking(form.top, form.rank_by.value, predictors[0].kind) if form.top is not None else None
+    return CombinationTask.of(Answers.of(predictors, form.term_names()), genes, order, ranking)
+
+
+def _predict(task: "CombinationTask", out: Path, *, json: bool) -> None:
+    from gocell_cli.training.inference.all_combinations import predict_combinations
+
+    with prediction_progress(task.noun) as report:
+        done = predict_combinations(task, out, report)
+    first = f"the first {done.rows_written:,} of " if task.ranking is not None else ""
+    told = (
+        f"{first}{done.genotypes:,} {task.noun} of {done.genes:,} genes in {out}, {done.kept:,} of them from before",
+        f"{done.per_second:,.0f} {task.noun}/s;"
+        f" all {done.genome:,} {task.noun} of the hierarchy take {done.genome_minutes:,.0f} minutes",
+    )
+    show_result(done.as_json(), lambda: show(*told), json=json, essence=str(out))
+    note(f"{done.untrained_genes} of the genes were never deleted in training: column untrained_genes", "predict")
+
+
+def _tell_forecast(task: "CombinationTask", out: Path, *, json: bool) -> None:
+    from gocell_cli.training.inference.all_combinations import forecast
+
+    found = forecast(task, out)
+    if found.needed_bytes > found.free_bytes:
+        note(f"the disk has {found.free_bytes:,} bytes free, this would take {found.needed_bytes:,}", "warning")
+    document = {"out": str(out), "status": "dry run", **found.as_json()}
+    show_result(document, lambda: _print_forecast(found, task.noun, out), json=json, essence=str(out))
+
+
+def _print_forecast(found: "Forecast", noun: str, out: Path) -> None:
+    rows = [
+        ["genes", f"{found.genes:,}"],
+        [noun, f"{found.genotypes:,}"],
+        ["of them from before", f"{found.kept:,}"],
+        ["rows", f"{found.rows:,}"],
+        ["bytes of the file, forecast", f"{found.bytes:,}"],
+        ["bytes of disk, with its parts", f"{found.needed_bytes:,}"],
+        ["bytes free", f"{found.free_bytes:,}"],
+        ["seconds, forecast", f"{found.seconds:,.1f}"],
+    ]
+    show(f"would write {out}: {', '.join(found.columns)}", "", make_table("", ["", ""], rows, right=(1,)), "")
+    show(f"measured on {found.measured:,} {noun}, just now. Nothing was written.")
