@@ -287,12 +287,46 @@ class ExtensionRecord:
 
 
 @dataclass(frozen=True)
+class WarmStartRecord:
+    """The run that a run's first weights come from, and how many of each kind they are (`warm_start.py`).
+
+    terms, links, pairs, genes, numbers: of this run's network; links are terms' children, pairs terms' direct genes.
+    terms_partly: copied ones that have inputs that are not. other_width: terms of both networks, of another width
+    there. terms_not_here, genes_not_here: of that run's alone. phenotype, label_mean, label_sd: what its heads predict.
+    test_met_before: test samples of a genotype by which that run was trained or chosen; None where it does not say.
+    """
+
+    run: str
+    terms: int
+    terms_there: int
+    terms_copied: int
+    terms_partly: int
+    other_width: int
+    new_terms: int
+    terms_not_here: int
+    links: int
+    links_copied: int
+    pairs: int
+    pairs_copied: int
+    genes: int
+    new_genes: int
+    genes_not_here: int
+    numbers: int
+    numbers_copied: int
+    phenotype: str = ""
+    label_mean: float = 0.0
+    label_sd: float = 1.0
+    test_met_before: int | None = None
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """run.json; `results`, `epochs` and `predictions`, of the test part, are there once the run is finished.
 
     constant_root: the parts for which the best epoch predicts next to the same of every sample, and the standard
     deviation of its predictions as a share of the labels'; None where it does so for none.
     extensions: each time that it was told to go on beyond its end; None: never.
+    warm_start: where its first weights come from; None: its seed.
     """
 
     cache: str
@@ -314,6 +348,7 @@ class RunRecord:
     gene_vectors: GeneVectorsRecord | None = None
     strain_fitness: StrainFitnessRecord | None = None
     extensions: tuple[ExtensionRecord, ...] | None = None
+    warm_start: WarmStartRecord | None = None
 
     def __post_init__(self) -> None:
         if not self.cache or "\0" in self.cache:

@@ -12,6 +12,7 @@ from gocell_cli.errors import SourceMissing
 
 if TYPE_CHECKING:
     from gocell_cli.named_vectors import NamedVectors
+    from gocell_cli.run_record import RunRecord, WarmStartRecord
     from gocell_cli.training.data.gene_vectors import GeneVectors
     from gocell_cli.training.runs.config import RunConfig
     from gocell_cli.training.runs.trainer import Trainer
@@ -71,3 +72,34 @@ def tell_vectors(vectors: "GeneVectors | None") -> None:
     note(f"{len(vectors.names):,} numbers of each gene are told to {who}", "gene vectors")
     for line in vectors.notes:
         note(line, "gene vectors")
+
+
+def tell_warm_start(record: "RunRecord") -> None:
+    """Say on stderr what a run begins with of another one, what of it is the seed's, and what makes its test unfair."""
+    found = record.warm_start
+    if found is None:
+        return
+    for told in _begun_with(found):
+        note(told, "weights")
+    if found.phenotype != record.kind:
+        note(f"its heads predict {found.phenotype}, this run's {record.kind}", "weights")
+    if found.test_met_before is None:
+        note("that run does not say by which genotypes it was trained: test samples may be among them", "warning")
+    elif found.test_met_before:
+        note(
+            f"{found.test_met_before:,} of {record.split.test:,} test samples are of genotypes by which that run was "
+            f"trained or chosen: their figures are no test. --split {found.run} keeps its test part apart",
+            "warning",
+        )
+
+
+def _begun_with(found: "WarmStartRecord") -> tuple[str, str]:
+    """What is another run's, and what is left out on either side."""
+    return (
+        f"of {found.run}: {found.terms_copied:,} of {found.terms:,} terms ({found.new_terms:,} are not there, "
+        f"{found.other_width:,} have another width there), {found.links_copied:,} of {found.links:,} children, "
+        f"{found.pairs_copied:,} of {found.pairs:,} direct genes: {found.numbers_copied:,} of {found.numbers:,} numbers"
+        "; the others are the seed's",
+        f"not here: {found.terms_not_here:,} of its {found.terms_there:,} terms and {found.genes_not_here:,} of its "
+        f"genes; {found.new_genes:,} genes are new; warm_start.tsv has a line for each term",
+    )

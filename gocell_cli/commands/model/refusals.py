@@ -19,6 +19,7 @@ from gocell_cli.training.extra import require_extra
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.devices import is_driven, require_device, require_precision
 from gocell_cli.training.runs.going_on import require_more, require_same_settings
+from gocell_cli.training.runs.source_run import require_source
 from gocell_cli.training.runs.store import RunStore, recorded_cache, require_same
 from gocell_cli.training.runs.trackers import require_wandb
 
@@ -41,6 +42,8 @@ def before_training(cache: Path, out: Path, config: RunConfig, *, named: bool) -
     manifest = read_manifest(cache)
     if config.control and "control" in manifest.config:
         raise UsageError(f"{cache}: its hierarchy is a control already", hint="leave out control")
+    if config.warm_start:
+        require_source(Path(config.warm_start), config)
     tell_control(config)
 
 

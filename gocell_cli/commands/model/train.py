@@ -13,6 +13,7 @@ from gocell_cli.commands.model.known import (
     read_vector_files,
     require_vector_files,
     tell_known,
+    tell_warm_start,
     whole_paths,
 )
 from gocell_cli.commands.model.one_run import train_through
@@ -44,26 +45,43 @@ Settings = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Flags:
+    """The settings of a run that have options of their own."""
+
+    recipe: Annotated[
+        str | None, typer.Option(help="Settings by name, under all others: default, ma2018 or torchcell.")
+    ] = None
+    epochs: Annotated[int | None, typer.Option(min=1, help="Most passes over the training split; default 100.")] = None
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Samples in a step; default 800.")] = None
+    lr: Annotated[float | None, typer.Option(help="AdamW's learning rate; default 0.003.")] = None
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the first weights, the order and the split.")] = None
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None
+    precision: Annotated[
+        str | None, typer.Option(help="Of a step's products: 32-true (default), bf16-mixed, or tf32 on a GPU.")
+    ] = None
+    gene_vectors: GeneVectorFiles = None
+    warm_start: Annotated[
+        Path | None, typer.Option("--from", help="A run whose weights to begin with, term by term, of any cache.")
+    ] = None
+    baselines: BaselinesOption = None
+
+    def given(self) -> dict[str, Any]:
+        """Return those that are given, by the names of RunConfig; paths whole."""
+        found = {name: value for name, value in vars(self).items() if value is not None}
+        whole = {"gene_vectors": whole_paths(self.gene_vectors)} if self.gene_vectors else {}
+        begun = {"warm_start": os.path.abspath(self.warm_start)} if self.warm_start is not None else {}  # noqa: PTH100
+        return {**found, **whole, **begun}
+
+
 @expand
 def train(
     context: typer.Context,
     form: SplitForm,
     series: SeriesForm,
+    flags: Flags,
     cache: CacheArgument = None,
     out: RunOut = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="Settings by name, under all others: default, ma2018 or torchcell.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Most passes over the training split; default 100.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Samples in a step; default 800.")] = None,
-    lr: Annotated[float | None, typer.Option(help="AdamW's learning rate; default 0.003.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the first weights, the order and the split.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Of a step's products: 32-true (default), bf16-mixed, or tf32 on a GPU.")
-    ] = None,
-    gene_vectors: GeneVectorFiles = None,
-    baselines: BaselinesOption = None,
     settings: Settings = None,
     config: ConfigFile = None,
     resume: Annotated[
@@ -79,11 +97,7 @@ def train(
     --controls, and --folds without --fold train a series: a run each, in folders of --out, and one table of all.
     CACHE --resume --out RUN begins a run or goes on with it: one command for a job that is started again.
     """
-    flags = {
-        "epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed, "device": device, "precision": precision,
-        "baselines": baselines, "gene_vectors": whole_paths(gene_vectors), "recipe": recipe,
-    }  # fmt: skip
-    given = {**form.given(), **{name: value for name, value in flags.items() if value is not None}}
+    given = {**form.given(), **flags.given()}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
     if resume and _is_there(cache, out):
         cache = find_cache(cache, data_root(root)) if cache is not None else None
@@ -165,6 +179,7 @@ def _train(trainer: "Trainer", *, json: bool) -> None:
     if seen:
         tell_split(trainer.store.record().split)
         tell_known(trainer)
+        tell_warm_start(trainer.store.record())
         note(_settings_line(trainer.config), "train")
     try:
         evaluation = train_through(trainer, training_progress(shown=seen), tell=seen)["test"]

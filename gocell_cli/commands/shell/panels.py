@@ -18,7 +18,8 @@ PANELS = {
     ),
     "Split": ("split", "split_column", "split_seed", "folds", "fold", "subset"),
     "Training": (
-        "recipe", "epochs", "batch_size", "lr", "seed", "device", "precision", "gene_vectors", "baselines", "settings",
+        "recipe", "epochs", "batch_size", "lr", "seed", "device", "precision", "gene_vectors", "warm_start",
+        "baselines", "settings",
     ),
     "Series": ("seeds", "controls", "control_kinds", "jobs"),
     "Levels": ("by", "scope", "max_findings"),

@@ -88,6 +88,7 @@ class RunConfig:
     gene_vectors: files of numbers of genes (training/data/gene_vectors.py), which the run keeps as it read them.
     control: the network lies over a control of the hierarchy (gocell_cli/controls.py), drawn
     by `control_seed`; its baselines, which see the hierarchy as it is, are none by default.
+    warm_start: the run whose weights it begins with, term by term (training/runs/warm_start.py); "": the seed's.
     tails: scores that count as interactions, LOW,HIGH; `auto` as published for s_score, tau and epsilon, else none.
     """
 
@@ -138,6 +139,7 @@ class RunConfig:
     control: str = ""
     control_seed: int = 0
     recipe: str = "default"
+    warm_start: str = ""
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -338,10 +340,12 @@ def named_settings(file: Path | None, settings: Sequence[str]) -> set[str]:
 
 
 def _placed(config: RunConfig, before: RunConfig, folder: Path) -> RunConfig:
-    """Return the config with the paths that `before` has not, of a split and of vectors: relative to a folder."""
+    """Return the config with the paths that `before` has not, of a split, vectors and a run: relative to a folder."""
     if config.gene_vectors != before.gene_vectors:
         whole = tuple(os.path.abspath(folder / path) for path in config.gene_vectors)  # noqa: PTH100 as below
         config = replace(config, gene_vectors=whole)
+    if config.warm_start and config.warm_start != before.warm_start:
+        config = replace(config, warm_start=os.path.abspath(folder / config.warm_start))  # noqa: PTH100 as below
     if config.split == before.split or not names_a_file(config.split):
         return config
     return replace(config, split=os.path.abspath(folder / config.split))  # noqa: PTH100 resolve() would follow links

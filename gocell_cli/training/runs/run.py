@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import GocellError, SourceMissing
-from gocell_cli.run_record import ExtensionRecord, HierarchyRecord, LabelRecord, LayoutRecord, RunRecord
+from gocell_cli.run_record import (
+    ExtensionRecord,
+    HierarchyRecord,
+    LabelRecord,
+    LayoutRecord,
+    RunRecord,
+    WarmStartRecord,
+)
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.data.gene_vectors import keep_vectors, kept_vectors
@@ -24,6 +31,7 @@ from gocell_cli.training.runs.states import BestState, read_state, require_meani
 from gocell_cli.training.runs.store import CONFIG, RunStore
 from gocell_cli.training.runs.trackers import require_wandb
 from gocell_cli.training.runs.trainer import Trainer
+from gocell_cli.training.runs.warm_start import TABLE, Copied, met_before, warm_start
 from gocell_cli.training.runs.weights import BEFORE, VECTORS, Layout, known_genes, load_weights
 from gocell_cli.training.voices.names import DCELL
 
@@ -43,9 +51,11 @@ def begin_run(
     try:
         trainer = Trainer(cache, config, store, processes, samples=samples)
         trainer.samples.check_differ()
+        copied = warm_start(trainer.model, trainer.hierarchy, config, trainer.samples) if config.warm_start else None
         store.write_text(CONFIG, trainer.config.to_toml())  # a width that was left to the samples is in it
+        warm = _keep_warm_start(trainer, cache, copied) if copied is not None else None
         if store.writable:  # of several processes the first alone writes, and has a hierarchy to record
-            store.write_record(_first_record(trainer, cache))
+            store.write_record(replace(_first_record(trainer, cache), warm_start=warm))
     # Ctrl-C as well: no directory is left behind that holds no run
     except BaseException:
         store.abandon()
@@ -68,6 +78,14 @@ def _reserve(processes: Processes, reserve: Callable[[], RunStore]) -> RunStore:
     if isinstance(outcome, GocellError):
         raise outcome
     return store or RunStore(outcome, writable=False)
+
+
+def _keep_warm_start(trainer: Trainer, cache: Cache, copied: Copied) -> WarmStartRecord:
+    """Write what a run begins with of another one, which it needs no more: `last` has it."""
+    trainer.store.write_text(TABLE, copied.table())
+    trainer.save_last()
+    met = met_before(Path(trainer.config.warm_start), cache, trainer.samples)
+    return replace(copied.record, test_met_before=met)
 
 
 def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
