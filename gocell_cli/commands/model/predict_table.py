@@ -3,9 +3,9 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,10 +19,12 @@ from gocell_cli.commands.shell.terminal import note, show, show_result
 from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
-    from gocell_cli.sources.screens.genotype_table import GenotypeTable
-    from gocell_cli.training.inference.genotype_rows import GenotypeRows
+    from gocell_cli.sources.screens.genotype_table import Genotypes, GenotypeTable
+    from gocell_cli.training.inference.answers import Answers
+    from gocell_cli.training.inference.predict import Predictor
 
 
 class By(StrEnum):
@@ -84,23 +86,10 @@ def predict_table(
         read = None if opening.hierarchy is None else _read(path, form, opening.hierarchy.lookup)
         predictors = opening.open()
         read = read or _read(path, form, predictors[0].hierarchy.lookup)
-    from gocell_cli.training.inference.answers import Answers
-    from gocell_cli.training.inference.genotype_rows import GenotypeRows
-
-    answers = Answers.of(predictors, form.term_names())
-    rows = GenotypeRows(answers, read.ptr, read.genes, read.line, read.reason)
-    written = _write(rows, form, out)
-    _tell_dropped(read)
-    untrained = int((~answers.trained[read.genes]).sum())
-    if untrained:
-        note(f"{untrained:,} deletions are of genes never deleted in training: column untrained_genes", "warning")
-    document = {
-        "out": str(out), "phenotype": answers.first.kind, "runs": len(predictors), "rows": len(rows),
-        "predicted": len(rows) - sum(read.dropped.values()), "not_predicted": read.dropped, "rows_written": written,
-        "untrained_deletions": untrained,
-    }  # fmt: skip
+        told = _predict(read, predictors, form, out)
     if not is_stdout(out):
-        show_result(document, lambda: show(f"{written:,} of {len(rows):,} rows in {out}"), json=json, essence=str(out))
+        said = f"{told['rows_written']:,} of {told['rows']:,} rows in {out}"
+        show_result(told, lambda: show(said), json=json, essence=str(out))
 
 
 def _read(path: Path, form: TableForm, lookup: Any) -> "GenotypeTable":
@@ -125,37 +114,92 @@ def _regular(path: Path) -> Iterator[Path]:
         yield copy
 
 
-def _write(rows: "GenotypeRows", form: TableForm, out: Path) -> int:
-    """Write the rows, or the first of the ranking; returns how many."""
-    from gocell_cli.training.inference.best_of import Ranking
+@dataclass
+class Counts:
+    """What became of a table's rows, counted while they go by; `first` has the first reason of each kind in full."""
 
-    ranking = Ranking(form.top, form.rank_by.value, rows.answers.first.kind) if form.top else None
-    written = 0
+    rows: int = 0
+    written: int = 0
+    wild_type: int = 0
+    untrained: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
+
+    def add(self, piece: "Genotypes", trained: "np.ndarray") -> None:
+        """Count a piece of the table."""
+        reasons = [why for why in piece.reason if why]
+        for why in reasons:
+            word = why.partition(": ")[0]
+            self.dropped[word] = self.dropped.get(word, 0) + 1
+            self.first.setdefault(word, why)
+        self.rows += len(piece)
+        self.wild_type += int((piece.ptr[1:] == piece.ptr[:-1]).sum()) - len(reasons)
+        self.untrained += int((~trained[piece.genes]).sum())
+
+    def tell(self) -> None:
+        """Say on stderr what is not predicted, and what is predicted of little."""
+        for reason, rows in self.dropped.items():
+            advice = "; WT in a cell means the wild type" if reason == "no_gene" else ""
+            note(
+                f"{rows:,} of {self.rows:,} rows are not predicted: {reason} (the first: {self.first[reason]}){advice}",
+                "warning",
+            )
+        if self.wild_type:
+            note(f"{self.wild_type:,} of {self.rows:,} rows are the wild type, which deletes nothing", "predict")
+        if self.untrained:
+            told = f"{self.untrained:,} deletions are of genes never deleted in training: column untrained_genes"
+            note(told, "warning")
+
+
+def _predict(
+    read: "GenotypeTable", predictors: "tuple[Predictor, ...]", form: TableForm, out: Path
+) -> dict[str, object]:
+    """Write the rows, or the first of the ranking; returns the document that says so."""
+    from gocell_cli.training.inference.answers import Answers
+    from gocell_cli.training.inference.best_of import Ranking
+    from gocell_cli.training.inference.genotype_rows import best_of
+
+    answers, counts = Answers.of(predictors, form.term_names()), Counts()
+    ranking = Ranking(form.top, form.rank_by.value, answers.first.kind) if form.top else None
 
     def counted(tables: "Iterable[pa.Table]") -> "Iterator[pa.Table]":
-        nonlocal written
         for table in tables:
-            written += len(table)
+            counts.written += len(table)
             yield table if out.suffix == ".parquet" else _without_lists(table)
 
     with prediction_progress("genotypes") as report:
-        write_tables(counted([rows.best(ranking, report)] if ranking else rows.tables(report)), out)
-    return written
+        tables = _tables(read, answers, counts, report)
+        write_tables(counted([best_of(tables, ranking)] if ranking else tables), out)
+    counts.tell()
+    return {
+        "out": str(out), "phenotype": answers.first.kind, "runs": len(predictors), "rows": counts.rows,
+        "predicted": counts.rows - sum(counts.dropped.values()), "wild_type": counts.wild_type,
+        "not_predicted": counts.dropped, "rows_written": counts.written, "untrained_deletions": counts.untrained,
+    }  # fmt: skip
+
+
+def _tables(
+    read: "GenotypeTable", answers: "Answers", counts: Counts, report: Callable[[int, int], None]
+) -> "Iterator[pa.Table]":
+    """Yield the predicted rows, a piece of the table in memory at a time."""
+    from gocell_cli.training.inference.genotype_rows import GenotypeRows
+
+    done = 0
+    for piece in read.pieces():
+        counts.add(piece, answers.trained)
+        for table in GenotypeRows(answers, piece.ptr, piece.genes, piece.line, piece.reason).tables():
+            yield table
+            done += len(table)
+            report(done, read.rows)
 
 
 def _without_lists(table: "pa.Table") -> "pa.Table":
-    """Return a table whose lists are their numbers with blanks between: what a cell of text can hold."""
+    """Return a table whose lists of numbers are JSON's: `[-0.5,1.25]`, which no spreadsheet takes for a formula."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for at, field in enumerate(table.schema):
-        if pa.types.is_list(field.type):
-            texts = pc.binary_join(pc.cast(table.column(at), pa.list_(pa.string())), " ")
-            table = table.set_column(at, field.name, texts)
+    for at, column in enumerate(table.schema):
+        if pa.types.is_list(column.type):
+            texts = pc.binary_join(pc.cast(table.column(at), pa.list_(pa.string())), ",")
+            table = table.set_column(at, column.name, pc.binary_join_element_wise("[", texts, "]", ""))
     return table
-
-
-def _tell_dropped(read: "GenotypeTable") -> None:
-    for reason, rows in read.dropped.items():
-        first = next(why for why in read.reason if why.startswith(reason))
-        note(f"{rows:,} of {len(read.line):,} rows are not predicted: {reason} (the first: {first})", "warning")

@@ -17,7 +17,8 @@ from gocell_cli.domain.alleles import COLLECTION, DELETION, allele_kind, without
 from gocell_cli.gene_names import UNKNOWN, GeneNames, LookUp
 
 NO_NAME = -1
-BLANKS = frozenset(("-", "--", "\u2013", "\u2014", "none", "wt", "wild type", "wild-type", "wildtype"))
+WILD_TYPE = frozenset(("wt", "wild type", "wild-type", "wildtype"))
+BLANKS = frozenset(("-", "--", "\u2013", "\u2014", "none", *WILD_TYPE))
 """What stands for no gene, where no gene is called so."""
 TRUNCATED = re.compile(r"-?[Δ∆]\d+$")
 ALLELE = re.compile(r"-(?:[a-z]{0,4}\d+[a-z]?|ts|td|damp|supp\w*)$", re.IGNORECASE)

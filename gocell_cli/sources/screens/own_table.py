@@ -181,16 +181,27 @@ def look_up_genes(
     `none` or `WT` stands for no gene.
     """
     index: dict[str, int] = {}
+    names = names_of(table, columns, lookup, index)
+    found = lookup.look_up(tuple(index))
+    return in_lab_notation(names, found, lookup, blanks=blanks) if notation == LAB else (names, found, LabNames({}))
+
+
+def names_of(
+    table: TableFile, columns: tuple[str, ...], lookup: GeneNames, index: dict[str, int]
+) -> Int32[np.ndarray, "rows names_max"]:
+    """Return each row's names by their numbers in `index`, which gets those that it has not (NO_NAME: none)."""
     # names lie by columns in memory: all that follows goes through a few columns of many rows
     if len(columns) == 1 and not holds_one_gene(columns[0]):
         coded = table.texts(columns[0])
-        names = np.take(np.ascontiguousarray(_names_of_cells(coded.texts, lookup, index).T), coded.codes, axis=1).T
-    else:
-        # a column of one gene: its cells are names as they are, whatever signs they hold
-        coded_columns = [table.texts(name) for name in columns]
-        names = np.array([_numbered([*map(from_cell, c.texts)], index)[c.codes] for c in coded_columns]).T
-    found = lookup.look_up(tuple(index))
-    return in_lab_notation(names, found, lookup, blanks=blanks) if notation == LAB else (names, found, LabNames({}))
+        cells = np.ascontiguousarray(_names_of_cells(coded.texts, lookup, index).T)
+        one: Int32[np.ndarray, "rows names_max"] = np.take(cells, coded.codes, axis=1).T
+        return one
+    # a column of one gene: its cells are names as they are, whatever signs they hold
+    coded_columns = [table.texts(name) for name in columns]
+    found: Int32[np.ndarray, "rows names_max"] = np.array(
+        [_numbered([*map(from_cell, c.texts)], index)[c.codes] for c in coded_columns]
+    ).T
+    return found
 
 
 def _numbered(texts: Sequence[str], index: dict[str, int]) -> Int32[np.ndarray, " texts"]:

@@ -191,15 +191,15 @@ def read_table(
         table = _parquet(path)
     elif is_workbook(path):
         found = _sheet(path, sheet)
-        return found if keep_index else _set_aside(found)
+        return found if keep_index else set_aside(found)
     else:
         table = _text(path, is_key, form)
     if sheet is not None:
         raise InvalidInput.at(path, None, "it is no workbook and has no sheets", hint="leave out --sheet")
-    return table if keep_index else _set_aside(table)
+    return table if keep_index else set_aside(table)
 
 
-def _set_aside(table: TableFile) -> TableFile:
+def set_aside(table: TableFile) -> TableFile:
     """Leave out the column of row numbers, and columns that have no name."""
     columns, notes = dict(table.columns), list(table.notes)
     for at, name in enumerate(table.columns):
@@ -230,6 +230,11 @@ def _header(cells: Sequence[str], path: Path, line: int) -> list[str]:
 def _text(path: Path, is_key: Callable[[str], bool], form: TextForm) -> TableFile:
     # Blank lines at the end are no rows; within the table they stay, as rows without genes, so that line numbers hold.
     data = read_bytes(path, MOST_BYTES).rstrip(b"\r\n").removeprefix(codecs.BOM_UTF8)
+    return texts_of_text(data, is_key, form, path)
+
+
+def texts_of_text(data: bytes, is_key: Callable[[str], bool], form: TextForm, path: Path) -> TableFile:
+    """Return the columns of a header and its rows, by whatever code page they are written; raises as `read_table`."""
     page = form.encoding or ""
     if page:
         data = decode(data, path, page).encode()
@@ -349,11 +354,18 @@ def _lines_of_records(text: str, delimiter: str, records: int, path: Path) -> In
 
 def _parquet(path: Path) -> TableFile:
     try:
-        table = pq.read_table(path)
-        table.validate(full=True)  # texts that are no UTF-8, offsets that lead out of their column
+        return texts_of_parquet(pq.read_table(path), path, FIRST_LINE)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidInput.at(path, None, f"not a readable Parquet table ({error})") from error
-    # Numbers are cast to text like all else, so that one parser decides in every format what a number is.
+
+
+def texts_of_parquet(table: pa.Table, path: Path, first: int) -> TableFile:
+    """Return columns as texts, the first row in line `first`; those of a type that holds no text are left out.
+
+    Numbers are cast to text like all else, so that one parser decides in every format what a number is. Raises
+    ArrowInvalid for texts that are no UTF-8, and offsets that lead out of their column.
+    """
+    table.validate(full=True)
     columns = {}
     for name in table.column_names:
         column = table.column(name)
@@ -363,7 +375,7 @@ def _parquet(path: Path) -> TableFile:
             columns[name.strip()] = pc.cast(column, pa.string()).combine_chunks()
         except pa.ArrowException:
             continue  # of a type that is neither genes nor a phenotype
-    return TableFile(path, columns, np.arange(FIRST_LINE, FIRST_LINE + table.num_rows, dtype=np.int64), ())
+    return TableFile(path, columns, np.arange(first, first + table.num_rows, dtype=np.int64), ())
 
 
 def _sheet(path: Path, name: str | None) -> TableFile:

@@ -1,6 +1,6 @@
 """Predictions of a table of genotypes, row by row as they came, or the best of them; a few thousand in memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,13 +16,15 @@ from gocell_cli.training.inference.requests import INTERACTIONS
 ROWS = 8192
 """Genotypes predicted at once."""
 ROW, GENES, REASON = "row", "genes", "reason"
+WILD_TYPE = "WT"
+"""What stands for the genes of the wild type: one word, which a table that is read has for it, too."""
 
 
 @dataclass(frozen=True)
 class GenotypeRows:
     """Genotypes as CSR of the hierarchy's genes, ascending; `line` is the number of each one's row in its table.
 
-    reason: why a row is not predicted, "" where it is.
+    reason: why a row is not predicted, "" where it is. One without reason and gene is the wild type.
     """
 
     answers: Answers
@@ -40,29 +42,22 @@ class GenotypeRows:
         own = [(ROW, pa.int64()), (GENES, pa.string())]
         return pa.schema([*own, *self.answers.fields(tuple(INTERACTIONS)), (REASON, pa.string())])
 
-    def tables(self, report: Callable[[int, int], None] = lambda _done, _all: None) -> Iterator[pa.Table]:
-        """Yield the rows in their order; `report` gets rows done and rows in all. Raises Diverged as `columns` does."""
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield the rows in their order; raises Diverged as `columns` does."""
         for begin in range(0, len(self), ROWS):
             yield self._table(begin, min(begin + ROWS, len(self)))
-            report(min(begin + ROWS, len(self)), len(self))
-
-    def best(self, ranking: Ranking, report: Callable[[int, int], None] = lambda _done, _all: None) -> pa.Table:
-        """Return the rows of a ranking, the first of it first; raises UsageError where none has its number."""
-        found = self.schema.empty_table()
-        for table in self.tables(report):
-            found = ranking.kept(pa.concat_tables([found, table]))
-        if not len(found):
-            raise UsageError(f"no genotype has {ranking.column}", hint="--rank-by lowest or highest")
-        return found
 
     def _table(self, begin: int, end: int) -> pa.Table:
         ptr, genes = self.ptr[begin : end + 1], self.genes
         names = self.answers.first.hierarchy.gene_names
-        texts = [" ".join(names[g] for g in genes[a:b]) for a, b in pairwise(ptr.tolist())]
         reason = [why or None for why in self.reason[begin:end]]
+        texts = [
+            " ".join(names[g] for g in genes[a:b]) or (None if why else WILD_TYPE)
+            for (a, b), why in zip(pairwise(ptr.tolist()), reason, strict=True)
+        ]
         predicted = np.flatnonzero([why is None for why in reason])
         columns = self._predicted(predicted, begin, end)
-        own = {ROW: pa.array(self.line[begin:end]), GENES: pa.array([t or None for t in texts], pa.string())}
+        own = {ROW: pa.array(self.line[begin:end]), GENES: pa.array(texts, pa.string())}
         arrays = {**own, **columns, REASON: pa.array(reason, pa.string())}
         return pa.table([arrays[name] for name in self.schema.names], schema=self.schema)
 
@@ -90,3 +85,13 @@ class GenotypeRows:
             at = np.concatenate(places)
             source[at] = np.arange(len(at))
         return pa.concat_arrays([*pieces, pa.nulls(1, kind)]).take(pa.array(source))
+
+
+def best_of(tables: Iterable[pa.Table], ranking: Ranking) -> pa.Table:
+    """Return the rows of a ranking, the first of it first; raises UsageError where none has its number."""
+    found: pa.Table | None = None
+    for table in tables:
+        found = ranking.kept(table if found is None else pa.concat_tables([found, table]))
+    if found is None or not len(found):
+        raise UsageError(f"no genotype has {ranking.column}", hint="--rank-by lowest or highest")
+    return found

@@ -73,6 +73,40 @@ def test_the_top_is_that_of_all_rows_sorted(trained: Path, tmp_path: Path) -> No
     assert best == sorted(rows, key=lambda r: -r["viability"])[:3]
 
 
+def test_the_wild_type_is_a_row_that_says_so(trained: Path, tmp_path: Path) -> None:
+    """An empty cell is none; what is written is read again as the same."""
+    path, out = tmp_path / "wild.csv", tmp_path / "out.tsv"
+    path.write_text("gene_1,gene_2\nWT,\ncdc28,WT\n,\nwild type,-\n")
+    done = run("predict", trained, "--input", path, "--out", out, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["wild_type"], said["predicted"], said["not_predicted"]) == (2, 3, {"no_gene": 1})
+    assert "2 of 4 rows are the wild type" in done.stderr
+    assert "no_gene (the first: no_gene); WT in a cell means the wild type" in done.stderr
+    rows = pa_csv.read_csv(out, parse_options=pa_csv.ParseOptions(delimiter="\t")).to_pylist()
+    assert [row["genes"] for row in rows] == ["WT", "YBR160W", "", "WT"]
+    wild = document("predict", trained, "--genes", "")[0]["viability"]
+    assert [row["viability"] for row in rows if row["genes"] == "WT"] == pytest.approx([wild, wild], abs=1e-6)
+    assert [row["untrained_genes"] for row in rows if row["genes"] == "WT"] == [0, 0]
+    again = invoke("predict", trained, "--input", out).stdout.splitlines()
+    assert [line.split("\t")[1:] for line in again] == [line.split("\t")[1:] for line in out.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv"])
+def test_neurons_in_text_are_lists_of_json(trained: Path, table: Path, tmp_path: Path, suffix: str) -> None:
+    """Whatever the first of them is: a list that begins below 0 is no formula."""
+    out, whole = tmp_path / f"out{suffix}", tmp_path / "out.parquet"
+    for path in (out, whole):
+        document("predict", trained, "--input", table, "--terms", "GO:ROOT", "--out", path)
+    delimiter = {".tsv": "\t", ".csv": ","}[suffix]
+    rows = pa_csv.read_csv(out, parse_options=pa_csv.ParseOptions(delimiter=delimiter)).to_pylist()
+    wanted = [row["GO:ROOT state"] for row in pq.read_table(whole).to_pylist()]
+    assert min(min(state) for state in wanted if state) < 0
+    for row, state in zip(rows, wanted, strict=True):
+        text = row["GO:ROOT state"]
+        assert (json.loads(text) if text else None) == (None if state is None else pytest.approx(state, rel=1e-6))
+
+
 def test_what_cannot_be_is_refused(trained: Path, table: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text("gene\nFBgn0000001\n")
