@@ -11,7 +11,7 @@ from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.file_record import FileRecord
 from gocell_cli.storage.manifest import check_file, read_manifest
 from gocell_cli.storage.own_files import require_cache
-from gocell_cli.storage.records import FORMAT_VERSION, MANIFEST, PART_MANIFEST, Manifest, ShardRecord
+from gocell_cli.storage.records import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
 from gocell_cli.storage.staging import StagedPlan, Staging, is_taken, place_of, recover, remove_leftover
 from gocell_cli.storage.tables import hierarchy_tables, provenance_tables
 
@@ -130,7 +130,7 @@ def standing(plan: BuildPlan, out: Path, mode: BuildMode) -> Manifest | None:
 def make_manifest(plan: BuildPlan, files: tuple[FileRecord, ...], shards: tuple[ShardRecord, ...]) -> Manifest:
     """Return the manifest of a plan whose files are written."""
     return Manifest(
-        format_version=FORMAT_VERSION,
+        format_version=plan.config["format_version"],
         package_version=version("gocell"),
         fingerprint=plan.fingerprint,
         config=plan.config,

@@ -15,7 +15,7 @@ from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes
 from gocell_cli.domain.levels import check_levels
 from gocell_cli.domain.term_hierarchy import TermHierarchy
 from gocell_cli.errors import InvalidInput, LevelsError
-from gocell_cli.storage.schema import Hierarchy, Provenance, Samples
+from gocell_cli.storage.schema import Hierarchy, Labels, Provenance, Samples
 
 MAX_NAMED = 5
 
@@ -143,6 +143,7 @@ def make_samples(dataset: Dataset, genotypes: Genotypes) -> Samples:
         source_row=rows.row[genotypes.order],
         query_strain=rows.query_strain[genotypes.order],
         array_strain=rows.array_strain[genotypes.order],
+        others=tuple(Labels(*label) for label in genotypes.others),
     )
 
 

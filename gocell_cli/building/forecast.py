@@ -73,6 +73,7 @@ def dry_run(plan: BuildPlan, out: Path, mode: BuildMode, reading_seconds: float)
         "would": "find it up to date" if there is not None else "replace" if out.exists() else "build",
         "dataset": plan.dataset,
         "phenotype": plan.phenotype.kind,
+        **({"phenotypes": dict(plan.counts["phenotypes"])} if "phenotypes" in plan.counts else {}),
         "samples": found.samples,
         "shards": found.shards,
         "dropped": dict(plan.counts["dropped"]),

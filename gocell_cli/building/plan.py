@@ -44,7 +44,7 @@ from gocell_cli.domain.term_hierarchy import TermHierarchy, make_term_hierarchy
 from gocell_cli.errors import InvalidInput
 from gocell_cli.gene_names import NameCounts, few_found
 from gocell_cli.storage.manifest import canonical_json
-from gocell_cli.storage.records import FORMAT_VERSION
+from gocell_cli.storage.records import version_of
 from gocell_cli.storage.schema import Hierarchy, Provenance
 
 LATER_RULES = ("include_evidence", "namespaces", "redundant", "genes", "as_is", "more_than_child")
@@ -77,12 +77,17 @@ class BuildPlan:
     counts: Mapping[str, Any]
     dataset: str
     datasets: tuple[str, ...]
-    phenotype: Phenotype
+    phenotypes: tuple[Phenotype, ...]
     options: BuildOptions
     bounds: tuple[tuple[int, int], ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     rejected: Rejected = NONE_REJECTED
+
+    @property
+    def phenotype(self) -> Phenotype:
+        """The first phenotype."""
+        return self.phenotypes[0]
 
 
 def plan_hierarchy(
@@ -141,7 +146,7 @@ def plan_build(
     mixed = merged_alleles(dataset, genotypes)
     config = make_config(
         dataset.name,
-        dataset.phenotype,
+        dataset.phenotypes,
         options,
         go_release=ontology.release,
         sources={**sha256, **dataset.sources},
@@ -158,11 +163,11 @@ def plan_build(
         counts={
             **_counts(ontology, annotations, terms, dataset, len(genotypes), rows_unannotated),
             **_gene_counts(rows, options.rules, names),
-            **_merge_counts(genotypes, mixed),
+            **_merge_counts(dataset, genotypes, mixed),
         },
         dataset=dataset.name,
         datasets=dataset.members,
-        phenotype=dataset.phenotype,
+        phenotypes=dataset.phenotypes,
         options=options,
         bounds=shard_bounds(len(genotypes), options.shard_size),
         notes=(*annotation_notes(annotations), *_fitness_notes(dataset), *_weight_notes(genotypes)),
@@ -241,10 +246,16 @@ def _fitness_notes(dataset: Dataset) -> tuple[str, ...]:
     )
 
 
-def _merge_counts(genotypes: Genotypes, mixed: MergedAlleles) -> dict[str, Any]:
-    """Return how many rows of several alleles were merged, and what of merged rows had no weight."""
+def _merge_counts(dataset: Dataset, genotypes: Genotypes, mixed: MergedAlleles) -> dict[str, Any]:
+    """Return what became of rows of one genotype, and of how many samples each of several phenotypes was measured.
+
+    Rows of several alleles that were merged, and what of merged rows had no weight.
+    """
     weights = genotypes.weights._asdict() if genotypes.rule == INVERSE_VARIANCE else {}
-    return {**({"merged_alleles": mixed._asdict()} if mixed.rows else {}), **({"weights": weights} if weights else {})}
+    kinds = [phenotype.kind for phenotype in dataset.phenotypes]
+    measured = dict(zip(kinds, genotypes.measured, strict=True)) if dataset.others else {}
+    found = {"merged_alleles": mixed._asdict() if mixed.rows else {}, "weights": weights, "phenotypes": measured}
+    return {name: counts for name, counts in found.items() if counts}
 
 
 def _weight_notes(genotypes: Genotypes) -> tuple[str, ...]:
@@ -274,7 +285,7 @@ def make_fingerprint(config: Mapping[str, Any]) -> str:
 
 def make_config(
     dataset: str,
-    phenotype: Phenotype,
+    phenotypes: Sequence[Phenotype],
     options: BuildOptions,
     *,
     go_release: str,
@@ -284,12 +295,15 @@ def make_config(
     strain_fitness: bool = False,
 ) -> dict[str, Any]:
     """Return the canonical configuration: what decides the cache's content, and no path of this machine."""
+    several = [{"kind": p.kind, "statistic": p.statistic, "unit": p.unit} for p in phenotypes]
+    later = {"phenotypes": several} if len(several) > 1 else {}
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": version_of(later),
         # another release may build otherwise: its cache must not pass for this one
         "package_version": version("gocell"),
         "dataset": dataset,
-        "phenotype": phenotype.kind,
+        "phenotype": phenotypes[0].kind,
+        **later,
         "dataset_options": dict(dataset_options),
         # hashes of the files, by name: the same files elsewhere give the same fingerprint
         "sources": dict(sources),

@@ -19,6 +19,8 @@ DUPLICATES = ("mean", INVERSE_VARIANCE, "first", "keep")
 """What becomes of several rows of one genotype: their mean, the mean weighted by 1 / SD^2, the first of them, or a
 sample each."""
 SD_HINT = "--duplicates mean; or a phenotype with standard deviations: --phenotype fitness, --statistic-column NAME"
+RELATIVE, DIFFERENCE = "relative to the wild type, which has 1", "difference of fitness, whose wild type has 1"
+UNITS = {"fitness": RELATIVE, "smf": RELATIVE, "epsilon": DIFFERENCE, "tau": DIFFERENCE}
 BLOCK = 1 << 20
 """Rows handled at once where a whole column of temporaries would show in the peak memory."""
 
@@ -58,6 +60,11 @@ class Phenotype:
     kind: str
     statistic: str = ""
 
+    @property
+    def unit(self) -> str:
+        """The unit of published phenotypes; "" of any other, which is in its table's own."""
+        return UNITS.get(self.kind, "")
+
 
 class Label(NamedTuple):
     """Values of one phenotype (NaN: none), and their statistics (NaN: none)."""
@@ -80,7 +87,8 @@ class Measurements:
     `genes` holds sorted gene indices, padded with NO_GENE on the left; `value` is the phenotype in its own
     unit, `statistic` its P-value or SD (NaN: none); strain columns index `strains` (-1: none); `query`
     indexes `queries`, the query strain's gene set (-1: none); `row` is the source's line, 1-based; in a data
-    set of several files the lines of each are counted on from those of the one before.
+    set of several files the lines of each are counted on from those of the one before. `others` are the labels of
+    `Dataset.others`; a row that lacks one of several phenotypes has NaN for its value.
     """
 
     genes: Int32[np.ndarray, "rows genes_max"]
@@ -90,9 +98,18 @@ class Measurements:
     query_strain: Int32[np.ndarray, " rows"]
     array_strain: Int32[np.ndarray, " rows"]
     query: Int32[np.ndarray, " rows"]
+    others: tuple[Label, ...] = ()
 
     def __len__(self) -> int:
         return len(self.value)
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, np.ndarray], query: Int32[np.ndarray, " rows"]) -> "Measurements":
+        """Return the measurements of a reader's columns: of others `value_1` and `statistic_1`, and so on."""
+        own = {name: column for name, column in columns.items() if name in cls.__dataclass_fields__}
+        numbers = range(1, 1 + sum(name.startswith("value_") for name in columns))
+        others = tuple(Label(columns[f"value_{i}"], columns[f"statistic_{i}"]) for i in numbers)
+        return cls(**own, query=query, others=others)
 
     def all_genes_in(self, chosen: Bool[np.ndarray, " genes_and_none"]) -> Bool[np.ndarray, " rows"]:
         """True for each row whose genes are all chosen; the last entry of `chosen` answers for NO_GENE."""
@@ -114,7 +131,8 @@ class Measurements:
 
     def where(self, kept: Bool[np.ndarray, " rows"]) -> "Measurements":
         """Return the rows that are kept, in their order."""
-        return Measurements(**{f.name: getattr(self, f.name)[kept] for f in fields(self)})
+        own = {f.name: getattr(self, f.name)[kept] for f in fields(self) if f.name != "others"}
+        return Measurements(**own, others=tuple(Label(x.value[kept], x.statistic[kept]) for x in self.others))
 
 
 @dataclass(frozen=True)
@@ -125,9 +143,9 @@ class Dataset:
     `files` tells the files of a data set of several apart by their row numbers; `joined` names the data sets
     that were joined into this one. `names` counts how the rows of each join found their genes. `kinds` are those of the
     strains' alleles, one of `alleles.KINDS` each, where the reader knows them; where it is empty they follow from the
-    strains' ids and allele names. `fitness` holds the values that were published of each strain's own fitness, distinct
-    and ascending; () as a whole where the data set has none. `rejected` are the rows of a lab's
-    table that could not be taken.
+    strains' ids and allele names. `others` are the phenotypes after the first, where there are several. `fitness` holds
+    the values that were published of each strain's own fitness, distinct and ascending; () as a whole where the data
+    set has none. `rejected` are the rows of a lab's table that could not be taken.
     """
 
     name: str
@@ -147,6 +165,12 @@ class Dataset:
     kinds: tuple[str, ...] = ()
     fitness: tuple[tuple[float, ...], ...] = ()
     rejected: Rejected = NONE_REJECTED
+    others: tuple[Phenotype, ...] = ()
+
+    @property
+    def phenotypes(self) -> tuple[Phenotype, ...]:
+        """All phenotypes."""
+        return (self.phenotype, *self.others)
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -191,7 +215,7 @@ class Genotypes:
     """
 
     rows: Measurements
-    statistic_kind: str
+    statistic_kinds: tuple[str, ...]
     rule: str
     order: Int64[np.ndarray, " ordered"]
     start: Int64[np.ndarray, " genotypes"]
@@ -222,22 +246,40 @@ class Genotypes:
     @property
     def value(self) -> Float64[np.ndarray, " genotypes"]:
         """Value of each genotype, by the rule."""
-        return self._label.value
+        return self._labels[0].value
 
     @property
     def statistic(self) -> Float64[np.ndarray, " genotypes"]:
         """Statistic of each genotype, by the rule."""
-        return self._label.statistic
+        return self._labels[0].statistic
+
+    @property
+    def others(self) -> tuple[Label, ...]:
+        """The labels of the phenotypes after the first."""
+        return self._labels[1:]
 
     @cached_property
-    def _label(self) -> Label:
-        own = Label(self.rows.value[self.order], self.rows.statistic[self.order])
-        return merged_label(own, self.start, self.rule, self.statistic_kind)
+    def _labels(self) -> tuple[Label, ...]:
+        kinds = zip(self._own, self.statistic_kinds, strict=True)
+        return tuple(merged_label(own, self.start, self.rule, kind) for own, kind in kinds)
+
+    @property
+    def _own(self) -> tuple[Label, ...]:
+        """Each phenotype's labels of the rows, in their order here."""
+        labels = (Label(self.rows.value, self.rows.statistic), *self.rows.others)
+        return tuple(Label(label.value[self.order], label.statistic[self.order]) for label in labels)
+
+    @cached_property
+    def measured(self) -> tuple[int, ...]:
+        """Of how many genotypes each phenotype was measured."""
+        return tuple(int(np.count_nonzero(_counts(~np.isnan(own.value), self.start))) for own in self._own)
 
     @cached_property
     def weights(self) -> MergeWeights:
-        """What of the rows counts by the rule `inverse-variance`."""
-        return merge_weights(self.rows.statistic[self.order], self.start)
+        """What of the rows counts by the rule `inverse-variance`, of the phenotypes that have SDs."""
+        of_sds = [own for own, kind in zip(self._own, self.statistic_kinds, strict=True) if kind == "sd"]
+        found = [merge_weights(own, self.start) for own in of_sds]
+        return MergeWeights(*(sum(numbers) for numbers in zip(*found, strict=True)))
 
     @property
     def query_group(self) -> Int32[np.ndarray, " genotypes"]:
@@ -259,7 +301,12 @@ def merged_label(rows: Label, start: Int64[np.ndarray, " genotypes"], rule: str,
     unbiased mean of least variance of independent measurements (Cochran 1954, doi:10.2307/3001666). A row without an SD
     above 0 has no weight; where no row of a genotype has any, both are as by `mean`.
     `first`: those of the first row. `keep`: each row is a genotype of its own. A lone row keeps its own, by any rule.
+
+    Only rows that have a value count: a genotype without any has NaN for both.
     """
+    has = ~np.isnan(rows.value)
+    if not has.all():
+        return _of_rows_with_a_value(rows, has, start, rule, statistic_kind)
     first = Label(rows.value[start], rows.statistic[start])
     if rule in ("first", "keep") or not len(start):
         return first
@@ -270,7 +317,7 @@ def merged_label(rows: Label, start: Int64[np.ndarray, " genotypes"], rule: str,
         np.add.reduceat(rows.value, start) / count,
         np.sqrt(np.add.reduceat(rows.statistic**2, start) / count) if of_sds else np.full(len(start), np.nan),
     )
-    if rule == INVERSE_VARIANCE:
+    if rule == INVERSE_VARIANCE and of_sds:
         found = _weighted(rows, start, found)
     lone = count == 1
     return Label(np.where(lone, first.value, found.value), np.where(lone, first.statistic, found.statistic))
@@ -293,12 +340,39 @@ def _weighted(rows: Label, start: Int64[np.ndarray, " genotypes"], otherwise: La
     return Label(np.where(some, value, otherwise.value), np.where(some, sd, otherwise.statistic))
 
 
-def merge_weights(statistic: Float64[np.ndarray, " ordered"], start: Int64[np.ndarray, " genotypes"]) -> MergeWeights:
+def _counts(
+    chosen: Bool[np.ndarray, " ordered"], start: Int64[np.ndarray, " genotypes"]
+) -> Int64[np.ndarray, " genotypes"]:
+    """How many rows of each genotype are chosen."""
+    found: Int64[np.ndarray, " genotypes"] = (
+        np.add.reduceat(chosen.astype(np.int64), start) if len(start) else np.zeros(0, dtype=np.int64)
+    )
+    return found
+
+
+def _of_rows_with_a_value(
+    rows: Label,
+    has: Bool[np.ndarray, " ordered"],
+    start: Int64[np.ndarray, " genotypes"],
+    rule: str,
+    statistic_kind: str,
+) -> Label:
+    count = _counts(has, start)
+    some = np.flatnonzero(count)
+    # the kept rows of a genotype begin where those of all before it end
+    kept = Label(rows.value[has], rows.statistic[has])
+    found = merged_label(kept, (np.cumsum(count) - count)[some], rule, statistic_kind)
+    labels = Label(np.full(len(start), np.nan), np.full(len(start), np.nan))
+    labels.value[some], labels.statistic[some] = found
+    return labels
+
+
+def merge_weights(rows: Label, start: Int64[np.ndarray, " genotypes"]) -> MergeWeights:
     """Count what of merged rows has no weight by the rule `inverse-variance`."""
     if not len(start):
         return MergeWeights(0, 0)
-    none = ~(statistic > 0)
-    count, without = np.diff(start, append=len(statistic)), np.add.reduceat(none.astype(np.int64), start)
+    has = ~np.isnan(rows.value)
+    count, without = _counts(has, start), _counts(has & ~(rows.statistic > 0), start)
     by_mean = (count > 1) & (without == count)
     left_out = (count > 1) & ~by_mean
     return MergeWeights(int(without[left_out].sum()), int(by_mean.sum()))
@@ -318,7 +392,7 @@ def merge_duplicates(dataset: Dataset, rule: str = "mean") -> Genotypes:
     component, names = join_query_groups(rows.query[order], np.cumsum(new, dtype=np.int32), dataset.queries)
     return Genotypes(
         rows=rows,
-        statistic_kind=dataset.phenotype.statistic,
+        statistic_kinds=tuple(phenotype.statistic for phenotype in dataset.phenotypes),
         rule=rule,
         order=order,
         start=np.arange(len(rows)) if rule == "keep" else np.flatnonzero(new).astype(np.int64),
@@ -334,7 +408,9 @@ def refused_weights(why: str, hint: str) -> UsageError:
 
 def _require_sds(dataset: Dataset) -> None:
     statistic, kind = dataset.phenotype.statistic, dataset.phenotype.kind
-    if statistic == "sd" and (dataset.measurements.statistic > 0).any():
+    measured = dataset.measurements
+    labels = zip(dataset.phenotypes, (measured.statistic, *(x.statistic for x in measured.others)), strict=True)
+    if any(phenotype.statistic == "sd" and (found > 0).any() for phenotype, found in labels):
         return
     has = {"sd": "none of its rows has one above 0", "p_value": "it has P-values"}.get(statistic, "it has none")
     raise refused_weights(f"{dataset.name}, {kind}: {has}", SD_HINT)

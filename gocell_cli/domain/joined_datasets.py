@@ -8,13 +8,15 @@ import numpy as np
 from jaxtyping import Int32
 
 from gocell_cli.domain.alleles import KINDS, kinds_of
-from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype, Rejected, SourceFile
+from gocell_cli.domain.genotype import NO_GENE, Dataset, Label, Measurements, Phenotype, Rejected, SourceFile
 from gocell_cli.errors import UsageError
 from gocell_cli.gene_names import NameCounts
 
 
-def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
+def join_datasets(datasets: Sequence[Dataset], kinds: Sequence[str] = ()) -> Dataset:
     """Join data sets of one phenotype, in order: the first one's rows come first.
+
+    `kinds`, where there are several, are the phenotypes of all of them: of a data set that lacks one its rows lack it.
 
     Query groups of the same genes are one group, and strains of the same id and allele one strain. Row numbers are
     counted on; what was dropped, sources and options are named `data set: what`. Data sets of one name are the files
@@ -24,6 +26,8 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
     """
     if len(datasets) == 1:
         return datasets[0]
+    if len(kinds) > 1:
+        datasets = [_with_phenotypes(dataset, kinds) for dataset in datasets]
     # distinct, in the order given: a set would shuffle them, and `dataset` indexes them
     names = tuple(dict.fromkeys(d.name for d in datasets))
     strains, queries = (
@@ -35,14 +39,13 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         files += _files(dataset, names.index(dataset.name), first)
         first += _lines(dataset)
     whole = len(names) == 1
-    statistics = sorted({d.phenotype.statistic for d in datasets} - {""})
-    if len(statistics) > 1:
-        raise UsageError(f"{' and '.join(names)} cannot be joined: their statistics are {' and '.join(statistics)}")
+    phenotypes = _phenotypes(names, datasets)
     published = [d.published for d in datasets if d.published is not None]
     return replace(
         datasets[0],
         name="+".join(names),
-        phenotype=Phenotype(datasets[0].phenotype.kind, "".join(statistics)),
+        phenotype=phenotypes[0],
+        others=phenotypes[1:],
         measurements=_stacked(measurements),
         strains=strains,
         queries=queries,
@@ -57,11 +60,38 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         names=_names(datasets),
         kinds=_kinds(datasets, strains),
         fitness=_fitness(datasets, strains),
-        rejected=Rejected(
-            tuple(row for dataset in datasets for row in dataset.rejected.rows),
-            sum(dataset.rejected.number for dataset in datasets),
-        ),
+        rejected=_rejected(datasets),
     )
+
+
+def _rejected(datasets: Sequence[Dataset]) -> Rejected:
+    """The rows of all data sets that were not taken."""
+    rows = tuple(row for dataset in datasets for row in dataset.rejected.rows)
+    return Rejected(rows, sum(dataset.rejected.number for dataset in datasets))
+
+
+def _phenotypes(names: Sequence[str], datasets: Sequence[Dataset]) -> tuple[Phenotype, ...]:
+    each = zip(*(dataset.phenotypes for dataset in datasets), strict=True)
+    return tuple(_joined_phenotype(names, found) for found in each)
+
+
+def _joined_phenotype(names: Sequence[str], found: Sequence[Phenotype]) -> Phenotype:
+    """One phenotype of all data sets; raises UsageError where their statistics are not the same."""
+    statistics = sorted({phenotype.statistic for phenotype in found} - {""})
+    if len(statistics) > 1:
+        raise UsageError(f"{' and '.join(names)} cannot be joined: their statistics are {' and '.join(statistics)}")
+    return Phenotype(found[0].kind, "".join(statistics))
+
+
+def _with_phenotypes(dataset: Dataset, kinds: Sequence[str]) -> Dataset:
+    """Return the data set with these phenotypes, in their order; NaN in all rows where it has one not."""
+    rows = dataset.measurements
+    labels = (Label(rows.value, rows.statistic), *rows.others)
+    held = {phenotype.kind: (phenotype, own) for phenotype, own in zip(dataset.phenotypes, labels, strict=True)}
+    none = Label(np.full(len(rows), np.nan), np.full(len(rows), np.nan))
+    (phenotype, first), *others = [held.get(kind, (Phenotype(kind), none)) for kind in kinds]
+    measurements = replace(rows, value=first.value, statistic=first.statistic, others=tuple(own for _, own in others))
+    return replace(dataset, phenotype=phenotype, others=tuple(p for p, _ in others), measurements=measurements)
 
 
 def _kinds(datasets: Sequence[Dataset], strains: Sequence[tuple[str, str]]) -> tuple[str, ...]:
@@ -117,9 +147,11 @@ def _stacked(parts: Sequence[Measurements]) -> Measurements:
     width = max(part.genes.shape[1] for part in parts)
     # padded on the left, where Measurements keeps NO_GENE
     padded = [np.pad(part.genes, ((0, 0), (width - part.genes.shape[1], 0)), constant_values=NO_GENE) for part in parts]
-    others = [name for name in Measurements.__dataclass_fields__ if name != "genes"]
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in others}
-    return Measurements(genes=np.concatenate(padded), **columns)
+    single = [name for name in Measurements.__dataclass_fields__ if name not in ("genes", "others")]
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in single}
+    labels = zip(*(part.others for part in parts), strict=True)
+    others = tuple(Label(*(np.concatenate(column) for column in zip(*found, strict=True))) for found in labels)
+    return Measurements(genes=np.concatenate(padded), **columns, others=others)
 
 
 def _named(dataset: Dataset, what: str, *, whole: bool) -> str:

@@ -1,5 +1,6 @@
 """A cache's samples as rows of a table that `--dataset table` reads back, gene by gene."""
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -15,6 +16,7 @@ COLUMNS = ("standard_names", "value", "statistic", "dataset", "query_group", "so
 """What stands behind a sample's number and its genes."""
 NUMBERS = {"sample": (int, pa.int64()), "value": (float, pa.float64()), "statistic": (float, pa.float64())}
 NUMBERS["query_group"] = (int, pa.int32())
+LABEL = re.compile(r"(value|statistic)_[0-9]+")
 AT_ONCE = 100_000
 """Rows of a table in memory."""
 
@@ -26,7 +28,8 @@ def exported_columns(cache: Cache) -> tuple[str, ...]:
     as some organisms' symbols have, may read otherwise: `A B` is two genes', or the one's that is called so.
     """
     genes = ("genes",) if _splits_again(cache) else tuple(f"gene_{i + 1}" for i in range(_most_genes(cache)))
-    return ("sample", *genes, *COLUMNS)
+    labels = [f"{part}_{i}" for i in range(1, len(cache.manifest.phenotypes)) for part in ("value", "statistic")]
+    return ("sample", *genes, *COLUMNS, *labels)
 
 
 def _most_genes(cache: Cache) -> int:
@@ -60,25 +63,32 @@ def sample_rows(cache: Cache, columns: tuple[str, ...]) -> Iterator[tuple[object
     spreadsheet would take for formulas begin with `'`, which the reader of tables takes off.
     """
     names, standard, datasets = cache.hierarchy.gene_names, cache.hierarchy.gene_standard, cache.manifest.datasets
-    gene_columns = len(columns) - 1 - len(COLUMNS)
+    gene_columns = columns.index(COLUMNS[0]) - 1
     in_one = columns[1] == "genes"
     number = 0
     for shard in cache.shards():
         for i, genes in enumerate(_genotypes(shard)):
-            group, statistic = int(shard.query_group[i]), float(shard.statistic[i])
+            group = int(shard.query_group[i])
+            value, statistic = float(shard.value[i]), float(shard.statistic[i])
             written = [names[g] for g in genes]
             in_columns = [*map(cell, written)] + [""] * (gene_columns - len(written))
             yield (
                 number,
                 *([cell(" ".join(written))] if in_one else in_columns),
                 cell(" ".join(standard[g] or names[g] for g in genes)),
-                repr(float(shard.value[i])),  # every digit that float64 has
-                "" if np.isnan(statistic) else repr(statistic),
+                _written(value) if shard.others else repr(value),  # of one phenotype `nan` as it is
+                _written(statistic),
                 cell(datasets[int(shard.dataset[i])]),
                 group if group >= 0 else "",
                 " ".join(map(str, shard.source_row[shard.source_ptr[i] : shard.source_ptr[i + 1]].tolist())),
+                *(_written(float(column[i])) for label in shard.others for column in label),
             )
             number += 1
+
+
+def _written(number: float) -> str:
+    """Every digit that float64 has; nothing for NaN."""
+    return "" if np.isnan(number) else repr(number)
 
 
 def sample_tables(cache: Cache, columns: tuple[str, ...]) -> Iterator[pa.Table]:
@@ -92,7 +102,7 @@ def sample_tables(cache: Cache, columns: tuple[str, ...]) -> Iterator[pa.Table]:
 
 def _typed(name: str, cells: tuple[object, ...]) -> pa.Array:
     texts = [None if text == "" else str(text) for text in cells]
-    if name in NUMBERS:
-        convert, kind = NUMBERS[name]
+    if name in NUMBERS or LABEL.fullmatch(name):
+        convert, kind = NUMBERS.get(name, NUMBERS["value"])
         return pa.array([None if text is None else convert(text) for text in texts], kind)
     return pa.array([None if text is None else from_cell(text) for text in texts], pa.string())

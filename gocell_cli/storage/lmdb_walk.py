@@ -22,9 +22,9 @@ from contextlib import suppress
 from pathlib import Path
 
 KEY = struct.Struct(">Q")
-COUNTS = struct.Struct("<HH")
-HEADER, GENE, SOURCE = 28, 4, 16
-"""Bytes of a record's head, of a gene and of a source row in it: storage/shards.py."""
+COUNTS = struct.Struct("<HHhh")
+HEADER, GENE, SOURCE, LABEL = 28, 4, 16, 16
+"""Bytes of a record's head, of a gene, a source row and a further phenotype's label in it: storage/shards.py."""
 KNOWN = "lmdb"
 """In the state folder: empty files, named by the hashes of those that were walked."""
 SECONDS, BYTES_A_SECOND = 60, 1_000_000
@@ -124,8 +124,8 @@ def fault_of(path: str, rows: int) -> str:
 def _is_record(record: bytes) -> bool:
     if len(record) < HEADER:
         return False
-    genes, sources = COUNTS.unpack_from(record)
-    return bool(len(record) == HEADER + GENE * genes + SOURCE * sources)
+    genes, sources, _, others = COUNTS.unpack_from(record)
+    return bool(others >= 0 and len(record) == HEADER + GENE * genes + SOURCE * sources + LABEL * others)
 
 
 def main() -> None:

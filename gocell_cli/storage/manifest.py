@@ -15,6 +15,7 @@ from gocell_cli.storage.records import (
     BACKENDS,
     DESCRIPTIONS,
     FORMAT_VERSION,
+    FORMAT_VERSIONS,
     LEVEL_KINDS,
     MANIFEST,
     PART_MANIFEST,
@@ -23,6 +24,7 @@ from gocell_cli.storage.records import (
     Config,
     Counts,
     Manifest,
+    version_of,
 )
 from gocell_cli.typed_file import Malformed, json_text, parse_json, read_small, typed
 from gocell_cli.whole_file import write_whole
@@ -58,9 +60,10 @@ def decode_manifest(data: bytes, path: Path) -> Manifest:
     """
     try:
         version = _version(data)  # first: of another version nothing else may be taken for granted
-        if version != FORMAT_VERSION:
+        if version not in FORMAT_VERSIONS:
+            readable = " and ".join(map(str, FORMAT_VERSIONS))
             raise DamagedCache(
-                f"{path}: cache format version {version}, this gocell reads version {FORMAT_VERSION}",
+                f"{path}: cache format version {version}, this gocell reads versions {readable}",
                 hint="install the gocell that wrote it, or build the cache again",
             )
         return parse_json(data, Manifest)
@@ -80,7 +83,8 @@ def manifest_faults(manifest: Manifest, data: bytes) -> list[str]:
 
     All that is read of `counts` and `config` is held to its type; what other gocells write beside it is not read.
     """
-    faults = [*_words(manifest), *_records(manifest), *_kinds("config", manifest.config, Config)]
+    told = _kinds("config", manifest.config, Config)
+    faults = [*_words(manifest), *_records(manifest), *(told or _phenotypes(manifest))]
     filters = manifest.config.get("filters")
     if isinstance(filters, dict) and any(type(filters.get(name, "")) is not str for name in ("preset", "width_by")):
         faults.append("config.filters.preset and width_by are not text")
@@ -108,6 +112,23 @@ def _words(m: Manifest) -> list[str]:
     if m.phenotype.keys() != {"kind", "statistic"}:
         faults.append("phenotype has not kind and statistic")
     return faults if m.datasets else [*faults, "datasets is empty"]
+
+
+def _phenotypes(m: Manifest) -> list[str]:
+    """What is wrong with the version, and with the phenotypes of a cache of several; their types are known."""
+    faults = []
+    if {m.format_version, m.config.get("format_version")} != {version_of(m.config)}:
+        faults.append(f"format_version is {m.format_version}, of such a cache it is {version_of(m.config)}")
+    if "phenotypes" not in m.config:
+        return faults
+    found = m.phenotypes
+    if len(found) < 2 or len({p["kind"] for p in found}) < len(found):
+        faults.append("config.phenotypes are not several different ones")
+    if any(p["statistic"] not in STATISTICS for p in found):
+        faults.append("a statistic of config.phenotypes is none")
+    if {name: found[0][name] for name in ("kind", "statistic")} != m.phenotype:
+        faults.append("phenotype is not the first of config.phenotypes")
+    return faults
 
 
 def _records(m: Manifest) -> list[str]:

@@ -5,26 +5,25 @@ into names.
 """
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import DamagedCache, UsageError
 from gocell_cli.storage.manifest import read_manifest
 from gocell_cli.storage.propagation import reached_terms, terms_by_level
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.records import MANIFEST, PART_MANIFEST, PARTIAL
+from gocell_cli.storage.schema import Samples
 
 
 def describe_cache(cache: Cache) -> dict[str, Any]:
     """Return a cache from above: samples by deletions, phenotype, terms by level, terms after each filter."""
     hierarchy, samples = cache.hierarchy, cache.columns()
-    # a mean with one NaN in it is NaN
-    known = samples.value[np.isfinite(samples.value)]
-    sizes, counts = np.unique(np.diff(samples.gene_ptr), return_counts=True)
     level_of_row = hierarchy.level[hierarchy.row_term]
     levels = [
         {
@@ -38,20 +37,49 @@ def describe_cache(cache: Cache) -> dict[str, Any]:
     return {
         "cache": str(cache.directory),
         "datasets": list(cache.manifest.datasets),
-        "phenotype": cache.manifest.phenotype["kind"],
+        "phenotype": cache.phenotype["kind"],
         "samples": len(samples),
-        "without_value": len(samples) - len(known),
-        "value": {
-            name: float(function(known)) if len(known) else None
-            for name, function in (("mean", np.mean), ("sd", np.std), ("min", np.min), ("max", np.max))
-        },
+        **_spread(samples.value),
         "merged": _merged(cache),
-        "samples_by_deletions": {str(k): n for k, n in zip(sizes.tolist(), counts.tolist(), strict=True)},
+        "samples_by_deletions": _by_deletions(np.diff(samples.gene_ptr)),
+        **({"phenotypes": _phenotypes(cache, samples)} if samples.others else {}),
         "level_by": hierarchy.level_by,
         "levels": levels,
         "terms_after": dict(cache.manifest.counts.get("terms_after", {})),
         "names": list(cache.manifest.counts.get("names", ())),
     }
+
+
+def _spread(values: Float64[np.ndarray, " n"]) -> dict[str, Any]:
+    """How many samples have no value, and mean, SD, least and largest of those that there are."""
+    known = values[np.isfinite(values)]  # a mean with one NaN in it is NaN
+    return {
+        "without_value": len(values) - len(known),
+        "value": {
+            name: float(function(known)) if len(known) else None
+            for name, function in (("mean", np.mean), ("sd", np.std), ("min", np.min), ("max", np.max))
+        },
+    }
+
+
+def _by_deletions(sizes: Int64[np.ndarray, " n"]) -> dict[str, int]:
+    """How many samples delete so many genes; JSON's keys are text."""
+    found, counts = np.unique(sizes, return_counts=True)
+    return {str(k): n for k, n in zip(found.tolist(), counts.tolist(), strict=True)}
+
+
+def _phenotypes(cache: Cache, samples: Samples) -> list[dict[str, Any]]:
+    """Of each of several phenotypes how many samples have it, by deletions too, and how its values lie."""
+    sizes, labels = np.diff(samples.gene_ptr), (samples.value, *(label.value for label in samples.others))
+    return [
+        {
+            **phenotype,
+            "samples": int(np.isfinite(value).sum()),
+            **_spread(value),
+            "samples_by_deletions": _by_deletions(sizes[np.isfinite(value)]),
+        }
+        for phenotype, value in zip(cache.manifest.phenotypes, labels, strict=True)
+    ]
 
 
 def _merged(cache: Cache) -> dict[str, Any]:
@@ -154,6 +182,8 @@ def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
             f"sample {index}: {cache.directory} holds samples 0 to {last}", hint=f"gocell inspect sample {last}"
         )
     sample, hierarchy = cache.sample(index), cache.hierarchy
+    named = zip(cache.manifest.phenotypes[1:], sample.others, strict=False)  # none of a cache opened by one phenotype
+    others = [_label(phenotype, *label) for phenotype, label in named]
     term, gene, level, state = cache.mutant_state([index])[0].T
     deleted = np.isin(gene, sample.genes)
     zero = np.flatnonzero(state == 0)
@@ -163,12 +193,8 @@ def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
         "index": index,
         "genes": [hierarchy.gene_names[g] for g in sample.genes],
         "standard_names": [hierarchy.gene_standard[g] for g in sample.genes],
-        "phenotype": {
-            "kind": cache.manifest.phenotype["kind"],
-            "value": sample.value,
-            "statistic": sample.statistic,
-            "statistic_kind": cache.manifest.phenotype["statistic"] or None,
-        },
+        "phenotype": _label(cache.phenotype, sample.value if np.isfinite(sample.value) else None, sample.statistic),
+        **({"other_phenotypes": others} if others else {}),
         "provenance": _provenance(cache, index),
         "rows": len(state),
         "rows_zero": len(zero),
@@ -189,6 +215,12 @@ def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
             "other_rows_are_1": bool((state[~deleted] == 1).all()),
         },
     }
+
+
+def _label(phenotype: Mapping[str, str], value: float | None, statistic: float | None) -> dict[str, Any]:
+    """A sample's label; `value` is None where it lacks the phenotype."""
+    about = {"kind": phenotype["kind"], "value": value, "statistic": statistic}
+    return {**about, "statistic_kind": phenotype["statistic"] or None}
 
 
 def _provenance(cache: Cache, index: int) -> dict[str, Any]:
@@ -249,7 +281,7 @@ def _describe(path: Path) -> dict[str, Any]:
         **entry,
         "state": "part" if part else "finished",
         "dataset": ", ".join(manifest.datasets),
-        "phenotype": manifest.phenotype["kind"],
+        "phenotype": ", ".join(phenotype["kind"] for phenotype in manifest.phenotypes),
         "samples": manifest.samples,
     }
 

@@ -1,6 +1,6 @@
 """Cache: open a finished cache, check it, and read samples by index, in batches or as whole columns."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int32, Int64, UInt8
 
-from gocell_cli.errors import DamagedCache
+from gocell_cli.errors import DamagedCache, UsageError, did_you_mean
 from gocell_cli.file_record import FileRecord
 from gocell_cli.free_memory import require_memory
 from gocell_cli.storage.hierarchy_check import check_hierarchy, level_counts
@@ -39,16 +39,18 @@ class Cache:
     shard's file is checked against its recorded sha256 when it is first read, and its values against their
     logical hash wherever the whole shard is read. `backend` chooses where both are there: `parquet`
     (default) reads all samples into memory once, `lmdb` fetches each batch by key. A pickled Cache opens the
-    directory anew, so that it may be handed to spawned workers; forked ones share the parent's memory.
+    directory anew, so that it may be handed to spawned workers; forked ones share the parent's memory. `phenotype`
+    chooses one of several, by its kind: samples have its labels alone then (NaN: none), else all (`Samples.others`).
 
     Whole columns are read, hashed and joined once, and kept as long as the Cache: 62 bytes a sample of two
     deletions and one source row (1.2 GB for 20 million), and as much again while shards are being joined. They
     are shared: read them, copy before writing. `shards()` keeps nothing.
     """
 
-    def __init__(self, directory: Path, backend: str | None = None) -> None:
+    def __init__(self, directory: Path, backend: str | None = None, phenotype: str = "") -> None:
         self.directory = directory
         self.manifest: Manifest = read_manifest(directory)
+        self._number = _phenotype_number(self.manifest, directory, phenotype) if phenotype else None
         faults = shard_faults(self.manifest)
         if faults:
             raise DamagedCache(f"{directory}: its shards are not those of a whole cache", why="; ".join(faults))
@@ -65,7 +67,8 @@ class Cache:
         if level_counts(self.hierarchy) != self.manifest.level_counts:
             raise DamagedCache(f"{directory}: level_counts are not those of the hierarchy", hint=REBUILD_HINT)
         strains, groups = provenance_counts(directory)
-        self._limits = Limits(len(self.hierarchy.gene_names), len(self.manifest.datasets), groups, strains)
+        sizes = (len(self.hierarchy.gene_names), len(self.manifest.datasets), groups, strains)
+        self._limits = Limits(*sizes, phenotypes=len(self.manifest.phenotypes))
         self._starts = np.array([s.start for s in self.manifest.shards], dtype=np.int64)
         self._checked: dict[int, tuple[int, ...]] = {}
 
@@ -73,8 +76,23 @@ class Cache:
         return self.manifest.samples
 
     # columns are not sent along: they may be gigabytes, and their pickle as much again for each worker
-    def __reduce__(self) -> tuple[type["Cache"], tuple[Path, str]]:
-        return Cache, (self.directory, self.backend)
+    def __reduce__(self) -> tuple[type["Cache"], tuple[Path, str, str]]:
+        return Cache, (self.directory, self.backend, "" if self._number is None else self.phenotype["kind"])
+
+    @property
+    def phenotype(self) -> Mapping[str, str]:
+        """`kind` and `statistic` of the phenotype that `value` and `statistic` of samples are of."""
+        found = self.manifest.phenotypes[self._number or 0]
+        return {name: found[name] for name in ("kind", "statistic")}
+
+    def _own(self, samples: Samples) -> Samples:
+        """Samples as they are read; with the labels of the chosen phenotype alone, where one was chosen."""
+        return samples if self._number is None else samples.of_phenotype(self._number)
+
+    @property
+    def _bytes(self) -> int:
+        """Of all samples in memory, with 16 for each phenotype after the first."""
+        return (SAMPLE_BYTES + 16 * (len(self.manifest.phenotypes) - 1)) * len(self)
 
     def _refuse_claims(self) -> None:
         """Raise DamagedCache where the manifest claims more samples than a shard's file can hold, TooLarge than memory.
@@ -91,7 +109,7 @@ class Cache:
                 why = f"{record.path} holds {most:,} at most"
                 message = f"{self.directory}: shard {shard.index} cannot hold the {shard.rows:,} samples recorded"
                 raise DamagedCache(message, why=why, hint=REBUILD_HINT)
-            require_memory(SAMPLE_BYTES * len(self), f"{self.directory}: the {len(self):,} samples that it claims")
+            require_memory(self._bytes, f"{self.directory}: the {len(self):,} samples that it claims")
 
     def copy_hierarchy(self, directory: Path) -> tuple[FileRecord, ...]:
         """Copy the hierarchy's tables to where a network keeps them, and return their records for `read_copy`.
@@ -157,7 +175,7 @@ class Cache:
 
     @cached_property
     def _columns(self) -> Samples:
-        require_memory(SAMPLE_BYTES * len(self), f"{self.directory}: reading all {len(self):,} samples")
+        require_memory(self._bytes, f"{self.directory}: reading all {len(self):,} samples")
         return concat_samples([decode_records([]), *self.shards()])
 
     def batches(self, size: int, order: Int64[np.ndarray, " chosen"] | None = None) -> Iterator[Samples]:
@@ -201,7 +219,7 @@ class Cache:
             here = wanted[order[shard_of[order] == index]] - shard.start
             part = SHARD_BACKENDS[self.backend].read_rows(self._path(shard), here)
             self._refuse_values(shard, part)
-            parts.append(part)
+            parts.append(self._own(part))
         return take_samples(concat_samples(parts), np.argsort(order, kind="stable"))  # the inverse of `order`
 
     def _path(self, shard: ShardRecord) -> str:
@@ -248,7 +266,16 @@ class Cache:
                 f"{self.directory}: shard {shard.index} ({self.backend}) does not hold the recorded values",
                 hint=REBUILD_HINT,
             )
-        return samples
+        return self._own(samples)
+
+
+def _phenotype_number(manifest: Manifest, directory: Path, kind: str) -> int:
+    """Return the place of a phenotype in `Manifest.phenotypes`; raises UsageError where none is called so."""
+    kinds = [phenotype["kind"] for phenotype in manifest.phenotypes]
+    if kind not in kinds:
+        hint = did_you_mean(kind, kinds, otherwise=f"--phenotype {'|'.join(kinds)}")
+        raise UsageError(f"{directory} has no phenotype {kind[:60]!r}", hint=hint)
+    return kinds.index(kind)
 
 
 def _identity(path: Path) -> tuple[int, ...]:

@@ -11,6 +11,11 @@ from gocell_cli.file_record import FileRecord
 
 # a reader refuses any other: a cache is built again sooner than half understood
 FORMAT_VERSION = 1
+LATER_VERSION = 2
+"""Version 1 and columns that only some caches have: a cache without any of them is version 1, byte for byte."""
+FORMAT_VERSIONS = (FORMAT_VERSION, LATER_VERSION)
+LATER_COLUMNS = ("phenotypes",)
+"""What in `config` says that a cache has such columns."""
 MANIFEST = "manifest.json"
 PART_MANIFEST = "part.json"
 VIEWS = "views.sql"
@@ -63,6 +68,15 @@ class FileCounts:
 
 
 @dataclass(frozen=True)
+class PhenotypeRecord:
+    """One of a cache's several phenotypes: its statistic is one of STATISTICS; `unit` is "" where nobody says."""
+
+    kind: str
+    statistic: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
 class Counts:
     """The types of what is read of `Manifest.counts`; what has a default may be absent, and there may be more."""
 
@@ -78,6 +92,7 @@ class Counts:
     names: tuple[JoinCounts, ...] = ()
     merged_alleles: Mapping[str, int] = field(default_factory=dict)
     weights: Mapping[str, int] = field(default_factory=dict)
+    phenotypes: Mapping[str, int] = field(default_factory=dict)
     gene_naming: Mapping[str, str | bool | int | Mapping[str, int]] = field(default_factory=dict)
     gene_list: Mapping[str, int] = field(default_factory=dict)
 
@@ -100,6 +115,7 @@ class Config:
     shard_size: int
     seed: int | None
     duplicates: str = ""
+    phenotypes: tuple[PhenotypeRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +137,11 @@ class Manifest:
     shards: tuple[ShardRecord, ...]
 
     @property
+    def phenotypes(self) -> tuple[Mapping[str, str], ...]:
+        """All phenotypes, `kind` and `statistic` each: of which `value` is the first, `value_1` the next."""
+        return tuple(self.config.get("phenotypes", ())) or (self.phenotype,)
+
+    @property
     def samples(self) -> int:
         """Number of samples."""
         return sum(shard.rows for shard in self.shards)
@@ -129,3 +150,8 @@ class Manifest:
     def all_files(self) -> tuple[FileRecord, ...]:
         """Every file of the cache but the manifest itself and its hash."""
         return (*self.files, *(file for shard in self.shards for file in shard.files.values()))
+
+
+def version_of(config: Mapping[str, Any]) -> int:
+    """Return the format version that a cache of a configuration has."""
+    return LATER_VERSION if any(name in config for name in LATER_COLUMNS) else FORMAT_VERSION

@@ -13,12 +13,13 @@ from gocell_cli.storage.schema import NONE_INDEX, Samples
 
 @dataclass(frozen=True)
 class Limits:
-    """How many genes, data sets, query groups and strains there are for samples to index."""
+    """How many genes, data sets, query groups and strains there are for samples to index; phenotypes they have."""
 
     genes: int
     datasets: int
     query_groups: int
     strains: int
+    phenotypes: int = 1
 
 
 def sample_faults(samples: Samples, limits: Limits) -> list[str]:
@@ -32,6 +33,8 @@ def sample_faults(samples: Samples, limits: Limits) -> list[str]:
     }
     columns = samples.columns()
     faults = [f"{name} out of range" for name, (low, high) in bounds.items() if not _within(columns[name], low, high)]
+    if len(samples) and len(samples.others) + 1 != limits.phenotypes:
+        faults.append(f"labels of {len(samples.others) + 1} phenotypes, the manifest names {limits.phenotypes}")
     return faults if _ascend(samples) else [*faults, "deleted genes are not ascending and distinct"]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from gocell_cli.csr import pointers
-from gocell_cli.storage.schema import NONE_INDEX, Sample, Samples
+from gocell_cli.storage.schema import NONE_INDEX, Labels, Sample, Samples
 
 
 def logical_sha256(samples: Samples) -> str:
@@ -51,6 +51,7 @@ def take_samples(samples: Samples, rows: Int64[np.ndarray, " taken"]) -> Samples
         source_row=samples.source_row[sources],
         query_strain=samples.query_strain[sources],
         array_strain=samples.array_strain[sources],
+        others=tuple(found.take(rows) for found in samples.others),
     )
 
 
@@ -65,19 +66,30 @@ def _take_lists(
 
 
 def concat_samples(parts: Sequence[Samples]) -> Samples:
-    """Return the samples of several parts, one after the other; at least one part."""
+    """Return the samples of several parts of one cache, one after the other; at least one part.
+
+    Parts without samples say nothing of how many phenotypes there are.
+    """
+    parts = [part for part in parts if len(part)] or parts[:1]
     columns = [p.columns() for p in parts]
     joined = {
         name: np.concatenate([c[name] for c in columns])
         for name in columns[0]
         if name not in ("gene_ptr", "source_ptr")
     }
+    others = tuple(Labels(joined.pop(f"value_{i}"), joined.pop(f"statistic_{i}")) for i in _numbers(parts[0]))
     return Samples(
         # each part's pointers begin at 0, so lengths are joined and summed anew
         gene_ptr=pointers(np.concatenate([np.diff(p.gene_ptr) for p in parts])),
         source_ptr=pointers(np.concatenate([np.diff(p.source_ptr) for p in parts])),
         **joined,
+        others=others,
     )
+
+
+def _numbers(samples: Samples) -> range:
+    """What stands behind `value_` and `statistic_` of the phenotypes after the first."""
+    return range(1, len(samples.others) + 1)
 
 
 def one_sample(samples: Samples, index: int) -> Sample:
@@ -95,7 +107,12 @@ def one_sample(samples: Samples, index: int) -> Sample:
             (int(samples.source_row[i]), _or_none(int(samples.query_strain[i])), _or_none(int(samples.array_strain[i])))
             for i in at
         ),
+        others=tuple((_number(found.value[index]), _number(found.statistic[index])) for found in samples.others),
     )
+
+
+def _number(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _or_none(index: int) -> int | None:

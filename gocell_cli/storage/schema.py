@@ -130,13 +130,25 @@ class Hierarchy:
         return bits
 
 
+class Labels(NamedTuple):
+    """Values of one phenotype and their statistics, NaN where there is none."""
+
+    value: Float64[np.ndarray, " samples"]
+    statistic: Float64[np.ndarray, " samples"]
+
+    def take(self, rows: Int64[np.ndarray, " taken"]) -> "Labels":
+        """Return those at `rows`, in that order."""
+        return Labels(self.value[rows], self.statistic[rows])
+
+
 @dataclass(frozen=True)
 class Samples:
     """Samples as columns: what a shard holds, in either backend.
 
     Sample i deletes `genes[gene_ptr[i]:gene_ptr[i + 1]]` (ascending); its source rows are
     `source_row[source_ptr[i]:source_ptr[i + 1]]`, with the strains beside them. `statistic` is NaN, and
-    `query_group` and strains are -1, where there is none.
+    `query_group` and strains are -1, where there is none. `others` are the labels of the phenotypes after the first, in
+    the order of `Manifest.phenotypes`; of a sample that lacks one of several phenotypes, its value is NaN.
     """
 
     gene_ptr: Int64[np.ndarray, " samples_plus_1"]
@@ -149,18 +161,29 @@ class Samples:
     source_row: Int64[np.ndarray, " sources"]
     query_strain: Int32[np.ndarray, " sources"]
     array_strain: Int32[np.ndarray, " sources"]
+    others: tuple[Labels, ...] = ()
 
     def __len__(self) -> int:
         return len(self.value)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Column name -> array, in the order of the format."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        """Column name -> array, in the order of the format; `value_1`, `statistic_1` .. of the others come last."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "others"}
+        named = enumerate(self.others, start=1)
+        return {**own, **{f"{part}_{i}": getattr(found, part) for i, found in named for part in Labels._fields}}
+
+    def of_phenotype(self, number: int) -> "Samples":
+        """Return the samples with the labels of one phenotype alone, by its place in `Manifest.phenotypes`."""
+        found = Labels(self.value, self.statistic) if number == 0 else self.others[number - 1]
+        return replace(self, value=found.value, statistic=found.statistic, others=())
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample: indices of the deleted genes, phenotype value, and provenance by source row."""
+    """One sample: indices of the deleted genes, phenotype value (NaN: none), and provenance by source row.
+
+    `others` are (value, statistic) of the phenotypes after the first.
+    """
 
     genes: tuple[int, ...]
     value: float
@@ -168,6 +191,7 @@ class Sample:
     dataset: int
     query_group: int | None
     sources: tuple[tuple[int, int | None, int | None], ...]
+    others: tuple[tuple[float | None, float | None], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ Parquet is the archive and the fast path: column scans, whole epochs in memory.
 
 LMDB is for random access by sample, from many processes at once. Keys are the sample's position in the shard as a
 big-endian u64, so that LMDB's order of bytes is the order of numbers. A record, little-endian: u16 number of genes k,
-u16 number of source rows m, i16 dataset, i16 zero, i32 query group, f64 value, f64 statistic, i32[k] genes, then m
-times (i64 source row, i32 query strain, i32 array strain). `encode_records` and `decode_records` work on whole shards,
+u16 number of source rows m, i16 dataset, i16 number of phenotypes after the first p, i32 query group, f64 value, f64
+statistic, i32[k] genes, then m times (i64 source row, i32 query strain, i32 array strain), then p times (f64 value, f64
+statistic). `encode_records` and `decode_records` work on whole shards,
 grouped by (k, m). Readers use `lock=False`: a finished shard never changes, and a lock file would stop read-only media.
 LMDB opens a file once per process and cannot be carried over a fork, so environments are opened per call, one at a
 time, and closed again: some 0.1 ms, once a batch.
@@ -13,6 +14,7 @@ time, and closed again: some 0.1 ms, once a batch.
 
 import errno
 import os
+import re
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,15 +26,16 @@ import lmdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from gocell_cli.csr import pointers
 from gocell_cli.errors import DamagedCache
 from gocell_cli.free_memory import require_memory
 from gocell_cli.storage.parquet_footer import decoded_bytes, holds_null
 from gocell_cli.storage.samples import take_samples
-from gocell_cli.storage.schema import Samples, ShardBackend
+from gocell_cli.storage.schema import Labels, Samples, ShardBackend
 
+OTHER_COLUMN = re.compile(r"(value|statistic)_[0-9]+")
 ROW_GROUP = 1_000_000
 """Above any usual shard: one group a column is one chunk, which the reader takes without copying."""
 SCHEMA = pa.schema(
@@ -49,6 +52,15 @@ SCHEMA = pa.schema(
 )
 
 
+def parquet_schema(others: int) -> pa.Schema:
+    """Return the columns of a shard with so many phenotypes after the first: `value`, too, may then be null."""
+    if not others:
+        return SCHEMA
+    place = SCHEMA.get_field_index("value")
+    names = [f"{part}_{i + 1}" for i in range(others) for part in Labels._fields]
+    return pa.schema([*SCHEMA.set(place, pa.field("value", pa.float64())), *(pa.field(n, pa.float64()) for n in names)])
+
+
 class ParquetShard:
     """Reads and writes shards as Parquet (zstd, dictionaries, page checksums)."""
 
@@ -59,15 +71,16 @@ class ParquetShard:
         table = pa.table(
             {
                 "genes": _lists(samples.gene_ptr, samples.genes),
-                "value": samples.value,
-                "statistic": pa.array(samples.statistic, mask=np.isnan(samples.statistic)),
+                "value": _nullable(samples.value) if samples.others else samples.value,
+                "statistic": _nullable(samples.statistic),
                 "dataset": samples.dataset,
                 "query_group": samples.query_group,
                 "source_row": _lists(samples.source_ptr, samples.source_row),
                 "query_strain": _lists(samples.source_ptr, samples.query_strain),
                 "array_strain": _lists(samples.source_ptr, samples.array_strain),
+                **{n: _nullable(c) for n, c in samples.columns().items() if OTHER_COLUMN.fullmatch(n)},
             },
-            schema=SCHEMA,
+            schema=parquet_schema(len(samples.others)),
         )
         pq.write_table(table, path, compression="zstd", row_group_size=ROW_GROUP, write_page_checksum=True)
 
@@ -90,6 +103,10 @@ class ParquetShard:
             source_row=source_row,
             query_strain=strains["query_strain"][1],
             array_strain=strains["array_strain"][1],
+            others=tuple(
+                Labels(_values(table, f"value_{i + 1}"), _values(table, f"statistic_{i + 1}"))
+                for i in range(_others_in(table.schema))
+            ),
         )
 
     def capacity(self, path: str) -> int:
@@ -105,17 +122,28 @@ class ParquetShard:
         # Page checksums are for readers who do not check the file's sha256; here they would cost half the
         # time. One thread: it takes no longer than several, and callers read several shards at once.
         with _readable(path), pq.ParquetFile(path, pre_buffer=False) as file:
-            if not file.schema_arrow.equals(SCHEMA):
+            if not file.schema_arrow.equals(parquet_schema(_others_in(file.schema_arrow))):
                 raise DamagedCache(f"{path}: its columns are not those of the format", why=str(file.schema_arrow))
             require_memory(decoded_bytes(file.metadata), f"{path}: what its footer says it holds")
             table = file.read(use_threads=False)
         if table.num_rows != file.metadata.num_rows:
             raise DamagedCache(f"{path}: holds {table.num_rows} rows, its footer says {file.metadata.num_rows}")
-        # `statistic` alone may be null
-        null = next((n for n in table.column_names if n != "statistic" and holds_null(table.column(n))), None)
+        # labels alone may be null, and of a single phenotype its statistic alone
+        needed = [f.name for f in table.schema if not f.nullable]
+        null = next((n for n in needed if holds_null(table.column(n))), None)
         if null is not None:
             raise DamagedCache(f"{path}: a null in {null}")
         return table
+
+
+def _others_in(schema: pa.Schema) -> int:
+    """How many phenotypes after the first a shard's columns are of."""
+    return sum(name.startswith("value_") for name in schema.names)
+
+
+def _nullable(values: Float64[np.ndarray, " samples"]) -> pa.Array:
+    """Values with null for NaN: to others NaN is a number that went wrong."""
+    return pa.array(values, mask=np.isnan(values))
 
 
 @contextmanager
@@ -156,13 +184,14 @@ HEADER = np.dtype(
         ("genes", "<u2"),
         ("sources", "<u2"),
         ("dataset", "<i2"),
-        # keeps the i32 after it at a multiple of four bytes
-        ("zero", "<i2"),
+        # phenotypes after the first: 0 in version 1
+        ("others", "<i2"),
         ("query_group", "<i4"),
         ("value", "<f8"),
         ("statistic", "<f8"),
     ]
 )
+LABEL = np.dtype([("value", "<f8"), ("statistic", "<f8")])
 SOURCE = np.dtype([("row", "<i8"), ("query_strain", "<i4"), ("array_strain", "<i4")])
 # the header's u16
 MAX_COUNT = 2**16 - 1
@@ -173,8 +202,10 @@ KEY = struct.Struct(">Q")
 _ONE_AT_A_TIME = threading.Lock()  # LMDB refuses a second environment of one file in one process
 
 
-def _record_dtype(genes: int, sources: int) -> np.dtype[Any]:
-    return np.dtype([("head", HEADER), ("genes", "<i4", (genes,)), ("sources", SOURCE, (sources,))])
+def _record_dtype(genes: int, sources: int, others: int) -> np.dtype[Any]:
+    return np.dtype(
+        [("head", HEADER), ("genes", "<i4", (genes,)), ("sources", SOURCE, (sources,)), ("others", LABEL, (others,))]
+    )
 
 
 def _by_shape(
@@ -194,9 +225,9 @@ def encode_records(samples: Samples) -> list[bytes]:
     for k, m, rows in _by_shape(gene_counts, source_counts):
         if max(k, m) > MAX_COUNT:
             raise ValueError(f"a sample with {k} genes and {m} source rows does not fit a record")
-        block = np.zeros(len(rows), dtype=_record_dtype(k, m))
+        block = np.zeros(len(rows), dtype=_record_dtype(k, m, len(samples.others)))
         head = block["head"]
-        head["genes"], head["sources"] = k, m
+        head["genes"], head["sources"], head["others"] = k, m, len(samples.others)
         for name in ("dataset", "query_group", "value", "statistic"):
             head[name] = getattr(samples, name)[rows]
         # row i of the index is where sample i's k genes lie: its pointer, and the k - 1 places after it
@@ -205,6 +236,8 @@ def encode_records(samples: Samples) -> list[bytes]:
         block["sources"]["row"] = samples.source_row[at]
         block["sources"]["query_strain"] = samples.query_strain[at]
         block["sources"]["array_strain"] = samples.array_strain[at]
+        for i, found in enumerate(samples.others):
+            block["others"]["value"][:, i], block["others"]["statistic"][:, i] = found.take(rows)
         data, size = block.tobytes(), block.dtype.itemsize
         for i, row in enumerate(rows.tolist()):
             records[row] = data[i * size : (i + 1) * size]
@@ -218,17 +251,21 @@ def decode_records(records: Sequence[bytes]) -> Samples:
         raise DamagedCache("a sample record is too short")
     heads = np.frombuffer(b"".join(r[: HEADER.itemsize] for r in records), dtype=HEADER)
     gene_counts, source_counts = heads["genes"].astype(np.int64), heads["sources"].astype(np.int64)
-    if (HEADER.itemsize + 4 * gene_counts + SOURCE.itemsize * source_counts != lengths).any():
+    others = int(heads["others"][0]) if len(records) else 0
+    if others < 0 or (heads["others"] != others).any():
+        raise DamagedCache("sample records do not have as many phenotypes as each other")
+    size = HEADER.itemsize + 4 * gene_counts + SOURCE.itemsize * source_counts + LABEL.itemsize * others
+    if (size != lengths).any():
         raise DamagedCache("a sample record has not the length its header says")
-    if heads["zero"].any():
-        raise DamagedCache("a sample record has another number where 0 must stand")
     gene_ptr, source_ptr = pointers(gene_counts), pointers(source_counts)
     genes = np.empty(gene_ptr[-1], dtype=np.int32)
     sources = np.empty(source_ptr[-1], dtype=SOURCE)
+    labels = np.empty((len(records), others), dtype=LABEL)
     for k, m, rows in _by_shape(gene_counts, source_counts):
-        block = np.frombuffer(b"".join(records[i] for i in rows.tolist()), dtype=_record_dtype(k, m))
+        block = np.frombuffer(b"".join(records[i] for i in rows.tolist()), dtype=_record_dtype(k, m, others))
         genes[gene_ptr[rows][:, None] + np.arange(k)] = block["genes"]
         sources[source_ptr[rows][:, None] + np.arange(m)] = block["sources"]
+        labels[rows] = block["others"]
     return Samples(
         gene_ptr=gene_ptr,
         genes=genes,
@@ -240,6 +277,9 @@ def decode_records(records: Sequence[bytes]) -> Samples:
         source_row=sources["row"].astype(np.int64),
         query_strain=sources["query_strain"].astype(np.int32),
         array_strain=sources["array_strain"].astype(np.int32),
+        others=tuple(
+            Labels(found["value"].astype(np.float64), found["statistic"].astype(np.float64)) for found in labels.T
+        ),
     )
 
 

@@ -104,7 +104,11 @@ def _content_findings(directory: Path, manifest: Manifest, threads: int) -> list
         return [Finding("hierarchy", _text(error))]
     findings = _hierarchy_findings(hierarchy, manifest)
     limits = Limits(
-        len(hierarchy.gene_names), len(manifest.datasets), len(provenance.query_groups), len(provenance.strains)
+        len(hierarchy.gene_names),
+        len(manifest.datasets),
+        len(provenance.query_groups),
+        len(provenance.strains),
+        len(manifest.phenotypes),
     )
     findings += (ended := _lmdb_findings(directory, manifest))
     unread = {finding.where for finding in ended}

@@ -67,6 +67,14 @@ CREATE OR REPLACE VIEW sample_terms AS
 SELECT sample, term, id, count(*) AS deleted
 FROM sample_genes JOIN contained_genes USING (gene) GROUP BY ALL;
 """
+# where there are several phenotypes, one row a label that is there
+PHENOTYPES = """
+CREATE OR REPLACE VIEW phenotypes AS
+SELECT * FROM (VALUES {rows}) AS phenotypes(phenotype, kind, statistic_kind, unit);
+
+CREATE OR REPLACE VIEW sample_phenotypes AS
+{selects};
+"""
 NO_SAMPLES = """
 -- No view of the samples: this cache keeps them in LMDB alone, which DuckDB does not read.
 """
@@ -79,7 +87,21 @@ def views_sql(manifest: Manifest) -> str:
     if not manifest.shards or not all("parquet" in shard.files for shard in manifest.shards):
         return head + NO_SAMPLES
     starts = ", ".join(f"({shard.index}, {shard.start})" for shard in manifest.shards)
-    return head + SAMPLES.format(starts=starts)
+    return head + SAMPLES.format(starts=starts) + _phenotypes(manifest)
+
+
+def _phenotypes(manifest: Manifest) -> str:
+    """The views of several phenotypes; nothing for a single one, which is `value` of `samples`."""
+    if len(manifest.phenotypes) == 1:
+        return ""
+    rows, selects = [], []
+    for number, found in enumerate(manifest.phenotypes):
+        texts = (_quoted(found[name]) for name in ("kind", "statistic", "unit"))
+        rows.append(f"({', '.join([str(number), *texts])})")
+        end = f"_{number}" if number else ""
+        columns = f"sample, {_quoted(found['kind'])} AS kind, value{end} AS value, statistic{end} AS statistic"
+        selects.append(f"SELECT {columns} FROM samples WHERE value{end} IS NOT NULL")  # noqa: S608 a kind is quoted
+    return PHENOTYPES.format(rows=", ".join(rows), selects="\nUNION ALL\n".join(selects))
 
 
 def _quoted(text: str) -> str:

@@ -73,7 +73,7 @@ def synthetic_plan(samples: int, backends: tuple[str, ...]) -> BuildPlan:
     phenotype = Phenotype("epsilon", "p_value")
     config = make_config(
         "synthetic",
-        phenotype,
+        (phenotype,),
         options,
         go_release=release.ontology.release,
         sources=release.sha256,
@@ -89,7 +89,7 @@ def synthetic_plan(samples: int, backends: tuple[str, ...]) -> BuildPlan:
         counts={"rows_read": samples, "samples": samples, "dropped": {}},
         dataset="synthetic",
         datasets=("synthetic",),
-        phenotype=phenotype,
+        phenotypes=(phenotype,),
         options=options,
         bounds=shard_bounds(samples, SHARD),
         warnings=(),

@@ -169,7 +169,7 @@ def test_no_sample_left_is_an_error(planner: Planner, with_unannotated: tuple[Ge
     genes, dataset = with_unannotated
     rows = dataset.measurements
     only = (rows.genes == genes.index["YZZ999W"]).any(axis=1)
-    one = replace(dataset, measurements=type(rows)(**{name: column[only] for name, column in vars(rows).items()}))
+    one = replace(dataset, measurements=rows.where(only))
     assert len(one.measurements) == 1
     with pytest.raises(InvalidInput, match="no sample is left"):
         planner(replace(OPTIONS, keep_unannotated=False), one, genes=genes)

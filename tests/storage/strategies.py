@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from gocell_cli.storage.schema import NONE_INDEX, Hierarchy, Sample, Samples
+from gocell_cli.storage.schema import NONE_INDEX, Hierarchy, Labels, Sample, Samples
 
 INT32, INT64 = 2**31 - 1, 2**63 - 1
 index_or_none = st.none() | st.integers(0, INT32)
@@ -19,7 +19,17 @@ sample_values = st.fixed_dictionaries(
         "sources": sources.map(tuple),
     }
 )
-sample_lists = st.lists(sample_values, max_size=8)
+label = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+def _with_others(others: int) -> st.SearchStrategy[list[dict]]:
+    """Samples of so many phenotypes after the first: all of a shard have as many."""
+    labels = st.lists(st.tuples(label, st.none() | st.floats(0, 1)), min_size=others, max_size=others).map(tuple)
+    drawn = st.tuples(sample_values, labels).map(lambda both: {**both[0], "others": both[1]})
+    return st.lists(drawn, max_size=8)
+
+
+sample_lists = st.integers(0, 2).flatmap(_with_others)
 Drawn = list[dict]
 
 
@@ -38,6 +48,11 @@ def as_columns(samples: list[Sample]) -> Samples:
     def array(values: list, dtype: type) -> np.ndarray:
         return np.array([NONE_INDEX if v is None else v for v in values], dtype=dtype)
 
+    def labels(number: int, part: int) -> np.ndarray:
+        found = [s.others[number][part] for s in samples]
+        return np.array([np.nan if v is None else v for v in found], dtype=np.float64)
+
+    others = range(len(samples[0].others) if samples else 0)
     return Samples(
         gene_ptr=pointers([len(s.genes) for s in samples]),
         genes=array([g for s in samples for g in s.genes], np.int32),
@@ -49,13 +64,18 @@ def as_columns(samples: list[Sample]) -> Samples:
         source_row=array([r[0] for r in rows], np.int64),
         query_strain=array([r[1] for r in rows], np.int32),
         array_strain=array([r[2] for r in rows], np.int32),
+        others=tuple(Labels(labels(i, 0), labels(i, 1)) for i in others),
     )
 
 
 def assert_equal(found: Samples, expected: Samples) -> None:
-    for name, column in expected.columns().items():
-        assert getattr(found, name).dtype == column.dtype, name
-        np.testing.assert_array_equal(getattr(found, name), column, err_msg=name)
+    columns = found.columns()
+    wanted = expected.columns()
+    if len(expected):  # none says of no phenotype after the first
+        assert list(columns) == list(wanted)
+    for name, column in wanted.items() if len(expected) else ():
+        assert columns[name].dtype == column.dtype, name
+        np.testing.assert_array_equal(columns[name], column, err_msg=name)
 
 
 def bare_hierarchy(terms: int, genes: int, rows: set[tuple[int, int]], level: list[int]) -> Hierarchy:

@@ -299,6 +299,9 @@ def test_an_lmdb_file_is_opened_only_after_its_hash_agrees(toy_cache: Path, monk
 
 
 def test_the_walk_knows_the_records_as_the_reader_does() -> None:
-    sizes = (lmdb_walk.KEY.format, lmdb_walk.HEADER, lmdb_walk.GENE, lmdb_walk.SOURCE)
-    record = shards._record_dtype(1, 0)
-    assert sizes == (shards.KEY.format, shards.HEADER.itemsize, record["genes"].itemsize, shards.SOURCE.itemsize)
+    sizes = (lmdb_walk.KEY.format, lmdb_walk.HEADER, lmdb_walk.GENE, lmdb_walk.SOURCE, lmdb_walk.LABEL)
+    genes = shards._record_dtype(1, 0, 0)["genes"].itemsize
+    others = (shards.SOURCE.itemsize, shards.LABEL.itemsize)
+    assert sizes == (shards.KEY.format, shards.HEADER.itemsize, genes, *others)
+    fields = {name: offset for name, (_, offset) in shards.HEADER.fields.items()}
+    assert (fields["genes"], fields["sources"], fields["others"]) == (0, 2, 6)  # as COUNTS of the walk unpacks them

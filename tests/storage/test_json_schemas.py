@@ -1,6 +1,7 @@
 """`schemas/` and the code say the same: names, dtypes, and every document of a real cache validates."""
 
 import json
+import re
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,7 +17,15 @@ from gocell_cli.file_record import FileRecord
 from gocell_cli.storage import shards, tables
 from gocell_cli.storage.json_schemas import NAMES, load_schema, schema_faults
 from gocell_cli.storage.manifest import encode_manifest, read_manifest
-from gocell_cli.storage.records import FORMAT_VERSION, LEVEL_KINDS, WIDTH_KINDS, Manifest, ShardRecord
+from gocell_cli.storage.records import (
+    FORMAT_VERSIONS,
+    LEVEL_KINDS,
+    STATISTICS,
+    WIDTH_KINDS,
+    Manifest,
+    PhenotypeRecord,
+    ShardRecord,
+)
 
 PACKAGE = Path(gocell_cli.__file__).parent
 
@@ -30,7 +39,13 @@ def _documented(table: dict) -> dict[str, str]:
 
 
 def test_the_samples_columns_are_those_of_the_parquet_shards() -> None:
-    assert _documented(load_schema("samples")) == {f.name: _dtype(f) for f in shards.SCHEMA}
+    documented = load_schema("samples")
+    assert _documented(documented) == {f.name: _dtype(f) for f in shards.SCHEMA}
+    later = [f for f in shards.parquet_schema(12) if f.name not in documented["properties"]]
+    patterns = documented["patternProperties"]
+    for field in later:  # each is one of the two
+        assert [p["x-dtype"] for name, p in patterns.items() if re.search(name, field.name)] == [_dtype(field)]
+    assert len(later) == 24
 
 
 def test_the_tables_columns_are_those_that_are_written() -> None:
@@ -53,7 +68,10 @@ def test_the_manifests_fields_are_those_of_the_code(found: dict, kind: type) -> 
 
 def test_constants_agree() -> None:
     properties = load_schema("manifest")["properties"]
-    assert properties["format_version"]["const"] == FORMAT_VERSION
+    assert tuple(properties["format_version"]["enum"]) == FORMAT_VERSIONS
+    found = properties["config"]["properties"]["phenotypes"]["items"]
+    assert set(found["properties"]) == set(found["required"]) == {f.name for f in fields(PhenotypeRecord)}
+    assert tuple(found["properties"]["statistic"]["enum"]) == STATISTICS
     assert tuple(properties["level_by"]["enum"]) == LEVEL_KINDS
     assert tuple(properties["width_by"]["enum"]) == WIDTH_KINDS
 

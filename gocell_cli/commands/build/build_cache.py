@@ -101,7 +101,8 @@ def build_cache(
     plan = _plan(data, terms, form, chosen_root, offline=offline)
     _expect(plan, fingerprint)
     label = form.label(data.label)
-    target = out if out is not None else default_out(chosen_root, label, plan.phenotype.kind, plan.fingerprint)
+    kinds = "+".join(phenotype.kind for phenotype in plan.phenotypes)
+    target = out if out is not None else default_out(chosen_root, label, kinds, plan.fingerprint)
     if overwrite:
         tell_replaced(target)
     if dry_run:
@@ -239,6 +240,7 @@ def _summary(result: "BuildResult", plan: "BuildPlan", seconds: float) -> dict[s
         "status": "built" if result.built else "up to date",
         "dataset": plan.dataset,
         "phenotype": plan.phenotype.kind,
+        **({"phenotypes": dict(plan.counts["phenotypes"])} if "phenotypes" in plan.counts else {}),
         "samples": manifest.samples,
         "shards": len(manifest.shards),
         "shards_reused": result.reused,
@@ -287,7 +289,8 @@ def _sample_rows(summary: dict[str, Any], plan: "BuildPlan") -> list[list[str]]:
     return [
         [f"{summary['dataset']} rows read", f"{summary['rows_read']:,}"],
         *([f"dropped: {reason}", f"{n:,}"] for reason, n in summary["dropped"].items()),
-        [f"samples ({summary['phenotype']})", f"{summary['samples']:,}"],
+        [f"samples ({', '.join(summary.get('phenotypes', [summary['phenotype']]))})", f"{summary['samples']:,}"],
+        *([f"samples with {kind}", f"{n:,}"] for kind, n in summary.get("phenotypes", {}).items()),
         [f"rows with a gene without annotation ({kept})", f"{summary['rows_with_unannotated_gene']:,}"],
     ]
 

@@ -109,9 +109,17 @@ class DatasetChoice:
         return tuple(dict.fromkeys(self.dataset or [DatasetName.ESSENTIALITY]))
 
     @property
-    def kind(self) -> str:
-        """The phenotype: the one asked for, else the first data set's default."""
-        return self.phenotype or self._phenotypes(self.names[0])[0]
+    def kinds(self) -> tuple[str, ...]:
+        """The phenotypes: those asked for, each once, else the first data set's default."""
+        if self.phenotype is None:
+            return (self._phenotypes(self.names[0])[0],)
+        return tuple(dict.fromkeys(word.strip() for word in self.phenotype.split(",")))
+
+    def _kinds_of(self, name: DatasetName) -> tuple[str, ...]:
+        """Those of the phenotypes that a data set has; of a table what it is asked for, () where its columns say."""
+        if name not in PHENOTYPES:
+            return self.kinds if self.phenotype is not None else ()
+        return tuple(kind for kind in self.kinds if kind in self._phenotypes(name))
 
     def _phenotypes(self, name: DatasetName) -> tuple[str, ...]:
         """What can be asked of a data set, its default first; of a table its column, which may be called anything."""
@@ -134,17 +142,30 @@ class DatasetChoice:
             if getattr(self, option) != getattr(default, option) and not set(takers) & set(self.names):
                 about = " and ".join("simulated data" if t in SIMULATED else t.value for t in takers)
                 raise UsageError(f"--{option.replace('_', '-')} is for {about}", hint=f"--dataset {takers[0].value}")
-        for name in self.names:
-            if name in PHENOTYPES and self.kind not in self._phenotypes(name):
-                asked = f"{name.value}{' --sample' if self._phenotypes(name) == SAMPLED else ''}"
-                hint = f"--phenotype {'|'.join(self._phenotypes(name))}"
-                raise UsageError(f"{asked} has no phenotype {self.kind!r}", hint=hint)
+        self._check_phenotypes()
         published = set(self.names) - set(TABLE)
-        if self.max_p is not None and published and self.kind not in ("tau", "epsilon"):
-            raise UsageError(f"--max-p: {self.kind} has no P-value", hint="--phenotype tau|epsilon")
+        if self.max_p is not None and published and self.kinds[0] not in ("tau", "epsilon"):
+            raise UsageError(f"--max-p: {self.kinds[0]} has no P-value", hint="--phenotype tau|epsilon")
         self._check_weights()
         self._check_table()
         self._check_rows()
+
+    def _check_phenotypes(self) -> None:
+        """Raise UsageError for a phenotype that no data set has, for a data set that has none, and for empty words."""
+        if not all(self.kinds):
+            raise UsageError(f"--phenotype {self.phenotype}: a name is empty", hint="--phenotype fitness,tau")
+        held = {kind for name in self.names for kind in self._kinds_of(name)}
+        for name in self.names:
+            lacking = [kind for kind in self.kinds if kind not in self._kinds_of(name)]
+            if name not in PHENOTYPES or not (set(lacking) - held or len(lacking) == len(self.kinds)):
+                continue
+            kind = next((kind for kind in lacking if kind not in held), lacking[0])
+            asked = f"{name.value}{' --sample' if self._phenotypes(name) == SAMPLED else ''}"
+            hint = f"--phenotype {'|'.join(self._phenotypes(name))}"
+            raise UsageError(f"{asked} has no phenotype {kind!r}", hint=hint)
+        if len(self.kinds) > 1 and self.max_p is not None:
+            why = "a row may be significant by one phenotype, and not by another"
+            raise UsageError("--max-p is for a cache of one phenotype", why=why, hint="leave out --max-p")
 
     def _check_weights(self) -> None:
         """Raise UsageError where rows are to be weighed by standard deviations that they cannot have."""
@@ -157,8 +178,8 @@ class DatasetChoice:
                 "which column of the table holds them?", "--statistic-column NAME --statistic-kind sd"
             )
         for name in set(self.names) - set(TABLE):
-            if self.kind not in WITH_SD:
-                raise refused_weights(f"{name.value}, {self.kind}: it has none", SD_HINT)
+            if not set(self._kinds_of(name)) & set(WITH_SD):
+                raise refused_weights(f"{name.value}, {' and '.join(self._kinds_of(name))}: it has none", SD_HINT)
 
     def _check_table(self) -> None:
         if self.query_column is not None and self.group_column is not None:
@@ -177,9 +198,10 @@ class DatasetChoice:
 
     def _check_rows(self) -> None:
         if set(KUZMIN) & set(self.names):
-            from gocell_cli.sources.screens.kuzmin import choose_rows
+            from gocell_cli.sources.screens.kuzmin import choose_several
 
-            choose_rows(self.label, self.kind, self.order.value)
+            for name in (name for name in KUZMIN if name in self.names):
+                choose_several(self.label, self._kinds_of(name), self.order.value)
         # Read for its checks: an unclear --raw is told before anything is fetched.
         _ = self._places
         if DatasetName.SIMULATED in self.names:
@@ -215,12 +237,17 @@ class DatasetChoice:
             return self._simulation
         from gocell_cli.domain.joined_datasets import join_datasets
 
-        return join_datasets([self._read(name, genes, self._places.get(name), root, offline) for name in self.names])
+        for name in self.names:
+            lacking = [kind for kind in self.kinds if name in PHENOTYPES and kind not in self._kinds_of(name)]
+            if lacking:
+                note(f"{name.value} has no {', no '.join(lacking)}: its samples lack it")
+        found = [self._read(name, genes, self._places.get(name), root, offline) for name in self.names]
+        return join_datasets(found, self.kinds if self.phenotype is not None else ())
 
     def _read(self, name: DatasetName, genes: "GeneTable", place: Path | None, root: Path, offline: bool) -> "Dataset":
         chosen = Selection(
             name,
-            self.kind if name is not DatasetName.TABLE else self.phenotype,
+            self._kinds_of(name),
             self.order.value,
             self.temperature.value,
             {option: getattr(self, option) for option in TABLE_OPTIONS},

@@ -23,7 +23,7 @@ class Selection(NamedTuple):
     """
 
     dataset: DatasetName
-    phenotype: str | None
+    phenotypes: tuple[str, ...]
     order: str
     temperature: str
     table: Mapping[str, Any]
@@ -38,9 +38,10 @@ def _kuzmin(genes: "GeneTable", chosen: Selection) -> "Dataset":
 
     study = kuzmin.STUDIES[chosen.dataset.value]
     paths = _sample(chosen) if chosen.sample else _kuzmin_tables(study, chosen)
-    dataset = kuzmin.read(study, paths, genes, phenotype=str(chosen.phenotype), order=chosen.order)
+    first, *others = chosen.phenotypes
+    dataset = kuzmin.read(study, paths, genes, phenotype=first, order=chosen.order, others=others)
     trigenic = dataset.dropped.get("other_order", 0)
-    if chosen.phenotype == "epsilon" and trigenic:
+    if chosen.phenotypes == ("epsilon",) and trigenic:
         note(f"{dataset.name}: {trigenic:,} trigenic rows stay out of epsilon: {kuzmin.RAW_EPSILON}")
     return dataset
 
@@ -62,7 +63,7 @@ def _kuzmin_tables(study: "Study", chosen: Selection) -> tuple[Path, ...]:
 def _sample(chosen: Selection) -> tuple[Path, ...]:
     from gocell_cli.sources.screens.bundled import SAMPLE
 
-    note(f"--sample: 15,095 free rows of Data S1, which have no scores: the phenotype is {chosen.phenotype}")
+    note(f"--sample: 15,095 free rows of Data S1, which have no scores: the phenotype is {chosen.phenotypes[0]}")
     return (SAMPLE.path(),)
 
 
@@ -75,11 +76,11 @@ def _collins(genes: "GeneTable", _: Selection) -> "Dataset":
 def _costanzo(genes: "GeneTable", chosen: Selection) -> "Dataset":
     from gocell_cli.sources.screens import costanzo
 
-    phenotype = str(chosen.phenotype)
+    phenotype, *others = chosen.phenotypes
     with download_progress() as watcher:
         found = costanzo.find(phenotype, chosen.root, own=chosen.own, offline=chosen.offline, watcher=watcher)
     _tell(found)
-    return costanzo.read(found.paths, genes, phenotype=phenotype, temperature=chosen.temperature)
+    return costanzo.read(found.paths, genes, phenotype=phenotype, temperature=chosen.temperature, others=others)
 
 
 def _tell(found: "Found") -> None:
@@ -113,7 +114,7 @@ def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
     given = chosen.table
     options = table_columns.TableOptions(
         phenotype=given["phenotype_column"],
-        kind=chosen.phenotype,
+        kinds=chosen.phenotypes,
         alleles=tuple(given["allele_column"] or ()),
         statistic=given["statistic_column"],
         statistic_kind=given["statistic_kind"].value if given["statistic_kind"] is not None else None,

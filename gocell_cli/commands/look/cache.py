@@ -73,7 +73,7 @@ def info(directory: CacheArgument = None, root: Root = None, json: Json = False)
         ["cache", str(cache)],
         ["format, gocell", f"{manifest.format_version}, {manifest.package_version}"],
         ["fingerprint", manifest.fingerprint],
-        ["dataset, phenotype", f"{', '.join(manifest.datasets)}, {manifest.phenotype['kind']}"],
+        ["dataset, phenotype", ", ".join([*manifest.datasets, *(p["kind"] for p in manifest.phenotypes)])],
         ["GO release, preset", f"{config['go_release']}, {config['filters']['preset']}"],
         *([["control", "{kind}, seed {seed}".format(**config["control"])]] if "control" in config else []),
         ["rows read", f"{counts['rows_read']:,}"],

@@ -62,11 +62,14 @@ def inspect_cache(cache: CacheDir = None, root: Root = None, json: Json = False)
     if json:
         show_json(found)
         return
-    value = found["value"]
     show(styled("bold", found["cache"]))
-    spread = f"mean {value['mean']:.4g}, SD {value['sd']:.4g}, {value['min']:.4g} to {value['max']:.4g}"
-    show(f"phenotype  {found['phenotype']}: {spread}" if value["mean"] is not None else "phenotype  no value")
-    show(f"samples    {found['samples']:,}, of which {found['without_value']:,} without a value")
+    if "phenotypes" not in found:
+        spread = _spread_text(found["value"])
+        show(f"phenotype  {found['phenotype']}: {spread}" if spread else "phenotype  no value")
+        show(f"samples    {found['samples']:,}, of which {found['without_value']:,} without a value")
+    else:
+        show(f"samples    {found['samples']:,}, each with one of these phenotypes or more")
+        _print_phenotypes(found)
     show(*([_merged_text(found["merged"])] if found["merged"]["rows"] else []))
     rows = [[k, f"{n:,}"] for k, n in found["samples_by_deletions"].items()]
     show(make_table("", ["deleted genes", "samples"], rows, right=(0, 1)), "")
@@ -77,6 +80,29 @@ def inspect_cache(cache: CacheDir = None, root: Root = None, json: Json = False)
     show(make_table("Terms after each filter", ["filter", "terms"], rows, right=(1,)))
     if found["names"]:
         show("", "How names were found, in rows", *(f"  {joined_names(counts)}" for counts in found["names"]))
+
+
+def _spread_text(value: dict[str, float | None]) -> str:
+    """`mean 0.84, SD 0.13, -0.03 to 1.2`; "" where there is no value."""
+    mean, sd, least, most = (value[name] for name in ("mean", "sd", "min", "max"))
+    return f"mean {mean:.4g}, SD {sd:.4g}, {least:.4g} to {most:.4g}" if mean is not None else ""
+
+
+def _print_phenotypes(found: dict[str, Any]) -> None:
+    """Print a line a phenotype: how many samples have it, in all and of each number of deletions."""
+    orders = list(found["samples_by_deletions"])
+    rows = [
+        [
+            p["kind"],
+            p["statistic"],
+            f"{p['samples']:,}",
+            *(f"{p['samples_by_deletions'].get(k, 0):,}" for k in orders),
+            _spread_text(p["value"]),
+        ]
+        for p in found["phenotypes"]
+    ]
+    columns = ["phenotype", "statistic", "samples", *(f"of {k} deletions" for k in orders), "values"]
+    show(make_table("", columns, rows, right=tuple(range(2, 3 + len(orders)))), "")
 
 
 def _merged_text(merged: dict[str, Any]) -> str:
@@ -310,13 +336,20 @@ def _strain(source: dict[str, Any], side: str) -> str:
     return f"{source[f'{side}_strain']} ({about})"
 
 
+def _label_text(phenotype: dict[str, Any]) -> str:
+    """`fitness 0.83, sd 0.02`, or that it was not measured."""
+    if phenotype["value"] is None:
+        return f"{phenotype['kind']}: not measured"
+    statistic = "" if phenotype["statistic"] is None else f", {phenotype['statistic_kind']} {phenotype['statistic']:g}"
+    return f"{phenotype['kind']} {phenotype['value']:g}{statistic}"
+
+
 def _print_sample(cache: "Cache", found: dict[str, Any]) -> None:
     genes = [
         f"{name} ({standard})" if standard else name
         for name, standard in zip(found["genes"], found["standard_names"], strict=True)
     ]
-    phenotype, provenance = found["phenotype"], found["provenance"]
-    statistic = "" if phenotype["statistic"] is None else f", {phenotype['statistic_kind']} {phenotype['statistic']:g}"
+    provenance = found["provenance"]
     sources = "; ".join(
         " x ".join(
             [
@@ -328,7 +361,8 @@ def _print_sample(cache: "Cache", found: dict[str, Any]) -> None:
     )
     show(line(styled("bold", f"sample {found['index']}"), f" of {len(cache):,} in {cache.directory}"))
     show(f"deleted    {', '.join(genes) or 'nothing (wild type)'}")
-    show(f"phenotype  {phenotype['kind']} {phenotype['value']:g}{statistic}")
+    for phenotype in (found["phenotype"], *found.get("other_phenotypes", ())):
+        show(f"phenotype  {_label_text(phenotype)}")
     show(f"source     {provenance['dataset']}: {sources}", "")
     columns = ["gene", "term", "name", "namespace", "level"]
     rows = [[str(t[c]) for c in columns] for t in found["terms"]]

@@ -308,7 +308,7 @@ PhenotypeOption = Annotated[
     str | None,
     typer.Option(
         help="kuzmin2018, kuzmin2020: tau (default), epsilon, fitness or smf; costanzo2016: epsilon (default), fitness"
-        " or smf; essentiality: viability; table: what to call its phenotype."
+        " or smf; essentiality: viability; table: what to call its phenotype. Several in one cache: fitness,tau."
     ),
 ]
 OrderOption = Annotated[Order, typer.Option(help="Which combined mutants of kuzmin2018 are used.")]
@@ -329,7 +329,8 @@ MaxP = Annotated[
 PhenotypeColumn = Annotated[
     str | None,
     typer.Option(
-        help="table: the phenotype's column; default: the only other one, or the one that is called like one."
+        help="table: the phenotype's column; default: the only other one, or the one that is called like one. Several:"
+        " fitness,score."
     ),
 ]
 GeneColumn = Annotated[
@@ -387,7 +388,10 @@ FitnessColumn = Annotated[
     ),
 ]
 StatisticColumn = Annotated[
-    str | None, typer.Option(help="table: the column of the P-value or standard deviation of each phenotype.")
+    str | None,
+    typer.Option(
+        help="table: the column of the P-value or standard deviation of the phenotype; of several: sd,p or sd,,p."
+    ),
 ]
 StatisticKindOption = Annotated[
     StatisticKind | None,

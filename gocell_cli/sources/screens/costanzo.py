@@ -97,28 +97,32 @@ def find(
     return find_files(COSTANZO2016, root, names, own=own, some=True, offline=offline, watcher=watcher)
 
 
-def read(paths: Sequence[Path], genes: GeneTable, *, phenotype: str, temperature: str) -> Dataset:
+def read(
+    paths: Sequence[Path], genes: GeneTable, *, phenotype: str, temperature: str, others: Sequence[str] = ()
+) -> Dataset:
     """Read the interaction tables, or for `smf` the strain table; `temperature` is one of TEMPERATURES.
 
+    `others` are phenotypes beside the first, of the same rows: a row that holds any of them stays.
     Raises InvalidInput with file and line, also where no row holds the phenotype. Rows at another temperature, without
     the phenotype, with a gene that is not in `genes`, or that cross a gene with itself are dropped and counted.
     """
     if phenotype == SMF:
         return _read_strain_table(paths[0], genes, temperature)
-    return _read_interactions(paths, genes, phenotype, temperature)
+    return _read_interactions(paths, genes, (phenotype, *others), temperature)
 
 
-def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, temperature: str) -> Dataset:
-    kind, value, statistic = PHENOTYPES[phenotype]
+def _read_interactions(paths: Sequence[Path], genes: GeneTable, chosen: Sequence[str], temperature: str) -> Dataset:
+    kinds = [PHENOTYPES[name][0] for name in chosen]
+    labels = [PHENOTYPES[name][1:] for name in chosen]
     strains, kept = StrainCodes(genes), KeptRows()
     files: list[SourceFile] = []
     sources: dict[str, str] = {}
-    wanted = Wanted(tuple(SPELLINGS), TEXTS, (value, statistic, QUERY_FITNESS, ARRAY_FITNESS))
+    wanted = Wanted(tuple(SPELLINGS), TEXTS, (*(c for label in labels for c in label), QUERY_FITNESS, ARRAY_FITNESS))
     first_row = 1  # row numbers run on from table to table, header lines counted, so that each names one line
     for path in paths:
         lines, before = LineBlocks(path), kept.rows_read
         for block in stream_table(lines, wanted, _header_fault):
-            _keep(block, kept, strains, temperature, first_row)
+            _keep(block, kept, strains, labels, temperature, first_row)
         name = path.name.removesuffix(".gz")
         # A user's own table may have any name; a cache knows it as `raw`.
         name = name if name in TABLES else "raw"
@@ -130,14 +134,15 @@ def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, 
     names = strains.name_counts(NAME)
     if not len(columns["value"]):
         few_found(names, len(genes), NAME)  # first: no other phenotype helps where the genes are not those of the study
-        raise _nothing_left(phenotype, files, kept)
+        raise _nothing_left(" or ".join(chosen), files, kept)
     # First, as `sort` overwrites the strain codes that this reads.
     query, queries = strains.queries(columns["query_strain"])
-    measurements = Measurements(**columns, query=query)
+    measurements = Measurements.of_columns(columns, query)
     named = strains.sort(measurements.query_strain, measurements.array_strain)
     return Dataset(
         name=NAME,
-        phenotype=kind,
+        phenotype=kinds[0],
+        others=tuple(kinds[1:]),
         measurements=measurements,
         strains=named,
         queries=queries,
@@ -152,14 +157,22 @@ def _read_interactions(paths: Sequence[Path], genes: GeneTable, phenotype: str, 
     )
 
 
-def _keep(block: RowBlock, kept: KeptRows, strains: StrainCodes, temperature: str, first_row: int) -> None:
-    """Add a block's rows; its numbers are those of the one phenotype, its statistic, and fitness of the strains."""
+def _keep(
+    block: RowBlock,
+    kept: KeptRows,
+    strains: StrainCodes,
+    labels: Sequence[tuple[str, str]],
+    temperature: str,
+    first_row: int,
+) -> None:
+    """Add a block's rows; `labels` are the columns of value and statistic of each phenotype."""
     query, array = strains.encode(block, QUERY), strains.encode(block, ARRAY)
     served = strains.serve(query, array)
     gene = strains.genes()[:, 0]
     # Rows that cross two alleles of one gene are dropped below: they delete one gene, not two.
     pair = np.column_stack([gene[query], gene[array]])
-    value, statistic, *fitness = block.numbers.values()
+    values = [block.numbers[value] for value, _ in labels]
+    fitness = block.numbers[QUERY_FITNESS], block.numbers[ARRAY_FITNESS]
     elsewhere = _elsewhere(block, temperature)
     for strain, published in zip((query, array), fitness, strict=True):
         # a strain's fitness is of the row's temperature: of another one it is not that of the rows that are kept
@@ -168,14 +181,16 @@ def _keep(block: RowBlock, kept: KeptRows, strains: StrainCodes, temperature: st
         {
             # Order matters: a row to which several reasons apply counts under the first, so that the counts add up.
             "other_temperature": elsewhere,
-            "no_phenotype": np.isnan(value),
+            "no_phenotype": np.all([np.isnan(value) for value in values], axis=0),
             "unknown_gene": served == UNKNOWN,
             "ambiguous_gene": served == AMBIGUOUS,
             "same_gene": pair[:, 0] == pair[:, 1],
         },
         genes=np.sort(pair, axis=1),
-        value=value,
-        statistic=statistic,
+        value=values[0],
+        statistic=block.numbers[labels[0][1]],
+        **{f"value_{i}": value for i, value in enumerate(values[1:], start=1)},
+        **{f"statistic_{i}": block.numbers[name] for i, (_, name) in enumerate(labels[1:], start=1)},
         row=block.line + (first_row - 1),
         query_strain=query,
         array_strain=array,

@@ -8,12 +8,12 @@ A query strain (`ORF1+ORF2_tm123`) is crossed with an array strain (`ORF_dma123`
 every one carries the neutral deletion ho (YDL227C), on either side of the +, and it is left out of the genotype.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Bool, Float64, Int32, Shaped
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
@@ -106,6 +106,15 @@ def find(
     return find_files(study.source, root, study.tables, own=own, offline=offline, watcher=watcher)
 
 
+def choose_several(name: str, phenotypes: Sequence[str], order: str) -> None:
+    """Raise UsageError as `choose_rows` does for each of some phenotypes, and where one cannot stand beside others."""
+    for phenotype in phenotypes:
+        choose_rows(name, phenotype, order)
+    if SMF in phenotypes and len(phenotypes) > 1:
+        why = "it is of the two strains that a row crosses, not of the mutant that the row is"
+        raise UsageError(f"{name}: {SMF} is no phenotype beside others", why=why, hint=f"a cache of --phenotype {SMF}")
+
+
 def choose_rows(name: str, phenotype: str, order: str) -> tuple[str, ...]:
     """Return the mutant types that a phenotype and an order select; raises UsageError where none are."""
     if phenotype not in PHENOTYPES or order not in ORDERS:
@@ -127,47 +136,53 @@ def choose_rows(name: str, phenotype: str, order: str) -> tuple[str, ...]:
     return kinds
 
 
-def read(study: Study, paths: Sequence[Path], genes: GeneTable, *, phenotype: str, order: str) -> Dataset:
+def read(
+    study: Study, paths: Sequence[Path], genes: GeneTable, *, phenotype: str, order: str, others: Sequence[str] = ()
+) -> Dataset:
     """Read the tables of a study, each text or workbook, as one data set.
 
+    `others` are phenotypes beside the first: a row stays that holds any of them, of the mutant types of that one.
     Raises InvalidInput with file and line (of a workbook: row), also where no row of them holds the phenotype.
     """
-    choose_rows(study.name, phenotype, order)
-    parts = [_read_table(study, path, genes, phenotype, order) for path in paths]
-    dataset = join_datasets(parts)  # checked as a whole: one of the tables may hold other rows only
+    chosen = (phenotype, *others)
+    choose_several(study.name, chosen, order)
+    parts = [_read_table(study, path, genes, chosen, order) for path in paths]
+    dataset = join_datasets(parts, chosen)  # checked as a whole: one of the tables may hold other rows only
     if len(dataset.measurements):
         return dataset
     for counts in dataset.names:  # first: no other phenotype helps where the genes are not those of the study
         few_found(counts, len(genes), " and ".join(map(str, paths)))
     found = ", ".join(f"{n} {reason}" for reason, n in dataset.dropped.items())
     raise InvalidInput(
-        f"{' and '.join(map(str, paths))}: none of its {dataset.rows_read} rows holds a {dataset.phenotype.kind}",
+        f"{' and '.join(map(str, paths))}: none of its {dataset.rows_read} rows holds a {' or '.join(chosen)}",
         why=f"rows dropped: {found}",
         hint="choose a phenotype that the table holds, for example --phenotype fitness",
     )
 
 
-def _read_table(study: Study, path: Path, genes: GeneTable, phenotype: str, order: str) -> Dataset:
-    kind, value, statistic, _ = PHENOTYPES[phenotype]
+def _read_table(study: Study, path: Path, genes: GeneTable, chosen: Sequence[str], order: str) -> Dataset:
+    phenotype, *others = chosen
     strains = StrainCodes(genes, neutral=HO)
     lines = LineBlocks(path) if path.suffix.lower() != ".xlsx" else None
-    wanted = Wanted(COLUMNS, TEXTS, tuple(dict.fromkeys((value, statistic, QUERY_FITNESS, ARRAY_FITNESS))))
+    labels = [column for name in chosen for column in PHENOTYPES[name][1:3]]
+    wanted = Wanted(COLUMNS, TEXTS, tuple(dict.fromkeys((*labels, QUERY_FITNESS, ARRAY_FITNESS))))
     blocks = stream_table(lines, wanted, _header_fault) if lines is not None else _workbook(path, wanted)
     if phenotype == SMF:
         measurements, rows_read, dropped = _single_mutants(blocks, strains)
         queries: tuple[str, ...] = ()
     else:
-        kept = _combined_mutants(blocks, strains, phenotype, choose_rows(study.name, phenotype, order))
+        kept = _combined_mutants(blocks, strains, {name: choose_rows(study.name, name, order) for name in chosen})
         rows_read, dropped = kept.rows_read, kept.dropped
         columns = kept.finish()
         query, queries = strains.queries(columns["query_strain"])
-        measurements = Measurements(**columns, query=query)
+        measurements = Measurements.of_columns(columns, query)
     # -1, the array strain of every smf measurement, would index the last strain as if it were used.
     used = [measurements.query_strain, *([measurements.array_strain] if phenotype != SMF else [])]
     named = strains.sort(*used)
     return Dataset(
         name=study.name,
-        phenotype=kind,
+        phenotype=PHENOTYPES[phenotype][0],
+        others=tuple(PHENOTYPES[name][0] for name in others),
         measurements=measurements,
         strains=named,
         queries=queries,
@@ -203,10 +218,10 @@ def _workbook(path: Path, wanted: Wanted) -> Iterator[RowBlock]:
 
 
 def _combined_mutants(
-    blocks: Iterator[RowBlock], strains: StrainCodes, phenotype: str, kinds: tuple[str, ...]
+    blocks: Iterator[RowBlock], strains: StrainCodes, chosen: Mapping[str, tuple[str, ...]]
 ) -> KeptRows:
-    """The rows of the mutant types `kinds` that hold tau, epsilon or fitness."""
-    _, value, statistic, _ = PHENOTYPES[phenotype]
+    """The rows that hold a phenotype, tau, epsilon or fitness, and are of the mutant types that it is measured in."""
+    kinds = set().union(*chosen.values())
     kept = KeptRows()
     for block in blocks:
         codes, types = _mutant_types(block)
@@ -217,23 +232,35 @@ def _combined_mutants(
         strains.note_fitness(array, block.numbers[ARRAY_FITNESS])
         # `types` holds each distinct text once; `codes` spreads what is known of it over the rows.
         deleted = np.array([DELETED[t] for t in types])[codes]
+        labels = _labels(block, chosen, np.array(types)[codes])
         kept.add(
             {
                 "other_order": ~np.array([t in kinds for t in types])[codes],
-                "no_phenotype": np.isnan(block.numbers[value]),
+                "no_phenotype": np.all([np.isnan(v) for name, v in labels.items() if name.startswith("value")], axis=0),
                 "unknown_gene": served == UNKNOWN,
                 "ambiguous_gene": served == AMBIGUOUS,
                 # A gene crossed with itself, or ho where it is no control: not the mutant that the row says it is.
                 "genes_not_distinct": (genotype != NO_GENE).sum(axis=1) != deleted,
             },
             genes=genotype,
-            value=block.numbers[value],
-            statistic=block.numbers[statistic],
+            **labels,
             row=block.line,
             query_strain=query,
             array_strain=array,
         )
     return kept
+
+
+def _labels(
+    block: RowBlock, chosen: Mapping[str, tuple[str, ...]], types: Shaped[np.ndarray, " rows"]
+) -> dict[str, Float64[np.ndarray, " rows"]]:
+    """`value` and `statistic` of the first phenotype, `value_1` .. of others; NaN where a row's type has it not."""
+    found = {}
+    for number, (name, kinds) in enumerate(chosen.items()):
+        of_it, end = np.isin(types, kinds), f"_{number}" if number else ""
+        for part, column in zip(("value", "statistic"), PHENOTYPES[name][1:3], strict=True):
+            found[part + end] = np.where(of_it, block.numbers[column], np.nan)
+    return found
 
 
 def _mutant_types(block: RowBlock) -> tuple[Int32[np.ndarray, " rows"], list[str]]:

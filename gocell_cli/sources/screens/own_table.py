@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Float64, Int8, Int32
 
 from gocell_cli.domain.genes import GeneTable
-from gocell_cli.domain.genotype import NO_GENE, Dataset, Measurements, Phenotype
+from gocell_cli.domain.genotype import NO_GENE, Dataset, Label, Measurements, Phenotype
 from gocell_cli.errors import InvalidInput
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp, NameCounts
 from gocell_cli.sources.screens.lab_names import NO_NAME, LabNames, in_lab_notation, made_a_date
@@ -58,18 +58,17 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
     columns = choose_columns(table, options)
     value, decimal, words = table.measured(columns.phenotype, options.decimal)
     statistic_kind, statistic = read_statistic(table, columns.statistic, options.statistic_kind, options.decimal)
+    others, labels = _other_phenotypes(table, columns, options)
     names, found, lab = look_up_genes(table, columns.genes, genes.lookup, notation=options.notation)
     gene = genes_of_names(found, names)
     genotype = sorted_genes(np.maximum(gene, NO_GENE))
     blank = _blank(names, columns)
-    reason, dropped = unusable(names, gene, genotype, value, found, blank if options.blank_gene == REJECT else None)
+    some, refused = _some_value((value, *(x.value for x in labels))), blank if options.blank_gene == REJECT else None
+    reason, dropped = unusable(names, gene, genotype, some, found, refused)
     told = genes.lookup.counts(NAME, found, names)
-    rows = np.flatnonzero(reason < 0)
-    if not len(rows):
+    if not len(rows := np.flatnonzero(reason < 0)):
         raise _nothing_left(table, columns, told, dropped)
-    # what a gene's cell says of it as a laboratory writes it is its allele, too
-    named = columns if columns.alleles or not lab.genes else replace(columns, alleles=columns.genes)
-    strains = table_strains(table, named, gene[rows], rows, genes, options.decimal)
+    strains = table_strains(table, _named_alleles(columns, lab), gene[rows], rows, genes, options.decimal)
     query, queries = table_queries(table, columns, rows, genes.lookup)
     measured = Measurements(
         genes=_trimmed(genotype[rows]),
@@ -79,10 +78,12 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
         query_strain=strains.query,
         array_strain=strains.array,
         query=query,
+        others=tuple(Label(x.value[rows], x.statistic[rows]) for x in labels),
     )
     dataset = Dataset(
         name=NAME,
-        phenotype=Phenotype(options.kind or kind_of(columns.phenotype), statistic_kind),
+        phenotype=Phenotype(_kinds(columns, options)[0], statistic_kind),
+        others=others,
         measurements=measured,
         strains=strains.strains,
         queries=queries,
@@ -95,8 +96,38 @@ def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, 
         fitness=strains.fitness,
         rejected=rejected_rows(table, columns, reason, REASONS, names, found, genes.lookup),
     )
-    notes = table_notes(table, columns, options, decimal, lab, words, blank)
-    return dataset, (*table.notes, *notes)
+    return dataset, (*table.notes, *table_notes(table, columns, options, decimal, lab, words, blank))
+
+
+def _named_alleles(columns: Columns, lab: LabNames) -> Columns:
+    """The columns with those of the alleles: what a gene's cell says of it as a laboratory writes it is its allele."""
+    return columns if columns.alleles or not lab.genes else replace(columns, alleles=columns.genes)
+
+
+def _kinds(columns: Columns, options: TableOptions) -> tuple[str, ...]:
+    """What the phenotypes are called."""
+    return options.kinds or tuple(map(kind_of, (columns.phenotype, *(name for name, _ in columns.others))))
+
+
+def _other_phenotypes(
+    table: TableFile, columns: Columns, options: TableOptions
+) -> tuple[tuple[Phenotype, ...], tuple[Label, ...]]:
+    """The phenotypes after the first, and their labels in all rows of the table."""
+    phenotypes, labels = [], []
+    for kind, (column, statistic_column) in zip(_kinds(columns, options)[1:], columns.others, strict=True):
+        value = table.measured(column, options.decimal).values
+        statistic_kind, statistic = read_statistic(table, statistic_column, options.statistic_kind, options.decimal)
+        phenotypes.append(Phenotype(kind, statistic_kind))
+        labels.append(Label(value, statistic))
+    return tuple(phenotypes), tuple(labels)
+
+
+def _some_value(values: Sequence[Float64[np.ndarray, " rows"]]) -> Float64[np.ndarray, " rows"]:
+    """The first value of each row that is one; NaN where a row has none."""
+    found = values[0].copy()
+    for more in values[1:]:
+        np.copyto(found, more, where=np.isnan(found))
+    return found
 
 
 def _blank(names: Int32[np.ndarray, "rows names_max"], columns: Columns) -> Bool[np.ndarray, " rows"]:
@@ -139,7 +170,12 @@ def unusable(
 
 def _chosen(columns: Columns, statistic_kind: str, options: TableOptions) -> dict[str, str]:
     """What a cache's configuration says of the columns; only those that were named, as caches had it before."""
+    several = {
+        "phenotype_columns": ",".join(name for name, _ in columns.others),
+        "statistic_columns": ",".join(name or "" for _, name in columns.others),
+    }
     others = {
+        **(several if columns.others else {}),
         "allele_columns": ",".join(columns.alleles),
         "fitness_columns": ",".join(columns.fitness),
         "statistic_column": columns.statistic,

@@ -61,6 +61,8 @@ STATISTIC_NAMES = {
 class TableOptions(NamedTuple):
     """Which columns hold what, by their headers in any case, None or empty where none does.
 
+    `phenotype` and `statistic` are a column each, or as many, separated by commas, as there are phenotypes (of
+    `statistic` a word may be empty); `kinds` what the phenotypes are called, by default as their columns are.
     `alleles` is one column, or one for each of gene_1 .. gene_k; `statistic_kind` one of STATISTICS, by default what
     the header says; `query` holds the gene whose screen a row is of, `group` any text that tells groups of rows.
     `genes` are the gene columns, one a gene, or one that holds all; `decimal` is one of table_file.DECIMALS, `notation`
@@ -69,7 +71,7 @@ class TableOptions(NamedTuple):
     """
 
     phenotype: str | None = None
-    kind: str | None = None
+    kinds: tuple[str, ...] = ()
     alleles: tuple[str, ...] = ()
     statistic: str | None = None
     statistic_kind: str | None = None
@@ -95,6 +97,8 @@ class Columns:
     statistic: str | None
     query: str | None
     group: str | None
+    others: tuple[tuple[str, str | None], ...] = ()
+    """Phenotypes after the first, each with its statistic."""
 
 
 def is_gene_column(name: str) -> bool:
@@ -120,11 +124,45 @@ def choose_columns(table: TableFile, options: TableOptions) -> Columns:
         raise table.fault(None, reason, hint="name one for all genes, or one for each, in the genes' order")
     given = {
         purpose: table.column(name, f"{purpose} column") if name is not None else None
-        for purpose, name in (("statistic", options.statistic), ("query", options.query), ("group", options.group))
+        for purpose, name in (("query", options.query), ("group", options.group))
     }
+    statistics = _statistic_columns(table, options.statistic)
     fitness = _fitness_columns(table, options.fitness, genes, alleles)
-    taken = {*genes, *alleles, *fitness, *(name for name in given.values() if name is not None)}
-    return Columns(genes, _phenotype_column(table, taken, options.phenotype), alleles, fitness, *given.values())
+    taken = {*genes, *alleles, *fitness, *(name for name in (*statistics, *given.values()) if name is not None)}
+    first, *others = _phenotype_columns(table, taken, options)
+    if len(statistics) not in (0, len(others) + 1):
+        reason = f"{len(statistics)} statistic columns for {len(others) + 1} phenotypes"
+        raise table.fault(None, reason, hint="name one for each, in the phenotypes' order: --statistic-column SD,,P")
+    statistic, *more = statistics or [None] * (len(others) + 1)
+    paired = tuple(zip(others, more, strict=True))
+    return Columns(genes, first, alleles, fitness, statistic, given["query"], given["group"], paired)
+
+
+def _statistic_columns(table: TableFile, given: str | None) -> list[str | None]:
+    """The statistic's column of each phenotype; None for an empty word."""
+    if given is None:
+        return []
+    words = [given] if _is_column(table, given) else given.split(",")
+    return [table.column(word, "statistic column") if word.strip() else None for word in words]
+
+
+def _phenotype_columns(table: TableFile, taken: set[str], options: TableOptions) -> list[str]:
+    """The columns of the phenotypes; raises InvalidInput where one is named twice, or there are more names for them."""
+    given = options.phenotype
+    words: list[str | None] = [given] if given is None or _is_column(table, given) else [*given.split(",")]
+    found = [_phenotype_column(table, taken, word) for word in words]
+    if len(set(found)) < len(found):
+        raise table.fault(None, f"a phenotype column is named twice: {', '.join(found)}")
+    kinds = [*(options.kinds or map(kind_of, found))]
+    if len(kinds) != len(found) or len(set(kinds)) < len(kinds):
+        reason = f"the {len(found)} phenotype columns {', '.join(found)} are called {', '.join(kinds)}"
+        raise table.fault(None, reason, hint="a name for each, no two the same: --phenotype-column A,B --phenotype a,b")
+    return found
+
+
+def _is_column(table: TableFile, name: str) -> bool:
+    """Whether a text as a whole is a column's name, which may hold commas."""
+    return name.strip().casefold() in {own.casefold() for own in table.columns}
 
 
 def _fitness_columns(

@@ -163,7 +163,7 @@ def test_numbered_columns_and_a_chosen_phenotype(tmp_path: Path) -> None:
 
 def test_what_cannot_be_used_is_dropped_and_counted(tmp_path: Path) -> None:
     text = "genes,growth\nYAL001C,0.5\n,1\nNOGENE1,1\nTFC3 YAL001C,1\nYAL002W,NaN\n"
-    dataset = table(tmp_path / "t.csv", text, TableOptions(kind="colony size"))
+    dataset = table(tmp_path / "t.csv", text, TableOptions(kinds=("colony size",)))
     assert dataset.phenotype.kind == "colony size"
     assert dict(dataset.dropped) == {"no_gene": 1, "unknown_gene": 1, "genes_not_distinct": 1, "no_phenotype": 1}
     assert dataset.rows_read == 1 + sum(dataset.dropped.values())
