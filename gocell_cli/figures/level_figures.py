@@ -16,6 +16,7 @@ from gocell_cli.domain.levels import Grouping, LevelReport, check_levels
 from gocell_cli.domain.ontology import Edges
 from gocell_cli.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, blank, label, literal, panels
 from gocell_cli.level_directions import ROOT_DOWN
+from gocell_cli.storage.schema import Hierarchy
 
 ORDER = ("level", "depth", "stratum", "height")
 SAID = {
@@ -43,6 +44,15 @@ def picture_of(graph: LevelGraph) -> LevelPicture:
         used = graph.hierarchy
         what, terms, edges, groupings = "hierarchy in use", len(used), used.edges, dict(used.groupings)
     return LevelPicture(f"{graph.ontology.source}, {what}: {terms:,} terms, {len(edges):,} edges", groupings, edges)
+
+
+def picture_of_cache(hierarchy: Hierarchy, name: str) -> LevelPicture:
+    """Return what is drawn of a cache's hierarchy: the levels that its tables hold, GO:ROOT among its terms."""
+    levels = {"level": hierarchy.go_level, "depth": hierarchy.go_depth}
+    levels |= {"stratum": hierarchy.stratum, "height": hierarchy.height}
+    edges = Edges(hierarchy.edge_child, hierarchy.edge_parent)
+    title = f"{name}, hierarchy in use: {len(hierarchy.term_ids):,} terms, {len(edges):,} edges"
+    return LevelPicture(title, {by: Grouping(by, level) for by, level in levels.items()}, edges)
 
 
 def level_distributions(*pictures: LevelPicture) -> Figure:

@@ -10,8 +10,10 @@ import typer
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.command_line import Commands, expand
+from gocell_cli.commands.shell.completion import complete_cache
 from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
 from gocell_cli.commands.shell.terminal import show, show_result
+from gocell_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,6 +23,14 @@ if TYPE_CHECKING:
 plot_app = Commands(help="Draw levels, batches and caches as PNG or SVG.", no_args_is_help=True)
 
 FigureOut = Annotated[Path, typer.Option("--out", "-o", help="File to write: .png or .svg.")]
+OfCache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        help="Draw the hierarchy of this cache, not one of ontology options.",
+        autocompletion=complete_cache,
+    ),
+]
 SUFFIXES = (".png", ".svg")
 
 
@@ -31,9 +41,10 @@ def plot() -> None:
 
 @dataclass(frozen=True)
 class _Figure:
-    """Where a figure of levels goes, and where its ontology is looked for."""
+    """Where a figure of levels goes, and where its ontology is looked for; or the cache that it is of."""
 
     out: FigureOut
+    cache: OfCache = None
     root: opt.Root = None
     offline: opt.Offline = False
     overwrite: Force = False
@@ -45,19 +56,37 @@ class _Figure:
         choice.check()
         return choice.fetched(self.root, offline=self.offline)
 
+    def of_cache(self, choice: HierarchyChoice) -> "LevelPicture | None":
+        """Return what is drawn of the cache that --cache names, else None; raises UsageError as `files` does."""
+        if self.cache is None:
+            return None
+        if choice != HierarchyChoice():
+            raise UsageError("--cache and ontology options name two hierarchies", hint="leave one out")
+        require_place(self.out, SUFFIXES, overwrite=self.overwrite)
+        from gocell_cli.figures.level_figures import picture_of_cache
+        from gocell_cli.storage.reader import Cache
+
+        opened = Cache(find_cache(self.cache, data_root(self.root)))
+        return picture_of_cache(opened.hierarchy, opened.directory.resolve().name)
+
 
 @plot_app.command("levels")
 @expand
 def plot_levels(figure: _Figure, choice: HierarchyChoice) -> None:
     """Draw the terms of each level by GOATOOLS' level and depth, stratum and height, and every edge no batch may hold.
 
-    Above, the whole ontology; below, the hierarchy that a cache would use: the batches that a trainer sees.
+    Above, the whole ontology; below, the hierarchy that a cache would use: the batches that a trainer sees. Of a cache,
+    and of a ready hierarchy, that alone.
     """
     from gocell_cli.figures.level_figures import level_distributions, panel_numbers, picture_of
 
-    files = figure.files(choice)
-    used = picture_of(files.filtered_graph())
-    pictures = [used] if choice.hierarchy is not None else [_whole(files), used]
+    cached = figure.of_cache(choice)
+    if cached is not None:
+        pictures = [cached]
+    else:
+        files = figure.files(choice)
+        used = picture_of(files.filtered_graph())
+        pictures = [used] if choice.hierarchy is not None else [_whole(files), used]
     numbers = {"panels": [panel_numbers(p) for p in pictures]}
     _write(level_distributions(*pictures), figure.out, numbers, json=figure.json)
 
@@ -68,7 +97,7 @@ def plot_batches(figure: _Figure, choice: HierarchyChoice) -> None:
     """Draw how many terms a trainer runs at once, batch by batch, by stratum and by height."""
     from gocell_cli.figures.level_figures import batch_distribution, batch_numbers, batch_sizes, picture_of
 
-    picture = picture_of(figure.files(choice).filtered_graph())
+    picture = figure.of_cache(choice) or picture_of(figure.files(choice).filtered_graph())
     sizes = {by: batch_sizes(picture.groupings[by]) for by in ("stratum", "height")}
     found: dict[str, Any] = {
         "graph": picture.title,
@@ -92,8 +121,10 @@ def plot_comparison(figure: _Figure, choice: HierarchyChoice) -> None:
     """Draw GOATOOLS' level against the stratum of every term: how far the shortest path is from a batch."""
     from gocell_cli.figures.level_figures import level_against_stratum, picture_of
 
-    files = figure.files(choice)
-    picture = picture_of(files.filtered_graph()) if choice.hierarchy is not None else _whole(files)
+    picture = figure.of_cache(choice)
+    if picture is None:
+        files = figure.files(choice)
+        picture = picture_of(files.filtered_graph()) if choice.hierarchy is not None else _whole(files)
     _write(level_against_stratum(picture), figure.out, {"graph": picture.title}, json=figure.json)
 
 

@@ -39,6 +39,24 @@ def test_a_cache(essentiality: Built, tmp_path: Path) -> None:
     assert (drawn["samples"], drawn["rows_touched"]) == (5_887, touched)
 
 
+def test_levels_and_batches_of_a_cache_are_those_of_its_options(essentiality: Built, tmp_path: Path) -> None:
+    """The fixture's cache is the bundled default's: its tables give what the ontology does."""
+    cached = ("--cache", essentiality.cache)
+    for what, key in (("levels", "panels"), ("batches", "batches")):
+        of_cache = document_apart("plot", what, "--out", tmp_path / f"{what}.svg", *cached)[key]
+        of_options = document_apart("plot", what, "--out", tmp_path / f"{what}-options.svg")[key]
+        if what == "levels":
+            (of_cache,), of_options = of_cache, of_options[-1]  # of a cache the hierarchy in use alone
+            assert of_cache.pop("graph").startswith(f"{essentiality.cache.name}, hierarchy in use: 3,793 terms")
+            del of_options["graph"]
+        assert of_cache == of_options
+    drawn = document_apart("plot", "comparison", "--out", tmp_path / "comparison.png", *cached)
+    assert "3,793 terms" in drawn["graph"]
+    error = failure("plot", "levels", "--out", tmp_path / "both.svg", *cached, "--min-genes", 6)
+    assert "two hierarchies" in error.message
+    assert not (tmp_path / "both.svg").exists()
+
+
 def _states(cache: Cache, start: int, count: int) -> np.ndarray:
     return cache.mutant_state(np.arange(start, min(start + count, len(cache))))[:, :, 3]
 
