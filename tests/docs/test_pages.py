@@ -110,9 +110,12 @@ def test_the_loop_of_ones_own_predicts_what_train_does(
 
 
 def test_the_code_for_torchcells_users_runs(essentiality: Built) -> None:
-    (block,) = PYTHON_BLOCK.findall((DOCS / "howto" / "torchcell.md").read_text("utf-8"))
     names: dict[str, Any] = {"directory": essentiality.cache}
-    exec(compile(block, "torchcell.md", "exec"), names)
+    for block in PYTHON_BLOCK.findall((DOCS / "howto" / "torchcell.md").read_text("utf-8")):
+        exec(compile(block, "torchcell.md", "exec"), names)
+    term = names["dataset"][0]["gene_ontology"]
+    assert set(names["follow_batch"]) == {"perturbation_indices", "go_gene_strata_state"}
+    assert term.go_gene_strata_state.shape[1] == 4
     assert names["sample"]["gene_ontology"].mutant_state.shape[1] == 4
 
 
