@@ -6,12 +6,12 @@ done to it. Runs of before an entry was there lack it: it is None.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gocell_cli.errors import DamagedCache
-from gocell_cli.file_record import FileRecord
+from gocell_cli.file_record import FileRecord, place_recorded, recorded_place
 from gocell_cli.level_directions import DIRECTIONS
 from gocell_cli.typed_file import Malformed, json_text, parse_json, read_small
 
@@ -321,10 +321,11 @@ class WarmStartRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """run.json; `results`, `epochs` and `predictions`, of the test part, are there once the run is finished.
+    """run.json, `cache` the whole path of what stands there.
 
-    constant_root: the parts for which the best epoch predicts next to the same of every sample, and the standard
-    deviation of its predictions as a share of the labels'; None where it does so for none.
+    `results`, `epochs` and `predictions`, of the test part, are there once the run is finished. constant_root: the
+    parts for which the best epoch predicts next to the same of every sample, and the standard deviation of its
+    predictions as a share of the labels'; None where it does so for none.
     extensions: each time that it was told to go on beyond its end; None: never.
     warm_start: where its first weights come from; None: its seed.
     """
@@ -393,12 +394,22 @@ def read_record(directory: Path) -> RunRecord:
     """Return run.json of a run; raises DamagedCache where it is not what a run writes."""
     path = directory / RECORD
     with damaged_run(path):
-        return parse_json(read_small(path, MOST_RECORD), RunRecord)
+        found = parse_json(read_small(path, MOST_RECORD), RunRecord)
+    return replace(found, cache=place_recorded(found.cache, directory))
 
 
-def record_text(record: RunRecord) -> str:
-    """Return what run.json holds; raises Malformed for a number that is not finite."""
-    return json_text(record.as_json(), indent=1) + "\n"
+def record_text(record: RunRecord, directory: Path) -> str:
+    """Return what a run's run.json holds; raises Malformed for a number that is not finite."""
+    return json_text({**record.as_json(), "cache": cache_from(record.cache, directory)}, indent=1) + "\n"
+
+
+def cache_from(cache: str, directory: Path) -> str:
+    """Return what a run or a series records of where its cache is: relative where both are of one data root.
+
+    ROOT/runs/RUN and ROOT/caches/CACHE are, and what is deeper within them.
+    """
+    root = next((above.parent for above in Path(cache).parents if above.name == "caches"), Path(cache))
+    return recorded_place(Path(cache), directory, root)
 
 
 def read_metrics(directory: Path) -> list[EpochRecord]:

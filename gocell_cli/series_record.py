@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gocell_cli.errors import UsageError
-from gocell_cli.run_record import MOST_RECORD, RECORD, ResultRecord, damaged_run, read_metrics, read_record
+from gocell_cli.file_record import place_recorded
+from gocell_cli.run_record import MOST_RECORD, RECORD, ResultRecord, cache_from, damaged_run, read_metrics, read_record
 from gocell_cli.typed_file import json_text, parse_json, read_small
 
 SERIES = "series.json"
@@ -83,12 +84,13 @@ def read_series(directory: Path) -> SeriesRecord:
     """Return a folder's series.json; raises DamagedCache where it is not what a series writes."""
     path = directory / SERIES
     with damaged_run(path, AGAIN):
-        return parse_json(read_small(path, MOST_RECORD), SeriesRecord)
+        found = parse_json(read_small(path, MOST_RECORD), SeriesRecord)
+    return replace(found, cache=place_recorded(found.cache, directory))
 
 
-def series_text(record: SeriesRecord) -> str:
-    """Return what series.json holds; raises Malformed for a number that is not finite."""
-    return json_text(record.as_json(), indent=1) + "\n"
+def series_text(record: SeriesRecord, directory: Path) -> str:
+    """Return what a series' series.json holds; raises Malformed for a number that is not finite."""
+    return json_text({**record.as_json(), "cache": cache_from(record.cache, directory)}, indent=1) + "\n"
 
 
 def finished_member(directory: Path, member: MemberRecord) -> MemberRecord:

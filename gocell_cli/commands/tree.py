@@ -29,6 +29,7 @@ COMMANDS = {
 GROUPS = {
     "inspect": "look.inspect:inspect_app",
     "cache": "look.cache:cache_app",
+    "run": "look.run:run_app",
     "plot": "look.plot:plot_app",
     "config": "look.config:config_app",
 }

@@ -59,7 +59,7 @@ def run_page(directory: Path) -> Page:
         config = parse_toml(read_small(directory / CONFIG, MOST_CONFIG))
     return Page(
         title=directory.resolve().name,
-        made=f"A DCell trained by gocell on {record.cache}, fingerprint {record.fingerprint}",
+        made=f"A DCell trained by gocell on the cache {Path(record.cache).name}, fingerprint {record.fingerprint}",
         facts=(*_facts(record, history), *_control(config)),
         sections=(_results(record), _learning(directory, history), _settings(record, config), *_cache(record)),
     )

@@ -40,11 +40,11 @@ def keep_series(folder: Path, members: Sequence[MemberRecord]) -> None:
     """A series' files, as the trainer writes them; one of its runs is not finished."""
     waiting = MemberRecord("seed-9", 9)
     record = SeriesRecord("/cache", "0" * 64, "viability", {}, (*members, waiting))
-    (folder / "series.json").write_text(series_text(record))
+    (folder / "series.json").write_text(series_text(record, folder))
     for one in members:
         (folder / one.run).mkdir()
         run = RunRecord("/cache", "0" * 64, {"kind": "viability"}, ("a",), SPLIT, 0, LABEL, 5, epochs=4)
-        (folder / one.run / "run.json").write_text(record_text(run))
+        (folder / one.run / "run.json").write_text(record_text(run, folder / one.run))
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ cache_app = Commands(help="Verify, describe, list, merge and tidy caches.", no_a
 
 CacheArgument = Annotated[
     Path | None,
-    typer.Argument(help="Cache; default: the one ROOT/latest names.", autocompletion=complete_cache),
+    typer.Argument(
+        help="Cache, or its name in `cache ls`; default: the one ROOT/latest names.", autocompletion=complete_cache
+    ),
 ]
 
 

@@ -7,7 +7,7 @@ import typer
 
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_cache, complete_run
-from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
+from gocell_cli.commands.shell.places import Force, data_root, find_cache, named, require_place
 from gocell_cli.commands.shell.terminal import show, show_result
 from gocell_cli.errors import SourceMissing
 from gocell_cli.series_record import require_one_run
@@ -38,6 +38,8 @@ def report(
     baselines, learning, settings, then its cache.
     """
     require_place(out, (".html",), overwrite=overwrite)
+    if target is not None:
+        target = named(named(target, data_root(root) / "caches"), data_root(root) / "runs")
     if target is not None and not target.is_dir():
         raise SourceMissing(f"{target}: no such cache or run", hint="gocell cache ls; runs lie under ROOT/runs")
     from gocell_cli.figures.cache_page import cache_page

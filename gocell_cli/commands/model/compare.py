@@ -9,7 +9,7 @@ import typer
 
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
-from gocell_cli.commands.shell.places import Force, require_place
+from gocell_cli.commands.shell.places import Force, require_place, runs_named
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_result
 from gocell_cli.errors import SourceMissing, UsageError
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 Runs = Annotated[
     list[Path],
     typer.Argument(
-        help="Runs, or folders of runs (a series); one alone: against baselines.", autocompletion=complete_run
+        help="Runs, or folders of runs (a series); one alone: against baselines.",
+        autocompletion=complete_run,
+        callback=runs_named,
     ),
 ]
 Against = Annotated[

@@ -8,7 +8,7 @@ import typer
 from gocell_cli.commands.model.series import evaluate_series
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
-from gocell_cli.commands.shell.places import Force
+from gocell_cli.commands.shell.places import Force, runs_named
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, show, show_json
 from gocell_cli.run_record import NETWORK, SLICES, beside_singles, side_by_side
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.evaluating import Evaluation
 
-RunDir = Annotated[Path, typer.Argument(help="A run's directory.", autocompletion=complete_run)]
+RunDir = Annotated[
+    Path,
+    typer.Argument(
+        help="A run's directory, or its name in `run ls`.", autocompletion=complete_run, callback=runs_named
+    ),
+]
 BaselinesOption = Annotated[
     str | None,
     typer.Option(

@@ -12,7 +12,7 @@ import typer
 from gocell_cli.commands.model.evaluate import opened_cache
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
-from gocell_cli.commands.shell.places import Force
+from gocell_cli.commands.shell.places import Force, runs_named
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
 from gocell_cli.errors import CannotWrite, Unfinished, UsageError
@@ -44,12 +44,15 @@ RunDirs = Annotated[
         help="A run's directory, or a series'; several: how far their rankings agree. Runs on control hierarchies are"
         " controls.",
         autocompletion=complete_run,
+        callback=runs_named,
     ),
 ]
 ControlRuns = Annotated[
     list[Path] | None,
     typer.Option(
-        "--control-runs", help="A run on a control hierarchy of the same terms, to hold scores against; repeatable."
+        "--control-runs",
+        help="A run on a control hierarchy of the same terms, to hold scores against; repeatable.",
+        callback=runs_named,
     ),
 ]
 Asked = tuple[int, str, "Cutoffs"]

@@ -8,6 +8,7 @@ import typer
 
 from gocell_cli.commands.shell.build_file import take_config
 from gocell_cli.commands.shell.completion import complete_cache
+from gocell_cli.commands.shell.places import caches_named
 from gocell_cli.errors import UsageError
 
 # The values that options take are spelled out here, so that `gocell --help` need not import the rooms that own them;
@@ -286,7 +287,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 Root = Annotated[Path | None, typer.Option(help="Data root; default: $GOCELL_ROOT, else ./gocell_data.")]
 CacheDir = Annotated[
     Path | None,
-    typer.Option("--cache", help="Cache to read; default: the one ROOT/latest names.", autocompletion=complete_cache),
+    typer.Option(
+        "--cache",
+        help="Cache to read, or a name of `cache ls`; default: the one ROOT/latest names.",
+        autocompletion=complete_cache,
+        callback=caches_named,
+    ),
 ]
 
 Datasets = Annotated[

@@ -7,11 +7,12 @@ import os
 import shlex
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
+from gocell_cli.file_record import recorded_place
 from gocell_cli.user_text import slug
 from gocell_cli.whole_file import require_writable, write_whole
 
@@ -37,9 +38,40 @@ def default_out(root: Path, dataset: str, phenotype: str, fingerprint: str) -> P
 
 
 def remember_latest(root: Path, cache: Path) -> None:
-    """Write the cache's absolute path to `<root>/latest`, whole or not at all."""
+    """Write where the cache is to `<root>/latest`, from there where it lies under the root; whole or not at all."""
     root.mkdir(parents=True, exist_ok=True)
-    write_whole(root / "latest", os.fsencode(cache.resolve()) + b"\n")  # the path's bytes, which need not be UTF-8
+    told = recorded_place(cache, root, root)
+    write_whole(root / "latest", os.fsencode(told) + b"\n")  # the path's bytes, which need not be UTF-8
+
+
+def named(place: Path, folder: Path) -> Path:
+    """Return a place, or what goes by its name in a folder of the data root: a name as `cache ls` prints it.
+
+    What stands in the working directory comes first.
+    """
+    short = len(place.parts) == 1 and not place.exists() and (folder / place).is_dir()
+    return folder / place if short else place
+
+
+def runs_named(given: Any) -> Any:
+    """Typer's callback of an argument or option that takes runs: each may be a name of ROOT/runs."""
+    return _all_named(given, "runs")
+
+
+def caches_named(context: Any, given: Any) -> Any:
+    """Typer's callback of an option that takes a cache: it may be a name of ROOT/caches.
+
+    Where a command has --root, `find_cache` looks there instead. `context` is Typer's, which keeps a click of its own.
+    """
+    rooted = any(param.name == "root" for param in context.command.params)
+    return given if rooted else _all_named(given, "caches")
+
+
+def _all_named(given: Any, folder: str) -> Any:
+    if given is None:
+        return None
+    where = data_root(None) / folder
+    return [named(place, where) for place in given] if isinstance(given, list | tuple) else named(given, where)
 
 
 def leftovers(root: Path) -> list[Path]:
@@ -54,7 +86,7 @@ def find_cache(cache: Path | None, root: Path) -> Path:
     latest = root / "latest"
     if cache is None and not latest.is_file():
         raise SourceMissing(f"{latest}: no cache has been built under {root} yet", hint=BUILD_HINT)
-    found = cache if cache is not None else _named_by(latest)
+    found = named(cache, root / "caches") if cache is not None else _named_by(latest)
     if not found.is_dir() and _was_begun(found):
         _give_back(found)
         if not found.is_dir():
@@ -74,7 +106,7 @@ def _named_by(latest: Path) -> Path:
         raise SourceMissing(f"{latest}: {error}", hint=BUILD_HINT) from error
     if not told or b"\0" in told or b"\n" in told:  # no path holds the first; what we write holds no line break within
         raise SourceMissing(f"{latest}: names no cache", hint=BUILD_HINT)
-    path = Path(os.fsdecode(told))
+    path = latest.parent / os.fsdecode(told)
     try:
         path.is_dir()
     except OSError as error:  # a name that no file system takes

@@ -182,7 +182,7 @@ class RunStore:
 
     def write_record(self, record: RunRecord) -> None:
         """Write run.json."""
-        self.write_text(RECORD, record_text(record))
+        self.write_text(RECORD, record_text(record, self.directory))
 
     def record(self) -> RunRecord:
         """Read run.json; raises SourceMissing where there is none, DamagedCache where it is not what a run writes."""

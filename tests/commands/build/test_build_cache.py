@@ -31,7 +31,7 @@ def accounted(summary: dict[str, Any]) -> bool:
 
 
 def latest(root: Path) -> Path:
-    return Path((root / "latest").read_text("utf-8").strip())
+    return root / (root / "latest").read_text("utf-8").strip()
 
 
 def test_essentiality_end_to_end(essentiality: Built) -> None:

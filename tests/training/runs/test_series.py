@@ -165,10 +165,10 @@ def blended(dcell: float, blend: float | None) -> dict[str, ResultRecord]:
 def test_series_json_is_read_back_and_described(tmp_path: Path) -> None:
     members = plan(RunConfig(), SeriesChoice(2, False, 1))
     record = record_of((replace(members[0], results=results(pearson=0.5), seconds=1.5), *members[1:]))
-    (tmp_path / SERIES).write_text(series_text(record), "utf-8")
+    (tmp_path / SERIES).write_text(series_text(record, tmp_path), "utf-8")
     assert read_series(tmp_path) == record
     assert is_series(tmp_path)
-    assert not schema_faults("series", json.loads(series_text(record)))
+    assert not schema_faults("series", json.loads(series_text(record, tmp_path)))
     assert schema_faults("series", {**record.as_json(), "members": []})
     assert set(load_schema("series")["properties"]) == set(SeriesRecord.__dataclass_fields__)
     member = load_schema("series")["$defs"]["member"]["properties"]
@@ -206,7 +206,7 @@ def test_settings_that_name_files_are_read_back(tmp_path: Path) -> None:
 
 def test_settings_that_are_none_and_another_split_are_told(tmp_path: Path) -> None:
     record = replace(record_of(plan(RunConfig(), SeriesChoice(2))), split_sha256="1" * 64)
-    (tmp_path / SERIES).write_text(series_text(record), "utf-8")
+    (tmp_path / SERIES).write_text(series_text(record, tmp_path), "utf-8")
     series = Series.reopen(tmp_path)
     assert series.config == RunConfig()
     series.require_split("1" * 64)
@@ -215,7 +215,7 @@ def test_settings_that_are_none_and_another_split_are_told(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="another process"):
         Series.reopen(tmp_path)
     series.store.release()
-    (tmp_path / SERIES).write_text(series_text(replace(record, settings={"epochs": 0})), "utf-8")
+    (tmp_path / SERIES).write_text(series_text(replace(record, settings={"epochs": 0}), tmp_path), "utf-8")
     with pytest.raises(DamagedCache, match="epochs is 0"):
         Series.reopen(tmp_path)
     with pytest.raises(UsageError, match="a series of runs is here already"):

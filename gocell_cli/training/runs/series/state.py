@@ -88,7 +88,7 @@ class Series:
             )
 
     def _write(self) -> None:
-        self.store.write_text(SERIES, series_text(self.record))
+        self.store.write_text(SERIES, series_text(self.record, self.directory))
 
 
 def new_record(
