@@ -21,7 +21,7 @@ def cache_page(cache: Cache) -> Page:
         made=f"A gocell cache, built by gocell {manifest.package_version}, fingerprint {manifest.fingerprint}",
         facts=(
             ("samples", f"{manifest.samples:,}"),
-            ("phenotype", manifest.phenotype["kind"]),
+            ("phenotype", ", ".join(phenotype["kind"] for phenotype in manifest.phenotypes)),
             ("terms", f"{len(hierarchy.term_ids):,}"),
             ("edges", f"{len(hierarchy.edge_child):,}"),
             ("genes", f"{len(hierarchy.gene_names):,}"),

@@ -28,13 +28,18 @@ LICENCE_TEXT = "What a cache holds is under the licences of the sources that its
 def title(manifest: Manifest) -> str:
     """A cache's name in one line: phenotype, data sets, ontology."""
     names = ", ".join(manifest.datasets)
-    return f"gocell cache: {manifest.phenotype['kind']} of {names}; ontology {manifest.config['go_release']}"
+    return f"gocell cache: {kinds(manifest)} of {names}; ontology {manifest.config['go_release']}"
+
+
+def kinds(manifest: Manifest) -> str:
+    """The names of the phenotypes, in their order."""
+    return ", ".join(phenotype["kind"] for phenotype in manifest.phenotypes)
 
 
 def summary(manifest: Manifest) -> str:
     """What is in a cache, in two sentences."""
     return (
-        f"{manifest.samples} genotypes, their {manifest.phenotype['kind']}, and a hierarchy of "
+        f"{manifest.samples} genotypes, their {kinds(manifest)}, and a hierarchy of "
         f"{sum(manifest.level_counts)} terms on {len(manifest.level_counts)} levels (preset "
         f"{manifest.config['filters']['preset']}), verified to run level by level. Fingerprint {manifest.fingerprint}."
     )

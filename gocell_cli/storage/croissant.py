@@ -78,9 +78,19 @@ def croissant(manifest: Manifest) -> str:
         document |= {"url": papers[0], "citeAs": "; ".join(papers)}
     if manifest.shards and all("parquet" in shard.files for shard in manifest.shards):
         document["distribution"].append(_file_set())
-        samples = load_schema("samples")
+        samples = _with_others(load_schema("samples"), manifest)
         document["recordSet"].append(_record_set("samples", samples, {"fileSet": {"@id": SHARDS}}))
     return json_text(document, indent=1) + "\n"
+
+
+def _with_others(samples: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
+    """The samples' schema with the columns of the phenotypes after the first, each by its name."""
+    others = {}
+    for number, phenotype in enumerate(manifest.phenotypes[1:], start=1):
+        for pattern, told in samples["patternProperties"].items():
+            column = f"{pattern.lstrip('^').partition('_')[0]}_{number}"
+            others[column] = {**told, "description": f"{phenotype['kind']}: {told['description']}"}
+    return {**samples, "properties": {**samples["properties"], **others}}
 
 
 def _file_object(path: str, size: int, sha256: str) -> dict[str, Any]:

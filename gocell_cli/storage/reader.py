@@ -1,5 +1,6 @@
 """Cache: open a finished cache, check it, and read samples by index, in batches or as whole columns."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +85,18 @@ class Cache:
         """`kind` and `statistic` of the phenotype that `value` and `statistic` of samples are of."""
         found = self.manifest.phenotypes[self._number or 0]
         return {name: found[name] for name in ("kind", "statistic")}
+
+    def of_phenotype(self, kind: str) -> "Cache":
+        """Return this cache, already checked, opened by one of its phenotypes; itself where `kind` is "" or its own.
+
+        Raises UsageError where it has no phenotype called so.
+        """
+        if not kind or (self._number is not None and kind == self.phenotype["kind"]):
+            return self
+        other = copy.copy(self)
+        other._number = _phenotype_number(self.manifest, self.directory, kind)
+        other.__dict__.pop("_columns", None)  # of other labels
+        return other
 
     def _own(self, samples: Samples) -> Samples:
         """Samples as they are read; with the labels of the chosen phenotype alone, where one was chosen."""

@@ -194,7 +194,7 @@ def inspect_samples(
         show_json({"cache": str(opened.directory), "samples": found})
         return
     rows = [[str(s["sample"]), " ".join(s["names"]), f"{s['value']:.4g}"] for s in found]
-    kind = opened.manifest.phenotype["kind"]
+    kind = opened.phenotype["kind"]
     show(make_table(f"{len(chosen):,} samples", ["sample", "deleted", kind], rows, right=(0, 2)))
 
 

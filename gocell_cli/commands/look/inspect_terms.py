@@ -60,7 +60,7 @@ def inspect_terms(
             return
         note(f"{out}: {len(rows):,} terms", "written")
     if json:
-        kind = opened.manifest.phenotype["kind"]
+        kind = opened.phenotype["kind"]
         show_json({"cache": str(opened.directory), "phenotype": kind, "sort": sort.value, "terms": rows})
     else:
         _print(opened, rows, top)
@@ -99,7 +99,7 @@ def _write(rows: list[dict[str, Any]], out: Path) -> None:
 def _print(cache: "Cache", rows: list[dict[str, Any]], top: int) -> None:
     from gocell_cli.storage.term_hits import FEW
 
-    kind = cache.manifest.phenotype["kind"]
+    kind = cache.phenotype["kind"]
     whole = f"{len(rows):,} of {len(cache.hierarchy.term_ids):,} terms are hit by {len(cache):,} samples"
     heads = ["term", "name", "level", "deleted genes", "direct", "contained", "samples", "direct", kind, "effect", "SE"]
     lines = [

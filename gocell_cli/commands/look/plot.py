@@ -143,7 +143,7 @@ def plot_cache(
     require_place(out, SUFFIXES, overwrite=overwrite)
     opened = Cache(find_cache(cache, data_root(root)))
     samples = opened.columns()
-    figure = sample_figures(samples, opened.hierarchy, opened.manifest.phenotype["kind"])
+    figure = sample_figures(samples, opened.hierarchy, opened.phenotype["kind"])
     touched = rows_touched(samples, opened.hierarchy)
     numbers = {"cache": str(opened.directory), "samples": len(samples), "rows_touched": int(touched.sum())}
     _write(figure, out, numbers, json=json)

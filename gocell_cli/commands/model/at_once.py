@@ -134,7 +134,7 @@ def _work(directory: Path, cache: Path, config: RunConfig, jobs: int, told: "Con
         from gocell_cli.training.cores import share_cores
 
         share_cores(jobs)
-        outcome = train_member(directory, Cache(cache), config)
+        outcome = train_member(directory, Cache(cache).of_phenotype(config.phenotype), config)
     except Exception as error:
         outcome = explained(error)
     told.send(outcome)

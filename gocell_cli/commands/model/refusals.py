@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gocell_cli.commands.shell.terminal import note
-from gocell_cli.errors import UsageError
+from gocell_cli.errors import UsageError, did_you_mean
 from gocell_cli.run_record import RunRecord
 from gocell_cli.series_record import SeriesRecord, read_series
 from gocell_cli.storage.manifest import read_manifest
+from gocell_cli.storage.records import Manifest
 from gocell_cli.training.extra import require_extra
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.devices import is_driven, require_device, require_precision
@@ -40,11 +41,31 @@ def before_training(cache: Path, out: Path, config: RunConfig, *, named: bool) -
         store.require_free()
     store.require_place()
     manifest = read_manifest(cache)
+    tell_phenotype(cache, manifest, config)
     if config.control and "control" in manifest.config:
         raise UsageError(f"{cache}: its hierarchy is a control already", hint="leave out control")
     if config.warm_start:
         require_source(Path(config.warm_start), config)
     tell_control(config)
+
+
+def tell_phenotype(cache: Path, manifest: Manifest, config: RunConfig) -> None:
+    """Say which of several phenotypes is trained on; raises UsageError for one that the cache has not."""
+    kinds = [phenotype["kind"] for phenotype in manifest.phenotypes]
+    if config.phenotype and config.phenotype not in kinds:
+        several, all_of_them = set(config.phenotype.split(",")) <= set(kinds), f"--phenotype {'|'.join(kinds)}"
+        raise UsageError(
+            f"{cache} has no phenotype {config.phenotype[:60]!r}",
+            why="a network is trained on one phenotype at a time" if several else "",
+            hint=all_of_them if several else did_you_mean(config.phenotype, kinds, otherwise=all_of_them),
+        )
+    if len(kinds) > 1:
+        chosen = config.phenotype or kinds[0]
+        counts = manifest.counts.get("phenotypes", {})
+        held = f" of {counts[chosen]:,} of {manifest.samples:,} samples" if chosen in counts else ""
+        others = ", ".join(f"--phenotype {kind}" for kind in kinds if kind != chosen)
+        first = "" if config.phenotype else ", the first"
+        note(f"it learns {chosen}{first}{held}; samples without it are left out; another: {others}", "phenotype")
 
 
 def before_resuming(run: Path, cache: Path | None, asked: RunConfig) -> None:

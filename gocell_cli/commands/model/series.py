@@ -83,7 +83,7 @@ def begin_series(
     from gocell_cli.training.runs.kept import split_record
     from gocell_cli.training.runs.samples import RunSamples
 
-    opened = Cache(found)
+    opened = Cache(found).of_phenotype(config.phenotype)
     first = member_config(config, members[0])
     samples = RunSamples.of(opened, first, named=read_split_file(opened, first), vectors=read_vector_files(first))
     samples.check_differ()
@@ -104,7 +104,7 @@ def _made(
     from gocell_cli.training.runs.store import RunStore
 
     manifest = opened.manifest
-    record = new_record(opened.directory, manifest.fingerprint, manifest.phenotype["kind"], config, members)
+    record = new_record(opened.directory, manifest.fingerprint, opened.phenotype["kind"], config, members)
     record = replace(record, split_sha256=_split_sha256(config))
     store = RunStore.reserve(out) if out is not None else RunStore.reserve_next(folder, name)
     return Series.begin(store, record)
@@ -195,7 +195,7 @@ def _one_by_one(series: "Series") -> None:
     left = series.left()
     if not left:
         return
-    opened = Cache(Path(series.record.cache))
+    opened = Cache(Path(series.record.cache)).of_phenotype(series.settings_of(left[0]).phenotype)
     opened.columns()  # checked before torch is loaded, and read once for all runs
     tell_compiling()
     for member in left:

@@ -60,6 +60,9 @@ class Flags:
     precision: Annotated[
         str | None, typer.Option(help="Of a step's products: 32-true (default), bf16-mixed, or tf32 on a GPU.")
     ] = None
+    phenotype: Annotated[
+        str | None, typer.Option(help="Which of a cache's several phenotypes to train on; default: its first.")
+    ] = None
     gene_vectors: GeneVectorFiles = None
     warm_start: Annotated[
         Path | None, typer.Option("--from", help="A run whose weights to begin with, term by term, of any cache.")
@@ -229,7 +232,7 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.samples import RunSamples
 
-    opened = Cache(found)
+    opened = Cache(found).of_phenotype(config.phenotype)
     samples = RunSamples.of(opened, config, named=read_split_file(opened, config), vectors=read_vector_files(config))
     samples.check_differ()
     from gocell_cli.training.runs.run import begin_run

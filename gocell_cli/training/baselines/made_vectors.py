@@ -61,7 +61,7 @@ def make_vectors(cache: Cache, size: int, others: Sequence[NamedVectors]) -> Mad
     What would tell the cache's phenotype its own label is left out, with the reason. Raises UsageError where nothing is
     left.
     """
-    hierarchy, phenotype = cache.hierarchy, cache.manifest.phenotype["kind"]
+    hierarchy, phenotype = cache.hierarchy, cache.phenotype["kind"]
     blocks: list[Block] = []
     left_out: dict[str, str] = {}
     try:

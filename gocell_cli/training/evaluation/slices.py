@@ -61,8 +61,9 @@ def _each(
 ) -> dict[str, Any]:
     """The metrics of each kind that has a name, where there are several kinds."""
     found: dict[str, Any] = {}
-    for number in names if len(np.unique(kind)) > 1 else ():
-        of_it = kind == number
+    labelled = np.isfinite(true)  # of samples without a label nothing is measured
+    for number in names if len(np.unique(kind[labelled])) > 1 else ():
+        of_it = (kind == number) & labelled
         if of_it.any():
             own = measure(predicted[of_it], true[of_it])
             found.update({f"{names[number]}_{name}": own[name] for name in FOR_EACH if name in own})

@@ -243,7 +243,7 @@ class CellDataset(Dataset[HeteroData]):
         gene.perturbation_indices_batch = torch.zeros_like(indices)
 
     def _add_phenotype(self, gene: BaseStorage, samples: Samples) -> None:
-        names = self.cache.manifest.phenotype
+        names = self.cache.phenotype
         tensors = phenotype_tensors(samples)
         for prefix, name in (("phenotype", names["kind"]), ("phenotype_stat", names["statistic"])):
             for field in ("values", "type_indices", "sample_indices"):

@@ -42,7 +42,7 @@ class SampleIndex:
     @cached_property
     def phenotype_info(self) -> list[PhenotypeInfo]:
         """The one phenotype of a cache."""
-        told = self._cache.manifest.phenotype
+        told = self._cache.phenotype
         return [PhenotypeInfo(told["kind"], told["statistic"])]
 
     @cached_property

@@ -89,6 +89,7 @@ class RunConfig:
     control: the network lies over a control of the hierarchy (gocell_cli/controls.py), drawn
     by `control_seed`; its baselines, which see the hierarchy as it is, are none by default.
     warm_start: the run whose weights it begins with, term by term (training/runs/warm_start.py); "": the seed's.
+    phenotype: which of a cache's several phenotypes; "" is its first, or its only one.
     tails: scores that count as interactions, LOW,HIGH; `auto` as published for s_score, tau and epsilon, else none.
     """
 
@@ -140,6 +141,7 @@ class RunConfig:
     control_seed: int = 0
     recipe: str = "default"
     warm_start: str = ""
+    phenotype: str = ""
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():

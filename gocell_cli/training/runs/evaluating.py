@@ -188,7 +188,7 @@ def _slices(trainer: Trainer, rows: Int64[np.ndarray, " n"]) -> Callable[[Float6
     """Return what measures predictions of `rows` by order, by unseen genes, and in the tails of the score."""
     samples, true = trainer.rows.cache.rows(rows), trainer.values[rows]
     tails = tails_of(trainer.config.tails, trainer.kind)
-    is_p = trainer.rows.cache.manifest.phenotype["statistic"] == "p_value"
+    is_p = trainer.rows.cache.phenotype["statistic"] == "p_value"
     p_value = samples.statistic if is_p else np.full(len(rows), np.nan)
     order, unseen = np.diff(samples.gene_ptr), unseen_genes(samples, trainer.trained_genes)
 
@@ -232,11 +232,10 @@ def _ceiling(trainer: Trainer) -> Ceiling:
     manifest, samples = trainer.rows.cache.manifest, trainer.rows.cache.columns()
     if "simulated" in manifest.counts:
         return Ceiling(manifest.counts["simulated"]["ceiling"], "simulated: the noise that was added is known")
-    genotypes = genotypes_of(
-        samples, trainer.rows.cache.provenance, trainer.rows.cache.hierarchy, manifest.phenotype["kind"]
-    )
+    cache = trainer.rows.cache
+    genotypes = genotypes_of(samples, cache.provenance, cache.hierarchy, cache.phenotype["kind"])
     codes = genotype_codes(samples.gene_ptr, samples.genes)
-    return ceiling(codes, trainer.values, samples.statistic, manifest.phenotype["statistic"], genotypes.roles)
+    return ceiling(codes, trainer.values, samples.statistic, cache.phenotype["statistic"], genotypes.roles)
 
 
 def _contradicted(noise: Ceiling, found: Mapping[str, Evaluation]) -> Ceiling:
@@ -264,4 +263,4 @@ def known_of(trainer: Trainer) -> Known:
 
 def _genotypes(trainer: Trainer, rows: Int64[np.ndarray, " rows"]) -> Genotypes:
     cache = trainer.rows.cache
-    return genotypes_of(cache.rows(rows), cache.provenance, cache.hierarchy, cache.manifest.phenotype["kind"])
+    return genotypes_of(cache.rows(rows), cache.provenance, cache.hierarchy, cache.phenotype["kind"])

@@ -22,12 +22,13 @@ from gocell_cli.training.runs.store import RunStore, recorded_cache, require_sam
 def open_cache(store: RunStore, cache: Path | Cache | None = None) -> Cache:
     """Open the cache of a run, or the one given: it must be the one that the run was trained on.
 
-    Raises SourceMissing where it is gone, DamagedCache where it is another one.
+    Of several phenotypes it is opened by the run's. Raises SourceMissing where it is gone, DamagedCache where it is
+    another one.
     """
     record = store.record()
     opened = cache if isinstance(cache, Cache) else Cache(recorded_cache(record, cache))
     require_same(opened.directory, opened.manifest.fingerprint, record)
-    return opened
+    return opened.of_phenotype(run_config(store.directory).phenotype)
 
 
 def network_hierarchy(hierarchy: Hierarchy, config: RunConfig) -> Hierarchy:

@@ -99,7 +99,7 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
     return RunRecord(
         cache=os.path.abspath(cache.directory),  # noqa: PTH100 resolve() would follow links
         fingerprint=cache.manifest.fingerprint,
-        phenotype=dict(cache.manifest.phenotype),
+        phenotype=dict(cache.phenotype),
         datasets=tuple(cache.manifest.datasets),
         split=split_record(cache, trainer.split),
         nan_labels=trainer.nan_labels,

@@ -56,7 +56,7 @@ class RunSamples:
         samples = cache.columns()
         values = samples.value
         split = _split(samples, config.split_choice(), cache.hierarchy.gene_names, named, kept)
-        kind = cache.manifest.phenotype["kind"]
+        kind = cache.phenotype["kind"]
         check_labels(values, kind)
         train_rows = split.train[np.isfinite(values[split.train])]
         if len(train_rows) < 2:

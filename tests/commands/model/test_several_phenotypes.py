@@ -1,0 +1,110 @@
+"""`gocell train` on a cache of several phenotypes: the one that is asked for, and all that follows from it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gocell_cli.building.build import BuildMode, build
+from gocell_cli.building.plan import BuildOptions, plan_build
+from gocell_cli.sources.screens import own_table, table_columns
+from gocell_cli.storage.records import BACKENDS
+from tests import toy
+from tests.commands.runners import run
+
+PARTS = ("--set", "fractions=[0.4, 0.2, 0.4]")
+SMALL = (
+    *PARTS,
+    "--set",
+    "min_width=2",
+    "--set",
+    "ratio=0.0",
+    "--batch-size",
+    32,
+    "--epochs",
+    2,
+    "--baselines",
+    "additive",
+)
+
+
+def built(folder: Path, columns: str) -> Path:
+    """168 strains of 1 to 3 deletions, a sample each; fitness of all, `score` of those that delete several."""
+    rng = np.random.default_rng(0)
+    lines = ["genes,fitness,score,whole"]
+    for number in range(168):
+        genes = rng.choice(4, size=1 + number % 3, replace=False)
+        fitness = 1 - 0.1 * genes.sum() + rng.normal(0, 0.02)
+        score = f"{rng.normal() + genes.sum():.6f}" if len(genes) > 1 else ""
+        lines.append(f"{'+'.join(toy.GENES[g] for g in sorted(genes))},{fitness:.6f},{score},{3 * fitness:.6f}")
+    (folder / "screen.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    options = table_columns.TableOptions(phenotype=columns)
+    dataset, _ = own_table.read(folder / "screen.csv", toy.gene_table(), options)
+    chosen = BuildOptions(toy.RULES, backends=BACKENDS, duplicates="keep")
+    plan = plan_build(toy.ontology(folder), toy.annotations(folder), toy.gene_table(), dataset, chosen, {})
+    return build(plan, folder / columns.replace(",", "-"), BuildMode()).directory
+
+
+def test_a_phenotype_of_several_is_trained_as_it_is_alone(tmp_path: Path) -> None:
+    """The same bits: samples, split and order are the same, only the labels are chosen."""
+    several, alone = built(tmp_path, "fitness,score,whole"), built(tmp_path, "whole")
+    done = run("train", several, "--phenotype", "whole", "--out", "one", *SMALL, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "phenotype: it learns whole of 168 of 168 samples;" in done.stderr
+    expected = run("train", alone, "--out", "two", *SMALL, "--json", cwd=tmp_path)
+    assert "phenotype:" not in expected.stderr
+    found, other = json.loads(done.stdout), json.loads(expected.stdout)
+    assert found["metrics"] == other["metrics"]
+    assert found["record"]["phenotype"] == other["record"]["phenotype"] == {"kind": "whole", "statistic": ""}
+    again = run("evaluate", "one", "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["metrics"] == found["metrics"]
+
+
+def test_samples_that_lack_it_are_left_out_and_counted(tmp_path: Path) -> None:
+    cache = built(tmp_path, "fitness,score")
+    words = (*SMALL, "--json")
+    first = json.loads(run("train", cache, "--out", "first", *words, cwd=tmp_path).stdout)
+    done = run("train", cache, "--phenotype", "score", "--out", "run", *words, cwd=tmp_path)
+    assert "it learns score of 112 of 168 samples; samples without it are left out; another: --phenotype fitness" in (
+        done.stderr
+    )
+    found = json.loads(done.stdout)
+    assert (first["record"]["nan_labels"], found["record"]["nan_labels"]) == (0, 56)
+    assert (
+        found["record"]["split"]["fingerprint"] == first["record"]["split"]["fingerprint"]
+    )  # so that the two can be compared
+    metrics = found["metrics"]
+    assert metrics["n"] + metrics["nan_labels"] == first["metrics"]["n"]
+    # each number of deletions for itself: no single mutant has a score
+    assert {"double_n", "triple_n"} <= set(metrics)
+    assert "single_n" not in metrics
+    assert metrics["double_n"] + metrics["triple_n"] == metrics["n"]
+    assert {"single_n", "double_n", "triple_n"} <= set(first["metrics"])
+    more = run("train", "--resume", "--out", "run", "--epochs", 3, "--json", cwd=tmp_path)
+    assert json.loads(more.stdout)["record"]["phenotype"]["kind"] == "score"
+    said = run("predict", "run", "--genes", toy.GENES[0], "--json", cwd=tmp_path)
+    assert "score" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"), [("fitness,score", "why: a network is trained on one phenotype at a time"), ("scor", "")]
+)
+def test_what_the_cache_has_not_is_refused(tmp_path: Path, asked: str, why: str) -> None:
+    done = run("train", built(tmp_path, "fitness,score"), "--phenotype", asked, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"has no phenotype '{asked}'" in done.stderr
+    assert why in done.stderr
+    assert "score" in done.stderr.splitlines()[-1]
+
+
+def test_a_series_keeps_to_its_phenotype(tmp_path: Path) -> None:
+    cache = built(tmp_path, "fitness,score")
+    words = ("--set", "wide=none", "--set", "neighbours=none", "--seeds", 2)
+    done = run("train", cache, "--phenotype", "score", "--out", "series", *SMALL, *words, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    kinds = [
+        json.loads(path.read_text("utf-8"))["phenotype"]["kind"] for path in (tmp_path / "series").glob("*/run.json")
+    ]
+    assert kinds == ["score", "score"]
+    assert json.loads((tmp_path / "series" / "series.json").read_text("utf-8"))["phenotype"] == "score"
