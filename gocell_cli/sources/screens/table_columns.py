@@ -152,7 +152,9 @@ def _phenotype_columns(table: TableFile, taken: set[str], options: TableOptions)
     words: list[str | None] = [given] if given is None or _is_column(table, given) else [*given.split(",")]
     found = [_phenotype_column(table, taken, word) for word in words]
     if len(set(found)) < len(found):
-        raise table.fault(None, f"a phenotype column is named twice: {', '.join(found)}")
+        each = ",".join(dict.fromkeys(found))
+        reason = f"a phenotype column is named twice: {', '.join(found)}"
+        raise table.fault(None, reason, hint=f"name each once: --phenotype-column {each}")
     kinds = [*(options.kinds or map(kind_of, found))]
     if len(kinds) != len(found) or len(set(kinds)) < len(kinds):
         reason = f"the {len(found)} phenotype columns {', '.join(found)} are called {', '.join(kinds)}"
@@ -190,7 +192,9 @@ def genes_columns(table: TableFile, given: Sequence[str] = ()) -> tuple[str, ...
 def _named_genes(table: TableFile, given: Sequence[str]) -> tuple[str, ...]:
     genes = tuple(table.column(name, "gene column") for name in _names(table, given))
     if len(set(genes)) < len(genes):
-        raise table.fault(None, f"a gene column is named twice: {', '.join(genes)}")
+        each = ",".join(dict.fromkeys(genes))
+        reason = f"a gene column is named twice: {', '.join(genes)}"
+        raise table.fault(None, reason, hint=f"name each once: --gene-column {each}")
     return genes
 
 
