@@ -193,23 +193,26 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_weights(small: Path, tmp_p
 
 
 @whole_only
-def test_pairs_killed_at_any_step_go_on_to_the_same_table(small: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("what", "genes"), [("pairs", 200), ("triples", 30)])
+def test_combinations_killed_at_any_step_go_on_to_the_same_table(
+    small: Path, tmp_path: Path, what: str, genes: int
+) -> None:
     run, whole = tmp_path / "run", tmp_path / "whole"
     whole.mkdir()
     _done(*_train_words(small, run))
-    names = Cache(small).hierarchy.gene_names[:200]  # more than one tile
-    words = ["predict", str(run), "--all-pairs", "--genes", ",".join(names), "--out"]
-    steps = _steps(whole, [*words, str(whole / "pairs.parquet")])
-    expected = (whole / "pairs.parquet").read_bytes()
+    names = Cache(small).hierarchy.gene_names[:genes]  # more than one tile
+    words = ["predict", str(run), f"--all-{what}", "--genes", ",".join(names), "--out"]
+    steps = _steps(whole, [*words, str(whole / f"{what}.parquet")])
+    expected = (whole / f"{what}.parquet").read_bytes()
     for number, step in steps:
         folder = tmp_path / str(number)
         folder.mkdir()
-        _killed(number, folder, [*words, str(folder / "pairs.parquet")])
-        if not (folder / "pairs.parquet").exists():
-            document(*words, folder / "pairs.parquet")
+        _killed(number, folder, [*words, str(folder / f"{what}.parquet")])
+        if not (folder / f"{what}.parquet").exists():
+            document(*words, folder / f"{what}.parquet")
             left = [path for path in folder.iterdir() if ".tmp-" not in path.name]  # what was being written stays
-            assert [path.name for path in left] == ["pairs.parquet"], step
-        assert (folder / "pairs.parquet").read_bytes() == expected, step
+            assert [path.name for path in left] == [f"{what}.parquet"], step
+        assert (folder / f"{what}.parquet").read_bytes() == expected, step
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

@@ -118,6 +118,7 @@ KEPT = [
     Kept("evaluate-train", f"evaluate {_RUN} --split train", shape=True),
     Kept("compare", f"compare {_RUN} --resamples 100", shape=True),
     Kept("predict", f"predict {_RUN} --genes COX1,COX3 --genes YCR033W", shape=True),
+    Kept("predict-input", f"predict {_RUN} --input FOLDER/own.tsv --out FOLDER/predicted.parquet", shape=True),
     Kept("predict-all-pairs", f"predict {_RUN} {_PAIRS}", shape=True),
     Kept("predict-dry-run", f"predict {_RUN} {_TRIPLES} --dry-run", shape=True),
     Kept("predict-all-triples", f"predict {_RUN} {_TRIPLES}", shape=True),
