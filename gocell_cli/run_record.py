@@ -327,7 +327,7 @@ class RunRecord:
     parts for which the best epoch predicts next to the same of every sample, and the standard deviation of its
     predictions as a share of the labels'; None where it does so for none.
     extensions: each time that it was told to go on beyond its end; None: never.
-    warm_start: where its first weights come from; None: its seed.
+    warm_start: where its first weights come from; None: its seed. own: its `model` and `loss` where they are not ours.
     """
 
     cache: str
@@ -350,6 +350,7 @@ class RunRecord:
     strain_fitness: StrainFitnessRecord | None = None
     extensions: tuple[ExtensionRecord, ...] | None = None
     warm_start: WarmStartRecord | None = None
+    own: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         if not self.cache or "\0" in self.cache:

@@ -22,6 +22,7 @@ from gocell_cli.training.data.order import cut
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.delta.heads import VariantHeads
+from gocell_cli.training.network.own_model import Network, OwnModel
 from gocell_cli.training.network.population import set_population
 from gocell_cli.training.voices.names import DCELL
 
@@ -41,21 +42,24 @@ F = TypeVar("F", float, np.ndarray)
 """A fitness, or those of many genotypes at once."""
 
 
-def statistics(model: DCell) -> dict[str, Tensor]:
+def statistics(model: Network) -> dict[str, Tensor]:
     """Return copies of BatchNorm's statistics: all of the model's state that is no parameter."""
     parameters = dict(model.named_parameters())
     return {name: tensor.clone() for name, tensor in model.state_dict().items() if name not in parameters}
 
 
-def put_statistics(model: DCell, saved: dict[str, Tensor]) -> None:
+def put_statistics(model: Network, saved: dict[str, Tensor]) -> None:
     """Put statistics back."""
     for name, tensor in saved.items():
         model.get_buffer(name).copy_(tensor)
 
 
-def use_population(model: DCell, rows: CacheRows, train: Int64[np.ndarray, " train"]) -> None:
+def use_population(model: Network, rows: CacheRows, train: Int64[np.ndarray, " train"]) -> None:
     """Normalise by the statistics of the training rows from now on."""
-    set_population(model, lambda: rows.batches(train, EVALUATION_BATCH))
+    if isinstance(model, OwnModel):
+        model.use_population(lambda: rows.batches(train, EVALUATION_BATCH))
+    else:
+        set_population(model, lambda: rows.batches(train, EVALUATION_BATCH))
 
 
 def head_of(heads: Tensor | VariantHeads, term: int) -> Tensor:
@@ -65,7 +69,7 @@ def head_of(heads: Tensor | VariantHeads, term: int) -> Tensor:
 
 @torch.no_grad()
 def root_heads(
-    model: DCell,
+    model: Network,
     rows: CacheRows,
     order: Int64[np.ndarray, " rows"],
     also: Callable[[SampleBatch, Tensor | VariantHeads], None] = lambda _batch, _heads: None,
@@ -83,7 +87,7 @@ def root_heads(
         return batch, model.ready(batch)
 
     try:
-        with ahead(make, range(len(parts)), threads_beside(model.bias.device)) as batches:
+        with ahead(make, range(len(parts)), threads_beside(next(model.parameters()).device)) as batches:
             for batch, ready in batches:
                 heads = model.heads(ready)
                 found.append(head_of(heads, model.root).double())

@@ -336,6 +336,10 @@ class DCell(Stacked):
             raise UsageError("a batch made ready has no values for the dense form", hint="pass the batch itself")
         return DeletedGenes(weights, self._deletions(batch).to(self.bias.device))
 
+    def l2_weights(self) -> tuple[Tensor, ...]:
+        """Return the tensors that l2 counts."""
+        return (self.child_weight, self.gene_weight, self.head_weight, *(self.products() or ()))
+
     def parameter_count(self) -> int:
         """Trained numbers, padding not counted."""
         stack = self.stack

@@ -49,7 +49,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 NARROW, WIDE, MANY = 6, 20, 1_000_000
 """Least neurons of a term where min_width is 0: NARROW up to MANY training samples, the paper's WIDE beyond."""
 LEAST = {
-    "epochs": 1, "batch_size": 2, "population_samples": 2, "min_width": 0, "patience": 0, "seed": 0, "min_lr": 0,
+    "epochs": 1, "batch_size": 2, "accumulate": 1, "population_samples": 2, "min_width": 0, "patience": 0, "seed": 0,
+    "min_lr": 0,
     "weight_decay": 0, "own_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1, "subset": 0,
     "control_seed": 0, "top_width": 0, "top_strata": 1, "products": 0, "learnt_vectors": 0,
 }  # fmt: skip
@@ -69,7 +70,9 @@ class RunConfig:
     """A run's settings, all of plain types. The network's own are described in DCellConfig.
 
     split: a kind, or the path of a file that names the parts (`split_column` its column), or of a run. fractions:
-    train, validation and test. split_seed: -1 is `seed`. folds, fold, subset: as in SplitChoice. split_rule: 2; runs
+    train, validation and test. accumulate: batches whose gradients, weighted by samples, make one step of the
+    weights; each batch is normalised by itself, so that it is the step of one large batch but for BatchNorm, which sees
+    batch_size samples at a time. split_seed: -1 is `seed`. folds, fold, subset: as in SplitChoice. split_rule: 2; runs
     of before it was recorded have 1. clip: largest gradient norm (0: off). patience: epochs without a better
     validation loss before training stops (0: never). min_lr: where cosine ends, and plateau stops halving.
     own_decay: decoupled decay of the genes' own columns alone, which with gene_weights = deviation is towards their
@@ -95,6 +98,7 @@ class RunConfig:
 
     epochs: int = 100
     batch_size: int = 800
+    accumulate: int = 1
     lr: float = 3e-3
     min_lr: float = 1e-5
     weight_decay: float = 0.0

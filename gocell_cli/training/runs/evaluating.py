@@ -102,7 +102,7 @@ def _settle(
     if trainer.config.control:
         fits = Fits(replace(fits.known, hierarchy=trainer.hierarchy, kept={}))
     if ENCODER in names:
-        fits = Fits(replace(fits.known, encoded=encoded_genes(trainer.model, trainer.hierarchy)))
+        fits = Fits(replace(fits.known, encoded=encoded_genes(trainer.dcell, trainer.hierarchy)))
     true = trainer.values[trainer.split.validation]
     cache = trainer.rows.cache
     singles = known_singles(cache.provenance, cache.hierarchy)

@@ -152,8 +152,8 @@ def read_samples(trainer: Trainer, parts: Sequence[Int64[np.ndarray, " _"]]) -> 
     shape = (len(rows), len(hierarchy.gene_names))
     deleted = csr_matrix((np.ones(len(samples.genes)), samples.genes, samples.gene_ptr), shape)
     return Judged(
-        h=activations_of(trainer.model, trainer, rows),
-        neurons=neurons_of(trainer.model, hierarchy),
+        h=activations_of(trainer.dcell, trainer, rows),
+        neurons=neurons_of(trainer.dcell, hierarchy),
         values=trainer.values[rows],
         variants=variants,
         deleted=deleted,

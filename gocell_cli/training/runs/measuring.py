@@ -1,27 +1,31 @@
 """A network measured on rows of a cache: predictions, the loss and its parts, and every metric; by all processes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
+from gocell_cli.errors import UsageError
 from gocell_cli.training.data.batch import CacheRows, SampleBatch
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import root_heads
-from gocell_cli.training.network.dcell import Batch, DCell
+from gocell_cli.training.network.dcell import Batch
 from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.delta.ready import ReadyBatch
 from gocell_cli.training.network.loss import DCellLoss, LossParts, Target
+from gocell_cli.training.network.own_model import Network
 from gocell_cli.training.runs.processes import Processes
 
 with train_extra():
     import torch
     from torch import Tensor
 
+OwnLoss: TypeAlias = Callable[[Tensor, Any], Tensor]
+"""(heads [samples, heads], targets [samples]) -> their mean loss; targets are standardised labels (LabelScale)."""
 LOSSES = {"loss": "total", "loss_root": "root", "loss_auxiliary": "auxiliary", "loss_weights": "weights"}
 
 
@@ -29,11 +33,12 @@ LOSSES = {"loss": "total", "loss_root": "root", "loss_auxiliary": "auxiliary", "
 class Measuring:
     """What is measured, how labels are scaled and which loss counts. Every process must ask for the same rows."""
 
-    model: DCell
+    model: Network
     rows: CacheRows
     loss: DCellLoss
     scale: LabelScale
     processes: Processes
+    own_loss: OwnLoss | None = None
 
     def target(self, batch: SampleBatch) -> Float[Tensor, " samples"]:
         """Return the labels as the loss compares with them; on the CPU, where the cache's are."""
@@ -45,6 +50,8 @@ class Measuring:
         In whichever thread: the stream that trains waits for the copy, and no CPU does.
         """
         device, target = self.processes.device, self.target(batch)
+        if self.own_loss is not None:  # which takes each sample's target
+            return self.model.ready(batch), target.to(device)
         if device.type != "cuda":
             ready = self.model.ready(batch, target)
         else:
@@ -61,9 +68,19 @@ class Measuring:
 
     def losses(self, heads: Tensor | VariantHeads, target: Target) -> LossParts:
         """Return the loss of some samples' heads."""
-        model = self.model
-        weights = (model.child_weight, model.gene_weight, model.head_weight, *(model.products() or ()))
-        return self.loss(heads, target, weights)
+        if self.own_loss is not None:
+            return self._own_losses(self.own_loss, heads, target)
+        return self.loss(heads, target, self.model.l2_weights())
+
+    def _own_losses(self, loss: OwnLoss, heads: Tensor | VariantHeads, target: Target) -> LossParts:
+        """Return what a loss of one's own says of heads [samples, heads], and l2; it has no auxiliary part."""
+        dense = heads.dense() if isinstance(heads, VariantHeads) else heads
+        root = loss(dense, target)
+        if root.shape != ():
+            raise UsageError(f"the loss is {tuple(root.shape)}, not one number: the mean over the samples")
+        none, l2 = root.new_zeros(()), self.loss.l2
+        squares = sum((w.square().sum() for w in self.model.l2_weights()), start=none) if l2 else none
+        return LossParts(root + l2 * squares, root, none, squares)
 
     def predict(self, order: Int64[np.ndarray, " rows"]) -> Float64[np.ndarray, " rows"]:
         """Return predictions in the phenotype's unit."""

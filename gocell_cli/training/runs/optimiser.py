@@ -155,7 +155,7 @@ class SharedAdamW(JoinedAdamW):
         rank = self.machine.asking.rank
         for i, parameter in enumerate(self.weights):
             if parameter.grad is not None:
-                self._given[rank][i].copy_(parameter.grad.view(-1))
+                self._given[rank][i].copy_(parameter.grad.reshape(-1))
         self.machine.meet()
         for i, (total, (first, stop)) in enumerate(zip(self._sums, self._bounds, strict=True)):
             total.zero_()

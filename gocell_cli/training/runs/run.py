@@ -1,12 +1,12 @@
 """A run: begun, gone on with, opened again; what it is worth, and what it predicts, with its cache or without."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.errors import GocellError, SourceMissing
+from gocell_cli.errors import GocellError, SourceMissing, UsageError
 from gocell_cli.run_record import (
     ExtensionRecord,
     HierarchyRecord,
@@ -21,10 +21,12 @@ from gocell_cli.training.data.gene_vectors import keep_vectors, kept_vectors
 from gocell_cli.training.data.labels import LabelScale
 from gocell_cli.training.data.strain_fitness import offered_fitness
 from gocell_cli.training.inference.predict import Answering, Predictor
+from gocell_cli.training.network.own_model import MakeModel
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.devices import device_to_open
 from gocell_cli.training.runs.going_on import require_more, require_same_settings
 from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts, open_cache, split_record
+from gocell_cli.training.runs.measuring import OwnLoss
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.samples import RunSamples
 from gocell_cli.training.runs.states import BestState, read_state, require_meaning, require_settings
@@ -37,7 +39,13 @@ from gocell_cli.training.voices.names import DCELL
 
 
 def begin_run(
-    reserve: Callable[[], RunStore], cache: Cache, config: RunConfig, samples: RunSamples | None = None
+    reserve: Callable[[], RunStore],
+    cache: Cache,
+    config: RunConfig,
+    samples: RunSamples | None = None,
+    *,
+    model: MakeModel | None = None,
+    loss: OwnLoss | None = None,
 ) -> Trainer:
     """Take a place, and make a run there: its settings, its hierarchy, its cache's fingerprint, its split.
 
@@ -49,13 +57,13 @@ def begin_run(
     processes.require_precision()
     store = _reserve(processes, reserve)
     try:
-        trainer = Trainer(cache, config, store, processes, samples=samples)
+        trainer = Trainer(cache, config, store, processes, samples=samples, model=model, loss=loss)
         trainer.samples.check_differ()
-        copied = warm_start(trainer.model, trainer.hierarchy, config, trainer.samples) if config.warm_start else None
+        copied = warm_start(trainer.dcell, trainer.hierarchy, config, trainer.samples) if config.warm_start else None
         store.write_text(CONFIG, trainer.config.to_toml())  # a width that was left to the samples is in it
         warm = _keep_warm_start(trainer, cache, copied) if copied is not None else None
         if store.writable:  # of several processes the first alone writes, and has a hierarchy to record
-            store.write_record(replace(_first_record(trainer, cache), warm_start=warm))
+            store.write_record(replace(_first_record(trainer, cache), warm_start=warm, own=own_names(model, loss)))
     # Ctrl-C as well: no directory is left behind that holds no run
     except BaseException:
         store.abandon()
@@ -113,7 +121,14 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
     )
 
 
-def resume_run(directory: Path, cache: Cache | None = None, asked: RunConfig | None = None) -> Trainer:
+def resume_run(
+    directory: Path,
+    cache: Cache | None = None,
+    asked: RunConfig | None = None,
+    *,
+    model: MakeModel | None = None,
+    loss: OwnLoss | None = None,
+) -> Trainer:
     """Go on with a run from its `last`, or begin it where it was stopped before the first of them.
 
     `cache` is the run's own, where it is open already; `asked` its settings with another end (`going_on.py`). Raises
@@ -125,11 +140,12 @@ def resume_run(directory: Path, cache: Cache | None = None, asked: RunConfig | N
     config = asked or before
     require_same_settings(directory, before, config)
     require_more(directory, before, config)
+    require_own(directory, store.record().own, own_names(model, loss))
     processes = Processes(config.device, config.precision)
     processes.require_precision()
     store.writable = processes.first
     store.lock()
-    trainer = _reopened(store, open_cache(store, cache), config, processes)
+    trainer = _reopened(store, open_cache(store, cache), config, processes, model, loss)
     untrained = store.untrained()
     if not untrained:
         trainer.resume()
@@ -151,20 +167,70 @@ def _keep_end(trainer: Trainer, extension: ExtensionRecord | None) -> None:
     store.write_text(CONFIG, trainer.config.to_toml())
 
 
-def reopen(store: RunStore, cache: Path | Cache | None = None) -> Trainer:
+def own_run(
+    cache: Cache, config: RunConfig, out: Path, *, model: MakeModel | None = None, loss: OwnLoss | None = None
+) -> Trainer:
+    """Begin a run of a network or a loss of one's own in a folder, or go on with the one that is there.
+
+    As `gocell train CACHE --resume --out OUT` does, under torchrun too: `trainer.fit(lambda progress: None)` trains,
+    and `finish_run(trainer)` measures and writes results. Settings, network and loss must be those that it began with.
+    """
+    if RunStore(out).exists():
+        width = run_config(out).min_width
+        asked = config if config.min_width else replace(config, min_width=width)
+        return resume_run(out, cache, asked, model=model, loss=loss)
+    return begin_run(lambda: RunStore.reserve(out), cache, config, model=model, loss=loss)
+
+
+def own_names(model: MakeModel | None, loss: OwnLoss | None) -> dict[str, str] | None:
+    """Return how a network and a loss of one's own are called; None where both are ours."""
+    found = {"model": model, "loss": loss}
+    named = {
+        what: getattr(one, "__qualname__", type(one).__qualname__) for what, one in found.items() if one is not None
+    }
+    return named or None
+
+
+def require_own(directory: Path, recorded: Mapping[str, str] | None, given: Mapping[str, str] | None) -> None:
+    """Raise UsageError where a run began with another network or loss of one's own than it is opened with."""
+    if (recorded or {}) != (given or {}):
+        told = ", ".join(f"{what} {name}" for what, name in (recorded or {}).items())
+        raise UsageError(
+            f"{directory}: it was trained with {told or 'no model or loss of its own'}",
+            why="a run goes on with what it began with",
+            hint=f"in Python: own_run(cache, config, Path({str(directory)!r}), model=..., loss=...)",
+        )
+
+
+def reopen(
+    store: RunStore,
+    cache: Path | Cache | None = None,
+    *,
+    model: MakeModel | None = None,
+    loss: OwnLoss | None = None,
+) -> Trainer:
     """Open a run's cache and network as they were, to measure; raises SourceMissing where the cache is gone."""
+    require_own(store.directory, store.record().own, own_names(model, loss))
     record_cache, config = open_cache(store, cache), run_config(store.directory)
     processes = Processes(device_to_open(config.device), config.precision)
     store.writable = store.writable and processes.first
-    return _reopened(store, record_cache, config, processes)
+    return _reopened(store, record_cache, config, processes, model, loss)
 
 
-def _reopened(store: RunStore, cache: Cache, config: RunConfig, processes: Processes) -> Trainer:
+def _reopened(
+    store: RunStore,
+    cache: Cache,
+    config: RunConfig,
+    processes: Processes,
+    model: MakeModel | None = None,
+    loss: OwnLoss | None = None,
+) -> Trainer:
     record = store.record()
     told = record.gene_vectors
     vectors = kept_vectors(store.directory, told, cache.hierarchy) if told is not None else None
     samples = RunSamples.of(cache, config, kept=kept_parts(store.directory, record, len(cache)), vectors=vectors)
-    return Trainer(cache, config, store, processes, recorded_layout(record, cache), samples)
+    layout = recorded_layout(record, cache)
+    return Trainer(cache, config, store, processes, layout, samples, model=model, loss=loss)
 
 
 def recorded_layout(record: RunRecord, cache: Cache | None = None) -> Layout:
@@ -197,6 +263,8 @@ def open_predictor(
     """
     store = RunStore(directory)
     record = store.record()
+    if "model" in (record.own or {}):  # a loss alone leaves DCell's weights what they are
+        require_own(directory, record.own, None)
     voices = _voices(store, record) if voice != DCELL else None
     if cache is not None or record.hierarchy is None:
         trainer = reopen(store, cache)
@@ -229,4 +297,4 @@ def _voices(store: RunStore, record: RunRecord) -> Answering | None:
 
 def predictor_of(trainer: Trainer) -> Predictor:
     """A trainer's network, the best weights loaded, without its samples."""
-    return Predictor(trainer.model, trainer.hierarchy, trainer.scale, trainer.kind, trainer.trained_genes)
+    return Predictor(trainer.dcell, trainer.hierarchy, trainer.scale, trainer.kind, trainer.trained_genes)

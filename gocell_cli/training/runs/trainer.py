@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from gocell_cli.errors import DamagedCache, Diverged
+from gocell_cli.errors import DamagedCache, Diverged, UsageError
 from gocell_cli.run_record import ExtensionRecord
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.ahead import ahead, threads_beside
@@ -21,13 +21,14 @@ from gocell_cli.training.data.batch import CacheRows
 from gocell_cli.training.data.order import RowBatches, cut, drawn
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import head_of, put_statistics, statistics, use_population
-from gocell_cli.training.network.dcell import Batch
+from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.delta.compiler.cache import work_seconds
 from gocell_cli.training.network.loss import DCellLoss, Target
+from gocell_cli.training.network.own_model import MakeModel, Network
 from gocell_cli.training.runs.config import DEFAULTS, RunConfig
 from gocell_cli.training.runs.going_on import cosine_rate, deciding_loss
 from gocell_cli.training.runs.kept import network_hierarchy
-from gocell_cli.training.runs.measuring import LOSSES, Measuring
+from gocell_cli.training.runs.measuring import LOSSES, Measuring, OwnLoss
 from gocell_cli.training.runs.optimiser import OwnDecay, make_optimiser
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.readings import Reading, Readings
@@ -113,6 +114,9 @@ class Trainer:
         processes: Processes,
         layout: Layout | None = None,
         samples: RunSamples | None = None,
+        *,
+        model: MakeModel | None = None,
+        loss: OwnLoss | None = None,
     ) -> None:
         self.samples = samples = samples or RunSamples.of(cache, config)
         self.config = config = config.for_samples(len(samples.train_rows))
@@ -123,15 +127,13 @@ class Trainer:
         # right before the network is made, whose first weights are then the seed's alone
         torch.manual_seed(config.seed)
         self.layout = layout or Layout.of_cache(cache)
-        on_cpu = processes.device.type == "cpu"
-        copies = TRAINED_COPIES if on_cpu else 1
-        vectors = samples.vectors.values if samples.vectors is not None else None
-        self.model = self.layout.network(self.hierarchy, config, copies, vectors).to(processes.device, processes.dtype)
+        self.model: Network = self._network(model).to(processes.device, processes.dtype)
         self.model.group = processes if processes.world > 1 else None
         kind = "bce" if self.scale.logits else "mse"
-        loss = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
-        self.measuring = Measuring(self.model, self.rows, loss, self.scale, processes)
-        decay = OwnDecay(self.model.gene_weight, config.own_decay) if config.own_decay else None
+        by_term = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
+        self.measuring = Measuring(self.model, self.rows, by_term, self.scale, processes, loss)
+        decays = isinstance(self.model, DCell) and config.own_decay
+        decay = OwnDecay(self.dcell.gene_weight, config.own_decay) if decays else None
         self.optimiser = make_optimiser(processes, self.model.parameters(), config.lr, config.weight_decay, decay)
         self.scheduler = self._scheduler()
         self.history: list[dict[str, Any]] = []
@@ -140,6 +142,21 @@ class Trainer:
         self.stop_at: Callable[[], bool] = lambda: False
         self.save_at: Callable[[], bool] = lambda: False
         self.on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
+
+    @property
+    def dcell(self) -> DCell:
+        """The network where it is ours; raises UsageError for one of somebody's own, which has no such terms."""
+        if not isinstance(self.model, DCell):
+            raise UsageError(f"{type(self.model).__qualname__} is no DCell, which alone has what is asked for")
+        return self.model
+
+    def _network(self, make: MakeModel | None) -> Network:
+        """Make the network: the run's own by its settings, or what a caller makes of hierarchy and settings."""
+        if make is not None:
+            return make(self.hierarchy, self.config.network(self.layout.width_by))
+        copies = TRAINED_COPIES if self.processes.device.type == "cpu" else 1
+        vectors = self.samples.vectors.values if self.samples.vectors is not None else None
+        return self.layout.network(self.hierarchy, self.config, copies, vectors)
 
     @cached_property
     def trained_genes(self) -> Bool[np.ndarray, " genes"]:
@@ -190,7 +207,8 @@ class Trainer:
                 pearson = self.history[-1]["validation"]["pearson"] if self.history else None
                 mean = float(self.sums[0] / self.summed) if self.summed else None
                 report(Progress(self.epoch, config.epochs, self.step, len(sizes), rate, mean, pearson))
-                self._obey()
+                if self._of_step(step.number).stop == self.step:  # no gradient is held that a checkpoint lacks
+                    self._obey()
                 clock.lap("metrics")
         self._take(self.readings.read(all_of_them=True))
 
@@ -233,20 +251,32 @@ class Trainer:
     def _train(self, step: ReadyStep, clock: Clock) -> None:
         """One step on this process's rows; nothing of it waits for the device."""
         processes, share = self.processes, (step.places.stop - step.places.start) / step.samples
-        self.model.drop_terms(seed=self.config.seed, epoch=self.epoch, step=step.number)
+        together = self._of_step(step.number)
+        whole = sum(map(len, self.batches.parts[together]))
+        self.model.drop_terms(seed=self.config.seed, epoch=self.epoch, step=together.start // self.config.accumulate)
         with processes.products():
             with processes.autocast():
                 heads = self.model.heads(step.batch)
             losses = self.measuring.losses(heads, step.target).shared(share, processes.world, self.config.l2)
             found = torch.stack([getattr(losses, name).detach().double() for name in LOSSES.values()])
             processes.reduce(found, "sum")
-            self.optimiser.zero_grad()
-            losses.total.backward()  # type: ignore[no-untyped-call]
+            if step.number == together.start:
+                self.optimiser.zero_grad()
+            # exactly 1 where a batch is a step
+            (losses.total * (step.samples / whole)).backward()  # type: ignore[no-untyped-call]
         clock.lap("model")
-        norm = self.optimiser.joined_step(self.config.clip).double()
+        norm = torch.zeros((), dtype=torch.float64, device=found.device)
+        if step.number == together.stop - 1:
+            norm = self.optimiser.joined_step(self.config.clip).double()
         clock.lap("optimiser")
         self.seen[step.places] = head_of(heads, self.model.root).detach().double()
         self.readings.add(step.number, step.samples, torch.cat([found, norm[None]]))
+
+    def _of_step(self, number: int) -> slice:
+        """Return the batches of an epoch whose gradients make one step with that of a batch, by number."""
+        many = self.config.accumulate
+        first = number - number % many
+        return slice(first, min(first + many, len(self.batches.parts)))
 
     def _diverged(self, step: int, what: str) -> Diverged:
         """Where it happened, what is kept, and the settings that made it likely."""
@@ -311,7 +341,8 @@ class Trainer:
         Gradient norms are those before clipping, the mean and the largest over the epoch's steps.
         """
         losses = self.measuring.weighted(dict(zip(LOSSES, (self.sums / len(self.train_rows)).tolist(), strict=True)))
-        losses["gradient_norm"], losses["gradient_norm_largest"] = self.norms[0] / self.step, self.norms[1]
+        steps = math.ceil(self.step / self.config.accumulate)
+        losses["gradient_norm"], losses["gradient_norm_largest"] = self.norms[0] / steps, self.norms[1]
         predicted = self.scale.backward(self.processes.summed(self.seen.cpu().numpy()))
         true = self.values[self.batches.order]
         return {**self.measuring.metrics(predicted, true, losses), "sd_ratio": sd_ratio(predicted, true)}

@@ -15,6 +15,7 @@ from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Hierarchy
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import DCell
+from gocell_cli.training.network.own_model import Network, OwnModel
 from gocell_cli.training.runs.config import RunConfig
 
 with train_extra():
@@ -90,8 +91,10 @@ def by_height(hierarchy: Hierarchy) -> Hierarchy:
     return replace(hierarchy, level=hierarchy.height, level_by=BEFORE, level_direction=LEAF_UP)
 
 
-def layout_of(model: DCell) -> str:
+def layout_of(model: Network) -> str:
     """Return a fingerprint of where every weight lies: two layouts may have the same shapes, and mean other terms."""
+    if isinstance(model, OwnModel):
+        return model.layout()
     stack = model.stack
     arrays = {name: getattr(stack, name) for name in ARRAYS}
     arrays |= {"piece": stack.piece, "buckets": [astuple(bucket) for bucket in stack.buckets]}
@@ -110,7 +113,7 @@ def known_genes(tensors: Mapping[str, Tensor], genes: int) -> Bool[np.ndarray, "
     return known
 
 
-def load_weights(model: DCell, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+def load_weights(model: Network, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Put a checkpoint's weights and statistics into a network; what else it holds is left alone.
 
     Checkpoints of before there were fingerprints have none, and are opened by height, as they were made. Raises
@@ -126,7 +129,8 @@ def load_weights(model: DCell, tensors: Mapping[str, Tensor], state: Mapping[str
     own = model.state_dict()
     for name in own.keys() & tensors.keys():
         # an infinite variance is ours: a term that no sample touches
-        if not tensors[name].is_floating_point() or (
+        # BatchNorm of PyTorch counts its batches
+        if tensors[name].is_floating_point() != own[name].is_floating_point() or (
             name != VARIANCE and not bool(torch.isfinite(tensors[name]).all())
         ):
             raise DamagedCache(f"the checkpoint's {name} holds what is no number", hint="train again")
