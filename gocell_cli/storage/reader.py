@@ -1,6 +1,7 @@
 """Cache: open a finished cache, check it, and read samples by index, in batches or as whole columns."""
 
 import copy
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from gocell_cli.errors import DamagedCache, UsageError, did_you_mean
 from gocell_cli.file_record import FileRecord
 from gocell_cli.free_memory import require_memory
 from gocell_cli.storage.hierarchy_check import check_hierarchy, level_counts
+from gocell_cli.storage.latest import latest_cache
 from gocell_cli.storage.lmdb_walk import is_known, remember, walk
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest, shard_faults
 from gocell_cli.storage.network_graph import network_graph
@@ -72,6 +74,14 @@ class Cache:
         self._limits = Limits(*sizes, phenotypes=len(self.manifest.phenotypes))
         self._starts = np.array([s.start for s in self.manifest.shards], dtype=np.int64)
         self._checked: dict[int, tuple[int, ...]] = {}
+
+    @classmethod
+    def latest(cls, root: Path | None = None, backend: str | None = None) -> "Cache":
+        """Open the cache that was built last under a data root; by default GOCELL_ROOT, else ./gocell_data.
+
+        Raises SourceMissing where none was.
+        """
+        return cls(latest_cache(root or Path(os.environ.get("GOCELL_ROOT") or "gocell_data")), backend)
 
     def __len__(self) -> int:
         return self.manifest.samples

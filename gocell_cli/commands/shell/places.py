@@ -13,15 +13,13 @@ import typer
 
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 from gocell_cli.file_record import recorded_place
+from gocell_cli.storage.latest import BUILD_HINT, LATEST, latest_cache
 from gocell_cli.user_text import slug
 from gocell_cli.whole_file import require_writable, write_whole
 
 ROOT_VARIABLE = "GOCELL_ROOT"
 DEFAULT_ROOT = "gocell_data"
 Force = Annotated[bool, typer.Option("--overwrite", help="Replace the file where it is there.")]
-MOST_PATH = 5000
-"""Bytes of `latest`: Linux takes paths of up to 4,096."""
-BUILD_HINT = "gocell build-cache --dataset essentiality"
 
 
 def data_root(root: Path | None) -> Path:
@@ -41,7 +39,7 @@ def remember_latest(root: Path, cache: Path) -> None:
     """Write where the cache is to `<root>/latest`, from there where it lies under the root; whole or not at all."""
     root.mkdir(parents=True, exist_ok=True)
     told = recorded_place(cache, root, root)
-    write_whole(root / "latest", os.fsencode(told) + b"\n")  # the path's bytes, which need not be UTF-8
+    write_whole(root / LATEST, os.fsencode(told) + b"\n")  # the path's bytes, which need not be UTF-8
 
 
 def named(place: Path, folder: Path) -> Path:
@@ -83,35 +81,15 @@ def leftovers(root: Path) -> list[Path]:
 
 def find_cache(cache: Path | None, root: Path) -> Path:
     """Return the cache named, else the latest one; raises SourceMissing where there is none."""
-    latest = root / "latest"
-    if cache is None and not latest.is_file():
-        raise SourceMissing(f"{latest}: no cache has been built under {root} yet", hint=BUILD_HINT)
-    found = named(cache, root / "caches") if cache is not None else _named_by(latest)
+    found = named(cache, root / "caches") if cache is not None else latest_cache(root)
     if not found.is_dir() and _was_begun(found):
         _give_back(found)
         if not found.is_dir():
             _refuse_unfinished(found)
     if not found.is_dir():
-        source = "" if cache is not None else f" (named by {latest})"
+        source = "" if cache is not None else f" (named by {root / LATEST})"
         raise SourceMissing(f"{found}: no such cache{source}", hint=BUILD_HINT)
     return found
-
-
-def _named_by(latest: Path) -> Path:
-    from gocell_cli.typed_file import Malformed, read_small
-
-    try:
-        told = read_small(latest, MOST_PATH).rstrip(b"\r\n")
-    except Malformed as error:
-        raise SourceMissing(f"{latest}: {error}", hint=BUILD_HINT) from error
-    if not told or b"\0" in told or b"\n" in told:  # no path holds the first; what we write holds no line break within
-        raise SourceMissing(f"{latest}: names no cache", hint=BUILD_HINT)
-    path = latest.parent / os.fsdecode(told)
-    try:
-        path.is_dir()
-    except OSError as error:  # a name that no file system takes
-        raise SourceMissing(f"{latest}: names no cache ({error.strerror})", hint=BUILD_HINT) from error
-    return path
 
 
 def _was_begun(cache: Path) -> bool:
