@@ -53,6 +53,7 @@ def begin_run(
     fails before the run is made leaves no trace.
     """
     require_wandb(config)
+    cache = cache.of_phenotype(config.phenotype)
     processes = Processes(config.device, config.precision)
     processes.require_precision()
     store = _reserve(processes, reserve)

@@ -53,6 +53,7 @@ class RunSamples:
         split or a loss that these samples do not allow, InvalidInput for labels beyond numbers and for a file that does
         not fit.
         """
+        cache = cache.of_phenotype(config.phenotype)
         samples = cache.columns()
         values = samples.value
         split = _split(samples, config.split_choice(), cache.hierarchy.gene_names, named, kept)

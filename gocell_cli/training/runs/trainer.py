@@ -118,6 +118,7 @@ class Trainer:
         model: MakeModel | None = None,
         loss: OwnLoss | None = None,
     ) -> None:
+        cache = cache.of_phenotype(config.phenotype)
         self.samples = samples = samples or RunSamples.of(cache, config)
         self.config = config = config.for_samples(len(samples.train_rows))
         self.store, self.processes = store, processes
