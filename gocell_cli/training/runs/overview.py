@@ -17,10 +17,11 @@ from gocell_cli.series_record import SERIES, finished_member, is_series, read_se
 from gocell_cli.training.data.gene_vectors import KEPT as GENE_VECTORS
 from gocell_cli.training.data.splits.kinds import KEPT as SPLIT
 from gocell_cli.training.runs.predictions import PREDICTIONS
+from gocell_cli.training.runs.source_run import TABLE as WARM_START
 from gocell_cli.training.runs.store import LOCK, RunStore
 from gocell_cli.whole_file import TEMPORARY, writing
 
-FILES = (CONFIG, RECORD, METRICS, SERIES, LOCK, SPLIT, PREDICTIONS, GENE_VECTORS)
+FILES = (CONFIG, RECORD, METRICS, SERIES, LOCK, SPLIT, PREDICTIONS, GENE_VECTORS, WARM_START)
 _NAMES = "|".join(
     rf"{re.escape(name)}|\.?{re.escape(Path(name).stem)}{TEMPORARY}{re.escape(Path(name).suffix)}" for name in FILES
 )

@@ -29,11 +29,12 @@ from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts
 from gocell_cli.training.runs.measuring import OwnLoss
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.samples import RunSamples
+from gocell_cli.training.runs.source_run import TABLE
 from gocell_cli.training.runs.states import BestState, read_state, require_meaning, require_settings
 from gocell_cli.training.runs.store import CONFIG, RunStore
 from gocell_cli.training.runs.trackers import require_wandb
 from gocell_cli.training.runs.trainer import Trainer
-from gocell_cli.training.runs.warm_start import TABLE, Copied, met_before, warm_start
+from gocell_cli.training.runs.warm_start import Copied, met_before, warm_start
 from gocell_cli.training.runs.weights import BEFORE, VECTORS, Layout, known_genes, load_weights
 from gocell_cli.training.voices.names import DCELL
 

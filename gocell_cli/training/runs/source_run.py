@@ -7,6 +7,8 @@ from gocell_cli.run_record import RunRecord
 from gocell_cli.training.runs.config import RunConfig, run_config
 from gocell_cli.training.runs.store import RunStore
 
+TABLE = "warm_start.tsv"
+"""In a run's directory: what became of each term of the run that it began with."""
 MEANING = ("norm_order", "gene_weights", "products", "learnt_vectors")
 """Settings that say what a term's numbers mean: with another one they are no beginning."""
 

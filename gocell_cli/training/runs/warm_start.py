@@ -38,8 +38,6 @@ with train_extra():
     import torch
     from torch import Tensor
 
-TABLE = "warm_start.tsv"
-"""Of a run's directory: what became of each term."""
 LINEAR, PRODUCT_IN, HEARS, LEARNT = "linear.weight", "product_in", "vector_weight", "vectors.learnt"
 BY_INPUT = (LINEAR, PRODUCT_IN)
 STATISTICS = ("norm.running_mean", "norm.running_var")

@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from gocell_cli.errors import UsageError
-from gocell_cli.training.runs.overview import OWN
+from gocell_cli.training.runs.overview import OWN, require_removable
 from tests.commands.runners import document, failure, run
 
 TINY = (
@@ -127,7 +127,11 @@ def test_a_run_that_is_trained_is_not_removed(root: Path) -> None:
     assert len(names(root)) == 2
 
 
-def test_all_that_training_writes_is_known(made: Path) -> None:
+def test_all_that_training_writes_is_known(made: Path, tmp_path: Path) -> None:
+    source = document("run", "ls", "--root", made)[0]["path"]
+    done = run("train", *TINY, "--from", source, "--out", tmp_path / "warm", "--root", made, "-q", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    require_removable(tmp_path / "warm")
     for entry in document("run", "ls", "--root", made):
         folder = Path(entry["path"])
         for path in folder.rglob("*"):
