@@ -15,15 +15,23 @@ from gocell_cli.domain.genotype import NO_GENE, Dataset, Genotypes
 from gocell_cli.domain.levels import check_levels
 from gocell_cli.domain.term_hierarchy import TermHierarchy
 from gocell_cli.errors import InvalidInput, LevelsError
+from gocell_cli.gene_channels import Inputs
 from gocell_cli.storage.schema import Hierarchy, Labels, Provenance, Samples
 
 MAX_NAMED = 5
 
 
-def make_hierarchy(terms: TermHierarchy, genes: GeneTable, level_by: str, control: Control | None = None) -> Hierarchy:
+def make_hierarchy(
+    terms: TermHierarchy,
+    genes: GeneTable,
+    level_by: str,
+    control: Control | None = None,
+    inputs: Inputs | None = None,
+) -> Hierarchy:
     """Return the arrays with `level_by` as the level in use; of a control of the hierarchy, where one is asked for.
 
-    Raises LevelsError where that grouping does not hold on every edge.
+    inputs: what the table's genes stand for, where it is one of channels. Raises LevelsError where that grouping does
+    not hold on every edge.
     """
     # before anything is made of it: with an edge within a level, a child would be read before it is computed
     require_levels(terms, level_by)
@@ -54,6 +62,7 @@ def make_hierarchy(terms: TermHierarchy, genes: GeneTable, level_by: str, contro
         gene_rows=np.argsort(terms.row_gene, kind="stable").astype(np.int32),
         level_by=level_by,
         level_direction=grouping.direction,
+        inputs=inputs,
     )
     return hierarchy if control is None else hierarchy.controlled(control)
 
@@ -105,12 +114,23 @@ def require_annotated(dataset: Dataset, hierarchy: Hierarchy) -> None:
     )
 
 
-def keep_listed(dataset: Dataset, genes: GeneTable, only: GeneList | None) -> Dataset:
-    """Drop, and count, the rows that delete a gene that is not on the list."""
+def keep_listed(dataset: Dataset, genes: tuple[str, ...], only: GeneList | None) -> Dataset:
+    """Drop, and count, the rows that delete a gene that is not on the list; `genes` is what each index stands for."""
     if only is None:
         return dataset
-    listed = np.append(np.isin(np.array(genes.systematic), np.array(only.names)), True)  # the last: padding, -1
+    listed = np.append(np.isin(np.array(genes), np.array(only.names)), True)  # the last: padding, -1
     return dataset.without(~dataset.measurements.all_genes_in(listed), "gene_not_listed")
+
+
+def one_state_each(dataset: Dataset, inputs: Inputs | None) -> Dataset:
+    """Drop, and count, the rows that say two states of one gene in one channel."""
+    if inputs is None:
+        return dataset
+    # the last entry answers for the padding, -1, of which there may be any number
+    column = np.append(inputs.column, NO_GENE)[dataset.measurements.genes]
+    column.sort(axis=1)
+    twice = ((column[:, 1:] == column[:, :-1]) & (column[:, 1:] != NO_GENE)).any(axis=1)
+    return dataset.without(twice, "two_states_of_a_gene")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from gocell_cli.building.contents import (
     keep_listed,
     make_hierarchy,
     make_provenance,
+    one_state_each,
     require_annotated,
 )
 from gocell_cli.building.tasks import SampleSource
@@ -35,6 +36,7 @@ from gocell_cli.domain.genotype import (
     Rejected,
     merge_duplicates,
 )
+from gocell_cli.domain.input_genes import input_genes
 from gocell_cli.domain.levels import require_acyclic
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.domain.ontology_check import check_ontology, ontology_warnings, require_whole
@@ -42,6 +44,7 @@ from gocell_cli.domain.simulation import Simulation
 from gocell_cli.domain.term_filters import PRESETS, READY, FilterRules, filter_terms
 from gocell_cli.domain.term_hierarchy import TermHierarchy, make_term_hierarchy
 from gocell_cli.errors import InvalidInput
+from gocell_cli.gene_channels import Channel
 from gocell_cli.gene_names import NameCounts, few_found
 from gocell_cli.storage.manifest import canonical_json
 from gocell_cli.storage.records import version_of
@@ -63,6 +66,7 @@ class BuildOptions:
     duplicates: str = "mean"
     control: Control | None = None
     until: int | None = None
+    channels: tuple[Channel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,13 +139,13 @@ def plan_build(
     """Plan a cache; raises LevelsError, InvalidInput (`few_found`, too) or, for a simulation, UsageError."""
     published = None if isinstance(dataset, Simulation) else dataset.published
     terms, annotations = plan_hierarchy(ontology, rows, genes, options.rules, until=options.until, published=published)
-    hierarchy = make_hierarchy(terms, genes, options.level_by, options.control)
+    hierarchy = _hierarchy(terms, genes, options)
     if isinstance(dataset, Simulation):
         # the teacher is wired as GO is, never as a control: so a simulation can be drawn only now, and of the terms
         dataset = dataset.draw(terms)
     names = _joins(rows, dataset, options.rules)
     warnings = (*_few(names, genes), *_warnings(ontology, rows, annotations, dataset, options.rules))
-    dataset, rows_unannotated = _usable(dataset, genes, hierarchy, options)
+    dataset, rows_unannotated = _usable(dataset, hierarchy, options)
     genotypes = merge_duplicates(dataset, options.duplicates)
     mixed = merged_alleles(dataset, genotypes)
     config = make_config(
@@ -176,6 +180,14 @@ def plan_build(
     )
 
 
+def _hierarchy(terms: TermHierarchy, genes: GeneTable, options: BuildOptions) -> Hierarchy:
+    """The arrays of a hierarchy, of genes or, with channels, of their inputs."""
+    if not options.channels:
+        return make_hierarchy(terms, genes, options.level_by, options.control)
+    changed = input_genes(genes, options.channels)
+    return make_hierarchy(changed.terms(terms), changed.table, options.level_by, options.control, changed.inputs)
+
+
 def _joins(rows: AnnotationRows, dataset: Dataset, rules: FilterRules) -> tuple[NameCounts, ...]:
     """How the names of everything that was joined to the gene table were found."""
     listed = (rules.genes.counts,) if rules.genes is not None else ()
@@ -186,10 +198,11 @@ def _few(names: Sequence[NameCounts], genes: GeneTable) -> list[str]:
     return [warning for found in names if (warning := few_found(found, len(genes)))]
 
 
-def _usable(dataset: Dataset, genes: GeneTable, hierarchy: Hierarchy, options: BuildOptions) -> UnannotatedRows:
+def _usable(dataset: Dataset, hierarchy: Hierarchy, options: BuildOptions) -> UnannotatedRows:
     """Apply the rules on listed and on unannotated genes; raises InvalidInput where no row is left."""
     # listed genes first: whether what is left has annotations is asked of the rows that will be used
-    listed = keep_listed(dataset, genes, options.rules.genes)
+    names = hierarchy.gene_names if hierarchy.inputs is None else hierarchy.inputs.gene
+    listed = keep_listed(one_state_each(dataset, hierarchy.inputs), names, options.rules.genes)
     require_annotated(listed, hierarchy)
     usable = apply_unannotated_rule(listed, hierarchy, keep=options.keep_unannotated)
     if not len(usable.dataset.measurements):
@@ -312,6 +325,8 @@ def make_config(
         **({"annotation_options": dict(annotation_options)} if annotation_options else {}),
         # told where there is any: caches of before it was kept have none, and must not pass for one that has
         **({"strain_fitness": "mean"} if strain_fitness else {}),
+        # as above
+        **({"channels": [channel.text for channel in options.channels]} if options.channels else {}),
         "keep_unannotated": options.keep_unannotated,
         "duplicates": options.duplicates,
         "level_by": options.level_by,

@@ -20,7 +20,8 @@ MAX_NAMED = 3
 def check_hierarchy(hierarchy: Hierarchy) -> list[str]:
     """Return what is wrong with a hierarchy, one sentence a finding; empty where all holds."""
     structure = _structure(hierarchy)  # first: with an index out of range the rest would read past an array's end
-    return structure or [*_csr(hierarchy), *_numbers(hierarchy), *check_levels(hierarchy)]
+    inputs = hierarchy.inputs.faults() if hierarchy.inputs is not None else []
+    return structure or [*_csr(hierarchy), *_numbers(hierarchy), *check_levels(hierarchy), *inputs]
 
 
 def level_counts(hierarchy: Hierarchy) -> tuple[int, ...]:
@@ -95,6 +96,7 @@ def _lengths(h: Hierarchy) -> bool:
         and len(h.gene_ptr) == len(h.gene_names) + 1
         and len(h.gene_rows) == len(h.row_gene) == len(h.row_term)
         and len(h.edge_child) == len(h.edge_parent)
+        and (h.inputs is None or {len(c) for c in vars(h.inputs).values()} == {len(h.gene_names)})
     )
 
 

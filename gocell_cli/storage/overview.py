@@ -18,7 +18,7 @@ from gocell_cli.storage.manifest import read_manifest
 from gocell_cli.storage.propagation import reached_terms, terms_by_level
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.records import MANIFEST, PART_MANIFEST, PARTIAL
-from gocell_cli.storage.schema import Samples
+from gocell_cli.storage.schema import Hierarchy, Samples
 
 
 def describe_cache(cache: Cache) -> dict[str, Any]:
@@ -133,6 +133,20 @@ def describe_gene(cache: Cache, name: str) -> dict[str, Any]:
         "touched_terms": len(reached),
         "touched_by_level": _by_level(cache, [gene]),
         "samples": len(samples_of(cache, name)),
+        **_input(hierarchy, gene),
+    }
+
+
+def _input(hierarchy: Hierarchy, gene: int) -> dict[str, str | float]:
+    """What an index of a gene stands for in a cache with channels; nothing elsewhere."""
+    found = hierarchy.inputs
+    if found is None:
+        return {}
+    return {
+        "of_gene": found.gene[gene],
+        "channel": found.channel[gene],
+        "state": float(found.state[gene]),
+        "wild_type": float(found.base[gene]),
     }
 
 
@@ -207,6 +221,7 @@ def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
                 "name": hierarchy.term_names[term[row]],
                 "namespace": hierarchy.term_namespaces[term[row]],
                 "level": int(level[row]),
+                **_input(hierarchy, int(gene[row])),
             }
             for row in zero.tolist()
         ],

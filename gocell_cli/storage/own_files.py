@@ -15,7 +15,7 @@ from pathlib import Path
 from gocell_cli.errors import UsageError
 from gocell_cli.storage.manifest import MOST_MANIFEST
 from gocell_cli.storage.records import DESCRIPTIONS, MANIFEST, PART_MANIFEST
-from gocell_cli.storage.tables import SCHEMAS
+from gocell_cli.storage.tables import ALL_SCHEMAS
 from gocell_cli.typed_file import Malformed, read_small
 from gocell_cli.whole_file import TEMPORARY
 
@@ -28,7 +28,7 @@ _DESCRIPTIONS = "|".join(
 )
 _CACHE = (
     rf"(manifest|part)\.(json|sha256)|\.(manifest|part){TEMPORARY}\.(json|sha256)|{_DESCRIPTIONS}"
-    rf"|({'|'.join(SCHEMAS)})\.parquet({TEMPORARY})?"
+    rf"|({'|'.join(ALL_SCHEMAS)})\.parquet({TEMPORARY})?"
     rf"|samples/part-\d{{5,}}\.(parquet|lmdb)({TEMPORARY})?"
 )
 CACHE_FILE = re.compile(_CACHE)

@@ -9,7 +9,7 @@ the second. NumPy on the hierarchy's arrays alone: inspect, the reader and the t
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int32, Int64, UInt8
+from jaxtyping import Float64, Int32, Int64, UInt8
 
 from gocell_cli.csr import ranges
 from gocell_cli.storage.schema import Hierarchy
@@ -66,6 +66,23 @@ def mutant_state(
     table = np.tile(wild_type, (len(gene_ptr) - 1, 1, 1))
     table.reshape(-1, 4)[deleted_pairs(hierarchy, gene_ptr, genes), 3] = 0
     return table
+
+
+def channel_states(
+    hierarchy: Hierarchy,
+    gene_ptr: Int64[np.ndarray, " samples_plus_1"],
+    genes: Int32[np.ndarray, " changed"],
+) -> Float64[np.ndarray, "samples rows"]:
+    """Return each row's state in its channel: the input's where the sample has it, the wild type's elsewhere.
+
+    Of a hierarchy without channels that is `pair_state`.
+    """
+    state = pair_state(hierarchy, gene_ptr, genes).astype(np.float64)
+    if hierarchy.inputs is None:
+        return state
+    own, base = hierarchy.inputs.state[hierarchy.row_gene], hierarchy.inputs.base[hierarchy.row_gene]
+    found: Float64[np.ndarray, "samples rows"] = np.where(state == 0, own, base)
+    return found
 
 
 def reached_terms(hierarchy: Hierarchy, genes: Sequence[int]) -> Int64[np.ndarray, " reached"]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int32, Int64, UInt8
+from jaxtyping import Float64, Int32, Int64, UInt8
 
 from gocell_cli.errors import DamagedCache, UsageError, did_you_mean
 from gocell_cli.file_record import FileRecord
@@ -18,13 +18,13 @@ from gocell_cli.storage.latest import latest_cache
 from gocell_cli.storage.lmdb_walk import is_known, remember, walk
 from gocell_cli.storage.manifest import REBUILD_HINT, check_file, read_manifest, shard_faults
 from gocell_cli.storage.network_graph import network_graph
-from gocell_cli.storage.propagation import deleted_pairs, mutant_state, pair_state
+from gocell_cli.storage.propagation import channel_states, deleted_pairs, mutant_state, pair_state
 from gocell_cli.storage.records import Manifest, ShardRecord
 from gocell_cli.storage.sample_check import Limits, sample_faults
 from gocell_cli.storage.samples import concat_samples, logical_sha256, one_sample, take_samples
 from gocell_cli.storage.schema import Hierarchy, Provenance, Sample, Samples
 from gocell_cli.storage.shards import SHARD_BACKENDS, decode_records
-from gocell_cli.storage.tables import HIERARCHY_DIR, provenance_counts, read_hierarchy, read_provenance
+from gocell_cli.storage.tables import HIERARCHY_DIR, INPUTS, provenance_counts, read_hierarchy, read_provenance
 from gocell_cli.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Cache:
         self.hierarchy = _checked_hierarchy(directory, self.manifest.level_by, self.manifest.level_direction)
         if level_counts(self.hierarchy) != self.manifest.level_counts:
             raise DamagedCache(f"{directory}: level_counts are not those of the hierarchy", hint=REBUILD_HINT)
+        if self.hierarchy.inputs is not None and f"{INPUTS}.parquet" not in {r.path for r in self.manifest.files}:
+            raise DamagedCache(f"{directory}: {INPUTS}.parquet is none of its files", hint=REBUILD_HINT)
         strains, groups = provenance_counts(directory)
         sizes = (len(self.hierarchy.gene_names), len(self.manifest.datasets), groups, strains)
         self._limits = Limits(*sizes, phenotypes=len(self.manifest.phenotypes))
@@ -219,6 +221,14 @@ class Cache:
         """Return the state column alone, 0 where the row's gene is deleted; raises as `mutant_state`."""
         samples = self._rows_of_table(rows, 1)
         return pair_state(self.hierarchy, samples.gene_ptr, samples.genes)
+
+    def channel_states(self, rows: Rows) -> Float64[np.ndarray, "samples rows"]:
+        """Return the state of each row's gene in its channel (0.5 of a dosage, say); raises as `mutant_state`.
+
+        Without channels: 0 where the row's gene is deleted, 1 elsewhere.
+        """
+        samples = self._rows_of_table(rows, np.dtype(np.float64).itemsize)
+        return channel_states(self.hierarchy, samples.gene_ptr, samples.genes)
 
     def _rows_of_table(self, rows: Rows, row_bytes: int) -> Samples:
         wanted = self._numbers(rows)

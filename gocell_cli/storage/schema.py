@@ -19,6 +19,7 @@ from gocell_cli.controls import Control, Wiring, control_wiring
 from gocell_cli.csr import pointers
 from gocell_cli.dcell_rules import forbidden_edges, longest_paths
 from gocell_cli.errors import LevelsError
+from gocell_cli.gene_channels import Inputs
 from gocell_cli.gene_names import GeneNames
 from gocell_cli.level_directions import ROOT_DOWN
 
@@ -41,6 +42,7 @@ class Hierarchy:
     Terms are sorted by id, genes by systematic name, edges by (child, parent), rows by (term, gene).
     `gene_ptr`/`gene_rows` is the CSR index gene -> rows: gene g's rows are
     `gene_rows[gene_ptr[g]:gene_ptr[g + 1]]`, ascending. `gene_ids` are () as a whole in caches of before they came.
+    `inputs`, in a cache with channels, say of which gene each "gene" is a state: a deleted one is then a changed input.
     """
 
     term_ids: tuple[str, ...]
@@ -65,6 +67,7 @@ class Hierarchy:
     level_by: str
     level_direction: str
     gene_ids: tuple[tuple[str, ...], ...] = ()
+    inputs: Inputs | None = None
 
     @property
     def rows(self) -> int:

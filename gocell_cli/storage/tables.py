@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from gocell_cli.errors import DamagedCache
 from gocell_cli.free_memory import require_memory
+from gocell_cli.gene_channels import Inputs
 from gocell_cli.storage.parquet_footer import decoded_bytes, holds_null
 from gocell_cli.storage.schema import Hierarchy, Provenance
 
@@ -46,9 +47,18 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     "provenance/query_groups": pa.schema([("genes", pa.string())]),
 }
 
+INPUTS = "hierarchy/inputs"
+"""A table of caches with channels alone: of which gene each entry of hierarchy/genes is a state, and which."""
+ALL_SCHEMAS: Mapping[str, pa.Schema] = {
+    **SCHEMAS,
+    INPUTS: pa.schema(
+        [("gene", pa.string()), ("channel", pa.string()), ("base", pa.float64()), ("state", pa.float64())]
+    ),
+}
+
 
 def hierarchy_tables(h: Hierarchy) -> dict[str, pa.Table]:
-    """Encode a hierarchy as its five tables, by path without suffix."""
+    """Encode a hierarchy as its five tables, and that of its inputs where it has any, by path without suffix."""
     columns = {
         "hierarchy/terms": [
             list(h.term_ids),
@@ -68,6 +78,8 @@ def hierarchy_tables(h: Hierarchy) -> dict[str, pa.Table]:
         "hierarchy/term_genes": [h.row_term, h.row_gene],
         "hierarchy/gene_rows": [h.gene_rows],
     }
+    if h.inputs is not None:
+        columns[INPUTS] = [list(h.inputs.gene), list(h.inputs.channel), h.inputs.base, h.inputs.state]
     return {path: _table(path, values) for path, values in columns.items()}
 
 
@@ -98,7 +110,15 @@ def read_hierarchy(directory: Path, level_by: str, level_direction: str) -> Hier
         level_by=level_by,
         level_direction=level_direction,
         gene_ids=tuple(map(tuple, genes.column("ids").to_pylist())) if "ids" in genes.column_names else (),
+        inputs=_read_inputs(directory),
     )
+
+
+def _read_inputs(directory: Path) -> Inputs | None:
+    if not (directory / f"{INPUTS}.parquet").exists():
+        return None
+    found = _read(directory, INPUTS)
+    return Inputs(_strings(found, "gene"), _strings(found, "channel"), _array(found, "base"), _array(found, "state"))
 
 
 def provenance_tables(provenance: Provenance) -> dict[str, pa.Table]:
@@ -140,7 +160,7 @@ def provenance_counts(directory: Path) -> tuple[int, int]:
 
 
 def _table(path: str, values: list[Any]) -> pa.Table:
-    schema = SCHEMAS[path]
+    schema = ALL_SCHEMAS[path]
     # types are given, not guessed: of an empty list Arrow would make a column of type null
     arrays = [pa.array(v, type=f.type) for v, f in zip(values, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -158,7 +178,7 @@ def _read(directory: Path, path: str) -> pa.Table:
         columns = str(table.schema)  # here, where a name that is no UTF-8 is told
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DamagedCache(f"{file}: not a readable Parquet table ({error})") from error
-    whole = SCHEMAS[path]
+    whole = ALL_SCHEMAS[path]
     first = pa.schema(list(whole)[: len(whole) - LATER_COLUMNS.get(path, 0)])
     if not any(table.schema.equals(schema) for schema in (whole, first)):
         raise DamagedCache(f"{file}: its columns are not those of the format", why=columns)

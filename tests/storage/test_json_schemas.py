@@ -50,7 +50,7 @@ def test_the_samples_columns_are_those_of_the_parquet_shards() -> None:
 
 def test_the_tables_columns_are_those_that_are_written() -> None:
     documented = {path: _documented(table) for path, table in load_schema("hierarchy")["$defs"].items()}
-    assert documented == {path: {f.name: _dtype(f) for f in schema} for path, schema in tables.SCHEMAS.items()}
+    assert documented == {path: {f.name: _dtype(f) for f in schema} for path, schema in tables.ALL_SCHEMAS.items()}
 
 
 @pytest.mark.parametrize(

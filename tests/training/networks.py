@@ -20,7 +20,7 @@ Genotypes = list[tuple[int, ...]]
 
 
 LISTS = {
-    "gene_direction": "directions", "vector_weight": "vector_weights",
+    "gene_direction": "directions", "state_direction": "directions", "vector_weight": "vector_weights",
     "product_in": "products_in", "product_out": "products_out",
 }  # fmt: skip
 LISTED = {listed: part for part, listed in LISTS.items()}

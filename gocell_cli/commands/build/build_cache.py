@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gocell_cli.commands.build.dataset_choice import DatasetChoice
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
-from gocell_cli.commands.build.own_table_file import with_table, write_rejected
+from gocell_cli.commands.build.own_table_file import with_table, write_rejected, write_split
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import chosen_options, write_build_file
 from gocell_cli.commands.shell.command_line import as_typed, expand
@@ -114,6 +114,7 @@ def build_cache(
     if mode.part is None:
         write_build_file(result.directory, form.options(data, terms), plan.fingerprint)
         _tell_rejected(result.directory, plan)
+        _tell_split(result.directory, data)
     summary = _summary(result, plan, time.perf_counter() - started)
     show_result(summary, lambda: _print(summary, result, plan), json=json, essence=summary["cache"])
 
@@ -125,6 +126,14 @@ def _tell_rejected(cache: Path, plan: "BuildPlan") -> None:
         note(
             f"{file}: the {plan.rejected.number:,} rows that were not taken, with line, reason and names that come near"
         )
+
+
+def _tell_split(cache: Path, data: DatasetChoice) -> None:
+    """Write the parts that files of cell lines have by their names beside the cache, and say where."""
+    if data.names != (opt.DatasetName.CELLS,):
+        return
+    file = write_split(cache)
+    note(f"{file}: which samples are of training_data and of test_data: gocell train --split {file}")
 
 
 def tell_replaced(target: Path) -> None:
@@ -214,13 +223,14 @@ def _plan(
         keep_unannotated=form.unannotated is Unannotated.KEEP,
         until=terms.until,
         duplicates=data.duplicates.value,
+        channels=data.channels(),
     )
     data.require_genes(release)
     plan = plan_build(
         release.ontology,
         release.annotations,
         release.genes,
-        data.read(release.genes, root, offline=offline),  # not kept here: it may be large
+        data.read(data.table(release.genes), root, offline=offline),  # not kept here: it may be large
         options,
         release.sha256,
     )

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from gocell_cli.domain.genes import GeneTable
     from gocell_cli.domain.genotype import Dataset
     from gocell_cli.domain.simulation import Simulation
+    from gocell_cli.gene_channels import Channel
     from gocell_cli.sources.go.releases import Release
 
 KUZMIN, COSTANZO = (DatasetName.KUZMIN2018, DatasetName.KUZMIN2020), (DatasetName.COSTANZO2016,)
 COLLINS, SIMULATED, TABLE = (DatasetName.COLLINS2007,), (DatasetName.SIMULATED,), (DatasetName.TABLE,)
+CELLS = (DatasetName.CELLS,)
 PHENOTYPES: dict[DatasetName, tuple[str, ...]] = {
     **dict.fromkeys(KUZMIN, ("tau", "epsilon", "fitness", "smf")),
     DatasetName.COSTANZO2016: ("epsilon", "fitness", "smf"),
@@ -35,6 +37,8 @@ PHENOTYPES: dict[DatasetName, tuple[str, ...]] = {
     DatasetName.SIMULATED: ("simulated",),
 }
 """The phenotypes of each data set, its default first; a table's has any name."""
+CELL_RESPONSE = "auc"
+"""What the phenotype of cell lines is called: the area under the dose-response curve."""
 SAMPLED = ("fitness", "smf")
 """The phenotypes of `--sample`, its default first: the scores of its rows are empty."""
 WITH_SD = ("fitness",)
@@ -57,13 +61,14 @@ TABLE_OPTIONS = (
     "fitness_column",
 )
 TAKEN_BY = {
-    "raw": (*KUZMIN, *COSTANZO, *TABLE),
+    "raw": (*KUZMIN, *COSTANZO, *TABLE, *CELLS),
     "sample": (DatasetName.KUZMIN2018,),
     "order": KUZMIN,
     "temperature": COSTANZO,
     "alleles": (*KUZMIN, *COSTANZO, *COLLINS, *TABLE),
     "max_p": (*KUZMIN, *COSTANZO, *TABLE),
     **dict.fromkeys(TABLE_OPTIONS, TABLE),
+    "channel": TABLE,
     **dict.fromkeys(SIMULATION, SIMULATED),
 }
 """The data sets that an option is about."""
@@ -95,6 +100,7 @@ class DatasetChoice:
     notation: opt.NotationOption = Notation.LAB
     blank_gene: opt.BlankGeneOption = BlankGene.FEWER
     fitness_column: opt.FitnessColumn = None
+    channel: opt.ChannelOption = None
     duplicates: opt.DuplicatesOption = Duplicates.MEAN
     samples: opt.Samples = None
     deletions: opt.Deletions = None
@@ -125,6 +131,8 @@ class DatasetChoice:
         """What can be asked of a data set, its default first; of a table its column, which may be called anything."""
         if name is DatasetName.KUZMIN2018 and self.sample:
             return SAMPLED
+        if name is DatasetName.CELLS:
+            return (self.phenotype or CELL_RESPONSE,)
         return PHENOTYPES.get(name, (self.phenotype_column or "phenotype",))
 
     @property
@@ -136,6 +144,10 @@ class DatasetChoice:
         """Raise UsageError for data sets that cannot be joined, and for an option or phenotype they do not take."""
         if len(self.names) > 1 and DatasetName.SIMULATED in self.names:
             raise UsageError("simulated data cannot be joined with others", hint="--dataset simulated alone")
+        if len(self.names) > 1 and DatasetName.CELLS in self.names:
+            raise UsageError("cells cannot be joined with others", hint="--dataset cells alone")
+        if DatasetName.CELLS in self.names and len(self.kinds) > 1:
+            raise UsageError(f"cells have one phenotype, not {', '.join(self.kinds)}", hint="--phenotype NAME")
         # Compared with a choice of defaults: only options that were given are refused.
         default = DatasetChoice()
         for option, takers in TAKEN_BY.items():
@@ -204,6 +216,7 @@ class DatasetChoice:
                 choose_several(self.label, self._kinds_of(name), self.order.value)
         # Read for its checks: an unclear --raw is told before anything is fetched.
         _ = self._places
+        _ = self.channels()
         if DatasetName.SIMULATED in self.names:
             self._simulation.check()
 
@@ -226,7 +239,29 @@ class DatasetChoice:
             raise UsageError("--sample is bundled, --raw a file of your own", hint="leave one of them out")
         if DatasetName.TABLE in self.names and DatasetName.TABLE not in places:
             raise UsageError("--dataset table needs its file", hint="gocell build-cache FILE.csv")
+        if DatasetName.CELLS in self.names and DatasetName.CELLS not in places:
+            raise UsageError("--dataset cells needs its folder", hint="--raw FOLDER, with gene2ind.txt and the others")
         return places
+
+    def channels(self) -> "tuple[Channel, ...]":
+        """The channels of the cache: of --channel, or of the matrices of cells; () where genes are deleted or not.
+
+        Raises UsageError for what is no channel, SourceMissing for a folder that lacks its files.
+        """
+        from gocell_cli.gene_channels import parse_channels
+
+        if DatasetName.CELLS not in self.names:
+            return parse_channels(self.channel or [])
+        from gocell_cli.sources.screens import cell_matrices
+
+        return cell_matrices.find(self._places[DatasetName.CELLS]).channels
+
+    def table(self, genes: "GeneTable") -> "GeneTable":
+        """The genes that the data sets' rows name: a gene table's, or where there are channels its inputs."""
+        from gocell_cli.domain.input_genes import input_genes
+
+        channels = self.channels()
+        return input_genes(genes, channels).table if channels else genes
 
     def read(self, genes: "GeneTable", root: Path, *, offline: bool) -> "Dataset | Simulation":
         """Read the data sets as one; raises SourceMissing where a table is not to be had.
@@ -294,7 +329,7 @@ class DatasetChoice:
         from gocell_cli.sources.go.releases import require_orfs
 
         for name in self.names:
-            if name not in (*SIMULATED, *TABLE):
+            if name not in (*SIMULATED, *TABLE, *CELLS):
                 require_orfs(release, name.value)
 
     @cached_property

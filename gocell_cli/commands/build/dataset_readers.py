@@ -134,6 +134,14 @@ def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
     return dataset
 
 
+def _cells(genes: "GeneTable", chosen: Selection) -> "Dataset":
+    from gocell_cli.sources.screens import cell_matrices
+
+    if chosen.own is None:
+        raise SourceMissing("--dataset cells needs its folder", hint="--raw FOLDER")
+    return cell_matrices.read(cell_matrices.find(chosen.own), genes, next(iter(chosen.phenotypes), None))
+
+
 READERS: dict[DatasetName, Callable[["GeneTable", Selection], "Dataset"]] = {
     DatasetName.KUZMIN2018: _kuzmin,
     DatasetName.KUZMIN2020: _kuzmin,
@@ -141,4 +149,5 @@ READERS: dict[DatasetName, Callable[["GeneTable", Selection], "Dataset"]] = {
     DatasetName.COLLINS2007: _collins,
     DatasetName.ESSENTIALITY: _essentiality,
     DatasetName.TABLE: _table,
+    DatasetName.CELLS: _cells,
 }

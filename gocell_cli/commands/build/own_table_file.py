@@ -90,3 +90,18 @@ def write_rejected(cache: Path, rejected: "Rejected") -> Path | None:
     # cell: no spreadsheet that opens it computes what stands in it
     write_whole(out, "".join("\t".join(cell(one_line(text)) for text in line) + "\n" for line in lines))
     return out
+
+
+def write_split(cache: Path) -> Path:
+    """Write a table of samples and parts beside a cache of cell lines, by the file of each sample; return its path."""
+    import numpy as np
+
+    from gocell_cli.sources.screens.cell_matrices import split_lines
+    from gocell_cli.storage.reader import Cache
+
+    out, opened = cache.with_name(f"{cache.name}.split.tsv"), Cache(cache)
+    samples, files = opened.columns(), opened.manifest.counts["files"]
+    first = np.array([file["first_row"] for file in files], dtype=np.int64)
+    lines = split_lines(samples.source_ptr, samples.source_row, first, tuple(file["name"] for file in files))
+    write_whole(out, "".join(f"{line}\n" for line in lines))
+    return out

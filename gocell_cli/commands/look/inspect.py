@@ -360,13 +360,15 @@ def _print_sample(cache: "Cache", found: dict[str, Any]) -> None:
         for s in provenance["sources"]
     )
     show(line(styled("bold", f"sample {found['index']}"), f" of {len(cache):,} in {cache.directory}"))
-    show(f"deleted    {', '.join(genes) or 'nothing (wild type)'}")
+    channels = cache.hierarchy.inputs is not None
+    show(f"{'changed' if channels else 'deleted'}    {', '.join(genes) or 'nothing (wild type)'}")
     for phenotype in (found["phenotype"], *found.get("other_phenotypes", ())):
         show(f"phenotype  {_label_text(phenotype)}")
     show(f"source     {provenance['dataset']}: {sources}", "")
-    columns = ["gene", "term", "name", "namespace", "level"]
-    rows = [[str(t[c]) for c in columns] for t in found["terms"]]
-    show(make_table(f"Rows that switch to 0 (level by {found['level_by']})", columns, rows, right=(4,)), "")
+    columns = ["gene", "term", "name", "namespace", "level", *(["channel", "state", "wild_type"] if channels else [])]
+    rows = [[f"{t[c]:g}" if isinstance(t[c], float) else str(t[c]) for c in columns] for t in found["terms"]]
+    title = "Rows of changed inputs" if channels else "Rows that switch to 0"
+    show(make_table(f"{title} (level by {found['level_by']})", columns, rows, right=(4, 6, 7)), "")
     touched = found["touched_by_level"]
     by_level = " ".join(f"{level}:{count}" for level, count in touched.items())
     show(f"terms that the deletion reaches: {sum(touched.values())}; level:terms {by_level}")

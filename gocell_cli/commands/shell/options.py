@@ -57,6 +57,7 @@ class DatasetName(StrEnum):
     ESSENTIALITY = "essentiality"
     SIMULATED = "simulated"
     TABLE = "table"
+    CELLS = "cells"
 
 
 class SourceName(StrEnum):
@@ -314,7 +315,7 @@ PhenotypeOption = Annotated[
     str | None,
     typer.Option(
         help="kuzmin2018, kuzmin2020: tau (default), epsilon, fitness or smf; costanzo2016: epsilon (default), fitness"
-        " or smf; essentiality: viability; table: what to call its phenotype. Several in one cache: fitness,tau."
+        " or smf; essentiality: viability; table, cells: what to call its phenotype. Several in one cache: fitness,tau."
     ),
 ]
 OrderOption = Annotated[Order, typer.Option(help="Which combined mutants of kuzmin2018 are used.")]
@@ -391,6 +392,15 @@ FitnessColumn = Annotated[
         metavar="NAME",
         help="table: the two columns of the crossed strains' own fitness (wild type 1), in the gene columns' order:"
         " separated by commas, or given again.",
+    ),
+]
+ChannelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--channel",
+        metavar="NAME[=BASE:STATE,...]",
+        help="table: what of a gene may change, named behind it in its cells (TP53:mutation, YAL001C:dosage=0.5): one"
+        " state (mutation), or the wild type's and others (dosage=1:0,0.5,2); may be given again.",
     ),
 ]
 StatisticColumn = Annotated[

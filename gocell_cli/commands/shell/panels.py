@@ -32,7 +32,7 @@ PANELS = {
     ),
     TABLES: (
         "phenotype_column", "allele_column", "statistic_column", "statistic_kind", "query_column", "group_column",
-        "delimiter", "decimal", "encoding", "notation", "blank_gene", "fitness_column",
+        "delimiter", "decimal", "encoding", "notation", "blank_gene", "fitness_column", "channel",
     ),
     "Simulated data": ("samples", "deletions", "epistasis", "noise", "panel"),
     "Cache": ("level_by", "control", "control_seed", "backend", "shard_size"),

@@ -26,6 +26,7 @@ from gocell_cli.training.baselines.samples import (
     Others,
     Settings,
     predicted,
+    require_few_pairs,
     require_room,
 )
 from gocell_cli.training.extra import train_extra
@@ -107,6 +108,9 @@ class Fitting:
     reason: str | None = None
 
 
+OF_PAIRS = ("roles", "multiplicative", "pair_ridge", "profile_neighbours", "low_rank", "factorisation")
+"""Baselines with a number for each pair of genes that a sample deletes, or a pass over all of them."""
+
 FITTED_BYTES = {
     "additive": 40, "roles": 60, "multiplicative": 70, "pair_ridge": 120, "profile_neighbours": 80,
     "go_neighbours": 80, "low_rank": 80, "factorisation": 120, "boosted_trees": 700, "mlp": 800, "baseline_blend": 40,
@@ -137,6 +141,8 @@ class Fits:
             before, begun = sum(self.seconds.values()), time.perf_counter()
             try:
                 what = f"fitting it to {len(self.known.train):,} samples"
+                if name in OF_PAIRS:
+                    require_few_pairs(self.known)
                 require_room(BUFFERS + fitting_bytes(name, self.known), what)
                 # on one thread: sums of a product's parts would differ in their last bits with the number of threads
                 with threadpool_limits(1):

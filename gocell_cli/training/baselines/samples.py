@@ -29,6 +29,10 @@ CHUNK = 1 << 18
 """Samples that are predicted at once."""
 
 
+MOST_PAIRS = 1000
+"""Pairs of deleted genes that a training sample may have in the mean, of 45 genes: a cell line changes hundreds."""
+
+
 class NotApplicable(Exception):
     """A baseline says nothing of these samples; the text says why."""
 
@@ -278,3 +282,11 @@ def predicted(fit: Fitted, genotypes: Genotypes) -> Float64[np.ndarray, " n"]:
         rows = np.arange(start, min(start + CHUNK, len(genotypes)))
         found[rows] = fit.predict(genotypes.take(rows))
     return found
+
+
+def require_few_pairs(known: Known) -> None:
+    """Raise NotApplicable where samples delete so many genes that what is of their pairs is beyond counting."""
+    order = known.train.genotypes.order.astype(np.int64)
+    pairs = float((order * (order - 1) / 2).mean()) if len(order) else 0.0
+    if pairs > MOST_PAIRS:
+        raise NotApplicable(f"it is of pairs of genes, and a sample changes {pairs:,.0f} of them in the mean")

@@ -46,6 +46,7 @@ from gocell_cli.training.network.eagerly import eagerly
 from gocell_cli.training.network.layout import StackIndex, make_stack, term_widths
 from gocell_cli.training.network.process_group import ProcessGroup
 from gocell_cli.training.network.products import Products, draw_inner
+from gocell_cli.training.network.state_columns import StateColumns
 from gocell_cli.training.network.statistics import Stacked, check_samples
 from gocell_cli.training.network.term_dropout import DroppedTerms, TermDropout, Varying
 from gocell_cli.training.network.vector_columns import VectorColumns
@@ -107,7 +108,10 @@ class DCell(Stacked):
         super().__init__()
         self.config = config = config or DCellConfig()
         self.tanh_first, self.eps, self.momentum = config.norm_order == "tanh-bn", config.eps, config.momentum
-        self.from_wild_type = config.from_wild_type
+        inputs = hierarchy.inputs
+        ties = inputs is not None and inputs.shared
+        # states of one column would each be in the wild type's z, were they not counted from it
+        self.from_wild_type = config.from_wild_type or ties
         width = term_widths(
             hierarchy, config.width_by, config.min_width, config.ratio, config.top_width, config.top_strata
         )
@@ -117,6 +121,7 @@ class DCell(Stacked):
         self.index = StackIndex(hierarchy, stack)
         # children run first, so the term above all others runs last
         self.root = int(stack.order[-1])
+        self.states = StateColumns(hierarchy, stack, config) if ties else None
         self.child_weight = nn.Parameter(torch.empty(stack.child_weights))
         # without own columns they are zeros that no optimiser sees, so that all that reads them stays as it is
         own = config.gene_weights != "direction"
@@ -126,12 +131,12 @@ class DCell(Stacked):
         self.norm_bias = nn.Parameter(torch.zeros(stack.neurons))
         self.head_weight = nn.Parameter(torch.empty(stack.neurons))
         self.head_bias = nn.Parameter(torch.empty(len(stack.order)))
-        shared = config.gene_weights != "own"
+        shared = config.gene_weights != "own" and self.states is None
         # 0: a network with directions starts out equal to one without
         self.gene_direction = nn.Parameter(torch.zeros(stack.neurons)) if shared else None
         self.vectors = self._vectors(gene_vectors)
-        rank, inputs = config.products, len(stack.source) * piece
-        self.product_in = nn.Parameter(torch.empty(2 * rank * inputs)) if rank else None
+        rank, reads = config.products, len(stack.source) * piece
+        self.product_in = nn.Parameter(torch.empty(2 * rank * reads)) if rank else None
         # 0, as of directions
         self.product_out = nn.Parameter(torch.zeros(stack.neurons, rank)) if rank else None
         self.register_buffer("running_mean", torch.zeros(stack.neurons))
@@ -149,6 +154,9 @@ class DCell(Stacked):
         learnt = self.config.learnt_vectors
         if gene_vectors is None and not learnt:
             return None
+        if self.states is not None:
+            why = "a vector says what a gene's loss does, not by how much a state differs from it"
+            raise UsageError("vectors of genes, of a cache whose channels have several states", why=why)
         if not self.from_wild_type:
             hint = "gene_weights=deviation, or direction: no columns of their own"
             raise UsageError("vectors of genes need columns that count from the wild type", hint=hint)
@@ -189,6 +197,9 @@ class DCell(Stacked):
 
         read: the pairs that it reads, where it does not read all.
         """
+        if self.states is not None:
+            columns: Tensor = self.states(self.gene_weight)
+            return columns
         return self.gene_weight if self.vectors is None else self.vectors(self.gene_weight, read)
 
     @torch.no_grad()
@@ -202,7 +213,7 @@ class DCell(Stacked):
             parameter.uniform_(-reach, reach)
         self.bias.mul_(real)
         self.head_weight.mul_(real)
-        if self.from_wild_type:
+        if self.config.from_wild_type:
             self.gene_weight.zero_()
         self.gene_weight.mul_(real.view(-1, piece)[self.index["block_of_piece"]])
         # which inputs are neurons; the appended piece is the block of zeros behind the last neuron
@@ -216,6 +227,8 @@ class DCell(Stacked):
             self.product_out.zero_()
         if self.vectors is not None:
             self.vectors.draw(real)
+        if self.states is not None and self.states.direction is not None:
+            self.states.direction.zero_()
 
     @eagerly
     def forward(self, batch: Batch) -> Float[Tensor, "samples terms"]:
@@ -343,8 +356,9 @@ class DCell(Stacked):
     def parameter_count(self) -> int:
         """Trained numbers, padding not counted."""
         stack = self.stack
-        genes = int((stack.width[stack.order][stack.row_position]).sum()) if self.gene_weight.requires_grad else 0
-        shared = 0 if self.gene_direction is None else int(stack.width.sum())
+        own = np.ones(len(stack.row_position), dtype=bool) if self.states is None else self.states.owns
+        genes = int((stack.width[stack.order][stack.row_position])[own].sum()) if self.gene_weight.requires_grad else 0
+        shared = 0 if self.config.gene_weights == "own" else int(stack.width.sum())
         if self.vectors is not None:
             learnt = 0 if self.vectors.learnt is None else self.vectors.learnt.numel()
             genes += int(stack.width.sum()) * self.vectors.weight.shape[1] + learnt

@@ -104,9 +104,12 @@ def term_widths(
 ) -> Int64[np.ndarray, " terms"]:
     """Return each term's neurons by the rule of Ma et al. 2018, of its direct or contained genes.
 
-    Those of the first `top_strata` strata, the root's the first, have `top_width` at least.
+    Those of the first `top_strata` strata, the root's the first, have `top_width` at least. Of a hierarchy with
+    channels, whose terms count inputs, it is genes that the width goes by.
     """
     counts = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
+    if hierarchy.inputs is not None:
+        counts = counts // hierarchy.inputs.per_gene
     width = term_width(counts, min_width, ratio)
     return np.where(hierarchy.stratum < top_strata, np.maximum(width, top_width), width)
 

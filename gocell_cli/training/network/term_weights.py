@@ -36,6 +36,7 @@ BY_NEURON = {
     "norm.running_var": "running_var",
     "head.weight": "head_weight",
     "gene_direction": "gene_direction",
+    "state_direction": "states.direction",
     "vector_weight": "vectors.weight",
     "product_out": "product_out",
 }

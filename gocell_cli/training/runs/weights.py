@@ -77,6 +77,7 @@ class Layout:
 def least_numbers(hierarchy: Hierarchy, width_by: str, config: RunConfig) -> float:
     """Return how many numbers a network holds at least, padding not counted; a float, for the widths may be any."""
     counts = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
+    counts = counts // (1 if hierarchy.inputs is None else hierarchy.inputs.per_gene)
     width = np.maximum(float(config.min_width), config.ratio * counts.astype(np.float64))
     top = hierarchy.stratum < config.top_strata
     width[top] = np.maximum(width[top], float(config.top_width))

@@ -14,7 +14,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float64
 
-from gocell_cli.training.baselines.samples import Fitted, Known, NotApplicable, Others, Settings, predicted
+from gocell_cli.training.baselines.samples import (
+    Fitted,
+    Known,
+    NotApplicable,
+    Others,
+    Settings,
+    predicted,
+    require_few_pairs,
+)
 from gocell_cli.training.extra import train_extra
 from gocell_cli.training.voices import encoder, neighbours, wide
 from gocell_cli.training.voices.names import DCELL, ENCODER, FITTED, FROM_NETWORK, NEIGHBOURS, WIDE
@@ -85,6 +93,8 @@ def fit_voices(
 def _fit(name: str, known: Known, rounds: Rounds | None, others: Others, fits: dict[str, Fitted]) -> Voiced:
     begun = time.perf_counter()
     try:
+        if name not in FROM_NETWORK:
+            require_few_pairs(known)
         fits[name], held = _tuned(name, known, rounds, others)
     except NotApplicable as reason:
         return Voiced(time.perf_counter() - begun, reason=f"not applicable: {reason}")
