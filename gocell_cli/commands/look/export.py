@@ -159,6 +159,8 @@ def _write_tables(cache: "Cache", out: Path, beside: list[str], *, overwrite: bo
     places = {word: _beside(out, word) for word in TABLES}
     for place in places.values():
         require_place(place, (".txt",), overwrite=overwrite)
+    if len(cache.manifest.phenotypes) > 1:
+        note(f"the tables of samples have {cache.phenotype['kind']}, the first of the cache's phenotypes, alone")
     made = CellTables(cache)
     if made.mutation_bytes > LARGE:
         note(f"{places['cell2mutation']}: {made.mutation_bytes:,} bytes; --no-tables leaves it out")

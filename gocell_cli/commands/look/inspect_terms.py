@@ -52,6 +52,8 @@ def inspect_terms(
 
     require_table(out, overwrite=overwrite, json=json)
     opened = Cache(find_cache(cache, data_root(root)))
+    if len(opened.manifest.phenotypes) > 1:
+        note(f"terms are ranked by {opened.phenotype['kind']}, the first of the cache's phenotypes, alone")
     hits = term_hits(opened)
     rows = _rows(opened, hits, sort.value)
     if out is not None:
