@@ -5,8 +5,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache
+from gocell_cli.training.pyg.cell_dataset import CellDataset
 from tests.commands.runners import invoke
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "gene-states.md"
@@ -31,6 +34,8 @@ def test_the_table_of_the_page_is_read_as_it_says(tmp_path: Path) -> None:
         ("YAL003W:dosage=0", "YAL005C:dosage=0.5"): 0.33,
     }
     assert sorted(np.unique(cache.channel_states([0, 1, 2])).tolist()) == [0.0, 0.5, 1.0, 2.0]
+    with pytest.raises(UsageError, match="several states"):
+        CellDataset(cache)
     told = json.loads(invoke("inspect", "sample", "0", "--cache", cache.directory, "--json").stdout)
     assert {(t["gene"], t["channel"], t["state"], t["wild_type"]) for t in told["terms"]} == {
         ("YAL001C:dosage=2", "dosage", 2.0, 1.0)

@@ -38,6 +38,7 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import Int64
 
+from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache, Rows
 from gocell_cli.storage.schema import Hierarchy, Samples
 from gocell_cli.training.extra import train_extra
@@ -109,6 +110,16 @@ def _add_terms(store: BaseStorage, hierarchy: Hierarchy) -> None:
     store.term_to_gene_dict = {term: genes.tolist() for term, genes in enumerate(genes_of_term)}
 
 
+def _require_plain(cache: Cache) -> None:
+    """Raise UsageError where a state between gone and there would become 0 like any other."""
+    inputs = cache.hierarchy.inputs
+    if inputs is not None and inputs.shared:
+        raise UsageError(
+            f"{cache.directory}: its channels have several states, and the tables of PyG know 0 and 1",
+            hint="Cache.channel_states(rows) returns the states themselves",
+        )
+
+
 def _indices(*rows: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.stack(rows).astype(np.int64))
 
@@ -128,7 +139,8 @@ class CellDataset(Dataset[HeteroData]):
 
     `[-1]` is the last sample; a slice, a list, an array or a mask of samples gives the dataset of these alone, as
     `index_select` does. `rows` are the cache's samples in use, None for all. What torchcell's data module asks of a
-    dataset besides (`dataset_name_index` and so on) is told by SampleIndex. Raises ValueError for an unknown layout.
+    dataset besides (`dataset_name_index` and so on) is told by SampleIndex. Raises ValueError for an unknown layout, and
+    UsageError for a cache whose channels have several states: the table's state is 0 or 1.
     """
 
     transform = None
@@ -137,6 +149,7 @@ class CellDataset(Dataset[HeteroData]):
     def __init__(self, cache: Cache, layout: str = "gocell", rows: Int64[np.ndarray, " chosen"] | None = None) -> None:
         if layout not in LAYOUTS:
             raise ValueError(f"layout {layout!r}: not one of {', '.join(LAYOUTS)}")
+        _require_plain(cache)
         self.cache, self.layout, self.rows = cache, layout, rows
         hierarchy = cache.hierarchy
         # torchcell's third column is the stratum, whatever level the cache runs by
