@@ -139,7 +139,7 @@ class CellDataset(Dataset[HeteroData]):
 
     `[-1]` is the last sample; a slice, a list, an array or a mask of samples gives the dataset of these alone, as
     `index_select` does. `rows` are the cache's samples in use, None for all. What torchcell's data module asks of a
-    dataset besides (`dataset_name_index` and so on) is told by SampleIndex. Raises ValueError for an unknown layout, and
+    dataset besides (`dataset_name_index` and so on) is told by SampleIndex. Raises ValueError for an unknown layout,
     UsageError for a cache whose channels have several states: the table's state is 0 or 1.
     """
 
