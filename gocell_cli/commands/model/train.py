@@ -1,7 +1,7 @@
 """`gocell train`: a separate program in spirit, which needs nothing but a cache."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,7 +105,9 @@ def train(
     if resume and _is_there(cache, out):
         cache = find_cache(cache, data_root(root)) if cache is not None else None
         typed = {name: value for name, value in given.items() if name not in standing}
-        _go_on(out or Path(), cache, series, Asked(typed, config, settings or []), json=json)
+        file = None if _is_standing(context, "config") else config
+        words = [] if _is_standing(context, "settings") else settings or []
+        _go_on(out or Path(), cache, _typed_series(context, series), Asked(typed, file, words), json=json)
         return
     asked = Asked(given, config, settings or [])
     _begin_asked(cache, out, data_root(root), series, asked, standing, json=json)
@@ -213,6 +215,12 @@ def _is_standing(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     # Typer's name for a default that came from the settings (GOCELL_* variables, files): it yields to --config.
     return source is not None and source.name == "DEFAULT_MAP"
+
+
+def _typed_series(context: typer.Context, series: SeriesForm) -> SeriesForm:
+    """A series as the command line has it: what stands in a variable or a settings file is of new ones alone."""
+    standing = [f.name for f in fields(series) if f.name != "jobs" and _is_standing(context, f.name)]
+    return replace(series, **dict.fromkeys(standing))
 
 
 def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig") -> "Trainer":

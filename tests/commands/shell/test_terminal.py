@@ -100,7 +100,7 @@ def renamed(plan: BuildPlan, text: str) -> BuildPlan:
         plan,
         hierarchy=names,
         provenance=replace(plan.provenance, strains=strains, query_groups=groups),
-        phenotype=replace(plan.phenotype, kind=text),
+        phenotypes=(replace(plan.phenotype, kind=text),),
         counts=counts,
     )
 
