@@ -309,7 +309,11 @@ def make_config(
 ) -> dict[str, Any]:
     """Return the canonical configuration: what decides the cache's content, and no path of this machine."""
     several = [{"kind": p.kind, "statistic": p.statistic, "unit": p.unit} for p in phenotypes]
-    later = {"phenotypes": several} if len(several) > 1 else {}
+    # told where there are any: caches of before they were kept have none, and must not pass for ones that have
+    later = {
+        **({"phenotypes": several} if len(several) > 1 else {}),
+        **({"channels": [channel.text for channel in options.channels]} if options.channels else {}),
+    }
     return {
         "format_version": version_of(later),
         # another release may build otherwise: its cache must not pass for this one
@@ -325,8 +329,6 @@ def make_config(
         **({"annotation_options": dict(annotation_options)} if annotation_options else {}),
         # told where there is any: caches of before it was kept have none, and must not pass for one that has
         **({"strain_fitness": "mean"} if strain_fitness else {}),
-        # as above
-        **({"channels": [channel.text for channel in options.channels]} if options.channels else {}),
         "keep_unannotated": options.keep_unannotated,
         "duplicates": options.duplicates,
         "level_by": options.level_by,

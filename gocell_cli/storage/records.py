@@ -12,10 +12,10 @@ from gocell_cli.file_record import FileRecord
 # a reader refuses any other: a cache is built again sooner than half understood
 FORMAT_VERSION = 1
 LATER_VERSION = 2
-"""Version 1 and columns that only some caches have: a cache without any of them is version 1, byte for byte."""
+"""Version 1 and columns or a table that only some caches have: a cache without any is version 1, byte for byte."""
 FORMAT_VERSIONS = (FORMAT_VERSION, LATER_VERSION)
-LATER_COLUMNS = ("phenotypes",)
-"""What in `config` says that a cache has such columns."""
+LATER = ("phenotypes", "channels")
+"""What in `config` says that a cache has such: a reader of version 1 would take a changed gene for a deleted one."""
 MANIFEST = "manifest.json"
 PART_MANIFEST = "part.json"
 VIEWS = "views.sql"
@@ -154,4 +154,4 @@ class Manifest:
 
 def version_of(config: Mapping[str, Any]) -> int:
     """Return the format version that a cache of a configuration has."""
-    return LATER_VERSION if any(name in config for name in LATER_COLUMNS) else FORMAT_VERSION
+    return LATER_VERSION if any(name in config for name in LATER) else FORMAT_VERSION

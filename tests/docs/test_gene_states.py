@@ -22,6 +22,7 @@ def test_the_table_of_the_page_is_read_as_it_says(tmp_path: Path) -> None:
     words = ("build-cache", tmp_path / "screen.tsv", "--channel", "dosage=1:0,0.5,2", "--min-genes", "150")
     summary = json.loads(invoke(*words, "--root", tmp_path, "--json").stdout)
     assert summary["dropped"] == {"two_states_of_a_gene": 1}
+    assert Cache(Path(summary["cache"])).manifest.format_version == 2  # 0 is no deletion here
     cache = Cache(Path(summary["cache"]))
     names, samples = cache.hierarchy.gene_names, cache.columns()
     found = {

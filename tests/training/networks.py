@@ -23,7 +23,8 @@ LISTS = {
     "gene_direction": "directions", "state_direction": "directions", "vector_weight": "vector_weights",
     "product_in": "products_in", "product_out": "products_out",
 }  # fmt: skip
-LISTED = {listed: part for part, listed in LISTS.items()}
+# the loop has directions alone: those of states are held by tests/training/network/test_state_columns.py
+LISTED = {listed: part for part, listed in LISTS.items() if part != "state_direction"}
 """Parts of a term that the oracle keeps in lists of their own, by term."""
 LEVELS = ("stratum", "height", "another")
 """Levels that a network may run by; `another` is a hand's own: it holds on every edge, has gaps and starts at 5."""
