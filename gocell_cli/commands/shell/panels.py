@@ -14,7 +14,7 @@ TABLES = "Your own table"
 PANELS = {
     "Data": (
         "dataset", "raw", "sample", "phenotype", "order", "temperature", "alleles", "max_p", "duplicates",
-        "unannotated", "cache", "input", "gene_column", "sheet", "from",
+        "unannotated", "cache", "input", "gene_column", "sheet",
     ),
     "Split": ("split", "split_column", "split_seed", "folds", "fold", "subset"),
     "Training": (

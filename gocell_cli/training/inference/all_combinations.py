@@ -159,15 +159,20 @@ class Summary:
 
     def as_json(self) -> dict[str, object]:
         """The document of `predict --json`, in which genotypes are called what they are."""
-        noun, found = NOUNS[self.order], asdict(self)
-        del found["order"]
-        own = {
-            "genotypes": noun,
-            "kept": f"{noun}_kept",
-            "per_second": f"{noun}_per_second",
-            "genome": f"genome_{noun}",
-        }
-        return {own.get(name, name): value for name, value in found.items()}
+        return _as_called(self)
+
+
+def _as_called(record: "Summary | Forecast") -> dict[str, object]:
+    """Return a record by name, in which genotypes are called what they are: pairs, triples."""
+    noun, found = NOUNS[record.order], asdict(record)
+    del found["order"]
+    own = {
+        "genotypes": noun,
+        "kept": f"{noun}_kept",
+        "per_second": f"{noun}_per_second",
+        "genome": f"genome_{noun}",
+    }
+    return {own.get(name, name): value for name, value in found.items()}
 
 
 def _annotated(predictor: Predictor) -> Int64[np.ndarray, " annotated"]:
@@ -318,10 +323,7 @@ class Forecast:
 
     def as_json(self) -> dict[str, object]:
         """The document of `predict --dry-run --json`."""
-        noun, found = NOUNS[self.order], asdict(self)
-        del found["order"]
-        own = {"genotypes": noun, "kept": f"{noun}_kept"}
-        return {own.get(name, name): value for name, value in found.items()}
+        return _as_called(self)
 
 
 def forecast(task: CombinationTask, out: Path) -> Forecast:
