@@ -328,6 +328,7 @@ class RunRecord:
     predictions as a share of the labels'; None where it does so for none.
     extensions: each time that it was told to go on beyond its end; None: never.
     warm_start: where its first weights come from; None: its seed. own: its `model` and `loss` where they are not ours.
+    overfit: so many samples trained, validated and tested it at once; None: it has a test part.
     """
 
     cache: str
@@ -351,6 +352,7 @@ class RunRecord:
     extensions: tuple[ExtensionRecord, ...] | None = None
     warm_start: WarmStartRecord | None = None
     own: dict[str, str] | None = None
+    overfit: int | None = None
 
     def __post_init__(self) -> None:
         if not self.cache or "\0" in self.cache:

@@ -80,9 +80,11 @@ def _facts(record: RunRecord, history: Sequence[EpochRecord]) -> tuple[tuple[str
 
 
 def _control(config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What a reader must not miss: that the network lies over no GO."""
-    kind = config.get("control")
-    return (("control of the hierarchy", f"{kind}, seed {config.get('control_seed', 0)}"),) if kind else ()
+    """What a reader must not miss: that the network lies over no GO, that there is no test part."""
+    kind, samples = config.get("control"), config.get("overfit")
+    control = (("control of the hierarchy", f"{kind}, seed {config.get('control_seed', 0)}"),) if kind else ()
+    overfit = (("overfitted on purpose", f"{samples:,} samples train, validate and test it"),) if samples else ()
+    return (*control, *overfit)
 
 
 def _results(record: RunRecord) -> Section:

@@ -103,6 +103,7 @@ class _Folder:
         if not runs:
             raise SourceMissing(f"{path}: no run is here", hint="runs lie under ROOT/runs: gocell train --out DIR")
         records = [(run, RunStore(run).record()) for run in runs]
+        _require_tests(records)
         finished = tuple((run, record) for run, record in records if record.results is not None)
         if not finished:
             first = records[0][0]
@@ -255,3 +256,10 @@ def _write(found: Sequence["Comparison"], out: Path) -> None:
         for name, own in c.metrics.items()
     ]  # fmt: skip
     write_table(pa.Table.from_pylist(rows), out)
+
+
+def _require_tests(records: "Sequence[tuple[Path, RunRecord]]") -> None:
+    """Raise UsageError for a run that is judged on what it trains on."""
+    for run, record in records:
+        if record.overfit:
+            raise UsageError(f"{run}: overfitted on purpose: it has no test part", hint="a run without --overfit")

@@ -91,7 +91,8 @@ def evaluate(
     if is_stdout(out):
         return
     if json:
-        show_json(evaluation.as_json())
+        overfit = {"overfit": trainer.config.overfit} if trainer.config.overfit else {}
+        show_json({**evaluation.as_json(), **overfit})
     else:
         show_evaluation(evaluation, trainer.store.record().heard)
 

@@ -110,7 +110,12 @@ def before_opening(run: Path, cache: Path | None, *, samples: bool) -> RunRecord
 
 
 def tell_control(config: RunConfig) -> None:
-    """Say on stderr that a run's network does not lie over GO."""
+    """Say on stderr that a run's network does not lie over GO, or that it has no test part."""
+    if config.overfit:
+        told = (
+            f"overfitted on purpose: the same {config.overfit:,} samples train, validate and test it; no figure of it"
+        )
+        note(f"{told} is one of a test", "warning")
     if config.control:
         note(f"its network lies over a control of the hierarchy: {config.control}, seed {config.control_seed}", "run")
 

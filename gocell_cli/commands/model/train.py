@@ -67,6 +67,9 @@ class Flags:
     warm_start: Annotated[
         Path | None, typer.Option("--from", help="A run whose weights to begin with, term by term, of any cache.")
     ] = None
+    overfit: Annotated[
+        int | None, typer.Option(min=2, help="Train and judge on the same N samples: a check, and no test.")
+    ] = None
     baselines: BaselinesOption = None
 
     def given(self) -> dict[str, Any]:

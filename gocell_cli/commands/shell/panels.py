@@ -18,7 +18,7 @@ PANELS = {
     ),
     "Split": ("split", "split_column", "split_seed", "folds", "fold", "subset"),
     "Training": (
-        "recipe", "epochs", "batch_size", "lr", "seed", "device", "precision", "gene_vectors", "warm_start",
+        "recipe", "epochs", "batch_size", "lr", "seed", "device", "precision", "gene_vectors", "warm_start", "overfit",
         "baselines", "settings",
     ),
     "Series": ("seeds", "controls", "control_kinds", "jobs"),

@@ -50,7 +50,7 @@ NARROW, WIDE, MANY = 6, 20, 1_000_000
 """Least neurons of a term where min_width is 0: NARROW up to MANY training samples, the paper's WIDE beyond."""
 LEAST = {
     "epochs": 1, "batch_size": 2, "accumulate": 1, "population_samples": 2, "min_width": 0, "patience": 0, "seed": 0,
-    "min_lr": 0,
+    "min_lr": 0, "overfit": 0,
     "weight_decay": 0, "own_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1, "subset": 0,
     "control_seed": 0, "top_width": 0, "top_strata": 1, "products": 0, "learnt_vectors": 0,
 }  # fmt: skip
@@ -93,6 +93,8 @@ class RunConfig:
     by `control_seed`; its baselines, which see the hierarchy as it is, are none by default.
     warm_start: the run whose weights it begins with, term by term (training/runs/warm_start.py); "": the seed's.
     phenotype: which of a cache's several phenotypes; "" is its first, or its only one.
+    overfit: so many training samples, drawn by the seed, on which all is trained and judged: a check of a pipeline,
+    whose loss goes to what noise between samples of one genotype leaves; no voices and no test (0: off).
     tails: scores that count as interactions, LOW,HIGH; `auto` as published for s_score, tau and epsilon, else none.
     """
 
@@ -145,6 +147,7 @@ class RunConfig:
     control_seed: int = 0
     recipe: str = "default"
     warm_start: str = ""
+    overfit: int = 0
     phenotype: str = ""
 
     def __post_init__(self) -> None:

@@ -180,8 +180,11 @@ def _evaluation(
 
 
 def _usual(config: RunConfig) -> str:
-    """The baselines of a run's settings; of a control none are the default, for they are those of any other run."""
-    return "none" if config.control and config.baselines == "default" else config.baselines
+    """The baselines of a run's settings; of a control none are the default, for they are those of any other run.
+
+    Nor are there any of a run that is judged on what it trains on.
+    """
+    return "none" if (config.control or config.overfit) and config.baselines == "default" else config.baselines
 
 
 def _slices(trainer: Trainer, rows: Int64[np.ndarray, " n"]) -> Callable[[Float64[np.ndarray, " n"]], dict[str, Any]]:

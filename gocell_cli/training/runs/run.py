@@ -65,7 +65,14 @@ def begin_run(
         store.write_text(CONFIG, trainer.config.to_toml())  # a width that was left to the samples is in it
         warm = _keep_warm_start(trainer, cache, copied) if copied is not None else None
         if store.writable:  # of several processes the first alone writes, and has a hierarchy to record
-            store.write_record(replace(_first_record(trainer, cache), warm_start=warm, own=own_names(model, loss)))
+            store.write_record(
+                replace(
+                    _first_record(trainer, cache),
+                    warm_start=warm,
+                    own=own_names(model, loss),
+                    overfit=config.overfit or None,
+                )
+            )
     # Ctrl-C as well: no directory is left behind that holds no run
     except BaseException:
         store.abandon()

@@ -17,9 +17,10 @@ from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.schema import Samples
 from gocell_cli.training.data.gene_vectors import GeneVectors, read_gene_vectors
 from gocell_cli.training.data.labels import LabelScale, check_differ, check_labels, label_scale
+from gocell_cli.training.data.order import drawn
 from gocell_cli.training.data.splits.kinds import FILE, SplitChoice
 from gocell_cli.training.data.splits.named import named_split
-from gocell_cli.training.data.splits.split import Split, make_split
+from gocell_cli.training.data.splits.split import DROPPED, TRAIN, OnePart, Split, make_split
 from gocell_cli.training.runs.config import RunConfig
 
 
@@ -57,6 +58,8 @@ class RunSamples:
         samples = cache.columns()
         values = samples.value
         split = _split(samples, config.split_choice(), cache.hierarchy.gene_names, named, kept)
+        if config.overfit:
+            split = _one_part(split, samples, config)
         kind = cache.phenotype["kind"]
         check_labels(values, kind)
         train_rows = split.train[np.isfinite(values[split.train])]
@@ -85,6 +88,22 @@ def deleted_genes(samples: Samples, rows: Int64[np.ndarray, " rows"], genes: int
     found = np.zeros(genes, dtype=bool)
     found[samples.genes[place]] = True
     return found
+
+
+def _one_part(split: Split, samples: Samples, config: RunConfig) -> OnePart:
+    """Return the samples of `overfit`, drawn from the training ones that have a label; all of those that a run kept.
+
+    Raises UsageError where there are fewer.
+    """
+    labelled = split.train[np.isfinite(samples.value[split.train])]
+    if config.overfit > len(labelled):
+        raise UsageError(
+            f"overfit is {config.overfit:,}, and {len(labelled):,} samples train", hint=f"--overfit {len(labelled)}"
+        )
+    rows = drawn(labelled, config.overfit, seed=config.seed)
+    part = np.full(len(samples), DROPPED, dtype=np.int8)
+    part[rows] = TRAIN
+    return OnePart(split.choice, part)
 
 
 def _split(

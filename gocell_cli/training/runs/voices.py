@@ -32,7 +32,7 @@ LEAST_SAMPLES = 10
 def asked_voices(config: RunConfig) -> list[str]:
     """Return the voices that a run has beside its network."""
     settings = {WIDE: config.wide, NEIGHBOURS: config.neighbours, ENCODER: config.encoder}
-    return [name for name, how in settings.items() if how != "none"]
+    return [name for name, how in settings.items() if how != "none" and not config.overfit]
 
 
 def settle_voices(

@@ -89,6 +89,20 @@ class Split:
             raise UsageError(f"a {kind} split of {count:,} samples leaves a part empty: {sizes}", hint=HINTS[kind])
 
 
+class OnePart(Split):
+    """Samples that train, validate and test at once, to see whether a network can learn them: no test of anything."""
+
+    @cached_property
+    def validation(self) -> Int64[np.ndarray, " validation"]:
+        """The rows that train."""
+        return self.train
+
+    @cached_property
+    def test(self) -> Int64[np.ndarray, " test"]:
+        """The rows that train."""
+        return self.train
+
+
 HINTS = {
     "query": "reciprocal crosses join query groups into one; --split random, or build with --order trigenic",
     GENE: f"--split {ANY_GENE}, or random",
