@@ -218,9 +218,9 @@ def test_shards_of_other_phenotypes_are_refused(cache: Path, backend: str) -> No
     ("options", "fault"),
     [
         ({"phenotype": "fitness,fitness"}, "a phenotype column is named twice"),
-        ({"phenotype": "fitness,score", "kinds": ("a",)}, "the 2 phenotype columns fitness, score are called a"),
-        ({"phenotype": "fitness,score", "kinds": ("a", "a")}, "are called a, a"),
-        ({"phenotype": "fitness", "kinds": ("a", "b")}, "the 1 phenotype columns fitness are called a, b"),
+        ({"phenotype": "fitness,score", "kinds": ("a",)}, "the 2 phenotype columns fitness, score cannot be called a"),
+        ({"phenotype": "fitness,score", "kinds": ("a", "a")}, "cannot be called a, a"),
+        ({"phenotype": "fitness", "kinds": ("a", "b")}, "the phenotype column fitness cannot be called a, b"),
         ({"phenotype": "fitness,score", "statistic": "sd"}, "1 statistic columns for 2 phenotypes"),
         ({"phenotype": "fitness,nothing"}, "there is no phenotype column 'nothing'"),
     ],
@@ -228,3 +228,12 @@ def test_shards_of_other_phenotypes_are_refused(cache: Path, backend: str) -> No
 def test_columns_that_do_not_fit_each_other_are_refused(tmp_path: Path, options: dict[str, Any], fault: str) -> None:
     with pytest.raises(InvalidInput, match=fault):
         plan_of(tmp_path, table_columns.TableOptions(**options))
+
+
+def test_several_phenotypes_called_as_their_columns_are_those_columns(tmp_path: Path) -> None:
+    called = table_columns.TableOptions(kinds=("score", "fitness"))
+    named = called._replace(phenotype="score,fitness")
+    plans = {name: plan_of(tmp_path, options) for name, options in (("called", called), ("named", named))}
+    one, other = (read_manifest(build(plan, tmp_path / name, BuildMode()).directory) for name, plan in plans.items())
+    assert one.fingerprint == other.fingerprint
+    assert [p["kind"] for p in one.phenotypes] == ["score", "fitness"]

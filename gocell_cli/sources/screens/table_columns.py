@@ -148,8 +148,7 @@ def _statistic_columns(table: TableFile, given: str | None) -> list[str | None]:
 
 def _phenotype_columns(table: TableFile, taken: set[str], options: TableOptions) -> list[str]:
     """The columns of the phenotypes; raises InvalidInput where one is named twice, or there are more names for them."""
-    given = options.phenotype
-    words: list[str | None] = [given] if given is None or _is_column(table, given) else [*given.split(",")]
+    words = _phenotype_words(table, options)
     found = [_phenotype_column(table, taken, word) for word in words]
     if len(set(found)) < len(found):
         each = ",".join(dict.fromkeys(found))
@@ -157,9 +156,18 @@ def _phenotype_columns(table: TableFile, taken: set[str], options: TableOptions)
         raise table.fault(None, reason, hint=f"name each once: --phenotype-column {each}")
     kinds = [*(options.kinds or map(kind_of, found))]
     if len(kinds) != len(found) or len(set(kinds)) < len(kinds):
-        reason = f"the {len(found)} phenotype columns {', '.join(found)} are called {', '.join(kinds)}"
+        columns = "the phenotype column" if len(found) == 1 else f"the {len(found)} phenotype columns"
+        reason = f"{columns} {', '.join(found)} cannot be called {', '.join(kinds)}"
         raise table.fault(None, reason, hint="a name for each, no two the same: --phenotype-column A,B --phenotype a,b")
     return found
+
+
+def _phenotype_words(table: TableFile, options: TableOptions) -> list[str | None]:
+    """The phenotype columns as they are named; where none is, several phenotypes that are all called as columns are."""
+    given, kinds = options.phenotype, options.kinds
+    if given is None:
+        return [*kinds] if len(kinds) > 1 and all(_is_column(table, kind) for kind in kinds) else [None]
+    return [given] if _is_column(table, given) else [*given.split(",")]
 
 
 def _is_column(table: TableFile, name: str) -> bool:

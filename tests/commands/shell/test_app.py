@@ -1,6 +1,8 @@
 """The command itself: help, version, exit codes, and what goes to stdout and to stderr."""
 
 import json
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,6 +29,11 @@ def test_help_names_every_command_and_exit_code(tmp_path: Path) -> None:
         "143",
     ):
         assert word in process.stdout
+
+
+def test_the_package_runs_as_a_module_too(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "gocell_cli", "-V"], cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout == run_real("-V", cwd=tmp_path).stdout.encode()
 
 
 @pytest.mark.parametrize(
