@@ -107,7 +107,7 @@ def _results(record: RunRecord) -> Section:
     tables.append(PageTable("Baselines left out", (), tuple((who, why) for who, why in left_out if why is not None)))
     test = record.results["test"]
     text = "Baselines are fitted on the same training part."
-    told = beside_singles(NETWORK, test.metrics, test.baselines, test.n)
+    told = beside_singles(NETWORK, test.metrics, test.baselines, int(test.metrics["n"] or 0))
     text += f" {told}." if told else ""
     if test.dcell_adds is not None:
         text += f" {test.dcell_adds.says()}."

@@ -50,8 +50,8 @@ class Cache:
     are shared: read them, copy before writing. `shards()` keeps nothing.
     """
 
-    def __init__(self, directory: Path, backend: str | None = None, phenotype: str = "") -> None:
-        self.directory = directory
+    def __init__(self, directory: Path | str, backend: str | None = None, phenotype: str = "") -> None:
+        self.directory = directory = Path(directory)
         self.manifest: Manifest = read_manifest(directory)
         self._number = _phenotype_number(self.manifest, directory, phenotype) if phenotype else None
         faults = shard_faults(self.manifest)
@@ -78,12 +78,12 @@ class Cache:
         self._checked: dict[int, tuple[int, ...]] = {}
 
     @classmethod
-    def latest(cls, root: Path | None = None, backend: str | None = None) -> "Cache":
+    def latest(cls, root: Path | str | None = None, backend: str | None = None) -> "Cache":
         """Open the cache that was built last under a data root; by default GOCELL_ROOT, else ./gocell_data.
 
         Raises SourceMissing where none was.
         """
-        return cls(latest_cache(root or Path(os.environ.get("GOCELL_ROOT") or "gocell_data")), backend)
+        return cls(latest_cache(Path(root or os.environ.get("GOCELL_ROOT") or "gocell_data")), backend)
 
     def __len__(self) -> int:
         return self.manifest.samples

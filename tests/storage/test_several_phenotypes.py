@@ -106,6 +106,10 @@ def test_opened_by_one_phenotype_it_is_a_cache_of_that(
     assert alone.manifest.format_version == 1
 
 
+def test_a_cache_is_opened_by_its_path_as_text_too(cache: Path) -> None:
+    assert Cache(str(cache)).directory == cache
+
+
 def test_a_phenotype_that_is_not_there_is_named(cache: Path) -> None:
     with pytest.raises(UsageError, match="has no phenotype 'fitnes'") as error:
         Cache(cache, None, "fitnes")

@@ -119,7 +119,8 @@ def show_evaluation(evaluation: "Evaluation", heard: "Sequence[str]" = ()) -> No
         [name, *("-" if values[k] is None else f"{values[k]:.4f}" for k in keys), costs.get(name, "")]
         for name, values in found.items()
     ]
-    title = f"{evaluation.split}: {evaluation.n:,} samples"
+    labelled, without = evaluation.metrics["n"], evaluation.metrics["nan_labels"]
+    title = f"{evaluation.split}: {labelled:,} samples" + (f", {without:,} more without the phenotype" if without else "")
     headings = [_heading(key, evaluation.metrics) for key in keys]
     show(make_table(title, ["", *headings, "s to fit"], rows, right=tuple(range(1, len(keys) + 2))))
     for name, fitting in evaluation.fitting.items():
@@ -127,7 +128,7 @@ def show_evaluation(evaluation: "Evaluation", heard: "Sequence[str]" = ()) -> No
             show(f"{name}: {fitting.reason}")
     if heard and not evaluation.voices:
         show(f"{', '.join(heard)} and their blend were fitted to these samples: of the test part there are figures")
-    told = beside_singles(NETWORK, evaluation.metrics, evaluation.baselines, evaluation.n)
+    told = beside_singles(NETWORK, evaluation.metrics, evaluation.baselines, labelled)
     if told and evaluation.split == "test":
         show(told)
     if evaluation.dcell_adds is not None:

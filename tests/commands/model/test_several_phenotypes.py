@@ -85,6 +85,8 @@ def test_samples_that_lack_it_are_left_out_and_counted(tmp_path: Path) -> None:
     assert json.loads(more.stdout)["record"]["phenotype"]["kind"] == "score"
     said = run("predict", "run", "--genes", toy.GENES[0], "--json", cwd=tmp_path)
     assert "score" in said.stdout
+    table = run("evaluate", "run", cwd=tmp_path).stdout
+    assert f"test: {metrics['n']} samples, {metrics['nan_labels']} more without the phenotype" in table
 
 
 @pytest.mark.parametrize(
