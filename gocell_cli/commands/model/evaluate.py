@@ -120,7 +120,8 @@ def show_evaluation(evaluation: "Evaluation", heard: "Sequence[str]" = ()) -> No
         for name, values in found.items()
     ]
     labelled, without = evaluation.metrics["n"], evaluation.metrics["nan_labels"]
-    title = f"{evaluation.split}: {labelled:,} samples" + (f", {without:,} more without the phenotype" if without else "")
+    title = f"{evaluation.split}: {labelled:,} samples"
+    title += f", {without:,} more without the phenotype" if without else ""
     headings = [_heading(key, evaluation.metrics) for key in keys]
     show(make_table(title, ["", *headings, "s to fit"], rows, right=tuple(range(1, len(keys) + 2))))
     for name, fitting in evaluation.fitting.items():

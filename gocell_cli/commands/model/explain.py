@@ -248,7 +248,8 @@ def _adds_nothing(records: "Sequence[RunRecord]", *, even_so: bool) -> bool:
     """Say so where no run's network adds anything to what was predicted without it: its terms explain nothing then."""
     for record in records:
         test = record.results["test"] if record.results is not None else None
-        told = "" if test is None else beside_singles(NETWORK, test.metrics, test.baselines, int(test.metrics["n"] or 0))
+        n = int(test.metrics["n"] or 0) if test is not None else 0
+        told = beside_singles(NETWORK, test.metrics, test.baselines, n) if test is not None else ""
         if told:
             show(told)
     found = [adds for record in records if (adds := _adds(record)) is not None]
