@@ -62,7 +62,7 @@ def rm(
     if not yes:
         show(*(f"{path}  {size:,} bytes" for path, size in sizes.items()))
         # err: the question goes to stderr, for stdout is data
-        if not typer.confirm(f"Remove {len(found)} of the runs under {data_root(root)}?", err=True):
+        if not typer.confirm(f"Remove {len(found)} {'run' if len(found) == 1 else 'runs'}?", err=True):
             raise UsageError("nothing was removed", hint="gocell run rm RUN --yes")
     for path in found:
         remove_run(path)

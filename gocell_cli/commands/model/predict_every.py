@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 OPTIONS = {2: "--all-pairs", 3: "--all-triples"}
 """By the order of the genotypes."""
+TELLING_SECONDS = 1.0
+"""After less a rate is that of getting ready, and says nothing of all genotypes: 4 triples gave 128 million minutes."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,12 @@ def _predict(task: "CombinationTask", out: Path, *, json: bool) -> None:
     with prediction_progress(task.noun) as report:
         done = predict_combinations(task, out, report)
     first = f"the first {done.rows_written:,} of " if task.ranking is not None else ""
-    told = (
-        f"{first}{done.genotypes:,} {task.noun} of {done.genes:,} genes in {out}, {done.kept:,} of them from before",
-        f"{done.per_second:,.0f} {task.noun}/s;"
-        f" all {done.genome:,} {task.noun} of the hierarchy take {done.genome_minutes:,.0f} minutes",
-    )
+    told = [
+        f"{first}{done.genotypes:,} {task.noun} of {done.genes:,} genes in {out}, {done.kept:,} of them from before"
+    ]
+    if done.seconds >= TELLING_SECONDS and done.genome_minutes:
+        whole = f"all {done.genome:,} {task.noun} of the hierarchy take {done.genome_minutes:,.0f} minutes"
+        told.append(f"{done.per_second:,.0f} {task.noun}/s; {whole}")
     show_result(done.as_json(), lambda: show(*told), json=json, essence=str(out))
     note(f"{done.untrained_genes} of the genes were never deleted in training: column untrained_genes", "predict")
 
