@@ -25,6 +25,8 @@ OTHER_CASE = ("other_case", "alias_other_case")
 ALIAS_WAYS = ("alias", "alias_other_case")
 PART = re.compile(r"[^\s,;|+/]+")
 """What a cell of several genes is split into; at no hyphen, which is part of names like YAL044W-A."""
+DELETED = re.compile(r"\s*-?(Δ|∆|delta)$", re.IGNORECASE)
+"""What laboratories write behind a gene that is deleted: `smi1Δ`, with U+0394 or U+2206, `dcp1-delta`."""
 HO = "YDL227C"
 """HO cuts DNA to switch the mating type; laboratory strains lack it anyway, so that its deletion is a mere marker."""
 UNKNOWN, AMBIGUOUS = -1, -2
@@ -246,11 +248,11 @@ class GeneNames:
         return max((len(PART.findall(name)) for name in names), default=1)
 
     def gene(self, name: str, *, where: str = "in this cache's hierarchy") -> int:
-        """Return the index of the one gene called so.
+        """Return the index of the one gene called so; `smi1Δ` is SMI1, deleted as all genes are that are named here.
 
         Raises UsageError where there is none, with names that come near, or more than one, with those.
         """
-        found, _ = self.find(name)
+        found = self.find(name).genes or self.find(DELETED.sub("", name.strip())).genes
         if len(found) == 1:
             return found[0]
         if found:

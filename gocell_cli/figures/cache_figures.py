@@ -10,7 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gocell_cli.csr import pointers
-from gocell_cli.figures.canvas import BLUE, GREEN, GREY, MOST_NAME, RED, bin_edges, blank, label, literal, panels, short
+from gocell_cli.figures.canvas import (
+    BLUE,
+    GREEN,
+    GREY,
+    MOST_NAME,
+    RED,
+    axis_title,
+    bin_edges,
+    blank,
+    label,
+    literal,
+    panels,
+    short,
+)
 from gocell_cli.storage.schema import Hierarchy, Samples
 from gocell_cli.user_text import printable
 
@@ -34,10 +47,10 @@ def _phenotypes(axes: Axes, samples: Samples, phenotype: str) -> None:
     known = samples.value[np.isfinite(samples.value)]
     without = len(samples) - len(known)
     values, counts = np.unique(known, return_counts=True)
-    phenotype = short(printable(phenotype), MOST_NAME)
+    name, phenotype = axis_title(phenotype), short(printable(phenotype), MOST_NAME)
     title = f"Phenotype {phenotype}: {len(known):,} samples" + (f", {without:,} without" if without else "")
     known, unit = _in_unit(known)
-    label(axes, title, phenotype + unit, "samples")
+    label(axes, title, name + unit, "samples")
     if 0 < len(values) <= 2:  # viability
         bars = axes.bar([f"{v:g}" for v in values], counts, color=BLUE)
         axes.bar_label(bars, fmt="{:,.0f}")

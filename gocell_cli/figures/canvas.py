@@ -26,6 +26,16 @@ DPI = 150
 MOST_LETTERS, MOST_NAME = 150, 40
 """Of a line in a figure, and of a name in it: longer ones would leave no room for the data."""
 
+UNITS = {
+    "fitness": "wild type 1",
+    "smf": "single mutants, wild type 1",
+    "epsilon": "units of fitness",
+    "tau": "units of fitness",
+    "viability": "1 viable, 0 not",
+}
+"""What the phenotypes that gocell knows are counted in; a table's own column may say it in its name."""
+SUFFIXES = (".png", ".svg", ".pdf")
+
 
 def begin(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     """Return a figure of one panel, 6 by 4.5 inches."""
@@ -33,6 +43,13 @@ def begin(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     axes = figure.add_subplot()
     label(axes, title, x, y)
     return figure, axes
+
+
+def axis_title(phenotype: str, what: str = "") -> str:
+    """Return what an axis of a phenotype says: `measured fitness (wild type 1)`."""
+    unit = UNITS.get(phenotype)
+    named = short(printable(phenotype), MOST_NAME)
+    return " ".join(filter(None, (what, named, unit and f"({unit})")))
 
 
 def blank(width: float, height: float) -> Figure:
@@ -88,6 +105,11 @@ def save(figure: Figure, path: Path) -> Path:
             with _boxes_for_unknown_letters():
                 figure.savefig(temporary, dpi=DPI, metadata=undated)
     return path
+
+
+def save_all(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as PNG, SVG and PDF: for a page, for an editor of drawings, for a talk."""
+    return [save(figure, stem.with_name(f"{stem.name}{suffix}")) for suffix in SUFFIXES]
 
 
 def draw_svg(figure: Figure, out: Path | BytesIO) -> None:

@@ -129,9 +129,11 @@ def batch_distribution(picture: LevelPicture) -> Figure:
         sizes = batch_sizes(picture.groupings[by])
         bars = axes.bar(range(1, len(sizes) + 1), sizes, color=BLUE)
         axes.bar_label(bars, fmt="{:,.0f}", fontsize=8)
-        label(axes, f"By {by}: {sizes.sum():,} terms in {len(sizes)} batches", "batch, in the order of a run", "terms")
         mean = sizes.mean()
-        axes.axhline(mean, color=GREY, linestyle="--", linewidth=1, label=f"mean {mean:,.0f} terms a batch")
+        title = f"By {by}: {sizes.sum():,} terms in {len(sizes)} batches, {mean:,.0f} on the mean"
+        label(axes, title, "batch, in the order of a run", "terms")
+        # behind the bars, whose numbers it would cross
+        axes.axhline(mean, color=GREY, linestyle="--", linewidth=1, zorder=0.5, label="mean")
         axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         share = axes.twinx()
@@ -140,7 +142,8 @@ def batch_distribution(picture: LevelPicture) -> Figure:
         share.set_ylim(0, 1.02)
         share.yaxis.set_major_formatter(PercentFormatter(1.0))
         share.set_ylabel("terms done")
-        axes.legend(handles=[*axes.get_legend_handles_labels()[0], *share.get_lines()], loc="lower center")
+    lines = [*axes.get_legend_handles_labels()[0], *share.get_lines()]
+    figure.legend(lines, ["mean terms a batch", "share of the terms done"], loc="outside lower center", ncols=2)
     figure.suptitle(literal(f"Terms that run at once: {picture.title}"))
     return figure
 

@@ -22,12 +22,16 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table as text; columns whose index is in `right` are right-aligned."""
+    """A table as text; columns whose index is in `right` are right-aligned.
+
+    folded: a long one, of which the page shows the title until it is clicked.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     right: tuple[int, ...] = ()
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,12 @@ class Picture:
         return cls(caption, _data_uri("image/svg+xml", content.getvalue()), wide=True)
 
     @classmethod
-    def of_png(cls, caption: str, path: Path) -> "Picture":
-        """Embed a PNG file; raises Malformed where it is none, OSError where it cannot be read."""
+    def of_png(cls, caption: str, path: Path, *, wide: bool = False) -> "Picture":
+        """Embed a PNG file, a wide one as wide as the page; raises Malformed where it is none, OSError where it cannot be read."""
         content = read_small(path, MOST_PNG)
         if not _is_png(content):
             raise Malformed("not a whole PNG file")
-        return cls(caption, _data_uri("image/png", content))
+        return cls(caption, _data_uri("image/png", content), wide)
 
 
 @dataclass(frozen=True)

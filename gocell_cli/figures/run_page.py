@@ -1,8 +1,9 @@
 """A run's report: what it was asked, how it learned, what it is worth beside its baselines."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from gocell_cli.figures.cache_page import cache_sections
@@ -28,14 +29,16 @@ MOST_CONFIG = 1 << 20
 """Bytes of config.toml, which has a line a setting."""
 CAPTIONS = {
     "loss": "Loss of the root term by epoch",
-    "predicted_against_true": "Predicted against true phenotypes of the test part",
-    "distributions": "Distributions of predicted and true phenotypes of the test part",
+    "predicted_against_true": "Predicted against measured phenotypes of the test part",
+    "distributions": "Distributions of predicted and measured phenotypes of the test part",
     "error_per_split": "Root mean squared error of each part of the split",
     "learning_rate": "Learning rate by epoch",
     "terms": "Terms that lead: what their neurons know of the phenotype",
     "rlipp": "RLIPP: how much better a term's neurons predict than its children's",
     "effect": "Terms that the explained deletion changes most",
 }
+BROAD = ("predicted_against_true", "terms", "effect", "rlipp")
+"""Figures of several panels, or of names in full."""
 MANY_DIGITS = 1e9
 SHOWN = (
     *("n", "pearson", "spearman", "r2", "rmse", "mae", "auroc", "average_precision", "wasserstein"),
@@ -73,7 +76,10 @@ def _facts(record: RunRecord, history: Sequence[EpochRecord]) -> tuple[tuple[str
         ("split", record.split.kind),
     ]
     test = record.results["test"] if record.results is not None else None
-    for who, metrics in side_by_side(test.voices, test.metrics, {}).items() if test is not None else ():
+    voices = side_by_side(test.voices, test.metrics, {}).items() if test is not None else ()
+    for who, metrics in voices:
+        if who.startswith("without_"):  # of these the results below tell
+            continue
         shown = [name for name in ("pearson", "auroc") if metrics.get(name) is not None]
         facts += [(f"test {name}, {who}", _number(metrics[name])) for name in shown]
     return tuple(facts)
@@ -117,9 +123,10 @@ def _results(record: RunRecord) -> Section:
 
 
 def _heading(name: str, metrics: Numbers) -> str:
-    """A metric's name; with the number of samples where it is of a slice."""
-    count = metrics.get(f"{name.removesuffix('_pearson')}_n")
-    return name if count is None else f"{name} (n {count:,})"
+    """A metric's name; of a slice `single r (n 103)`, as `train` calls it."""
+    part = name.removesuffix("_pearson")
+    count = metrics.get(f"{part}_n")
+    return name.replace("_", " ") if count is None else f"{part.replace('_', ' ')} r (n {count:,})"
 
 
 def _number(value: int | float | None) -> str:
@@ -141,32 +148,40 @@ def _learning(directory: Path, history: Sequence[EpochRecord]) -> Section:
         for line in history
     )
     columns = ("epoch", "learning rate", "loss", "r", "validation loss", "validation r")
+    table = PageTable(f"Epoch by epoch: {len(rows):,} epochs", columns, rows, right=tuple(range(6)), folded=True)
     pictures = []
     for name, caption in CAPTIONS.items():
         path = directory / "figures" / f"{name}.png"
         if path.exists():
             with damaged_run(path, hint=f"rm {path}; a report does without it"):
-                pictures.append(Picture.of_png(caption, path))
-    return Section("Learning", "", (PageTable("", columns, rows, right=tuple(range(6))),), tuple(pictures))
+                pictures.append(Picture.of_png(caption, path, wide=name in BROAD))
+    return Section("Learning", "", (table,), tuple(pictures))
 
 
 def _settings(record: RunRecord, config: Mapping[str, Any]) -> Section:
     split = tuple((name.replace("_", " "), _plain(value)) for name, value in asdict(record.split).items())
     settings = tuple((name, _plain(value)) for name, value in config.items())
-    return Section("Settings", "", (PageTable("Split", (), split), PageTable("Run", (), settings)))
+    tables = (("Split", split), ("Every setting of the run", settings))
+    return Section("Settings", "", tuple(PageTable(title, (), rows, folded=True) for title, rows in tables))
 
 
 def _plain(value: Any) -> str:
-    return "-" if value is None else str(value)
+    """A setting as the page shows it: of a path its name alone, for a page is sent around and folders are private."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name.replace('_', ' ')} {_plain(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value)) or "-"
+    text = "-" if value in (None, "") else str(value)
+    return PurePath(text).name if isinstance(value, str) and os.sep in text else text
 
 
 def _cache(record: RunRecord) -> tuple[Section, ...]:
     """The report of the run's cache; a section that says so where it is gone or another one now."""
     directory = Path(record.cache)
     if not directory.is_dir():
-        return (Section("Cache", f"{directory} is not here any more."),)
+        return (Section("Cache", f"{directory.name} is not here any more."),)
     cache = Cache(directory)
     # The directory may have been built anew since: the figures of another cache would say nothing of this run.
     if cache.manifest.fingerprint != record.fingerprint:
-        return (Section("Cache", f"{directory} is another cache now, fingerprint {cache.manifest.fingerprint}."),)
+        return (Section("Cache", f"{directory.name} is another cache now, fingerprint {cache.manifest.fingerprint}."),)
     return cache_sections(cache)

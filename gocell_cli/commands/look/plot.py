@@ -1,4 +1,4 @@
-"""`gocell plot`: figures of levels, batches and caches, as PNG or SVG."""
+"""`gocell plot`: figures of levels, batches and caches, as PNG, SVG or PDF."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from gocell_cli.figures.level_figures import LevelPicture
 
-plot_app = Commands(help="Draw levels, batches and caches as PNG or SVG.", no_args_is_help=True)
+plot_app = Commands(help="Draw levels, batches and caches as PNG, SVG or PDF.", no_args_is_help=True)
 
-FigureOut = Annotated[Path, typer.Option("--out", "-o", help="File to write: .png or .svg.")]
+FigureOut = Annotated[Path, typer.Option("--out", "-o", help="File to write: .png, .svg or .pdf.")]
 OfCache = Annotated[
     Path | None,
     typer.Option(
@@ -31,12 +31,12 @@ OfCache = Annotated[
         autocompletion=complete_cache,
     ),
 ]
-SUFFIXES = (".png", ".svg")
+SUFFIXES = (".png", ".svg", ".pdf")
 
 
 @plot_app.callback()
 def plot() -> None:
-    """Draw levels, batches and caches as PNG or SVG."""
+    """Draw levels, batches and caches as PNG, SVG or PDF."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from gocell_cli.run_record import NETWORK, beside_singles
 from gocell_cli.whole_file import writing
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from gocell_cli.run_record import AddsRecord, RunRecord
     from gocell_cli.storage.schema import Hierarchy
     from gocell_cli.training.evaluation.terms.orders import Cutoffs
@@ -99,6 +101,13 @@ COUNTS = ("activations", "screen_genes", "ranked_in", "rank_best", "rank_worst")
 SHOWN = ("excess", "power", "children_power", "difference", "rlipp", "p_value", "q_value", *COUNTS[:2])
 SPREAD = ("score_sd", "ranked_in", "rank_median", "rank_best", "rank_worst")
 AGAINST = ("control_score", "p_controls")
+AXES = {
+    "excess": "excess: power² beyond the term's share of all deletions",
+    "power": "power: rank correlation with the phenotype on the test part",
+    "difference": "difference: power less that of the term's children",
+    "rlipp": "RLIPP: power divided by that of the term's children",
+}
+"""What the axis of a ranking says."""
 TAUGHT = ("recovered", "from_genes", "from_untrained")
 """Of simulated data: the share of the teacher's activity that is told by the network, by the genes, untrained."""
 
@@ -235,8 +244,10 @@ def _explain_one(run: Path, genes: str | None, asked: "Asked", told: _Told, cach
     if terms is None:
         note("no ranking: it reads the run's cache, which is not there; --cache DIR says where it is now", "warning")
     if changes is not None and told.aloud:
-        show(_table(f"Effect of deleting {genes or ''}", changes[: told.top], ("activation", "head")))
-    _draw(run / "figures", terms, changes, request.order)
+        show(_table(f"Effect of deleting {_deleted(found.hierarchy, genes)}", changes[: told.top], ("activation", "head")))
+    judged = found.ranking.judged if found.ranking is not None else None
+    drawn = _Drawn(request.order, record.kind, judged, _deleted(found.hierarchy, genes))
+    _draw(run / "figures", terms, changes, drawn)
 
 
 def _adds(record: "RunRecord") -> "AddsRecord | None":
@@ -319,6 +330,12 @@ def _named(hierarchy: "Hierarchy", term: int) -> dict[str, str]:
     return {"term": hierarchy.term_ids[term], "name": hierarchy.term_names[term]}
 
 
+def _placed(hierarchy: "Hierarchy", term: int) -> dict[str, Any]:
+    """A term's id and name, and where in the ontology it stands."""
+    place = {"namespace": hierarchy.term_namespaces[term], "level": int(hierarchy.level[term])}
+    return {**_named(hierarchy, term), **place, "contained_genes": int(hierarchy.contained_genes[term])}
+
+
 def _terms(hierarchy: "Hierarchy", ranking: "TermRanking | None") -> list[dict[str, Any]] | None:
     """Return the scores with the terms' ids and names, each with its rank (None: left out)."""
     if ranking is None:
@@ -326,7 +343,7 @@ def _terms(hierarchy: "Hierarchy", ranking: "TermRanking | None") -> list[dict[s
     return [
         {
             **asdict(score),
-            **_named(hierarchy, score.term),
+            **_placed(hierarchy, score.term),
             "rank": rank if score.left_out is None else None,
             **_recovered(ranking.recovery, score.term),
         }
@@ -343,7 +360,7 @@ def _recovered(recovery: "Recovery | None", term: int) -> dict[str, float | None
 
 
 def _changes(hierarchy: "Hierarchy", found: "Sequence[TermEffect] | None") -> list[dict[str, Any]] | None:
-    return None if found is None else [{**asdict(effect), **_named(hierarchy, effect.term)} for effect in found]
+    return None if found is None else [{**asdict(effect), **_placed(hierarchy, effect.term)} for effect in found]
 
 
 def _ranking_json(
@@ -513,18 +530,63 @@ def _value(key: str, value: float | int | None) -> str:
     return f"{value:.1e}" if key in ("p_value", "q_value") else f"{value:.4f}"
 
 
-def _draw(folder: Path, terms: list[dict[str, Any]] | None, changes: list[dict[str, Any]] | None, order: str) -> None:
+@dataclass(frozen=True)
+class _Drawn:
+    """What the figures of an explanation say besides the terms."""
+
+    order: str
+    phenotype: str
+    judged: int | None
+    deleted: str
+
+    def ranking(self, terms: list[dict[str, Any]]) -> "Figure":
+        """Draw the terms that lead."""
+        from gocell_cli.figures.term_figures import term_bars
+
+        ranked = [
+            {**term, "about": f"{_place(term)}, {term['screen_genes']:,} of its genes deleted in the screen"}
+            for term in terms
+            if term["left_out"] is None
+        ]
+        n = "" if self.judged is None else f", {self.judged:,} test samples"
+        title = f"Terms whose neurons tell {self.phenotype}\n{len(ranked):,} of {len(terms):,} terms ranked{n}"
+        return term_bars(ranked, self.order, title, AXES[self.order])
+
+    def effect(self, changes: list[dict[str, Any]]) -> "Figure":
+        """Draw the terms that a deletion changes most."""
+        from gocell_cli.figures.term_figures import term_bars
+
+        changed = [
+            {**term, "about": f"{_place(term)}, {term['contained_genes']:,} contained genes"} for term in changes
+        ]
+        title = f"Deletion of {self.deleted}\n{len(changed):,} terms change; the network's phenotype is {self.phenotype}"
+        return term_bars(changed, "activation", title, "length of the change of the term's neurons, from the wild type")
+
+
+def _deleted(hierarchy: "Hierarchy", genes: str | None) -> str:
+    """The genes of a genotype by their names: `YDR363W (ESC2), YNL273W (TOF1)`."""
+    lookup = hierarchy.lookup
+    return ", ".join(map(lookup.label, lookup.genotype(lookup.names_in(genes or ""))))
+
+
+def _place(term: dict[str, Any]) -> str:
+    return f"{term['namespace'].replace('_', ' ')}, level {term['level']}"
+
+
+def _draw(
+    folder: Path, terms: list[dict[str, Any]] | None, changes: list[dict[str, Any]] | None, drawn: _Drawn
+) -> None:
     """Draw what was printed, beside the run; where nothing may be written there, say that it was not drawn."""
-    from gocell_cli.figures.term_figures import term_bars
+    from gocell_cli.figures.canvas import save_all
 
     try:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         if terms is not None:
-            term_bars([entry for entry in terms if entry["left_out"] is None], order, order, folder / "terms.png")
+            save_all(drawn.ranking(terms), folder / "terms")
         if changes is not None:
-            term_bars(changes, "activation", "change of activations against wild type", folder / "effect.png")
+            save_all(drawn.effect(changes), folder / "effect")
     except (CannotWrite, Unfinished) as error:  # a run of somebody else's, a full disk: the result is told already
         note(f"no figures: {error.message} ({error.why})", "warning")
         return
-    note(f"figures in {folder}", "explain")
+    note(f"figures in {folder}, each as .png, .svg and .pdf", "explain")

@@ -12,6 +12,7 @@ from gocell_cli.commands.model.split import read_split_file
 from gocell_cli.commands.shell.progress import Signals
 from gocell_cli.commands.shell.terminal import note
 from gocell_cli.errors import Diverged
+from gocell_cli.run_record import BLEND, NETWORK
 
 if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
@@ -85,7 +86,11 @@ def _draw(trainer: "Trainer", evaluations: "dict[str, Evaluation]") -> None:
 
     errors = {part: e.metrics["rmse"] for part, e in evaluations.items() if e.metrics["rmse"] is not None}
     test = evaluations["test"]
-    draw_run(trainer.history, errors, test.predicted, test.true, test.metrics["pearson"], trainer.store.figures)
+    # The blend is what `predict` gives; the network alone is what was trained.
+    predicted = {name: said for name, said in test.said.items() if name == BLEND} | {NETWORK: test.predicted}
+    pearson = {name: metrics["pearson"] for name, metrics in ((NETWORK, test.metrics), *test.voices.items())}
+    kind = trainer.store.record().kind
+    draw_run(trainer.history, errors, predicted, test.true, pearson, kind, trainer.store.figures)
 
 
 def train_member(directory: Path, cache: "Cache", config: "RunConfig") -> str | None:

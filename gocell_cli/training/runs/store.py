@@ -5,7 +5,7 @@ metrics.jsonl       one line an epoch              last.safetensors everything t
 hierarchy/*.parquet the cache's, so that the run predicts without it
 split.parquet       which genotypes trained, validated and tested it
 test.parquet        what it and its baselines predict of the test part, a row a sample
-tensorboard/        the same as events             figures/*.png
+tensorboard/        the same as events             figures/*.png|svg|pdf
 .lock               held by the process that trains
 """
 

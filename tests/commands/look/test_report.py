@@ -40,7 +40,10 @@ def test_a_runs_report_in_a_browser(trained: Path, tmp_path: Path) -> None:
         text = seen.page.inner_text("body")
         assert f"{record['results']['test']['metrics']['auroc']:.4f}" in text
         assert f"{record['parameters']:,}" in text
-        assert "min_width" in text
+        assert "min_width" not in text  # folded away, until it is clicked
+        seen.page.get_by_text("Every setting of the run").click()
+        assert "min_width" in seen.page.inner_text("body")
+        assert str(tmp_path.parent.parent) not in seen.page.content()  # a page is sent around, folders are private
         assert "5,887" in text  # its cache's report follows
         # evaluate and explain, of other tests, may have drawn theirs into the run beside training's five
         drawn = CAPTIONS.keys() & {path.stem for path in (trained / "figures").glob("*.png")}
