@@ -76,9 +76,7 @@ def predicted_against_true(
     return figure
 
 
-def _against(
-    axes: Axes, predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray, " n"], figure: Figure
-) -> None:
+def _against(axes: Axes, predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray, " n"], figure: Figure) -> None:
     if len(true) > MANY:
         drawn = axes.hexbin(true, predicted, gridsize=60, bins="log", cmap="cividis", mincnt=1)
         figure.colorbar(drawn, ax=axes, label="test samples")

@@ -244,7 +244,11 @@ def _explain_one(run: Path, genes: str | None, asked: "Asked", told: _Told, cach
     if terms is None:
         note("no ranking: it reads the run's cache, which is not there; --cache DIR says where it is now", "warning")
     if changes is not None and told.aloud:
-        show(_table(f"Effect of deleting {_deleted(found.hierarchy, genes)}", changes[: told.top], ("activation", "head")))
+        show(
+            _table(
+                f"Effect of deleting {_deleted(found.hierarchy, genes)}", changes[: told.top], ("activation", "head")
+            )
+        )
     judged = found.ranking.judged if found.ranking is not None else None
     drawn = _Drawn(request.order, record.kind, judged, _deleted(found.hierarchy, genes))
     _draw(run / "figures", terms, changes, drawn)
@@ -559,7 +563,9 @@ class _Drawn:
         changed = [
             {**term, "about": f"{_place(term)}, {term['contained_genes']:,} contained genes"} for term in changes
         ]
-        title = f"Deletion of {self.deleted}\n{len(changed):,} terms change; the network's phenotype is {self.phenotype}"
+        title = (
+            f"Deletion of {self.deleted}\n{len(changed):,} terms change; the network's phenotype is {self.phenotype}"
+        )
         return term_bars(changed, "activation", title, "length of the change of the term's neurons, from the wild type")
 
 

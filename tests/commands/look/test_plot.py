@@ -68,7 +68,11 @@ def test_the_real_command_prints_the_path_alone(essentiality: Built, tmp_path: P
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("levels.gif", "neither .png nor .svg nor .pdf"), ("there.png", "is there already"), ("no/such/a.png", "no such folder")],
+    [
+        ("levels.gif", "neither .png nor .svg nor .pdf"),
+        ("there.png", "is there already"),
+        ("no/such/a.png", "no such folder"),
+    ],
 )
 def test_a_place_that_does_not_do_is_refused_before_work(name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "there.png").write_text("mine")
