@@ -25,11 +25,11 @@ FILES = (CONFIG, RECORD, METRICS, SERIES, LOCK, SPLIT, PREDICTIONS, GENE_VECTORS
 _NAMES = "|".join(
     rf"{re.escape(name)}|\.?{re.escape(Path(name).stem)}{TEMPORARY}{re.escape(Path(name).suffix)}" for name in FILES
 )
-# A PNG was once of any name; what is drawn as SVG and PDF beside it (figures/run_figures.py, commands/model/explain.py):
 _DRAWN = "loss|learning_rate|predicted_against_true|distributions|error_per_split|terms|effect"
+"""What is drawn as SVG and PDF beside the PNG: figures/run_figures.py, commands/model/explain.py."""
 OWN = re.compile(
     rf"({_NAMES}|\.?\w+({TEMPORARY})?\.safetensors|hierarchy(/\w+\.parquet)?|tensorboard(/events\.out\.tfevents\..+)?"
-    rf"|figures(/\.?(\w+(\.tmp\w*)?\.png|({_DRAWN})(\.tmp\w*)?\.(svg|pdf)))?|wandb(/.*)?)"
+    rf"|figures(/\.?(\w+({TEMPORARY})?\.png|({_DRAWN})({TEMPORARY})?\.(svg|pdf)))?|wandb(/.*)?)"
 )
 """All that training writes into a run's or a series' own folder."""
 MOST_NAMED = 3
