@@ -51,7 +51,7 @@ class Picture:
 
     @classmethod
     def of_png(cls, caption: str, path: Path, *, wide: bool = False) -> "Picture":
-        """Embed a PNG file, a wide one as wide as the page; raises Malformed where it is none, OSError where it cannot be read."""
+        """Embed a PNG file, as wide as the page where told so; raises Malformed where it is none, OSError unread."""
         content = read_small(path, MOST_PNG)
         if not _is_png(content):
             raise Malformed("not a whole PNG file")
