@@ -1,7 +1,7 @@
 """Carry out a plan: encode its shards wherever they are to run, write the tables, finish with the manifest."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -82,6 +82,9 @@ def _fill(plan: BuildPlan, staging: Staging, mode: BuildMode, progress: Progress
             progress(len(records), len(wanted))
     # shards finish in any order, and the manifest lists them by index
     manifest = make_manifest(plan, files, tuple(records[i] for i in wanted))
+    if mode.part is not None:
+        part = {"index": mode.part[0], "of": mode.part[1]}
+        manifest = replace(manifest, counts={**manifest.counts, "part": part})
     written = staging.finish(manifest, name=mode.manifest_name)
     return BuildResult(staging.out, written, built=True, reused=reused)
 

@@ -248,6 +248,23 @@ def shard_faults(manifest: Manifest) -> list[str]:
     return faults
 
 
+def part_faults(manifest: Manifest) -> list[str]:
+    """Return what is wrong with a part's list of shards: every n-th of the plan's, each where the plan has it."""
+    size, total = manifest.config.get("shard_size", 0), manifest.counts["samples"]
+    if manifest.part is None or manifest.part[1] < 1 or size < 1:
+        return ["it does not say which part of a cache it is"]
+    i, n = manifest.part
+    # as building.build cuts them: the index of a shard, divided by n, leaves i
+    expected = [(k, k * size, min(size, total - k * size)) for k in range(i, -(-total // size), n)]
+    found = [(shard.index, shard.start, shard.rows) for shard in manifest.shards]
+    return [] if found == expected else [f"its shards are not those of part {i}/{n} of {total} samples"]
+
+
+def is_part(directory: Path) -> bool:
+    """Whether a folder is one part of a cache, no whole one."""
+    return (directory / PART_MANIFEST).is_file() and not (directory / MANIFEST).is_file()
+
+
 def check_file(directory: Path, record: FileRecord) -> Path:
     """Return the path of a recorded file; raises DamagedCache where it is missing or not as recorded.
 

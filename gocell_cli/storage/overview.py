@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from gocell_cli.errors import DamagedCache, UsageError
+from gocell_cli.storage.elsewhere import built_elsewhere
 from gocell_cli.storage.manifest import read_manifest
 from gocell_cli.storage.propagation import reached_terms, terms_by_level
 from gocell_cli.storage.reader import Cache
@@ -273,6 +274,11 @@ def _short(group: str) -> str:
 def caches_in(folder: Path) -> list[dict[str, Any]]:
     """Describe every directory of a folder: finished, part, unfinished or damaged."""
     return [_describe(path) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+
+
+def caches_elsewhere(root: Path) -> list[dict[str, Any]]:
+    """Describe the caches that were built from a data root and lie outside it; each is called by its whole path."""
+    return [{**_describe(path), "name": str(path)} for path in built_elsewhere(root)]
 
 
 def what_stands(place: Path) -> str:

@@ -95,6 +95,7 @@ class Counts:
     phenotypes: Mapping[str, int] = field(default_factory=dict)
     gene_naming: Mapping[str, str | bool | int | Mapping[str, int]] = field(default_factory=dict)
     gene_list: Mapping[str, int] = field(default_factory=dict)
+    part: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,12 @@ class Manifest:
     def phenotypes(self) -> tuple[Mapping[str, str], ...]:
         """All phenotypes, `kind` and `statistic` each: of which `value` is the first, `value_1` the next."""
         return tuple(self.config.get("phenotypes", ())) or (self.phenotype,)
+
+    @property
+    def part(self) -> tuple[int, int] | None:
+        """(i, n) of one part of a cache, which holds the shards whose index leaves i when divided by n; else None."""
+        told = self.counts.get("part", {})
+        return (told["index"], told["of"]) if told else None
 
     @property
     def samples(self) -> int:

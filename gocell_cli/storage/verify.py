@@ -18,8 +18,15 @@ from gocell_cli.file_record import FileRecord
 from gocell_cli.storage.hierarchy_check import check_hierarchy, level_counts
 from gocell_cli.storage.json_schemas import schema_faults
 from gocell_cli.storage.lmdb_walk import walk
-from gocell_cli.storage.manifest import check_file, encode_manifest, read_manifest, shard_faults
-from gocell_cli.storage.records import MANIFEST, Manifest, ShardRecord
+from gocell_cli.storage.manifest import (
+    check_file,
+    encode_manifest,
+    is_part,
+    part_faults,
+    read_manifest,
+    shard_faults,
+)
+from gocell_cli.storage.records import MANIFEST, PART_MANIFEST, Manifest, ShardRecord
 from gocell_cli.storage.sample_check import Limits, sample_faults
 from gocell_cli.storage.samples import logical_sha256
 from gocell_cli.storage.schema import Hierarchy
@@ -44,6 +51,7 @@ class Verification:
     files: int = 0
     bytes: int = 0
     shards: tuple[str, ...] = field(default_factory=tuple)
+    part: tuple[int, int] | None = None
 
     @property
     def ok(self) -> bool:
@@ -52,18 +60,20 @@ class Verification:
 
 
 def verify_cache(directory: Path, threads: int | None = None) -> Verification:
-    """Verify a whole cache; shards are read by `threads` threads (default: one a processor)."""
+    """Verify a whole cache, or one part of it; shards are read by `threads` threads (default: one a processor)."""
+    name = PART_MANIFEST if is_part(directory) else MANIFEST
     try:
-        manifest = read_manifest(directory)
+        manifest = read_manifest(directory, name)
     except DamagedCache as error:
-        return Verification((Finding(MANIFEST, _text(error)),))
+        return Verification((Finding(name, _text(error)),))
     # of the very bytes that were read: what is read is canonical
     faults = schema_faults("manifest", json.loads(encode_manifest(manifest)))
     if faults:  # nothing that it says can be relied on
-        return Verification(tuple(Finding(MANIFEST, fault) for fault in faults))
+        return Verification(tuple(Finding(name, fault) for fault in faults))
+    in_order = shard_faults(manifest) if name == MANIFEST else part_faults(manifest)
     findings = [
-        *(Finding(MANIFEST, fault) for fault in shard_faults(manifest)),
-        *_unlisted(directory, manifest),
+        *(Finding(name, fault) for fault in in_order),
+        *_unlisted(directory, manifest, name),
         *_file_findings(directory, manifest.files),
     ]
     # values of files that are not as recorded would only repeat the finding, or fail to decode
@@ -77,11 +87,12 @@ def verify_cache(directory: Path, threads: int | None = None) -> Verification:
         files=len(files),
         bytes=sum(f.bytes for f in files),
         shards=tuple(sorted({b for s in manifest.shards for b in s.files})),
+        part=manifest.part,
     )
 
 
-def _unlisted(directory: Path, manifest: Manifest) -> Iterator[Finding]:
-    listed = {f.path for f in manifest.all_files} | {MANIFEST, "manifest.sha256"}
+def _unlisted(directory: Path, manifest: Manifest, name: str) -> Iterator[Finding]:
+    listed = {f.path for f in manifest.all_files} | {name, Path(name).with_suffix(".sha256").name}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
         if not path.is_dir() and name not in listed:

@@ -157,8 +157,8 @@ def test_parts_that_do_not_belong_together_are_refused(toy_plan: BuildPlan, tmp_
     first, second = build_parts(toy_plan, tmp_path, 2)
     other = build(recut(toy_plan, 2), tmp_path / "other", BuildMode(part=(0, 1))).directory
     for parts, error, message in (
-        ([second], DamagedCache, "shards are missing"),
-        ([first], DamagedCache, "shards are missing"),
+        ([second], DamagedCache, "part 0/2 is missing"),
+        ([first], DamagedCache, "part 1/2 is missing"),
         ([first, second, second], UsageError, "shards given twice"),
         ([first, other], UsageError, "not of one plan"),
         ([], UsageError, "not of one plan"),

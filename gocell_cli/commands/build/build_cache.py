@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from gocell_cli.commands.build.dataset_choice import DatasetChoice
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
-from gocell_cli.commands.build.own_table_file import with_table, write_rejected, write_split
+from gocell_cli.commands.build.own_table_file import tell_split, with_table, write_rejected
+from gocell_cli.commands.build.part_files import part_folder
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import chosen_options, write_build_file
 from gocell_cli.commands.shell.command_line import as_typed, expand
@@ -109,12 +110,12 @@ def build_cache(
         _dry_run(plan, target, mode, time.perf_counter() - started, json=json)
         return
     result = _build(plan, target, mode)
-    if mode.part is None and (fingerprint is None or chosen_root.is_dir()):  # a rebuild elsewhere makes no data root
-        remember_latest(chosen_root, result.directory)
+    if fingerprint is None or chosen_root.is_dir():  # a rebuild elsewhere makes no data root
+        remember_built(chosen_root, result.directory, latest=mode.part is None)
+    write_build_file(result.directory, form.options(data, terms), plan.fingerprint)
+    _tell_rejected(result.directory, plan)
     if mode.part is None:
-        write_build_file(result.directory, form.options(data, terms), plan.fingerprint)
-        _tell_rejected(result.directory, plan)
-        _tell_split(result.directory, data)
+        tell_split(result.directory, [name.value for name in data.names])
     summary = _summary(result, plan, time.perf_counter() - started)
     show_result(summary, lambda: _print(summary, result, plan), json=json, essence=summary["cache"])
 
@@ -128,12 +129,13 @@ def _tell_rejected(cache: Path, plan: "BuildPlan") -> None:
         )
 
 
-def _tell_split(cache: Path, data: DatasetChoice) -> None:
-    """Write the parts that files of cell lines have by their names beside the cache, and say where."""
-    if data.names != (opt.DatasetName.CELLS,):
-        return
-    file = write_split(cache)
-    note(f"{file}: which samples are of training_data and of test_data: gocell train --split {file}")
+def remember_built(root: Path, cache: Path, *, latest: bool = True) -> None:
+    """Make a cache the latest of a data root, and one that lies outside it known there; a part is never the latest."""
+    from gocell_cli.storage.elsewhere import remember
+
+    if latest:
+        remember_latest(root, cache)
+    remember(root, cache)
 
 
 def tell_replaced(target: Path) -> None:
@@ -189,7 +191,7 @@ def _build(plan: "BuildPlan", target: Path, mode: "BuildMode") -> "BuildResult":
     from gocell_cli.building.build import build
 
     if mode.part is not None:
-        target = target.with_name(f"{target.name}.part-{mode.part[0]}-of-{mode.part[1]}")
+        target = part_folder(target, mode.part)
     try:
         with shard_progress() as progress:
             result = build(plan, target, mode, progress)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -71,12 +72,17 @@ def _kept(root: Path) -> Path:
     return kept
 
 
+def rejected_file(cache: Path) -> Path:
+    """Return where the rows that were not taken lie: beside the cache, `<cache>.rejected.tsv`."""
+    return cache.with_name(f"{cache.name}.rejected.tsv")
+
+
 def write_rejected(cache: Path, rejected: "Rejected") -> Path | None:
     """Write the rows of a table that were not taken beside its cache, and return the file; None where all were.
 
     What lies there of an earlier build goes.
     """
-    out = cache.with_name(f"{cache.name}.rejected.tsv")
+    out = rejected_file(cache)
     if not rejected.rows:
         with writing(out):
             out.unlink(missing_ok=True)
@@ -90,6 +96,14 @@ def write_rejected(cache: Path, rejected: "Rejected") -> Path | None:
     # cell: no spreadsheet that opens it computes what stands in it
     write_whole(out, "".join("\t".join(cell(one_line(text)) for text in line) + "\n" for line in lines))
     return out
+
+
+def tell_split(cache: Path, datasets: Sequence[str]) -> None:
+    """Write the parts that files of cell lines have by their names beside the cache, and say where."""
+    if tuple(datasets) != (DatasetName.CELLS.value,):
+        return
+    file = write_split(cache)
+    note(f"{file}: which samples are of training_data and of test_data: gocell train --split {file}")
 
 
 def write_split(cache: Path) -> Path:

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from gocell_cli.commands.build.build_cache import build_cache, tell_replaced
+from gocell_cli.commands.build.build_cache import build_cache, remember_built, tell_replaced
+from gocell_cli.commands.build.own_table_file import tell_split
+from gocell_cli.commands.build.part_files import command_of_part, take_companions
 from gocell_cli.commands.shell.build_file import build_file
 from gocell_cli.commands.shell.command_line import Commands
 from gocell_cli.commands.shell.completion import complete_cache
 from gocell_cli.commands.shell.options import Json, Overwrite, Resume, Root
-from gocell_cli.commands.shell.places import data_root, find_cache, leftovers
+from gocell_cli.commands.shell.places import data_root, find_cache, leftovers, named
 from gocell_cli.commands.shell.terminal import is_quiet, line, make_table, note, show, show_json, show_result, styled
 from gocell_cli.errors import DamagedCache, SourceMissing, UsageError
 
@@ -27,7 +29,7 @@ CacheArgument = Annotated[
 
 @cache_app.command("verify")
 def verify(directory: CacheArgument = None, root: Root = None, json: Json = False) -> None:
-    """Check every file, hash, count, index and level of a cache; exit code 5 where one does not hold."""
+    """Check every file, hash, count, index and level of a cache, or of a part; exit code 5 where one does not hold."""
     from gocell_cli.storage.verify import verify_cache
 
     cache = find_cache(directory, data_root(root))
@@ -39,6 +41,7 @@ def verify(directory: CacheArgument = None, root: Root = None, json: Json = Fals
         show_json(
             {
                 "cache": str(cache),
+                **({"part": "{}/{}".format(*result.part)} if result.part is not None else {}),
                 "ok": result.ok,
                 "findings": findings,
                 "files": result.files,
@@ -55,7 +58,8 @@ def verify(directory: CacheArgument = None, root: Root = None, json: Json = Fals
         raise typer.Exit(DamagedCache.exit_code)
     if not (json or is_quiet()):
         held = f"{result.samples:,} samples, {result.files} files, {result.bytes:,} bytes"
-        show(line(styled("green", "ok"), f"  {cache}: {held}"))
+        which = "" if result.part is None else "part {}/{}, ".format(*result.part)
+        show(line(styled("green", "ok"), f"  {cache}: {which}{held}"))
 
 
 @cache_app.command("info")
@@ -89,10 +93,10 @@ def info(directory: CacheArgument = None, root: Root = None, json: Json = False)
 
 @cache_app.command("ls")
 def ls(root: Root = None, json: Json = False) -> None:
-    """List the caches, parts and unfinished builds under the data root."""
-    from gocell_cli.storage.overview import caches_in
+    """List the caches, parts and unfinished builds under the data root, and what was built from it elsewhere."""
+    from gocell_cli.storage.overview import caches_elsewhere, caches_in
 
-    entries = caches_in(data_root(root) / "caches")
+    entries = [*caches_in(data_root(root) / "caches"), *caches_elsewhere(data_root(root))]
     if json:
         show_json(entries)
         return
@@ -103,17 +107,26 @@ def ls(root: Root = None, json: Json = False) -> None:
 
 @cache_app.command("merge")
 def merge(
-    parts: Annotated[list[Path], typer.Argument(help="The directories that --part made, in any order.")],
+    parts: Annotated[list[Path], typer.Argument(help="The folders, or names, that --part made, in any order.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the merged cache goes.")],
+    root: Root = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Merge the parts of one plan into one cache, the same as a single process would have made."""
+    """Merge the parts of one plan into one cache, the same as a single process would have made.
+
+    Its path is kept in ROOT/latest, its options beside it in CACHE.toml, as a build does.
+    """
     from gocell_cli.building.merge import merge_parts
 
+    chosen = data_root(root)
+    parts = [named(part, chosen / "caches") for part in parts]
     if overwrite:
         tell_replaced(out)
-    manifest = merge_parts(parts, out, overwrite=overwrite)
+    manifest = merge_parts(parts, out, overwrite=overwrite, again=command_of_part(parts))
+    remember_built(chosen, out)
+    take_companions(parts, out, manifest.fingerprint)
+    tell_split(out, manifest.datasets)
     shards = len(manifest.shards)
     document = {"cache": str(out), "parts": len(parts), "samples": manifest.samples, "shards": shards}
     said = f"merged {len(parts)} parts: {manifest.samples:,} samples in {shards} shards at {out}"

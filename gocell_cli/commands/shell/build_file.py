@@ -120,6 +120,16 @@ def _absolute(raw: str) -> str:
     return str(Path(raw).resolve())
 
 
+def build_file_of(cache: Path, fingerprint: str) -> dict[str, Any] | None:
+    """Return the options beside a cache or a part; None where there are none, or they are not of this fingerprint."""
+    path = build_file(cache)
+    try:
+        first = read_small(path, MOST_BYTES).partition(b"\n")[0].decode("utf-8", "replace")
+        return _read(path) if fingerprint in first else None
+    except (OSError, Malformed, InvalidInput, SourceMissing):
+        return None
+
+
 def write_build_file(cache: Path, options: dict[str, Any], fingerprint: str) -> None:
     """Write the options beside a cache, whole or not at all."""
     named = printable(cache.name).replace("\n", " ")  # a line break would end the comment

@@ -36,9 +36,10 @@ def _beginning(incomplete: str, pairs: Iterable[tuple[str, str]]) -> Iterator[tu
 def complete_cache(incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the caches under the data root in use; (path, data set)."""
     from gocell_cli.commands.shell.places import data_root
+    from gocell_cli.storage.elsewhere import built_elsewhere
 
     folder = data_root(None) / "caches"
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    paths = [*(sorted(folder.iterdir()) if folder.is_dir() else []), *built_elsewhere(data_root(None))]
     yield from ((str(path), "cache") for path in paths if path.is_dir() and str(path).startswith(incomplete))
 
 

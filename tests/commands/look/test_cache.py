@@ -1,7 +1,9 @@
 """`gocell cache`: verify, info, ls, merge and prune."""
 
 import json
+import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,10 @@ import pytest
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildPlan
 from gocell_cli.errors import DamagedCache, SourceMissing
+from gocell_cli.storage.manifest import read_manifest, write_manifest
+from gocell_cli.storage.records import PART_MANIFEST
 from gocell_cli.storage.staging import StagedPlan, Staging
+from gocell_cli.storage.verify import verify_cache
 from tests.commands.conftest import Built
 from tests.commands.runners import document, failure, invoke, run, toy_build
 
@@ -153,3 +158,100 @@ def test_a_path_with_brackets_is_shown_as_it_is(toy_cache: Path, tmp_path: Path,
         result = invoke(*words, cache)
         assert result.exit_code == 0, result.exception
         assert str(cache) in result.stdout.replace("\n", "")
+
+
+@pytest.fixture
+def parted(tmp_path: Path) -> tuple[Path, list[Path]]:
+    """A whole cache of the toy's ten samples, and three parts of the same plan, outside their root."""
+    words = ("build-cache", *toy_build(tmp_path), "--root", tmp_path / "root", "--out")
+    whole = Path(document(*words, tmp_path / "whole")["cache"])
+    parts = [Path(document(*words, tmp_path / "x", "--part", f"{i}/3")["cache"]) for i in range(3)]
+    return whole, parts
+
+
+def test_a_merge_leaves_what_a_build_leaves(tmp_path: Path, parted: tuple[Path, list[Path]]) -> None:
+    whole, parts = parted
+    document("cache", "merge", *parts[::-1], "--out", tmp_path / "merged", "--root", tmp_path / "root")
+    assert (tmp_path / "root" / "latest").read_text().strip() == str(tmp_path / "merged")
+    names = {p.relative_to(whole): p.read_bytes() for p in whole.rglob("*") if p.is_file()}
+    merged = tmp_path / "merged"
+    assert {p.relative_to(merged): p.read_bytes() for p in merged.rglob("*") if p.is_file()} == names
+    options = [path.read_text().splitlines()[1:] for path in (tmp_path / "merged.toml", tmp_path / "whole.toml")]
+    assert options[0] == options[1]
+    shutil.rmtree(merged)
+    document("cache", "rebuild", "--root", tmp_path / "root", "--config", tmp_path / "merged.toml", whole)
+
+
+def test_a_merge_says_where_no_part_has_its_options(tmp_path: Path, parted: tuple[Path, list[Path]]) -> None:
+    _, parts = parted
+    for part in parts:
+        part.with_name(f"{part.name}.toml").unlink()
+    result = invoke("cache", "merge", *parts, "--out", tmp_path / "merged", "--root", tmp_path / "root")
+    assert result.exit_code == 0
+    assert "merged.toml is not written" in result.stderr
+
+
+def test_the_missing_part_is_named_with_the_command_that_builds_it(
+    tmp_path: Path, parted: tuple[Path, list[Path]]
+) -> None:
+    whole, (first, second, third) = parted
+    shutil.rmtree(second)
+    error = failure("cache", "merge", first, third, "--out", tmp_path / "m", "--root", tmp_path / "root")
+    assert isinstance(error, DamagedCache)
+    assert error.message == "part 1/3 is missing"
+    command, then, _ = error.hint.partition(", then merge")
+    assert then
+    document(*shlex.split(command)[1:], "--root", tmp_path / "root")
+    document("cache", "merge", first, second, third, "--out", tmp_path / "m", "--root", tmp_path / "root")
+    assert (tmp_path / "m" / "manifest.json").read_bytes() == (whole / "manifest.json").read_bytes()
+    both = failure("cache", "merge", first, "--out", tmp_path / "n", "--root", tmp_path / "root")
+    assert both.message == "2 parts are missing: 1/3, 2/3"
+
+
+def test_whole_caches_are_said_to_be_what_they_are(tmp_path: Path, parted: tuple[Path, list[Path]]) -> None:
+    whole, parts = parted
+    one = failure("cache", "merge", whole, *parts, "--out", tmp_path / "m")
+    assert (one.message, "table, growth, 10 samples" in one.why) == (f"{whole} is a whole cache, no part", True)
+    shutil.copytree(whole, tmp_path / "copy")
+    two = failure("cache", "merge", whole, tmp_path / "copy", "--out", tmp_path / "m")
+    assert two.message == "2 of them are whole caches, no parts"
+    assert two.why.endswith("they have one hierarchy")
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_part_is_verified_by_itself(tmp_path: Path, parted: tuple[Path, list[Path]]) -> None:
+    _, (first, second, _) = parted
+    found = document("cache", "verify", second)
+    assert (found["ok"], found["part"], found["samples"]) == (True, "1/3", 3)
+    assert "part 0/3, 4 samples" in invoke("cache", "verify", first).stdout
+    shard = next((first / "samples").glob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    result = invoke("cache", "verify", first, "--json")
+    assert result.exit_code == DamagedCache.exit_code
+    assert shard.name in json.loads(result.stdout)["findings"][0]["where"]
+
+
+def test_a_part_that_lacks_a_shard_is_a_finding(toy_plan: BuildPlan, tmp_path: Path) -> None:
+    part = build(toy_plan, tmp_path / "p", BuildMode(part=(0, 1))).directory
+    manifest = read_manifest(part, PART_MANIFEST)
+    (part / manifest.shards[-1].files["parquet"].path).unlink()
+    (part / manifest.shards[-1].files["lmdb"].path).unlink()
+    write_manifest(part, replace(manifest, shards=manifest.shards[:-1]), PART_MANIFEST)
+    found = verify_cache(part).findings
+    assert [(f.where, f.problem) for f in found] == [
+        (PART_MANIFEST, "its shards are not those of part 0/1 of 2 samples")
+    ]
+
+
+def test_ls_lists_what_was_built_elsewhere_while_it_stands(tmp_path: Path, parted: tuple[Path, list[Path]]) -> None:
+    whole, parts = parted
+    entries = document("cache", "ls", "--root", tmp_path / "root")
+    assert [(e["name"], e["state"]) for e in entries] == [
+        (str(whole), "finished"), *((str(part), "part") for part in parts),
+    ]  # fmt: skip
+    found = document("cache", "info", entries[0]["name"], "--root", tmp_path / "root")
+    assert found["cache"] == str(whole)
+    shutil.rmtree(whole)
+    assert str(whole) not in [e["name"] for e in document("cache", "ls", "--root", tmp_path / "root")]
+    document("build-cache", *toy_build(tmp_path), "--root", tmp_path / "within")  # one under its root is listed once
+    assert len(document("cache", "ls", "--root", tmp_path / "within")) == 1
