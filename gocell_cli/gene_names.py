@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int8, Int32
+from jaxtyping import Int8, Int32, Int64
 
 from gocell_cli.errors import InvalidInput, UsageError, did_you_mean
 
@@ -118,6 +118,28 @@ class NameCounts:
             "unknown": list(self.unknown[:NAMED]),
             "ambiguous": {name: list(candidates[:NAMED]) for name, candidates in self.ambiguous[:NAMED]},
         }
+
+
+class RowCounts(NamedTuple):
+    """How many rows each of WAYS served, and how many have a name of no gene, or, of the others, one of several."""
+
+    ways: Int64[np.ndarray, " ways"]
+    unknown: int
+    ambiguous: int
+
+
+def row_counts(found: "LookUp", name_of_row: Int32[np.ndarray, "rows names_max"]) -> RowCounts:
+    """Count rows by what their names, indices in `found.names`, stand for; -1 is no name.
+
+    Rows without any name are counted under no way.
+    """
+    # one entry more, which -1 leads to: no name is neither unknown nor ambiguous, and comes before every way
+    gene, way = np.append(found.gene, 0)[name_of_row], np.append(found.way, NO_WAY)[name_of_row]
+    unknown = (gene == UNKNOWN).any(axis=1)
+    ambiguous = (gene == AMBIGUOUS).any(axis=1) & ~unknown
+    served = way.max(axis=1, initial=NO_WAY)[~(unknown | ambiguous)]
+    ways = np.bincount(served[served >= 0], minlength=len(WAYS)).astype(np.int64)
+    return RowCounts(ways, int(unknown.sum()), int(ambiguous.sum()))
 
 
 def few_found(counts: NameCounts, genes: int, where: str = "") -> str:
@@ -279,21 +301,17 @@ class GeneNames:
         return f"{systematic} ({standard})" if standard not in ("", systematic) else systematic
 
     def counts(self, join: str, found: LookUp, name_of_row: Int32[np.ndarray, "rows names_max"]) -> NameCounts:
-        """Count the rows of a join by what their names, indices in `found.names`, stand for; -1 is no name.
+        """Count the rows of a join by what their names, indices in `found.names`, stand for; -1 is no name."""
+        return self.counts_of(join, found, [row_counts(found, name_of_row)])
 
-        Rows without any name are counted under no way.
-        """
-        # one entry more, which -1 leads to: no name is neither unknown nor ambiguous, and comes before every way
-        gene, way = np.append(found.gene, 0)[name_of_row], np.append(found.way, NO_WAY)[name_of_row]
-        unknown = (gene == UNKNOWN).any(axis=1)
-        ambiguous = (gene == AMBIGUOUS).any(axis=1) & ~unknown
-        served = way.max(axis=1, initial=NO_WAY)[~(unknown | ambiguous)]
-        rows = np.bincount(served[served >= 0], minlength=len(WAYS)).tolist()
+    def counts_of(self, join: str, found: LookUp, parts: Sequence[RowCounts]) -> NameCounts:
+        """Return the counts of a join whose rows were counted part by part."""
+        rows = sum((part.ways for part in parts), np.zeros(len(WAYS), dtype=np.int64)).tolist()
         return NameCounts(
             join=join,
             rows={way: n for way, n in zip(WAYS, rows, strict=True) if n},
-            rows_unknown=int(unknown.sum()),
-            rows_ambiguous=int(ambiguous.sum()),
+            rows_unknown=sum(part.unknown for part in parts),
+            rows_ambiguous=sum(part.ambiguous for part in parts),
             unknown=tuple(n for n, g in zip(found.names, found.gene.tolist(), strict=True) if g == UNKNOWN),
             ambiguous=tuple((name, tuple(map(self.label, genes))) for name, genes in found.candidates.items()),
             names=len(found.names),

@@ -6,10 +6,6 @@ worker, or whose scheduler is gone, does after a time that is told: dask itself 
 """
 
 import asyncio
-import multiprocessing
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
@@ -18,7 +14,6 @@ from concurrent.futures import (
     CancelledError,
     Executor,
     Future,
-    ProcessPoolExecutor,
     wait,
 )
 from contextlib import contextmanager, suppress
@@ -30,9 +25,8 @@ from gocell_cli.errors import ExtraMissing, SourceMissing, Unfinished
 from gocell_cli.storage.records import ShardRecord
 from gocell_cli.storage.schema import Samples
 from gocell_cli.storage.staging import write_shard
+from gocell_cli.worker_processes import AHEAD, processes
 
-# one under way and one waiting: a worker that is done finds its next shard without asking for it
-TASKS_A_WORKER = 2
 CONNECT_SECONDS = 10
 LOOK_SECONDS = 10.0
 """After so long without a finished shard a cluster is looked at, and a line says what is waited for."""
@@ -132,7 +126,7 @@ def run_tasks(tasks: Iterable[ShardTask], choice: ExecutorChoice) -> Iterator[Sh
 def _windowed(
     tasks: Iterable[ShardTask], pool: Executor, choice: ExecutorChoice, look: Callable[[], None]
 ) -> Iterator[ShardRecord]:
-    window, running = TASKS_A_WORKER * max(choice.workers, 1), set[Future[ShardRecord]]()
+    window, running = AHEAD * max(choice.workers, 1), set[Future[ShardRecord]]()
     for task in tasks:
         running.add(pool.submit(run_task, task))
         if len(running) >= window:
@@ -162,28 +156,8 @@ def run_task(task: ShardTask) -> ShardRecord:
 
 @contextmanager
 def _processes(workers: int) -> Iterator[tuple[Executor, Callable[[], None]]]:
-    # Spawned, not forked: pyarrow's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_signals_to_parent)
-    try:
+    with processes(workers) as pool:
         yield pool, lambda: None  # the pool itself notices a worker that is gone
-    finally:
-        # shards that were begun are finished, with their records: a resume need not write them again
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _leave_signals_to_parent() -> None:
-    """Let Ctrl-C reach the parent alone, which cancels what has not begun; but do not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        # not sys.exit, which would end this thread alone: the worker would wait for tasks that nobody sends
-        os._exit(1)
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def build_cache(
     if not dry_run:
         require_folder(out.parent if out is not None else chosen_root / "caches")
     data = with_table(data, table, chosen_root, dry_run=dry_run)
-    plan = _plan(data, terms, form, chosen_root, offline=offline)
+    plan = _plan(data, terms, form, chosen_root, offline=offline, workers=workers)
     _expect(plan, fingerprint)
     label = form.label(data.label)
     kinds = "+".join(phenotype.kind for phenotype in plan.phenotypes)
@@ -208,6 +208,7 @@ def _plan(
     root: Path,
     *,
     offline: bool,
+    workers: int,
 ) -> "BuildPlan":
     from gocell_cli.building.plan import BuildOptions, plan_build
     from gocell_cli.storage.records import BACKENDS
@@ -232,7 +233,7 @@ def _plan(
         release.ontology,
         release.annotations,
         release.genes,
-        data.read(data.table(release.genes), root, offline=offline),  # not kept here: it may be large
+        data.read(data.table(release.genes), root, offline=offline, workers=workers),  # not kept here: it may be large
         options,
         release.sha256,
     )

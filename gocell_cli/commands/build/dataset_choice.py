@@ -263,8 +263,8 @@ class DatasetChoice:
         channels = self.channels()
         return input_genes(genes, channels).table if channels else genes
 
-    def read(self, genes: "GeneTable", root: Path, *, offline: bool) -> "Dataset | Simulation":
-        """Read the data sets as one; raises SourceMissing where a table is not to be had.
+    def read(self, genes: "GeneTable", root: Path, *, offline: bool, workers: int = 1) -> "Dataset | Simulation":
+        """Read the data sets as one, a long table by `workers` processes; raises SourceMissing where one is missing.
 
         A simulation is not read: it is drawn once the hierarchy is known.
         """
@@ -276,20 +276,21 @@ class DatasetChoice:
             lacking = [kind for kind in self.kinds if name in PHENOTYPES and kind not in self._kinds_of(name)]
             if lacking:
                 note(f"{name.value} has no {', no '.join(lacking)}: its samples lack it")
-        found = [self._read(name, genes, self._places.get(name), root, offline) for name in self.names]
+        found = [self._read(name, genes, root, offline=offline, workers=workers) for name in self.names]
         return join_datasets(found, self.kinds if self.phenotype is not None else ())
 
-    def _read(self, name: DatasetName, genes: "GeneTable", place: Path | None, root: Path, offline: bool) -> "Dataset":
+    def _read(self, name: DatasetName, genes: "GeneTable", root: Path, *, offline: bool, workers: int) -> "Dataset":
         chosen = Selection(
             name,
             self._kinds_of(name),
             self.order.value,
             self.temperature.value,
             {option: getattr(self, option) for option in TABLE_OPTIONS},
-            place,
+            self._places.get(name),
             root,
             offline,
             self.sample and name is DatasetName.KUZMIN2018,
+            workers,
         )
         dataset = READERS[name](genes, chosen)
         if self.alleles is Alleles.DELETION_ONLY and self._chosen_by(dataset, "alleles", _names_alleles(dataset)):

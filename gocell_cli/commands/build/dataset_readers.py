@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Selection(NamedTuple):
     """What is to be read, and where it lies: `own` is --raw's path, `root` the data root, `table` a table's options.
 
-    `sample`: the bundled part of it.
+    `sample`: the bundled part of it. `workers`: processes that read a long table.
     """
 
     dataset: DatasetName
@@ -31,6 +31,7 @@ class Selection(NamedTuple):
     root: Path
     offline: bool
     sample: bool
+    workers: int = 1
 
 
 def _kuzmin(genes: "GeneTable", chosen: Selection) -> "Dataset":
@@ -107,7 +108,7 @@ _DELIMITERS = {"tab": "\t", "comma": ",", "semicolon": ";", "bar": "|", "blank":
 
 
 def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
-    from gocell_cli.sources.screens import own_table, table_columns, table_file
+    from gocell_cli.sources.screens import kept_pieces, own_table, table_columns, table_file
 
     if chosen.own is None:
         raise SourceMissing("--dataset table needs its file", hint="--raw FILE.csv")
@@ -128,7 +129,7 @@ def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
         fitness=tuple(given["fitness_column"] or ()),
         form=table_file.TextForm(_DELIMITERS.get(given["delimiter"], ""), given["encoding"]),
     )
-    dataset, notes = own_table.read(chosen.own, genes, options)
+    dataset, notes = own_table.read(chosen.own, genes, options, kept_pieces.ReadAhead(chosen.workers))
     for text in notes:
         note(f"{chosen.own}: {text}")
     return dataset

@@ -498,7 +498,7 @@ Part = Annotated[
         " In a SLURM array of 16: --part $SLURM_ARRAY_TASK_ID/16."
     ),
 ]
-Workers = Annotated[int, typer.Option(min=1, help="Processes that encode shards.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that read a long table of your own, and encode shards.")]
 ExecutorOption = Annotated[Executor, typer.Option(help="Where shards are encoded; dask is the extra gocell\\[dask].")]
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of a dask scheduler; default: a local cluster of --workers processes.")

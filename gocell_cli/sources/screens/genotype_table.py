@@ -16,8 +16,9 @@ from gocell_cli.csr import pointers
 from gocell_cli.domain.genotype import NO_GENE
 from gocell_cli.errors import InvalidInput
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp
+from gocell_cli.sources.screens.cell_names import names_of
 from gocell_cli.sources.screens.lab_names import NO_NAME, WILD_TYPE, in_lab_notation
-from gocell_cli.sources.screens.own_table import REASONS, genes_of_names, names_of, sorted_genes, unusable
+from gocell_cli.sources.screens.own_table import REASONS, dates_among, genes_of_names, sorted_genes, unusable
 from gocell_cli.sources.screens.table_columns import genes_columns, is_gene_column
 from gocell_cli.sources.screens.table_pieces import table_pieces
 
@@ -87,7 +88,7 @@ class GenotypeTable:
         names = self.number[written]
         gene = genes_of_names(self.found, names)
         genotype = sorted_genes(np.maximum(gene, NO_GENE))
-        code, _ = unusable(names, gene, genotype, np.zeros(len(names)), self.found, None)
+        code, _ = unusable(names, gene, genotype, np.zeros(len(names)), dates_among(self.found), None)
         code[(names == NO_NAME).all(axis=1) & self.wild_type[written].any(axis=1)] = -1
         genotype[code >= 0] = NO_GENE
         there = genotype != NO_GENE

@@ -1,24 +1,27 @@
 """A lab's own table -> Dataset: a genes column, or gene_1 .. gene_k, a phenotype, and what else its columns say.
 
-table_file.read_table         columns of text, whatever the file's format
+table_pieces                columns of text, whatever the file's format, a few hundred thousand rows at once
 -> table_columns            which of them hold genes, phenotype, alleles ...
--> look_up_genes            each distinct name once; each row's names as indices
+-> kept_pieces              each row's names as numbers, its values
+-> _Reading                 each distinct name of the table looked up once; each row's genes
 -> table_strains            strains and query groups, where their columns are named
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from jaxtyping import Bool, Float64, Int8, Int32
+from jaxtyping import Bool, Float64, Int8, Int32, Int64
 
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Label, Measurements, Phenotype
 from gocell_cli.errors import InvalidInput
-from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp, NameCounts
+from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp, NameCounts, RowCounts, row_counts
+from gocell_cli.sources.screens.cell_names import names_of, numbered
+from gocell_cli.sources.screens.kept_pieces import INLINE, KeptPiece, ReadAhead, keep, kept_pieces
 from gocell_cli.sources.screens.lab_names import NO_NAME, LabNames, in_lab_notation, made_a_date
 from gocell_cli.sources.screens.table_columns import (
     EXACT,
@@ -27,76 +30,197 @@ from gocell_cli.sources.screens.table_columns import (
     Columns,
     TableOptions,
     choose_columns,
-    holds_one_gene,
     is_gene_column,
     kind_of,
     read_statistic,
 )
-from gocell_cli.sources.screens.table_file import TableFile, read_table
-from gocell_cli.sources.screens.table_notes import rejected_rows, table_notes
-from gocell_cli.sources.screens.table_strains import table_queries, table_strains
+from gocell_cli.sources.screens.table_file import Measured, TableFile, read_table
+from gocell_cli.sources.screens.table_notes import SHOWN, BlankGenes, Rejecting, table_notes
+from gocell_cli.sources.screens.table_strains import (
+    TableStrains,
+    join_queries,
+    join_strains,
+    table_queries,
+    table_strains,
+)
 from gocell_cli.sources.text_file import sha256_of
-from gocell_cli.user_text import from_cell
 
 NAME = "table"
 REASONS = (
     "no_gene", "blank_gene", "date_for_gene", "unknown_gene", "ambiguous_gene", "genes_not_distinct", "no_phenotype",
 )  # fmt: skip
 """Why rows are dropped, in the order in which a row counts to which several apply."""
-SEPARATORS = r"[\s\x0b\x1c-\x1f,;|+/]+"
-"""What RE2 splits cells of ASCII at, as gene_names.PART does."""
 
 
-def read(path: Path, genes: GeneTable, options: TableOptions) -> tuple[Dataset, tuple[str, ...]]:
+class _Rows(NamedTuple):
+    """The usable rows of a piece, and what was counted of all of them. `tables` are its strains and its queries."""
+
+    genotype: Int32[np.ndarray, "rows names_max"]
+    labels: tuple[Label, ...]
+    line: Int64[np.ndarray, " rows"]
+    strains: TableStrains
+    query: Int32[np.ndarray, " rows"]
+    queries: tuple[str, ...]
+    dropped: dict[str, int]
+    counts: RowCounts
+    blank: list[int]
+    blanks: int
+
+
+class _Reading:
+    """A table whose pieces are read: what all its names stand for, and with that each piece's rows."""
+
+    def __init__(self, pieces: list[KeptPiece], genes: GeneTable, options: TableOptions) -> None:
+        self.columns, self.genes, self.options = pieces[0].columns, genes, options
+        index: dict[str, int] = {}
+        # each piece's own numbers of names -> the table's; the last entry answers for NO_NAME
+        numbers = [numbered(piece.table.own_names, index) for piece in pieces]
+        every = np.arange(len(index), dtype=np.int32)[:, None]
+        found = genes.lookup.look_up(tuple(index))
+        self.found, self.lab, of_name = found, LabNames({}), every
+        if options.notation == LAB:
+            of_name, self.found, self.lab = in_lab_notation(every, found, genes.lookup)
+        place = np.append(of_name[:, 0], np.int32(NO_NAME)).astype(np.int32)
+        self._number = [np.append(place[number], np.int32(NO_NAME)) for number in numbers]
+        self._dates = dates_among(self.found)
+        self.rejecting = Rejecting(genes.lookup, self.columns, REASONS)
+        self.statistics = [kind for kind, _ in self._statistics(pieces[0].opened())]
+
+    def rows(self, at: int, piece: KeptPiece) -> _Rows:
+        """Return the usable rows of a piece."""
+        table, columns = piece.opened(), self.columns
+        names = self._number[at][table.names] if table.names is not None else np.zeros((0, 1), dtype=np.int32)
+        gene = genes_of_names(self.found, names)
+        genotype = sorted_genes(np.maximum(gene, NO_GENE))
+        blank = _blank(names, columns)
+        values = [table.measured(name).values for name in (columns.phenotype, *(name for name, _ in columns.others))]
+        refused = blank if self.options.blank_gene == REJECT else None
+        reason, dropped = unusable(names, gene, genotype, _some_value(values), self._dates, refused)
+        self.rejecting.add(table, reason, names, self.found)
+        rows = np.flatnonzero(reason < 0)
+        named = _named_alleles(columns, self.lab)
+        query, queries = table_queries(table, columns, rows, self.genes.lookup)
+        statistics = [found for _, found in self._statistics(table)]
+        return _Rows(
+            genotype=_trimmed(genotype[rows]),
+            labels=tuple(Label(v[rows], s[rows]) for v, s in zip(values, statistics, strict=True)),
+            line=table.line[rows],
+            strains=table_strains(table, named, gene[rows], rows, self.genes, self.options.decimal),
+            query=query,
+            queries=queries,
+            dropped=dropped,
+            counts=row_counts(self.found, names),
+            blank=table.line[blank][:SHOWN].tolist(),
+            blanks=int(blank.sum()),
+        )
+
+    def _statistics(self, table: TableFile) -> list[tuple[str, Float64[np.ndarray, " rows"]]]:
+        """Kind and values of each phenotype's statistic."""
+        named = (self.columns.statistic, *(name for _, name in self.columns.others))
+        return [read_statistic(table, name, self.options.statistic_kind, self.options.decimal) for name in named]
+
+
+def read(
+    path: Path, genes: GeneTable, options: TableOptions, ahead: ReadAhead = INLINE
+) -> tuple[Dataset, tuple[str, ...]]:
     """Read a table; also returns what is to be told of how it was read.
+
+    A long one is read in pieces, by several processes where `ahead` says so, with the same result.
 
     Raises SourceMissing where there is no such file, InvalidInput with the line where it is damaged, lacks a column
     or holds no usable row. Rows without a gene, with an unknown, an ambiguous or a repeated one, or without a phenotype
     are dropped and counted: which of several genes a lab meant is not for us to guess.
     """
-    table = read_table(path, is_key=is_gene_column, sheet=options.sheet, form=options.form)
-    columns = choose_columns(table, options)
-    value, decimal, words = table.measured(columns.phenotype, options.decimal)
-    statistic_kind, statistic = read_statistic(table, columns.statistic, options.statistic_kind, options.decimal)
-    others, labels = _other_phenotypes(table, columns, options)
-    names, found, lab = look_up_genes(table, columns.genes, genes.lookup, notation=options.notation)
-    gene = genes_of_names(found, names)
-    genotype = sorted_genes(np.maximum(gene, NO_GENE))
-    blank = _blank(names, columns)
-    some, refused = _some_value((value, *(x.value for x in labels))), blank if options.blank_gene == REJECT else None
-    reason, dropped = unusable(names, gene, genotype, some, found, refused)
-    told = genes.lookup.counts(NAME, found, names)
-    if not len(rows := np.flatnonzero(reason < 0)):
-        raise _nothing_left(table, columns, told, dropped)
-    strains = table_strains(table, _named_alleles(columns, lab), gene[rows], rows, genes, options.decimal)
-    query, queries = table_queries(table, columns, rows, genes.lookup)
-    measured = Measurements(
-        genes=_trimmed(genotype[rows]),
-        value=value[rows],
-        statistic=statistic[rows],
-        row=table.line[rows],
-        query_strain=strains.query,
-        array_strain=strains.array,
-        query=query,
-        others=tuple(Label(x.value[rows], x.statistic[rows]) for x in labels),
-    )
+    pieces = kept_pieces(path, options, genes.lookup, ahead)
+    if not pieces:
+        table = read_table(path, is_key=is_gene_column, sheet=options.sheet, form=options.form)
+        pieces = [keep(table, choose_columns(table, options), options, genes.lookup)]
+    return _dataset(pieces, genes, options, sha256_of(path))
+
+
+def _dataset(
+    pieces: list[KeptPiece], genes: GeneTable, options: TableOptions, sha256: str
+) -> tuple[Dataset, tuple[str, ...]]:
+    """The data set of a table's pieces, which are taken out of their list one by one; and what is told of them."""
+    head, columns, total = pieces[0].table, pieces[0].columns, sum(piece.rows for piece in pieces)
+    decimal, words = _marks_and_words([piece.table.numbers[columns.phenotype] for piece in pieces])
+    reading = _Reading(pieces, genes, options)
+    # each leaves the list as it is read: its text is gone then
+    parts = [reading.rows(at, pieces.pop(0)) for at in range(len(pieces))]
+    dropped = {name: n for name in REASONS if (n := sum(part.dropped.get(name, 0) for part in parts))}
+    told = genes.lookup.counts_of(NAME, reading.found, [part.counts for part in parts])
+    if not sum(len(part.line) for part in parts):
+        raise _nothing_left(head, total, columns, told, dropped)
+    blank = BlankGenes([line for part in parts for line in part.blank][:SHOWN], sum(part.blanks for part in parts))
+    strains = join_strains([part.strains for part in parts])
+    query, queries = join_queries([(part.query, part.queries) for part in parts])
+    kinds = _kinds(columns, options)
+    statistics = reading.statistics
     dataset = Dataset(
         name=NAME,
-        phenotype=Phenotype(_kinds(columns, options)[0], statistic_kind),
-        others=others,
-        measurements=measured,
+        phenotype=Phenotype(kinds[0], statistics[0]),
+        others=tuple(map(Phenotype, kinds[1:], statistics[1:])),
+        measurements=_measurements(parts, columns, strains, query),
         strains=strains.strains,
         queries=queries,
-        rows_read=len(value),
+        rows_read=total,
         dropped=dropped,
-        sources={"raw": sha256_of(path)},
-        options=_chosen(columns, statistic_kind, options),
+        sources={"raw": sha256},
+        options=_chosen(columns, statistics[0], options),
         names=(told,),
         kinds=strains.kinds,
         fitness=strains.fitness,
-        rejected=rejected_rows(table, columns, reason, REASONS, names, found, genes.lookup),
+        rejected=reading.rejecting.rejected,
     )
-    return dataset, (*table.notes, *table_notes(table, columns, options, decimal, lab, words, blank))
+    return dataset, (*head.notes, *table_notes(head, columns, options, decimal, reading.lab, words, blank, total))
+
+
+def _marks_and_words(found: Sequence[Measured]) -> tuple[str, dict[str, int]]:
+    """The decimal mark of a column whose pieces agree, and its words for missing numbers, the most frequent first."""
+    words: Counter[str] = Counter()
+    for measured in found:
+        words.update(measured.words)
+    # stable: of equally frequent ones the first to be met comes first
+    return max(measured.decimal for measured in found), dict(sorted(words.items(), key=lambda one: -one[1]))
+
+
+def _measurements(
+    parts: list[_Rows], columns: Columns, strains: TableStrains, query: Int32[np.ndarray, " rows"]
+) -> Measurements:
+    """The rows of all parts, column by column."""
+    labels = []
+    for i, statistic in enumerate((columns.statistic, *(name for _, name in columns.others))):
+        value = _joined([part.labels[i].value for part in parts])
+        # where there is none, one NaN stands for all: a column of them would be 8 bytes a row
+        none = np.broadcast_to(np.float64(np.nan), value.shape)
+        found = [part.labels[i].statistic for part in parts] if statistic is not None else [none]
+        labels.append(Label(value, _joined(found)))
+    return Measurements(
+        genes=_stacked([part.genotype for part in parts]),
+        value=labels[0].value,
+        statistic=labels[0].statistic,
+        row=_joined([part.line for part in parts]),
+        query_strain=strains.query,
+        array_strain=strains.array,
+        query=query,
+        others=tuple(labels[1:]),
+    )
+
+
+def _joined(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Columns one after another; a single one as it is."""
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+
+
+def _stacked(parts: Sequence[Int32[np.ndarray, "_ _"]]) -> Int32[np.ndarray, "rows genes_max"]:
+    """Genotypes of several widths, padded on the left, where NO_GENE stands."""
+    width = max(part.shape[1] for part in parts)
+    stacked = np.full((sum(map(len, parts)), width), NO_GENE, dtype=np.int32)
+    at = 0
+    for part in parts:
+        stacked[at : at + len(part), width - part.shape[1] :] = part
+        at += len(part)
+    return stacked
 
 
 def _named_alleles(columns: Columns, lab: LabNames) -> Columns:
@@ -107,19 +231,6 @@ def _named_alleles(columns: Columns, lab: LabNames) -> Columns:
 def _kinds(columns: Columns, options: TableOptions) -> tuple[str, ...]:
     """What the phenotypes are called."""
     return options.kinds or tuple(map(kind_of, (columns.phenotype, *(name for name, _ in columns.others))))
-
-
-def _other_phenotypes(
-    table: TableFile, columns: Columns, options: TableOptions
-) -> tuple[tuple[Phenotype, ...], tuple[Label, ...]]:
-    """The phenotypes after the first, and their labels in all rows of the table."""
-    phenotypes, labels = [], []
-    for kind, (column, statistic_column) in zip(_kinds(columns, options)[1:], columns.others, strict=True):
-        value = table.measured(column, options.decimal).values
-        statistic_kind, statistic = read_statistic(table, statistic_column, options.statistic_kind, options.decimal)
-        phenotypes.append(Phenotype(kind, statistic_kind))
-        labels.append(Label(value, statistic))
-    return tuple(phenotypes), tuple(labels)
 
 
 def _some_value(values: Sequence[Float64[np.ndarray, " rows"]]) -> Float64[np.ndarray, " rows"]:
@@ -143,19 +254,18 @@ def unusable(
     gene: Int32[np.ndarray, "rows names_max"],
     genotype: Int32[np.ndarray, "rows names_max"],
     value: Float64[np.ndarray, " rows"],
-    found: LookUp,
+    dates: Bool[np.ndarray, " names_plus_1"],
     blank: Bool[np.ndarray, " rows"] | None,
 ) -> tuple[Int8[np.ndarray, " rows"], dict[str, int]]:
     """Return the index in REASONS by which each row is dropped, -1 for those kept, and how many are by each.
 
-    A row counts under the first reason that applies to it.
+    dates: of the names that `names` index, and of none at the end, `dates_among`. A row counts under the first reason
+    that applies to it.
     """
-    dates = np.array([g == UNKNOWN and made_a_date(t) != () for t, g in zip(found.names, found.gene, strict=True)])
     applies = (
         (names == NO_NAME).all(axis=1),
         np.zeros(len(names), dtype=bool) if blank is None else blank,
-        # the last entry answers for NO_NAME
-        np.append(dates, False)[names].any(axis=1),
+        dates[names].any(axis=1),
         ((gene == UNKNOWN) & (names != NO_NAME)).any(axis=1),
         (gene == AMBIGUOUS).any(axis=1),
         ((genotype[:, 1:] == genotype[:, :-1]) & (genotype[:, 1:] != NO_GENE)).any(axis=1),
@@ -166,6 +276,12 @@ def unusable(
         reason[applies[number]] = number
     counts = np.bincount(reason[reason >= 0], minlength=len(REASONS)).tolist()
     return reason, {name: n for name, n in zip(REASONS, counts, strict=True) if n}
+
+
+def dates_among(found: LookUp) -> Bool[np.ndarray, " names_plus_1"]:
+    """Which names that no gene has are dates, as spreadsheets make them; the last entry answers for NO_NAME."""
+    dates = [g == UNKNOWN and made_a_date(t) != () for t, g in zip(found.names, found.gene.tolist(), strict=True)]
+    return np.array([*dates, False], dtype=bool)
 
 
 def _chosen(columns: Columns, statistic_kind: str, options: TableOptions) -> dict[str, str]:
@@ -190,7 +306,9 @@ def _chosen(columns: Columns, statistic_kind: str, options: TableOptions) -> dic
     return {"phenotype_column": columns.phenotype, **{name: text for name, text in others.items() if text}}
 
 
-def _nothing_left(table: TableFile, columns: Columns, told: NameCounts, dropped: dict[str, int]) -> InvalidInput:
+def _nothing_left(
+    table: TableFile, rows: int, columns: Columns, told: NameCounts, dropped: dict[str, int]
+) -> InvalidInput:
     unknown = f"; unknown: {', '.join(told.unknown[:3])}" if told.unknown else ""
     shared = f"; of several genes: {', '.join(name for name, _ in told.ambiguous[:3])}" if told.ambiguous else ""
     reason = max(dropped, key=lambda reason: dropped[reason])
@@ -201,7 +319,7 @@ def _nothing_left(table: TableFile, columns: Columns, told: NameCounts, dropped:
         "genes_not_distinct": "each row deletes a gene once; leave out what is no gene of the row's",
     }
     return InvalidInput(
-        f"{table.path}: none of its {len(table)} rows can be used",
+        f"{table.path}: none of its {rows} rows can be used",
         why=f"dropped: {dropped}{unknown}{shared}",
         hint=hint.get(reason, "choose annotations of the same organism and gene names (--gaf, --gene-id, --taxon)"),
     )
@@ -220,66 +338,6 @@ def look_up_genes(
     names = names_of(table, columns, lookup, index)
     found = lookup.look_up(tuple(index))
     return in_lab_notation(names, found, lookup, blanks=blanks) if notation == LAB else (names, found, LabNames({}))
-
-
-def names_of(
-    table: TableFile, columns: tuple[str, ...], lookup: GeneNames, index: dict[str, int]
-) -> Int32[np.ndarray, "rows names_max"]:
-    """Return each row's names by their numbers in `index`, which gets those that it has not (NO_NAME: none)."""
-    # names lie by columns in memory: all that follows goes through a few columns of many rows
-    if len(columns) == 1 and not holds_one_gene(columns[0]):
-        coded = table.texts(columns[0])
-        cells = np.ascontiguousarray(_names_of_cells(coded.texts, lookup, index).T)
-        one: Int32[np.ndarray, "rows names_max"] = np.take(cells, coded.codes, axis=1).T
-        return one
-    # a column of one gene: its cells are names as they are, whatever signs they hold
-    coded_columns = [table.texts(name) for name in columns]
-    found: Int32[np.ndarray, "rows names_max"] = np.array(
-        [_numbered([*map(from_cell, c.texts)], index)[c.codes] for c in coded_columns]
-    ).T
-    return found
-
-
-def _numbered(texts: Sequence[str], index: dict[str, int]) -> Int32[np.ndarray, " texts"]:
-    """The number of each text, which is given one where it is new; NO_NAME for an empty one."""
-    return np.array([index.setdefault(t, len(index)) if t else NO_NAME for t in texts], dtype=np.int32)
-
-
-def _names_of_cells(cells: list[str], lookup: GeneNames, index: dict[str, int]) -> Int32[np.ndarray, "cells names_max"]:
-    """The names of each distinct cell, which may hold several.
-
-    Cells are split at once, in Arrow, where splitting is all there is to it: where no part is the first of a name of
-    several parts. The others, and those that are no ASCII, are looked at one by one.
-    """
-    array = pa.array(cells, pa.string())
-    if pc.any(pc.starts_with(array, "'")).as_py():  # few cells do, and of all there may be millions
-        cells = [*map(from_cell, cells)]
-        array = pa.array(cells, pa.string())
-    parts = pc.split_pattern_regex(array, SEPARATORS)
-    flat = parts.flatten().dictionary_encode()
-    texts = flat.dictionary.to_pylist()
-    # an empty part stands before a separator that a cell begins with, or after one that it ends with
-    special = np.array([text.upper() in lookup.openings for text in texts], dtype=bool)
-    offsets = parts.offsets.to_numpy()
-    codes = flat.indices.to_numpy()
-    counted = np.add.reduceat(np.append(special[codes], False), offsets[:-1]) > 0
-    one_by_one = counted | ~pc.string_is_ascii(array).to_numpy(zero_copy_only=False)
-    named = {int(i): _numbered(lookup.names_in(cells[i]), index) for i in np.flatnonzero(one_by_one)}
-    # parts of the cells that are looked at one by one are no names of their own
-    wanted = np.repeat(~one_by_one, np.diff(offsets))
-    number = np.full(len(texts), NO_NAME, dtype=np.int32)
-    used = np.unique(codes[wanted])
-    number[used] = _numbered([texts[i] for i in used.tolist()], index)
-    filled = wanted & (number[codes] != NO_NAME)
-    cell = np.repeat(np.arange(len(cells)), np.diff(offsets))[filled]
-    count = np.bincount(cell, minlength=len(cells))
-    width = max(int(count.max(initial=1)), max((len(n) for n in named.values()), default=1), 1)
-    names = np.full((len(cells), width), NO_NAME, dtype=np.int32)
-    place = np.arange(len(cell)) - np.repeat(np.cumsum(count) - count, count)
-    names[cell, place] = number[codes[filled]]
-    for i, found in named.items():
-        names[i, : len(found)] = found
-    return names
 
 
 def genes_of_names(found: LookUp, names: Int32[np.ndarray, "rows names_max"]) -> Int32[np.ndarray, "rows names_max"]:

@@ -6,9 +6,11 @@ And the rows that it did not take: line, reason, what stood there, names that co
 import difflib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int8, Int32
+import pyarrow as pa
+from jaxtyping import Int8, Int32, Int64
 
 from gocell_cli.domain.alleles import without_marks
 from gocell_cli.domain.genotype import Rejected, RejectedRow
@@ -27,6 +29,13 @@ MOST_COMPARED = 2_000
 """Distinct names for which those that come near are looked for."""
 
 
+class BlankGenes(NamedTuple):
+    """The rows with an empty cell among several gene columns: the lines of the first SHOWN, and how many there are."""
+
+    lines: Sequence[int]
+    rows: int
+
+
 def table_notes(
     table: TableFile,
     columns: Columns,
@@ -34,13 +43,14 @@ def table_notes(
     decimal: str,
     lab: LabNames,
     words: Mapping[str, int],
-    blank: Bool[np.ndarray, " rows"],
+    blank: BlankGenes,
+    rows: int,
 ) -> tuple[str, ...]:
-    """Return what is told of a table: what it was taken for, of names and numbers, and of rows with an empty gene."""
+    """Return what is told of a table of so many rows: what it was taken for, of names and numbers, of empty genes."""
     notes = (
         _guessed(table, columns, options, decimal, lab),
         *_others(lab, words, columns.phenotype),
-        _blank_note(table, columns, blank, rejected=options.blank_gene == REJECT),
+        _blank_note(columns, blank, rows, rejected=options.blank_gene == REJECT),
     )
     return tuple(filter(None, notes))
 
@@ -78,37 +88,52 @@ def _others(lab: LabNames, words: Mapping[str, int], phenotype: str) -> tuple[st
     return tuple(notes)
 
 
-def _blank_note(table: TableFile, columns: Columns, blank: Bool[np.ndarray, " rows"], *, rejected: bool) -> str:
+def _blank_note(columns: Columns, blank: BlankGenes, rows: int, *, rejected: bool) -> str:
     """Return what is told of rows with an empty cell among several gene columns, "" where there are none."""
-    if not blank.any():
+    if not blank.rows:
         return ""
-    lines = _lines(table.line[blank][:SHOWN].tolist(), int(blank.sum()))
+    lines = _lines(blank.lines, blank.rows)
     taken = (
         "left out" if rejected else "taken for strains of the other genes alone; --blank-gene reject leaves them out"
     )
-    return f"no gene in one of {_and(columns.genes)} in {int(blank.sum()):,} of {len(table):,} rows ({lines}): {taken}"
+    return f"no gene in one of {_and(columns.genes)} in {blank.rows:,} of {rows:,} rows ({lines}): {taken}"
 
 
-def rejected_rows(
-    table: TableFile,
-    columns: Columns,
-    reason: Int8[np.ndarray, " rows"],
-    reasons: Sequence[str],
-    names: Int32[np.ndarray, "rows names_max"],
-    found: LookUp,
-    lookup: GeneNames,
-) -> Rejected:
-    """Return the first rows that were not taken; `reason` indexes `reasons`, -1 for those that were."""
-    rows = np.flatnonzero(reason >= 0)[:MOST_REJECTED]
-    near = _Near(lookup)
-    cells = [table.texts(name) for name in (*columns.genes, columns.phenotype)]
-    rejected = []
-    for row in rows.tolist():
-        held = tuple(coded.texts[coded.codes[row]] for coded in cells)
-        strange = [int(i) for i in names[row] if i != NO_NAME and found.gene[i] in (UNKNOWN, AMBIGUOUS)]
-        why = "; ".join(dict.fromkeys(near.told(found.names[i], found) for i in strange))
-        rejected.append(RejectedRow(int(table.line[row]), reasons[reason[row]], held, why))
-    return Rejected(tuple(rejected), int((reason >= 0).sum()))
+class Rejecting:
+    """Collects the first rows of a table that were not taken; reasons are told by their number in `reasons`."""
+
+    def __init__(self, lookup: GeneNames, columns: Columns, reasons: Sequence[str]) -> None:
+        self._columns, self._reasons = (*columns.genes, columns.phenotype), reasons
+        self._near = _Near(lookup)
+        self._rows: list[RejectedRow] = []
+        self._number = 0
+
+    def add(
+        self,
+        table: TableFile,
+        reason: Int8[np.ndarray, " rows"],
+        names: Int32[np.ndarray, "rows names_max"],
+        found: LookUp,
+    ) -> None:
+        """Take those of a piece of it; `reason` is -1 for rows that were taken."""
+        self._number += int((reason >= 0).sum())
+        rows = np.flatnonzero(reason >= 0)[: MOST_REJECTED - len(self._rows)]
+        cells = [_texts_at(table, name, rows) for name in self._columns] if len(rows) else []
+        for at, row in enumerate(rows.tolist()):
+            held = tuple(texts[at] for texts in cells)
+            strange = [int(i) for i in names[row] if i != NO_NAME and found.gene[i] in (UNKNOWN, AMBIGUOUS)]
+            why = "; ".join(dict.fromkeys(self._near.told(found.names[i], found) for i in strange))
+            self._rows.append(RejectedRow(int(table.line[row]), self._reasons[reason[row]], held, why))
+
+    @property
+    def rejected(self) -> Rejected:
+        """The first of them, and how many there are."""
+        return Rejected(tuple(self._rows), self._number)
+
+
+def _texts_at(table: TableFile, name: str, rows: Int64[np.ndarray, " some"]) -> list[str]:
+    """The stripped texts of a column in some rows, "" where a cell of Parquet is empty."""
+    return [(text or "").strip() for text in table.columns[name].take(pa.array(rows)).to_pylist()]
 
 
 class _Near:

@@ -1,15 +1,17 @@
 """A long table piece by piece: what `table_file.read_table` reads whole, in memory of one piece.
 
-Text is cut at line ends outside quotes, Parquet read batch by batch; a workbook's sheet, which has a million rows at
-most, is one piece. A piece that cannot be read is no error yet: the whole table is read then, which tells the line.
+Text is cut at line ends outside quotes, Parquet at its row groups; a workbook's sheet, which has a million rows at
+most, is one piece. Where a table is cut is a matter of its bytes alone. A piece that cannot be read is no error yet:
+the whole table is read then, which tells the line.
 """
 
 import codecs
 import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,52 +37,102 @@ TRIED = 16
 LINE_ENDS = b"\r\n"
 
 
+class TextPiece(NamedTuple):
+    """The header and some lines of a table of text; the piece's second line is line `above` + 2 of the file."""
+
+    data: bytes
+    above: int
+
+
+class GroupPiece(NamedTuple):
+    """A row group of a Parquet table; its first row is line `first`."""
+
+    group: int
+    first: int
+
+
+Piece = TextPiece | GroupPiece
+
+
+def is_cut(path: Path, sheet: str | None = None) -> bool:
+    """Whether a table is read in pieces: no workbook is, and no sheet."""
+    return sheet is None and (_is_parquet(path) or not is_workbook(path))
+
+
+def cut_table(path: Path) -> Iterator[Piece]:
+    """Yield the pieces of a table that `is_cut`, unread, in their order."""
+    yield from _groups(path) if _is_parquet(path) else _text_pieces(path)
+
+
+def tables_of(piece: Piece, path: Path, *, is_key: Callable[[str], bool], form: TextForm) -> Iterator[TableFile]:
+    """Yield a piece's rows as tables of a few hundred thousand each; raises InvalidInput, with no certain line."""
+    if isinstance(piece, TextPiece):
+        table = texts_of_text(piece.data, is_key, form, path)
+        yield set_aside(replace(table, line=table.line + piece.above))
+        return
+    yield from map(set_aside, _of_group(path, piece))
+
+
 def table_pieces(path: Path, *, is_key: Callable[[str], bool], sheet: str | None = None) -> Iterator[TableFile]:
     """Yield the rows of a table in their order; each piece has all columns, and its rows' own lines.
 
     Raises what `read_table` raises, of a table whose fault stands late in it after the first pieces.
     """
-    with open_input(path) as file:
-        is_parquet = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
-    if sheet is not None or (not is_parquet and is_workbook(path)):
+    if not is_cut(path, sheet):
         yield read_table(path, is_key=is_key, sheet=sheet)
         return
-    pieces = _of_parquet(path) if is_parquet else _of_text(path, is_key)
-    while True:
-        try:
-            piece = next(pieces, None)
-        except InvalidInput:
-            read_table(path, is_key=is_key)  # says which line of the file it is, not of the piece
-            raise
-        if piece is None:
-            return
-        yield set_aside(piece)
-
-
-def _of_parquet(path: Path) -> Iterator[TableFile]:
-    line = FIRST_LINE
     try:
-        with pq.ParquetFile(path) as source:
-            for batch in source.iter_batches(ROWS):
-                table = pa.Table.from_batches([batch])
-                yield texts_of_parquet(table, path, line)
-                line += len(table)
-            if line == FIRST_LINE:
-                yield texts_of_parquet(source.schema_arrow.empty_table(), path, line)
+        for piece in cut_table(path):
+            yield from tables_of(piece, path, is_key=is_key, form=TextForm())
+    except InvalidInput:
+        read_table(path, is_key=is_key)  # says which line of the file it is, not of the piece
+        raise
+
+
+def _is_parquet(path: Path) -> bool:
+    with open_input(path) as file:
+        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+
+
+def _groups(path: Path) -> Iterator[GroupPiece]:
+    with _readable(path), pq.ParquetFile(path) as source:
+        rows = [source.metadata.row_group(i).num_rows for i in range(source.metadata.num_row_groups)]
+    line = FIRST_LINE
+    for group, count in enumerate(rows):
+        if count:
+            yield GroupPiece(group, line)
+        line += count
+    if line == FIRST_LINE:
+        yield GroupPiece(-1, line)
+
+
+def _of_group(path: Path, piece: GroupPiece) -> Iterator[TableFile]:
+    line = piece.first
+    with _readable(path), pq.ParquetFile(path) as source:
+        if piece.group < 0:  # a table without rows has its columns all the same
+            yield texts_of_parquet(source.schema_arrow.empty_table(), path, line)
+            return
+        for batch in source.iter_batches(ROWS, row_groups=[piece.group]):
+            table = pa.Table.from_batches([batch])
+            yield texts_of_parquet(table, path, line)
+            line += len(table)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Make one error of all that a damaged Parquet table raises."""
+    try:
+        yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidInput.at(path, None, f"not a readable Parquet table ({error})") from error
 
 
-def _of_text(path: Path, is_key: Callable[[str], bool]) -> Iterator[TableFile]:
+def _text_pieces(path: Path) -> Iterator[TextPiece]:
     header, line = b"", 0
     for number, body in enumerate(_cut(path)):
         if not number:
             header = body.partition(b"\n")[0]
-            piece = body
-        else:
-            piece = header + b"\n" + body
-        table = texts_of_text(piece, is_key, TextForm(), path)
-        yield replace(table, line=table.line + line)
+        yield TextPiece(body if not number else header + b"\n" + body, line)
         # of the first piece the header is a line, and of all others the line end behind it was there already
         line += body.count(b"\n") + (0 if not number else 1)
 

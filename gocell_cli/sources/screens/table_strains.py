@@ -142,6 +142,46 @@ def _distinct(
     return first, number
 
 
+def join_strains(parts: Sequence[TableStrains]) -> TableStrains:
+    """Return the strains of a table's pieces as those of one; of several kinds of one the last of KINDS."""
+    if len(parts) == 1:
+        return parts[0]
+    kinds: dict[tuple[str, str], str] = {}
+    fitness: dict[tuple[str, str], set[float]] = {}
+    for part in parts:
+        for strain, kind in zip(part.strains, part.kinds, strict=True):
+            kinds[strain] = max(kind, kinds.get(strain, kind), key=KINDS.index)
+        for strain, values in zip(part.strains, part.fitness or ((),) * len(part.strains), strict=True):
+            fitness.setdefault(strain, set()).update(values)
+    names = tuple(sorted(kinds))
+    if not names:  # one number stands for all rows: a column would be 4 bytes of each
+        none = np.broadcast_to(np.int32(-1), (sum(len(part.query) for part in parts),))
+        return TableStrains((), (), none, none)
+    moved = [_moved(part.strains, names) for part in parts]
+    query = np.concatenate([to[part.query] for to, part in zip(moved, parts, strict=True)])
+    array = np.concatenate([to[part.array] for to, part in zip(moved, parts, strict=True)])
+    told = tuple(tuple(sorted(fitness[strain])) for strain in names)
+    return TableStrains(names, tuple(kinds[n] for n in names), query, array, told if any(told) else ())
+
+
+def join_queries(
+    parts: Sequence[tuple[Int32[np.ndarray, " _"], tuple[str, ...]]],
+) -> tuple[Int32[np.ndarray, " rows"], tuple[str, ...]]:
+    """Return the groups of the rows of a table's pieces, and the groups' names, as of one table."""
+    if len(parts) == 1:
+        return parts[0]
+    names = tuple(sorted({name for _, own in parts for name in own}))
+    if not names:
+        return np.broadcast_to(np.int32(NO_QUERY), (sum(len(rows) for rows, _ in parts),)), ()
+    return np.concatenate([_moved(own, names)[rows] for rows, own in parts]), names
+
+
+def _moved(own: Sequence[object], names: Sequence[object]) -> Int32[np.ndarray, " own_and_none"]:
+    """The place of each own name among all names; the last entry answers for none, -1."""
+    place = {name: i for i, name in enumerate(names)}
+    return np.array([*(place[name] for name in own), -1], dtype=np.int32)
+
+
 def table_queries(
     table: TableFile, columns: Columns, rows: Int64[np.ndarray, " kept"], lookup: GeneNames
 ) -> tuple[Int32[np.ndarray, " kept"], tuple[str, ...]]:

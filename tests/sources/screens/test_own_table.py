@@ -1,6 +1,7 @@
 """A lab's own table: any format, delimiter and header; names of any kind; what is wrong with it told by line."""
 
 import gzip
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from hypothesis import strategies as st
 
 from gocell_cli.domain.alleles import keep_deletions, merged_alleles
 from gocell_cli.domain.genes import make_gene_table
-from gocell_cli.domain.genotype import Dataset, keep_significant, merge_duplicates
+from gocell_cli.domain.genotype import NONE_REJECTED, Dataset, keep_significant, merge_duplicates
 from gocell_cli.errors import GocellError, InvalidInput, SourceMissing
 from gocell_cli.gene_names import UNKNOWN, GeneNames
 from gocell_cli.sources.go.bundle import load_genes
+from gocell_cli.sources.screens import kept_pieces, own_table, table_pieces
 from gocell_cli.sources.screens.lab_names import BLANKS, gene_in
 from gocell_cli.sources.screens.own_table import read
-from gocell_cli.sources.screens.table_columns import EXACT, LAB, TableOptions
+from gocell_cli.sources.screens.table_columns import EXACT, LAB, TableOptions, choose_columns, is_gene_column
+from gocell_cli.sources.screens.table_file import read_table
 from gocell_cli.user_text import from_cell
 from tests.attempts import attempts
 
@@ -417,3 +420,125 @@ def test_mutated_tables_are_read_or_refused_with_one_error(tmp_path_factory: Any
         assert str(path) in refused
         return
     assert dataset.rows_read == len(dataset.measurements) + sum(dataset.dropped.values())
+
+
+LONG_TABLES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "two columns": ("gene_1,gene_2,growth", "{a},{b},{v}", {}),
+    "one column of several": ("genes,growth", "{a} {b};{a2},{v}", {}),
+    "names of laboratories": ("gene_1,gene_2,growth", "{la},{b}-4,{v}", {}),
+    "alleles and a query": (
+        "gene_1,gene_2,al_1,al_2,growth",
+        "{a},{b},{a}_{n},{b}-ts{n},{v}",
+        {"alleles": ("al_1", "al_2"), "query": "gene_1", "phenotype": "growth"},
+    ),
+    "fitness of strains": (
+        "gene_1,gene_2,f_1,f_2,growth",
+        "{a},{b},0.{n}5,0.{n}4,{v}",
+        {"fitness": ("f_1", "f_2"), "phenotype": "growth"},
+    ),
+    "two phenotypes": (
+        "gene_1,gene_2,growth,sd,size",
+        "{a},{b},{v},0.0{n}1,{w}",
+        {"phenotype": "growth,size", "statistic": "sd,"},
+    ),
+    "groups": ("genes,plate,growth", "{a},p{n},{v}", {"group": "plate", "phenotype": "growth"}),
+    "decimal commas": ("gene_1;gene_2;growth", "{a};{b};0,{n}25", {}),
+    "words, and quotes": ('gene_1,gene_2,growth', '"{a}","{b}",{word}', {}),
+    "contents tell the phenotype": ("gene_1,gene_2,one,other", "{a},{b},text{n},{v}", {}),
+}  # fmt: skip
+
+
+def long_lines(row: str, seed: int) -> list[str]:
+    rng = np.random.default_rng(seed)
+    names = ["YAL001C", "TFC3", "vps8", "YAL003W", "NO1", "YAL005C", "", "01-Oct", "YAL007C", "SSA1"]
+    laboratory = [*names[:6], "smi1\u0394", "dcp1-delta", "-", "YAL001C"]
+    lines = []
+    for i in range(300):
+        a, b, c, d = rng.integers(0, len(names), 4).tolist()
+        word = ["0.5", "n.d.", "", "sick", "1"][int(rng.integers(0, 5))]
+        lines.append(
+            row.format(
+                a=names[a], b=names[b], a2=names[c], la=laboratory[d], v=f"0.{i}", w=f"0.{i}1" if i % 3 else "",
+                n=int(rng.integers(1, 5)), word=word,
+            )
+        )  # fmt: skip
+    return lines
+
+
+@pytest.fixture
+def in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_pieces, "BYTES", 500)
+    monkeypatch.setattr(table_pieces, "ROWS", 41)
+    chunks = table_pieces.text_chunks
+    monkeypatch.setattr(table_pieces, "text_chunks", lambda file, path: chunks(file, path, 128))
+
+
+def same(one: Dataset, other: Dataset) -> None:
+    """Two data sets are one, but for the order in which names that are no gene's were met."""
+    for name in ("genes", "value", "statistic", "row", "query_strain", "array_strain", "query"):
+        a, b = getattr(one.measurements, name), getattr(other.measurements, name)
+        np.testing.assert_array_equal(a, b, err_msg=name)
+        assert a.dtype == b.dtype
+    for a, b in zip(one.measurements.others, other.measurements.others, strict=True):
+        np.testing.assert_array_equal(a.value, b.value)
+        np.testing.assert_array_equal(a.statistic, b.statistic)
+    told = [replace(d.names[0], unknown=(), ambiguous=()) for d in (one, other)]
+    assert told[0] == told[1]
+    assert [sorted(d.names[0].unknown) for d in (one, other)] == [sorted(one.names[0].unknown)] * 2
+    left_out = {"measurements", "names"}
+    for name in {f.name for f in fields(Dataset)} - left_out:
+        assert getattr(one, name) == getattr(other, name), name
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", [*LONG_TABLES])
+def test_a_table_in_pieces_is_the_data_set_of_the_whole(
+    tmp_path: Path, in_small_pieces: None, kind: str, seed: int
+) -> None:
+    header, row, options = LONG_TABLES[kind]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([header, *long_lines(row, seed)]) + "\n", "utf-8")
+    chosen = TableOptions(**options)
+    pieces = kept_pieces.kept_pieces(path, chosen, GENES.lookup)
+    assert len(pieces) > 5 or kind == "contents tell the phenotype"
+    found, notes = read(path, GENES, chosen)
+    whole = read_table(path, is_key=is_gene_column)
+    columns = choose_columns(whole, chosen)
+    digest = found.sources["raw"]
+    expected, told = own_table._dataset([kept_pieces.keep(whole, columns, chosen, GENES.lookup)], GENES, chosen, digest)
+    same(found, expected)
+    assert len(found.measurements)
+    assert sorted(notes) == sorted(told) or kind in ("names of laboratories", "words, and quotes")  # examples differ
+
+
+def test_parquet_in_row_groups_is_the_data_set_of_the_whole(tmp_path: Path, in_small_pieces: None) -> None:
+    header, row, _ = LONG_TABLES["two columns"]
+    (tmp_path / "t.csv").write_text("\n".join([header, *long_lines(row, 3)]), "utf-8")
+    pd.read_csv(tmp_path / "t.csv", dtype={"growth": float}).to_parquet(tmp_path / "t.parquet", row_group_size=50)
+    one, other = (read(tmp_path / name, GENES, DEFAULT)[0] for name in ("t.csv", "t.parquet"))
+    same(*(replace(found, sources={}, rejected=NONE_REJECTED) for found in (one, other)))  # 0.5, not 0.50
+
+
+def test_two_processes_read_what_one_reads(
+    tmp_path: Path, in_small_pieces: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header, row, _ = LONG_TABLES["two columns"]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join([header, *long_lines(row, 4)]), "utf-8")
+    monkeypatch.setattr(kept_pieces, "LONG", 0)
+    told: list[tuple[int, int]] = []
+    ahead = kept_pieces.ReadAhead(2, lambda done, rows: told.append((done, rows)))
+    one, other = read(path, GENES, DEFAULT), read(path, GENES, DEFAULT, ahead)
+    same(one[0], other[0])
+    assert one[1] == other[1]
+    assert one[0].names == other[0].names
+    assert told == sorted(told)
+    assert told[-1][1] == 300
+
+
+def test_pieces_of_different_decimal_marks_are_an_error_as_in_the_whole(tmp_path: Path, in_small_pieces: None) -> None:
+    lines = [f"YAL001C;YAL002W;0{',' if i < 150 else '.'}5" for i in range(300)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["gene_1;gene_2;growth", *lines]), "utf-8")
+    with pytest.raises(InvalidInput, match="0,5"):
+        read(path, GENES, DEFAULT)
