@@ -140,19 +140,21 @@ def _genotypes(
     return found
 
 
-def _lines(path: Path) -> list[str]:
-    return [line for line in decode(read_bytes(path), path).splitlines() if line.strip()]
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a file that are not blank, each with its number in it."""
+    whole = decode(read_bytes(path), path).splitlines()
+    return [(number, line) for number, line in enumerate(whole, 1) if line.strip()]
 
 
 def _numbered(path: Path) -> tuple[str, ...]:
     """Names by index; raises InvalidInput, with the line, where indices do not count from 0 or a name comes twice."""
     names: dict[str, int] = {}
-    for number, line in enumerate(_lines(path)):
+    for number, line in _lines(path):
         index, _, name = line.partition("\t")
-        if index.strip() != str(number) or not name.strip() or name.strip() in names:
-            reason = f"not index {number}, a tab and a name of its own: {line[:60]!r}"
-            raise InvalidInput.at(path, number + 1, reason)
-        names[name.strip()] = number
+        if index.strip() != str(len(names)) or not name.strip() or name.strip() in names:
+            reason = f"not index {len(names)}, a tab and a name of its own: {line[:60]!r}"
+            raise InvalidInput.at(path, number, reason)
+        names[name.strip()] = len(names)
     if not names:
         raise InvalidInput.at(path, None, "the file is empty")
     return tuple(names)
@@ -164,15 +166,15 @@ def _matrix(path: Path, cells: int, genes: int) -> Bool[np.ndarray, "cells genes
     if len(lines) != cells:
         raise InvalidInput.at(path, None, f"{len(lines):,} lines, and cell2ind names {cells:,} cells")
     found = np.zeros((cells, genes), dtype=bool)
-    for number, line in enumerate(lines):
+    for cell, (number, line) in enumerate(lines):
         states = np.array([text.strip() for text in line.split(",")])
         if len(states) != genes:
-            raise InvalidInput.at(path, number + 1, f"{len(states):,} numbers, and gene2ind names {genes:,} genes")
-        found[number] = np.isin(states, ("1", "1.0"))
-        strange = np.flatnonzero(~(found[number] | np.isin(states, ("0", "0.0"))))
+            raise InvalidInput.at(path, number, f"{len(states):,} numbers, and gene2ind names {genes:,} genes")
+        found[cell] = np.isin(states, ("1", "1.0"))
+        strange = np.flatnonzero(~(found[cell] | np.isin(states, ("0", "0.0"))))
         if len(strange):
             reason = f"gene {strange[0]} is {str(states[strange[0]])[:20]!r}, neither 0 nor 1"
-            raise InvalidInput.at(path, number + 1, reason, hint="a state of more values: a table with --channel")
+            raise InvalidInput.at(path, number, reason, hint="a state of more values: a table with --channel")
     return found
 
 
@@ -191,7 +193,7 @@ def _all_responses(folder: Folder, cells: tuple[str, ...]) -> tuple[list[Respons
 def _responses(path: Path, cells: Mapping[str, int], drugs: dict[str, str], first: int) -> list[Response]:
     """Read the rows of one file; `drugs` keeps the one drug of all of them, and where it stands first."""
     found = []
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in _lines(path):
         cell, drug, value, *_ = (*(part.strip() for part in line.split("\t")), "", "")
         if cell not in cells:
             raise InvalidInput.at(path, number, f"{cell[:60]!r} is no cell of cell2ind")
@@ -200,7 +202,7 @@ def _responses(path: Path, cells: Mapping[str, int], drugs: dict[str, str], firs
             other = next(iter(drugs.items()))
             reason = f"the drug is {drug[:40]!r} here and {other[0][:40]!r} in {other[1]}"
             raise InvalidInput.at(path, number, reason, hint="one drug a folder: its rows alone")
-        found.append(Response(first + number - 1, cells[cell], _value(path, number, value)))
+        found.append(Response(first + len(found), cells[cell], _value(path, number, value)))
     if not found:
         raise InvalidInput.at(path, None, "the file is empty")
     return found

@@ -66,6 +66,9 @@ def test_packed_matrices_are_read_alike(tmp_path: Path) -> None:
     ("changed", "said"),
     [
         ({"gene2ind": "0\tABL1\n2\tTP53\n"}, "gene2ind.txt:2: not index 1"),
+        ({"gene2ind": "\n0\tABL1\n\n2\tTP53\n"}, "gene2ind.txt:4: not index 1"),
+        ({"cell2mutation": "\n1,0,0\n0,1\n\n0,0,0\n"}, "cell2mutation.txt:3: 2 numbers"),
+        ({"test_data": "\nLUNG_2\tCC\tlow\n"}, "test_data.txt:2: 'low' is no response"),
         ({"gene2ind": "0\tABL1\n1\tABL1\n"}, "gene2ind.txt:2: not index 1"),
         ({"cell2mutation": "1,0,0\n0,1,1\n"}, "2 lines, and cell2ind names 3 cells"),
         ({"cell2mutation": "1,0,0\n0,1\n0,0,0\n"}, "cell2mutation.txt:2: 2 numbers, and gene2ind names 3 genes"),
