@@ -192,7 +192,7 @@ def _all_responses(folder: Folder, cells: tuple[str, ...]) -> tuple[list[Respons
 
 def _responses(path: Path, cells: Mapping[str, int], drugs: dict[str, str], first: int) -> list[Response]:
     """Read the rows of one file; `drugs` keeps the one drug of all of them, and where it stands first."""
-    found = []
+    found: list[Response] = []
     for number, line in _lines(path):
         cell, drug, value, *_ = (*(part.strip() for part in line.split("\t")), "", "")
         if cell not in cells:
