@@ -14,6 +14,7 @@ import typer
 from gocell_cli import errors
 from gocell_cli.commands.shell.settings import leaves, options, variable_names
 from gocell_cli.commands.tree import mounted
+from gocell_cli.training.runs.settings import settings_reference, shown
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMAS = {
@@ -21,6 +22,7 @@ SCHEMAS = {
     "hierarchy": "hierarchy/*.parquet, provenance/*.parquet",
     "samples": "samples/part-NNNNN.parquet",
     "series": "series.json, of a series of runs",
+    "run": "run.json, of a run",
 }
 FIGURES = {"go_batch_distribution": "batches", "go_level_vs_batch_comparison": "comparison"}
 SIGNALS = ((130, "interrupted by SIGINT"), (143, "interrupted by SIGTERM"))
@@ -29,7 +31,13 @@ SIGNALS = ((130, "interrupted by SIGINT"), (143, "interrupted by SIGTERM"))
 def write(folder: Path) -> None:
     """Write every generated page and figure into a folder."""
     folder.mkdir(exist_ok=True)
-    pages = {"commands": commands(), "exit-codes": exit_codes(), "schemas": schemas()}
+    pages = {
+        "commands": commands(),
+        "exit-codes": exit_codes(),
+        "schemas": schemas(),
+        "json": json_reference(),
+        "settings": settings(),
+    }
     for name, text in pages.items():
         (folder / f"{name}.md").write_text(text, "utf-8")
     for name, kind in FIGURES.items():
@@ -135,7 +143,7 @@ def schemas() -> str:
         "",
     ]
     for name, files in SCHEMAS.items():
-        schema = json.loads((ROOT / "schemas" / f"{name}.schema.json").read_text("utf-8"))
+        schema = _schema(name)
         lines += [f"## {files}", ""]
         tables = {"": schema} if "properties" in schema else {}
         tables |= {key: part for key, part in schema.get("$defs", {}).items() if "properties" in part}
@@ -147,10 +155,83 @@ def schemas() -> str:
     return "\n".join(lines) + "\n"
 
 
+def settings() -> str:
+    """Every setting of a run, from RunConfig and what is said beside it."""
+    lines = [
+        "# Settings of a run", "",
+        "`gocell train --set NAME=VALUE`, or in `--config FILE.toml`; `gocell train --settings` prints this table."
+        " [What the defaults were chosen by](../howto/settings.md).",
+        "", "| name | type | default | takes | | since |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for one in settings_reference():
+        default = f"`{shown(one.default)}`" if one.default not in ("", ()) else "nothing"
+        lines.append(f"| `{one.name}` | {one.type} | {default} | {one.allowed} | {one.about} | {one.since} |")
+    return "\n".join(lines) + "\n"
+
+
+def json_reference() -> str:
+    """What each command prints with --json: its shapes, and every key of them with what it means everywhere."""
+    parts = {name: part["$defs"] for name, part in _schema("output")["$defs"].items()}
+    rows = [
+        (f"`gocell {name.replace('-', ' ', 1) if name not in TOGETHER else name}`", told["description"], _shapes(told))
+        for name, told in parts["commands"].items()
+    ]
+    lines = ["# What `--json` prints", "", JSON_INTRODUCTION, "", "| command | | document |", "|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    for name, shape in parts["shapes"].items():
+        lines += ["", f"## {name.replace('_', ' ')}", "", shape["description"], "", "| key | type | |", "|---|---|---|"]
+        for key, site in shape["properties"].items():
+            meaning = parts["keys"][key]
+            own = {word: value for word, value in site.items() if word != "$ref"}
+            form = own.pop("allOf")[1] if "allOf" in own else own or meaning
+            optional = "" if key in shape.get("required", ()) else " (optional)"
+            lines.append(f"| `{key}` | {_form(form)}{optional} | {meaning['description']} |")
+    return "\n".join(lines) + "\n"
+
+
+TOGETHER = ("verify-levels", "build-cache")
+"""Commands whose own name has a hyphen."""
+JSON_INTRODUCTION = (
+    "From `schemas/output.schema.json`, which tests hold what is printed to. A document is an object, and a key"
+    " means the same in all of them; a map has names of your data or of metrics as its keys. Exit codes 3 and 5 are"
+    " answers too: where a command has no document for them it prints [error](#error)."
+)
+
+
+def _schema(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / "schemas" / f"{name}.schema.json").read_text("utf-8"))
+    return found
+
+
+def _shapes(told: dict[str, Any]) -> str:
+    """The shapes of a command's document, linked; `error`, which all may print, left out."""
+    found = [_form(one) for one in told.get("anyOf", [told]) if not one["$ref"].endswith("/error")]
+    return " or ".join(found)
+
+
+def _form(schema: dict[str, Any]) -> str:
+    """A schema's type in words: `list of text`, a link for a shape, a file's schema by its name."""
+    words = {"string": "text", "object": "map", "array": "list", "boolean": "true or false"}
+    if "$ref" in schema:
+        file, _, inner = schema["$ref"].partition("#")
+        name = inner.rpartition("/")[2]
+        if file or not inner.startswith("/$defs/shapes/"):
+            return f"`{name}`" + (f" of [{file}](schemas.md)" if file else "") if name else f"[{file}](schemas.md)"
+        return f"[{name.replace('_', ' ')}](#{name.replace('_', '-')})"
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(" or ".join(map(_form, schema["anyOf"])).split(" or ")))
+    kinds = schema.get("type", "any")
+    if kinds == "array":
+        return f"list of {_form(schema['items'])}" if schema.get("items") else "list"
+    if kinds == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"map of {_form(schema['additionalProperties'])}"
+    return " or ".join(words.get(kind, kind) for kind in (kinds if isinstance(kinds, list) else [kinds]))
+
+
 def _field(part: dict[str, Any], field: str) -> tuple[str, str, str]:
     told = part["properties"][field]
     kind = told.get("x-dtype") or told.get("type") or ("const" if "const" in told else told.get("$ref", ""))
-    kind = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    kind = _form(told) if "anyOf" in told else " or ".join(kind) if isinstance(kind, list) else str(kind)
     optional = "" if field in part.get("required", ()) else " (optional)"
     const = f"{told['const']}; " if "const" in told else ""
     return (

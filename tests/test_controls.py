@@ -148,7 +148,7 @@ def test_a_cache_of_a_control_says_so(tmp_path: Path) -> None:
     assert "-control-genes-1-" in Path(other["cache"]).name
     manifest = json.loads((Path(other["cache"]) / "manifest.json").read_text("utf-8"))
     assert manifest["config"]["control"] == {"kind": "genes", "seed": 1}
-    assert "control" not in document("cache", "info", real["cache"])["config"]
+    assert "control" not in document("cache", "info", real["cache"])["manifest"]["config"]
     assert verify_cache(Path(other["cache"])).findings == ()
     # the same strains and phenotypes on all
     samples = [Cache(Path(found["cache"])).columns() for found in (real, other)]

@@ -16,6 +16,7 @@ from gocell_cli.domain.levels import Grouping, LevelReport, check_levels
 from gocell_cli.domain.ontology import Edges
 from gocell_cli.figures.canvas import BLUE, GREEN, GREY, ORANGE, RED, blank, label, literal, panels
 from gocell_cli.level_directions import ROOT_DOWN
+from gocell_cli.storage.records import LEVEL_KINDS
 from gocell_cli.storage.schema import Hierarchy
 
 ORDER = ("level", "depth", "stratum", "height")
@@ -112,13 +113,14 @@ def faults_by_level(
 
 def panel_numbers(picture: LevelPicture) -> dict[str, Any]:
     """Return the numbers that a row of `level_distributions` shows: terms and faults of each level."""
-    shown: dict[str, Any] = {"graph": picture.title}
-    for by, grouping in picture.groupings.items():
+    shown: list[dict[str, Any]] = []
+    for by in LEVEL_KINDS:
+        grouping = picture.groupings[by]
         low = int(grouping.level.min())
         same, inverted = faults_by_level(grouping, picture.edges)
-        terms = np.bincount(grouping.level - low).tolist()
-        shown[by] = {"lowest": low, "terms": terms, "same_level": same.tolist(), "inverted": inverted.tolist()}
-    return shown
+        counts = {"same_level": same.tolist(), "inverted": inverted.tolist()}
+        shown.append({"by": by, "lowest": low, "terms": np.bincount(grouping.level - low).tolist(), **counts})
+    return {"graph": picture.title, "groupings": shown}
 
 
 def batch_distribution(picture: LevelPicture) -> Figure:

@@ -56,7 +56,7 @@ def _spread(values: Float64[np.ndarray, " n"]) -> dict[str, Any]:
     known = values[np.isfinite(values)]  # a mean with one NaN in it is NaN
     return {
         "without_value": len(values) - len(known),
-        "value": {
+        "spread": {
             name: float(function(known)) if len(known) else None
             for name, function in (("mean", np.mean), ("sd", np.std), ("min", np.min), ("max", np.max))
         },
@@ -74,7 +74,8 @@ def _phenotypes(cache: Cache, samples: Samples) -> list[dict[str, Any]]:
     sizes, labels = np.diff(samples.gene_ptr), (samples.value, *(label.value for label in samples.others))
     return [
         {
-            **phenotype,
+            "phenotype": phenotype["kind"],
+            "statistic": phenotype["statistic"],
             "samples": int(np.isfinite(value).sum()),
             **_spread(value),
             "samples_by_deletions": _by_deletions(sizes[np.isfinite(value)]),
@@ -178,7 +179,7 @@ def list_samples(cache: Cache, chosen: Sequence[int]) -> list[dict[str, Any]]:
             {
                 "sample": index,
                 "genes": [names[g] for g in genes],
-                "names": [standard[g] or names[g] for g in genes],
+                "standard_names": [standard[g] or names[g] for g in genes],
                 "value": float(rows.value[i]),
             }
         )
@@ -205,10 +206,10 @@ def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
     # lexsort's last key comes first: by gene, within it by level, then by term
     zero = zero[np.lexsort((term[zero], level[zero], gene[zero]))]
     return {
-        "index": index,
+        "sample": index,
         "genes": [hierarchy.gene_names[g] for g in sample.genes],
         "standard_names": [hierarchy.gene_standard[g] for g in sample.genes],
-        "phenotype": _label(cache.phenotype, sample.value if np.isfinite(sample.value) else None, sample.statistic),
+        **_label(cache.phenotype, sample.value if np.isfinite(sample.value) else None, sample.statistic),
         **({"other_phenotypes": others} if others else {}),
         "provenance": _provenance(cache, index),
         "rows": len(state),
@@ -235,7 +236,7 @@ def describe_sample(cache: Cache, index: int) -> dict[str, Any]:
 
 def _label(phenotype: Mapping[str, str], value: float | None, statistic: float | None) -> dict[str, Any]:
     """A sample's label; `value` is None where it lacks the phenotype."""
-    about = {"kind": phenotype["kind"], "value": value, "statistic": statistic}
+    about = {"phenotype": phenotype["kind"], "value": value, "statistic": statistic}
     return {**about, "statistic_kind": phenotype["statistic"] or None}
 
 

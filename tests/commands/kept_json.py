@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Kept:
     @property
     def command(self) -> list[str]:
         """The words as they are given to `gocell` in FOLDER."""
-        more = {"train": TRAIN, "build-small": SMALL}.get(self.name, ())
+        more = {"train": TRAIN, "train-series": TRAIN, "build-small": SMALL}.get(self.name, ())
         return [*self.words.split(), *more, "--json"]
 
 
@@ -78,7 +78,7 @@ _TABLE = "--dataset table --raw FOLDER/own.tsv --phenotype growth --level-by str
 _PAIRS = "--all-pairs --genes COX3,YCR033W,YIL125W --out FOLDER/pairs.parquet"
 _TRIPLES = "--all-triples --genes COX3,YCR033W,YIL125W,COX1 --top 3 --out FOLDER/triples.parquet"
 _SMALL = "--root FOLDER/small"
-_RUN = "FOLDER/run"
+_RUN, _SERIES = "FOLDER/small/runs/run", "FOLDER/small/runs/series"
 KEPT = [
     *_verified(),
     Kept("fetch", "fetch --root FOLDER/essential"),
@@ -98,6 +98,8 @@ KEPT = [
     Kept("inspect-term", f"inspect term GO:0006281 {_ESSENTIAL}"),
     Kept("inspect-root", f"inspect term GO:ROOT {_ESSENTIAL}"),
     Kept("inspect-obsolete", f"inspect term GO:0000108 {_ESSENTIAL}"),
+    Kept("inspect-terms", f"inspect terms {_ESSENTIAL}"),
+    Kept("inspect-split", f"inspect split {_ESSENTIAL}"),
     Kept("plot-levels", "plot levels --out FOLDER/levels.svg --root FOLDER/essential", slow=True),
     Kept("plot-batches", "plot batches --out FOLDER/batches.svg --root FOLDER/essential"),
     Kept("plot-comparison", "plot comparison --out FOLDER/comparison.svg --root FOLDER/essential"),
@@ -125,6 +127,12 @@ KEPT = [
     Kept("explain", f"explain {_RUN} --samples 50", shape=True),
     Kept("explain-genes", f"explain {_RUN} --samples 50 --genes COX3", shape=True),
     Kept("report-run", f"report {_RUN} --out FOLDER/run.html", slow=True),
+    Kept("train-series", f"train {_SMALL} --seeds 2 --baselines none --out {_SERIES}", shape=True, slow=True),
+    Kept("evaluate-series", f"evaluate {_SERIES}", shape=True, slow=True),
+    Kept("predict-series", f"predict {_SERIES} --genes COX1,COX3", shape=True, slow=True),
+    Kept("explain-series", f"explain {_SERIES} --samples 50", shape=True, slow=True),
+    Kept("run-ls", f"run ls {_SMALL}", shape=True),
+    Kept("run-rm", f"run rm run {_SMALL} --yes"),
 ]  # fmt: skip
 
 VOLATILE = {"seconds", "reading_seconds", "writing_seconds", "free_bytes", "package_version", "bytes", "sha256"}
@@ -182,16 +190,46 @@ def _shape(value: Any, key: str = "") -> Any:
     return "number or null" if number else type(value).__name__  # whether a figure is there may depend on training
 
 
-def documents(run: Callable[[list[str]], Printed], folder: Path, *, whole: bool = True) -> dict[str, Any]:
-    """What is kept of the commands' documents, run one after the other in a folder."""
+def documents(
+    run: Callable[[list[str]], Printed],
+    folder: Path,
+    *,
+    whole: bool = True,
+    look: Callable[[Kept, Any], None] = lambda _step, _document: None,
+) -> dict[str, Any]:
+    """What is kept of the commands' documents, run one after the other in a folder; `look` gets each as it is."""
     found = {}
     for step in KEPT:
         if whole or not step.slow:
             code, stdout, said = run([word.replace("FOLDER", str(folder)) for word in step.command])
             if code != step.code:
                 raise RuntimeError(f"{step.words} left with {code}, not {step.code}:\n{said}")
+            look(step, json.loads(stdout))
             found[step.name] = kept(stdout, folder, step.shape)
     return found
+
+
+def _judge(step: Kept, document: Any, faults: dict[str, list[str]]) -> None:
+    """Hold a document to the schema of its command, and the schema to refusing what is none of its documents."""
+    from gocell_cli.storage.json_schemas import output_faults
+
+    words = step.words.split()
+    faults[step.name] = output_faults(words, document)
+    faults[step.name] += [f"taken: {what}" for what, wrong in mutations(document) if not output_faults(words, wrong)]
+
+
+def mutations(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Documents that no command prints, each with what is wrong in it: at the top, and in the first item of lists."""
+    yield "a list at the top", [document]
+    yield "a key of nobody's", {**document, "colour": "red"}
+    for key, value in document.items():
+        yield f"{key} of another type", {**document, key: [[{"colour": "red"}]]}
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            first = next(iter(value[0]))
+            yield f"a key of nobody's in {key}", {**document, key: [{**value[0], "colour": "red"}]}
+            yield f"no {first} in {key}", {**document, key: [{k: v for k, v in value[0].items() if k != first}]}
+    first = next(iter(document))
+    yield f"no {first}", {key: value for key, value in document.items() if key != first}
 
 
 def in_this_process(words: list[str]) -> Printed:
@@ -229,7 +267,9 @@ def main() -> None:
         else:
             os.chdir(folder)
             os.environ.update(environment(folder))
-            print(json.dumps(documents(in_this_process, folder, whole=ATTACKS)))
+            faults: dict[str, list[str]] = {}
+            found = documents(in_this_process, folder, whole=ATTACKS, look=lambda step, one: _judge(step, one, faults))
+            print(json.dumps({"kept": found, "faults": faults}))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from gocell_cli.commands.tree import mounted
 from gocell_cli.errors import GocellError
+from gocell_cli.storage.json_schemas import output_faults
 from tests import toy
 from tests.commands.fork_server import PROJECT, completed, environment
 
@@ -66,17 +67,29 @@ def invoke(*words: object) -> Result:
 
 
 def document(*words: object) -> Any:
-    """Run a command that prints JSON and succeeds; return the document."""
+    """Run a command that prints JSON and succeeds; return the document, which is as its schema has it."""
     result = invoke(*words, "--json")
     assert result.exit_code == 0, (result.output, result.exception)
-    return json.loads(result.stdout)
+    return _held(words, result.stdout)
+
+
+def _held(words: Sequence[object], text: str) -> Any:
+    found = json.loads(text)
+    assert output_faults([str(word) for word in words], found) == []
+    return found
+
+
+def predicted(run: Path, *words: object) -> list[dict[str, Any]]:
+    """What `predict` says of each genotype that is named."""
+    found: list[dict[str, Any]] = document("predict", run, *words)["predictions"]
+    return found
 
 
 def document_apart(*words: object) -> Any:
     """As `document`, for jobs of full size: in a process of its own, where beartype does not double their time."""
     done = run(*words, "--json", cwd=Path.cwd())
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return _held(words, done.stdout)
 
 
 def failure(*words: object) -> GocellError:

@@ -31,7 +31,12 @@ def printed() -> dict[str, Any]:
 
 @pytest.mark.parametrize("step", TRIED, ids=lambda step: step.name)
 def test_the_document_is_the_kept_one(printed: dict[str, Any], step: Kept) -> None:
-    assert printed[step.name] == json.loads((FIXTURES / f"{step.name}.json").read_text("utf-8"))
+    assert printed["kept"][step.name] == json.loads((FIXTURES / f"{step.name}.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("step", TRIED, ids=lambda step: step.name)
+def test_the_document_is_as_its_schema_has_it_and_nothing_else_is(printed: dict[str, Any], step: Kept) -> None:
+    assert printed["faults"][step.name] == []
 
 
 def test_every_kept_document_has_its_command() -> None:

@@ -153,14 +153,15 @@ def test_duckdb_has_a_row_a_label(cache: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_it_is_described_by_phenotype_and_number_of_deletions(cache: Path) -> None:
-    found = {p["kind"]: p for p in describe_cache(Cache(cache))["phenotypes"]}
+    found = {p["phenotype"]: p for p in describe_cache(Cache(cache))["phenotypes"]}
     assert found["fitness"]["samples_by_deletions"] == found["s_score"]["samples_by_deletions"] == {"1": 1, "2": 1}
-    assert (found["s_score"]["samples"], found["s_score"]["value"]["mean"]) == (2, 0.0)
+    assert (found["s_score"]["samples"], found["s_score"]["spread"]["mean"]) == (2, 0.0)
     opened = Cache(cache)
     lacking = next(i for i in range(len(opened)) if math.isnan(opened.sample(i).value))
     sample = describe_sample(opened, lacking)
-    assert sample["phenotype"] == {"kind": "fitness", "value": None, "statistic": None, "statistic_kind": "sd"}
-    other = {"kind": "s_score", "value": -2.0, "statistic": 0.01, "statistic_kind": "p_value"}
+    label = ("phenotype", "value", "statistic", "statistic_kind")
+    assert [sample[key] for key in label] == ["fitness", None, None, "sd"]
+    other = {"phenotype": "s_score", "value": -2.0, "statistic": 0.01, "statistic_kind": "p_value"}
     assert sample["other_phenotypes"] == [other]
 
 

@@ -72,7 +72,7 @@ def info(directory: CacheArgument = None, root: Root = None, json: Json = False)
     cache = find_cache(directory, data_root(root))
     manifest = read_manifest(cache)
     if json:
-        show_json({"cache": str(cache), **asdict(manifest)})
+        show_json({"cache": str(cache), "manifest": asdict(manifest)})
         return
     config, counts = manifest.config, manifest.counts
     rows = [
@@ -98,7 +98,7 @@ def ls(root: Root = None, json: Json = False) -> None:
 
     entries = [*caches_in(data_root(root) / "caches"), *caches_elsewhere(data_root(root))]
     if json:
-        show_json(entries)
+        show_json({"root": str(data_root(root)), "caches": entries})
         return
     columns = ["name", "state", "dataset", "phenotype", "samples", "bytes"]
     rows = [[f"{e[c]:,}" if isinstance(e[c], int) else str(e[c] or "") for c in columns] for e in entries]

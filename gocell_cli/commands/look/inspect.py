@@ -64,7 +64,7 @@ def inspect_cache(cache: CacheDir = None, root: Root = None, json: Json = False)
         return
     show(styled("bold", found["cache"]))
     if "phenotypes" not in found:
-        spread = _spread_text(found["value"])
+        spread = _spread_text(found["spread"])
         show(f"phenotype  {found['phenotype']}: {spread}" if spread else "phenotype  no value")
         show(f"samples    {found['samples']:,}, of which {found['without_value']:,} without a value")
     else:
@@ -93,11 +93,11 @@ def _print_phenotypes(found: dict[str, Any]) -> None:
     orders = list(found["samples_by_deletions"])
     rows = [
         [
-            p["kind"],
+            p["phenotype"],
             p["statistic"],
             f"{p['samples']:,}",
             *(f"{p['samples_by_deletions'].get(k, 0):,}" for k in orders),
-            _spread_text(p["value"]),
+            _spread_text(p["spread"]),
         ]
         for p in found["phenotypes"]
     ]
@@ -193,7 +193,7 @@ def inspect_samples(
     if json:
         show_json({"cache": str(opened.directory), "samples": found})
         return
-    rows = [[str(s["sample"]), " ".join(s["names"]), f"{s['value']:.4g}"] for s in found]
+    rows = [[str(s["sample"]), " ".join(s["standard_names"]), f"{s['value']:.4g}"] for s in found]
     kind = opened.phenotype["kind"]
     show(make_table(f"{len(chosen):,} samples", ["sample", "deleted", kind], rows, right=(0, 2)))
 
@@ -336,12 +336,12 @@ def _strain(source: dict[str, Any], side: str) -> str:
     return f"{source[f'{side}_strain']} ({about})"
 
 
-def _label_text(phenotype: dict[str, Any]) -> str:
+def _label_text(label: dict[str, Any]) -> str:
     """`fitness 0.83, sd 0.02`, or that it was not measured."""
-    if phenotype["value"] is None:
-        return f"{phenotype['kind']}: not measured"
-    statistic = "" if phenotype["statistic"] is None else f", {phenotype['statistic_kind']} {phenotype['statistic']:g}"
-    return f"{phenotype['kind']} {phenotype['value']:g}{statistic}"
+    if label["value"] is None:
+        return f"{label['phenotype']}: not measured"
+    statistic = "" if label["statistic"] is None else f", {label['statistic_kind']} {label['statistic']:g}"
+    return f"{label['phenotype']} {label['value']:g}{statistic}"
 
 
 def _print_sample(cache: "Cache", found: dict[str, Any]) -> None:
@@ -359,11 +359,11 @@ def _print_sample(cache: "Cache", found: dict[str, Any]) -> None:
         )
         for s in provenance["sources"]
     )
-    show(line(styled("bold", f"sample {found['index']}"), f" of {len(cache):,} in {cache.directory}"))
+    show(line(styled("bold", f"sample {found['sample']}"), f" of {len(cache):,} in {cache.directory}"))
     channels = cache.hierarchy.inputs is not None
     show(f"{'changed' if channels else 'deleted'}    {', '.join(genes) or 'nothing (wild type)'}")
-    for phenotype in (found["phenotype"], *found.get("other_phenotypes", ())):
-        show(f"phenotype  {_label_text(phenotype)}")
+    for label in (found, *found.get("other_phenotypes", ())):
+        show(f"phenotype  {_label_text(label)}")
     show(f"source     {provenance['dataset']}: {sources}", "")
     columns = ["gene", "term", "name", "namespace", "level", *(["channel", "state", "wild_type"] if channels else [])]
     rows = [[f"{t[c]:g}" if isinstance(t[c], float) else str(t[c]) for c in columns] for t in found["terms"]]

@@ -24,7 +24,7 @@ def ls(root: Root = None, json: Json = False) -> None:
     folder = data_root(root) / "runs"
     entries = [{**entry, "bytes": size_of(Path(entry["path"]))} for entry in runs_in(folder)]
     if json:
-        show_json(entries)
+        show_json({"root": str(data_root(root)), "runs": entries})
         return
     columns = ["name", "state", "dataset", "phenotype", "runs", "epochs", "metric", "test", "bytes"]
     rows = [[_cell(entry[column]) for column in columns] for entry in entries]

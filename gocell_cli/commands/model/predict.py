@@ -83,16 +83,20 @@ def predict(
     else:
         require_table(out, overwrite=overwrite, json=json)
         opened = _opened(run, cache, genes, model)
-        _tell(opened.predictions([opened.genotype(entry) for entry in genes]), out, json=json)
+        _tell(run, opened.predictions([opened.genotype(entry) for entry in genes]), out, json=json)
 
 
-def _tell(found: "Sequence[Prediction] | Sequence[Together]", out: Path | None, *, json: bool) -> None:
+def _tell(run: Path, found: "Sequence[Prediction] | Sequence[Together]", out: Path | None, *, json: bool) -> None:
     if out is not None:
         _write(found, out)
     if is_stdout(out):
         return
     if json:
-        show_json([prediction.as_json() for prediction in found])
+        from gocell_cli.training.inference.predict import Prediction
+
+        first = found[0]
+        kind = (first if isinstance(first, Prediction) else first.mean).kind
+        show_json({"run": str(run), "phenotype": kind, "predictions": [one.as_json() for one in found]})
         return
     for prediction in found:
         _print(prediction)

@@ -1,7 +1,7 @@
 """`gocell train`: a separate program in spirit, which needs nothing but a cache."""
 
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +23,7 @@ from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.places import data_root, find_cache
 from gocell_cli.commands.shell.progress import training_progress
-from gocell_cli.commands.shell.terminal import line, note, show, show_result, styled
+from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_result, styled
 from gocell_cli.errors import SourceMissing, UsageError
 from gocell_cli.run_record import RECORD
 from gocell_cli.series_record import is_series
@@ -41,7 +41,11 @@ RunOut = Annotated[
 ]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings; flags go before it.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Any other setting, NAME=VALUE in TOML's spelling; repeatable.")
+    list[str] | None,
+    typer.Option("--set", help="Any other setting (--settings lists them), NAME=VALUE in TOML's spelling; repeatable."),
+]
+ListSettings = Annotated[
+    bool, typer.Option("--settings", help="List every setting: what it does, takes, and is by default. Train nothing.")
 ]
 
 
@@ -90,6 +94,7 @@ def train(
     out: RunOut = None,
     settings: Settings = None,
     config: ConfigFile = None,
+    list_settings: ListSettings = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what is in --out, to more --epochs if asked; else begin it.")
     ] = False,
@@ -103,6 +108,9 @@ def train(
     --controls, and --folds without --fold train a series: a run each, in folders of --out, and one table of all.
     CACHE --resume --out RUN begins a run or goes on with it: one command for a job that is started again.
     """
+    if list_settings:
+        _list_settings(json=json)
+        return
     given = {**form.given(), **flags.given()}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
     if resume and _is_there(cache, out):
@@ -114,6 +122,16 @@ def train(
         return
     asked = Asked(given, config, settings or [])
     _begin_asked(cache, out, data_root(root), series, asked, standing, json=json)
+
+
+def _list_settings(*, json: bool) -> None:
+    """Print the reference of settings, which docs/_generated/settings.md is made of as well."""
+    from gocell_cli.training.runs.settings import settings_reference, shown
+
+    found = settings_reference()
+    rows = [[one.name, shown(one.default), one.allowed, one.about] for one in found]
+    table = make_table("Settings of a run: --set NAME=VALUE", ["name", "default", "takes", ""], rows)
+    show_result({"settings": [asdict(one) for one in found]}, lambda: show(table), json=json)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ PANELS = {
 """Panel -> names of options, in the order of a command's help; what stands in none comes before all of them."""
 OF_A_COMMAND = {
     "build_cache": {"gene_column": TABLES, "sheet": TABLES, "seed": "Simulated data"},
-    "train": {"config": "Training"},
+    "train": {"config": "Training", "list_settings": "Training"},
     "predict": {"genes": "Data"},
     "explain": {"genes": OTHERS, "samples": OTHERS},
 }

@@ -142,8 +142,8 @@ class Prediction:
     tau: dict[str, float]
 
     def as_json(self) -> dict[str, Any]:
-        """The phenotype under its own name; interactions only where there are any."""
-        found = {"genes": list(self.genes), self.kind: self.value, "never_deleted_in_training": list(self.novel)}
+        """Its phenotype is `value`; interactions only where there are any."""
+        found = {"genes": list(self.genes), "value": self.value, "never_deleted_in_training": list(self.novel)}
         interactions = {"parts": self.parts, "epsilon": self.epsilon, "tau": self.tau}
         return {**found, **{name: value for name, value in interactions.items() if value}}
 

@@ -27,7 +27,8 @@ class Together:
 
     def as_json(self) -> dict[str, Any]:
         """What the mean says, with the spread beside it."""
-        return {**self.mean.as_json(), "sd": self.sd, "runs": self.runs}
+        sd = {"value": self.sd[self.mean.kind], **{k: x for k, x in self.sd.items() if k != self.mean.kind}}
+        return {**self.mean.as_json(), "sd": sd, "by_run": self.runs}
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def test_latest_names_a_cache_elsewhere_too(tmp_path: Path) -> None:
     summary = document("build-cache", *words, "--root", tmp_path / "root", "--out", tmp_path / "elsewhere")
     assert summary["cache"] == str(tmp_path / "elsewhere")
     assert latest(tmp_path / "root") == tmp_path / "elsewhere"
-    assert document("inspect", "sample", 0, "--root", tmp_path / "root")["index"] == 0
+    assert document("inspect", "sample", 0, "--root", tmp_path / "root")["sample"] == 0
 
 
 def test_the_data_root_is_gocell_root_else_in_the_working_directory(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_real_slice_in_both_backends(slice_root: Path) -> None:
         assert parquet.sample(index) == lmdb.sample(index)
     shown = document("inspect", "sample", 4999, "--root", slice_root)
     sample = parquet.sample(4999)
-    assert shown["phenotype"]["value"] == sample.value
+    assert shown["value"] == sample.value
     assert [s["row"] for s in shown["provenance"]["sources"]] == [row for row, _, _ in sample.sources]
     assert len(shown["genes"]) == len(sample.genes) in (1, 2, 3)
 

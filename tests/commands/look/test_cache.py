@@ -46,7 +46,7 @@ def test_no_cache_to_verify(tmp_path: Path) -> None:
 def test_info_tells_the_manifest(toy_cache: Path) -> None:
     found = document("cache", "info", toy_cache)
     manifest = json.loads((toy_cache / "manifest.json").read_bytes())
-    assert found == {"cache": str(toy_cache), **manifest}
+    assert found == {"cache": str(toy_cache), "manifest": manifest}
     assert manifest["fingerprint"] in invoke("cache", "info", toy_cache).stdout
 
 
@@ -57,7 +57,7 @@ def test_ls_tells_finished_damaged_part_and_unfinished(tmp_path: Path, toy_plan:
     (caches / "b-damaged" / "manifest.json").write_text("{}")
     build(toy_plan, caches / "c-part", BuildMode(part=(0, 2)))
     (caches / "d-new.partial").mkdir()
-    found = document("cache", "ls", "--root", tmp_path)
+    found = document("cache", "ls", "--root", tmp_path)["caches"]
     assert [(e["name"], e["state"], e["samples"]) for e in found] == [
         ("a-finished", "finished", 2),
         ("b-damaged", "damaged", None),
@@ -68,7 +68,7 @@ def test_ls_tells_finished_damaged_part_and_unfinished(tmp_path: Path, toy_plan:
 
 
 def test_ls_where_nothing_is(tmp_path: Path) -> None:
-    assert document("cache", "ls", "--root", tmp_path / "nothing") == []
+    assert document("cache", "ls", "--root", tmp_path / "nothing")["caches"] == []
 
 
 def test_parts_merge_to_the_cache_of_one_build(tmp_path: Path) -> None:

@@ -16,17 +16,18 @@ from tests import toy
 from tests.commands.conftest import Built
 from tests.commands.runners import document, document_apart, failure, invoke, run, toy_build
 
-KEYS = {"index", "genes", "phenotype", "rows", "rows_zero", "terms", "checks"}
+LABEL = ("phenotype", "value", "statistic", "statistic_kind")
+KEYS = {"sample", "genes", "phenotype", "rows", "rows_zero", "terms", "checks"}
 
 
 def test_the_toy_by_hand(toy_cache: Path) -> None:
     shown = document("inspect", "sample", 1, "--cache", toy_cache)
     deep = {"term": "GO:0000005", "name": "deep", "namespace": "toy", "level": 3}
     assert set(shown) >= KEYS
-    assert shown["index"] == 1
+    assert shown["sample"] == 1
     assert shown["genes"] == ["YAL003W", "YAL005C", "YAL007C"]
     assert shown["standard_names"] == ["EFB1", "SSA1", "ERP2"]
-    assert shown["phenotype"] == {"kind": "fitness", "value": 0.25, "statistic": 0.05, "statistic_kind": "sd"}
+    assert [shown[key] for key in LABEL] == ["fitness", 0.25, 0.05, "sd"]
     assert shown["provenance"]["dataset"] == "kuzmin2018"
     assert shown["provenance"]["query_group"] == "YAL003W+YAL005C"
     assert shown["provenance"]["sources"] == [
@@ -54,7 +55,7 @@ def test_a_real_sample(essentiality: Built, index: int) -> None:
     hierarchy, (gene,) = cache.hierarchy, cache.sample(index).genes
     rows = hierarchy.gene_rows[hierarchy.gene_ptr[gene] : hierarchy.gene_ptr[gene + 1]]
     assert set(shown) >= KEYS
-    assert set(shown["phenotype"]) >= {"kind", "value", "statistic"}
+    assert set(shown) >= set(LABEL)
     assert shown["genes"] == [hierarchy.gene_names[gene]]
     assert shown["rows"] == 45212
     assert shown["rows_zero"] == len(shown["terms"]) == len(rows)
@@ -82,7 +83,7 @@ def test_the_text(toy_cache: Path) -> None:
 def test_merged_rows_show_both_sources(toy_cache: Path) -> None:
     shown = document("inspect", "sample", 0, "--cache", toy_cache)
     assert [source["row"] for source in shown["provenance"]["sources"]] == [2, 3]
-    assert shown["phenotype"]["value"] == pytest.approx(0.6)
+    assert shown["value"] == pytest.approx(0.6)
 
 
 def test_an_index_out_of_range_is_a_usage_error(toy_cache: Path) -> None:
@@ -134,8 +135,8 @@ def test_a_cache_from_above(essentiality: Built) -> None:
     shown, cache = document("inspect", "cache", "--root", essentiality.root), Cache(essentiality.cache)
     assert (shown["phenotype"], shown["samples"], shown["without_value"]) == ("viability", 5887, 0)
     assert shown["samples_by_deletions"] == {"1": 5887}
-    assert shown["value"]["mean"] == pytest.approx((5887 - 1120) / 5887)
-    assert (shown["value"]["min"], shown["value"]["max"]) == (0, 1)
+    assert shown["spread"]["mean"] == pytest.approx((5887 - 1120) / 5887)
+    assert (shown["spread"]["min"], shown["spread"]["max"]) == (0, 1)
     assert [x["terms"] for x in shown["levels"]] == list(cache.manifest.level_counts)
     assert sum(x["rows"] for x in shown["levels"]) == cache.hierarchy.rows == 45212
     text = invoke("inspect", "cache", "--root", essentiality.root).stdout
@@ -177,7 +178,7 @@ def test_a_name_that_several_genes_share_is_refused_with_all_of_them(essentialit
 def test_samples_of_a_gene(essentiality: Built) -> None:
     (found,) = document("inspect", "samples", "--gene", "DCP1", "--root", essentiality.root)["samples"]
     assert found["genes"] == ["YOL149W"]
-    assert found["names"] == ["DCP1"]
+    assert found["standard_names"] == ["DCP1"]
     one = document("inspect", "sample", found["sample"], "--root", essentiality.root)
     assert one["genes"] == ["YOL149W"]
     assert sum(one["touched_by_level"].values()) == 70

@@ -12,7 +12,8 @@ from tests.commands.runners import document, document_apart, failure, run
 
 def test_levels_of_the_bundled_ontology(tmp_path: Path) -> None:
     out = tmp_path / "levels.svg"
-    whole, used = document_apart("plot", "levels", "--out", out)["panels"]
+    panels = document_apart("plot", "levels", "--out", out)["panels"]
+    whole, used = ({one["by"]: one for one in panel["groupings"]} for panel in panels)
     assert out.read_bytes().startswith(b"<?xml")
     assert sum(whole["level"]["terms"]) == 43_906
     assert (sum(whole["level"]["same_level"]), sum(whole["level"]["inverted"])) == (10_120, 5_855)

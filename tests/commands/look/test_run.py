@@ -41,11 +41,11 @@ def root(made: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def names(root: Path) -> dict[str, str]:
-    return {entry["name"]: entry["state"] for entry in document("run", "ls", "--root", root)}
+    return {entry["name"]: entry["state"] for entry in document("run", "ls", "--root", root)["runs"]}
 
 
 def test_ls(made: Path) -> None:
-    found = document("run", "ls", "--root", made)
+    found = document("run", "ls", "--root", made)["runs"]
     cache = next(path for path in (made / "caches").iterdir() if path.is_dir())
     assert [(e["kind"], e["state"], e["runs"], e["epochs"]) for e in found] == [
         ("run", "finished", 1, 2),
@@ -59,21 +59,21 @@ def test_ls(made: Path) -> None:
     assert found[1]["test"] == pytest.approx(sum(tests) / 2)
     for entry in found:
         assert entry["bytes"] == sum(p.stat().st_size for p in Path(entry["path"]).rglob("*") if p.is_file())
-    assert document("run", "ls", "--root", made / "nothing") == []
+    assert document("run", "ls", "--root", made / "nothing")["runs"] == []
 
 
 def test_a_moved_root_holds_together(root: Path, tmp_path: Path) -> None:
     """What a root records of its own places is relative: latest, run.json, series.json."""
     assert not (root / "latest").read_text().startswith("/")
-    assert document("inspect", "sample", 0, "--root", root)["index"] == 0
-    for entry in document("run", "ls", "--root", root):
+    assert document("inspect", "sample", 0, "--root", root)["sample"] == 0
+    for entry in document("run", "ls", "--root", root)["runs"]:
         assert Path(entry["cache"]).is_relative_to(root)
         evaluated = run("evaluate", entry["path"], "--json", cwd=tmp_path)
         assert evaluated.returncode == 0, evaluated.stderr
 
 
 def test_names_stand_for_what_lies_under_the_root(root: Path, tmp_path: Path) -> None:
-    [cache] = [entry["name"] for entry in document("cache", "ls", "--root", root)]
+    [cache] = [entry["name"] for entry in document("cache", "ls", "--root", root)["caches"]]
     assert document("cache", "verify", cache, "--root", root)["ok"]
     assert document("inspect", "cache", "--cache", cache, "--root", root)["samples"] == 200
     alone = next(iter(names(root)))
@@ -88,7 +88,7 @@ def test_names_stand_for_what_lies_under_the_root(root: Path, tmp_path: Path) ->
 
 
 def test_a_report_names_no_folder_of_this_disk(made: Path, tmp_path: Path) -> None:
-    for entry in document("run", "ls", "--root", made)[:1]:
+    for entry in document("run", "ls", "--root", made)["runs"][:1]:
         document("report", entry["path"], "--out", tmp_path / "r.html")
     assert str(made) not in (tmp_path / "r.html").read_text("utf-8")
 
@@ -128,11 +128,11 @@ def test_a_run_that_is_trained_is_not_removed(root: Path) -> None:
 
 
 def test_all_that_training_writes_is_known(made: Path, tmp_path: Path) -> None:
-    source = document("run", "ls", "--root", made)[0]["path"]
+    source = document("run", "ls", "--root", made)["runs"][0]["path"]
     done = run("train", *TINY, "--from", source, "--out", tmp_path / "warm", "--root", made, "-q", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     require_removable(tmp_path / "warm")
-    for entry in document("run", "ls", "--root", made):
+    for entry in document("run", "ls", "--root", made)["runs"]:
         folder = Path(entry["path"])
         for path in folder.rglob("*"):
             told = path.relative_to(folder).as_posix().removeprefix("seed-0").removeprefix("seed-1").lstrip("/")

@@ -12,7 +12,7 @@ import pytest
 
 from gocell_cli.errors import InvalidInput, UsageError
 from tests.commands.fork_server import environment
-from tests.commands.runners import GOCELL, document, failure, invoke, run
+from tests.commands.runners import GOCELL, document, failure, invoke, predicted, run
 
 ROWS = "gene_1,gene_2,note\ncdc28,YFL039C,a\nACT1,,b\nYAL001C,NOSUCH1,c\n,,d\nYAL001C,tfc3,e\n"
 
@@ -36,8 +36,8 @@ def test_every_row_goes_out_predicted_or_with_a_reason(trained: Path, table: Pat
     assert [r["row"] for r in rows] == [2, 3, 4, 5, 6]
     assert [r["genes"] for r in rows] == ["YBR160W YFL039C", "YFL039C", None, None, None]
     assert [r["reason"] for r in rows] == [None, None, "unknown_gene: NOSUCH1", "no_gene", "genes_not_distinct"]
-    alone = document("predict", trained, "--genes", "YFL039C,cdc28", "--genes", "act1")
-    assert [r["viability"] for r in rows[:2]] == pytest.approx([one["viability"] for one in alone], abs=1e-6)
+    alone = predicted(trained, "--genes", "YFL039C,cdc28", "--genes", "act1")
+    assert [r["viability"] for r in rows[:2]] == pytest.approx([one["value"] for one in alone], abs=1e-6)
     assert [r["untrained_genes"] for r in rows[:2]] == [len(one["never_deleted_in_training"]) for one in alone]
     assert "is there already" in failure("predict", trained, "--input", table, "--out", out).message
 
@@ -85,7 +85,7 @@ def test_the_wild_type_is_a_row_that_says_so(trained: Path, tmp_path: Path) -> N
     assert "no_gene (the first: no_gene); WT in a cell means the wild type" in done.stderr
     rows = pa_csv.read_csv(out, parse_options=pa_csv.ParseOptions(delimiter="\t")).to_pylist()
     assert [row["genes"] for row in rows] == ["WT", "YBR160W", "", "WT"]
-    wild = document("predict", trained, "--genes", "")[0]["viability"]
+    wild = predicted(trained, "--genes", "")[0]["value"]
     assert [row["viability"] for row in rows if row["genes"] == "WT"] == pytest.approx([wild, wild], abs=1e-6)
     assert [row["untrained_genes"] for row in rows if row["genes"] == "WT"] == [0, 0]
     again = invoke("predict", trained, "--input", out).stdout.splitlines()

@@ -17,7 +17,7 @@ from gocell_cli.errors import UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.runs.store import RunStore
 from tests.commands.fork_server import completed, environment
-from tests.commands.runners import GOCELL, document, failure, invoke, run
+from tests.commands.runners import GOCELL, document, failure, invoke, predicted, run
 
 TINY = (
     "--epochs", 2, "--batch-size", 32, "--lr", 0.01, "--baselines", "mean,additive", "--set", "min_width=2",
@@ -139,9 +139,9 @@ def test_all_triples_of_a_series_are_its_runs_mean_and_stopped_they_go_on(
     assert expected["columns"] == list(rows[0])
     for row in rows:
         genes = ",".join(row[f"gene_{place}"] for place in (1, 2, 3))
-        alone = document("predict", series, "--genes", genes)[0]
+        alone = predicted(series, "--genes", genes)[0]
         label = "+".join(alone["genes"])
-        assert row["fitness"] == pytest.approx(alone["fitness"], abs=1e-6)
+        assert row["fitness"] == pytest.approx(alone["value"], abs=1e-6)
         assert row["tau"] == pytest.approx(alone["tau"][label], abs=1e-6)
         assert row["tau_sd"] == pytest.approx(alone["sd"]["tau"][label], abs=1e-6)
     first = ("--top", 2, "--rank-by", "tau", "--out", tmp_path / "first.parquet")
@@ -155,13 +155,13 @@ def test_predict_takes_a_series_as_one_model(folder: Path) -> None:
     """Mean and standard deviation over its runs, controls left out."""
     series, genes = folder / "series", ("--genes", "YAL001C", "--genes", "")
     for model in ((), ("--model", "dcell")):
-        found = document("predict", series, *genes, *model)
-        each = [document("predict", series / run, *genes, *model) for run in RUNS[:2]]
+        found = predicted(series, *genes, *model)
+        each = [predicted(series / run, *genes, *model) for run in RUNS[:2]]
         for number, one in enumerate(found):
-            values = [of_run[number]["fitness"] for of_run in each]
-            assert one["runs"] == values
-            assert one["fitness"] == pytest.approx(np.mean(values))
-            assert one["sd"]["fitness"] == pytest.approx(np.std(values, ddof=1))
+            values = [of_run[number]["value"] for of_run in each]
+            assert one["by_run"] == values
+            assert one["value"] == pytest.approx(np.mean(values))
+            assert one["sd"]["value"] == pytest.approx(np.std(values, ddof=1))
     done = run("predict", series, "--genes", "YAL001C", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "over 2 runs" in done.stdout

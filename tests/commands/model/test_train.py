@@ -15,7 +15,7 @@ from safetensors import safe_open
 from gocell_cli.figures.run_page import run_page
 from tests import toy
 from tests.commands.fork_server import Forked, environment
-from tests.commands.runners import document, document_apart, failure, invoke, run
+from tests.commands.runners import document, document_apart, failure, invoke, predicted, run
 
 TINY = ("--set", "min_width=2", "--set", "ratio=0.0", "--batch-size", "32")
 VOICES = ("wide", "neighbours", "without_dcell", "without_wide", "without_neighbours")
@@ -135,10 +135,10 @@ def test_settings_of_other_commands_reach_neither_evaluate_nor_explain(trained: 
 
 
 def test_predict_takes_any_name_and_names_what_training_never_saw(trained: Path) -> None:
-    both, wild = document("predict", trained, "--genes", "YFL039C,cdc28", "--genes", "")
+    both, wild = predicted(trained, "--genes", "YFL039C,cdc28", "--genes", "")
     assert both["genes"] == ["YBR160W", "YFL039C"]
     assert wild["genes"] == []
-    assert 0 <= both["viability"] <= 1
+    assert 0 <= both["value"] <= 1
     assert set(both["never_deleted_in_training"]) <= set(both["genes"])
     assert "did you mean" in failure("predict", trained, "--genes", "CDC288").hint
 
@@ -150,9 +150,9 @@ def test_all_pairs_of_named_genes_go_to_a_file(trained: Path, tmp_path: Path) ->
     assert (found["genes"], found["pairs"], found["pairs_kept"], found["genome_pairs"]) == (4, 6, 0, 5_836 * 5_835 // 2)
     table = pq.read_table(out).to_pylist()
     assert {(r["gene_1"], r["gene_2"]) for r in table} >= {("YBR160W", "YFL039C"), ("YKL191W", "YLR172C")}
-    both = document("predict", trained, "--genes", "YFL039C,cdc28")[0]
+    both = predicted(trained, "--genes", "YFL039C,cdc28")[0]
     ours = next(r for r in table if (r["gene_1"], r["gene_2"]) == ("YBR160W", "YFL039C"))
-    assert ours["viability"] == pytest.approx(both["viability"], rel=1e-3)
+    assert ours["viability"] == pytest.approx(both["value"], rel=1e-3)
     assert "--out" in failure("predict", trained, "--all-pairs").hint
     assert "--genes" in failure("predict", trained).hint
 
@@ -281,10 +281,10 @@ def test_the_voice_that_is_asked_answers_and_the_blend_where_nobody_asks(trained
     record = json.loads((trained / "run.json").read_text("utf-8"))
     genes = ("--genes", "YFL039C", "--genes", "YKL191W")
     by_voice = {
-        voice: np.array([found["viability"] for found in document("predict", trained, *genes, "--model", voice)])
+        voice: np.array([one["value"] for one in predicted(trained, *genes, "--model", voice)])
         for voice in ("dcell", "wide", "neighbours", "blend")
     }
-    asked = [found["viability"] for found in document("predict", trained, *genes)]
+    asked = [one["value"] for one in predicted(trained, *genes)]
     assert asked == by_voice["blend"].tolist()
     state = json.loads(safe_open(trained / "voices.safetensors", framework="np").metadata()["state"])
     weights = {name: record["voices"][name]["weight"] for name in by_voice if name != "blend"}

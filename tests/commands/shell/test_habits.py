@@ -50,7 +50,7 @@ def test_quiet_leaves_errors_and_exit_codes(tmp_path: Path) -> None:
 
 def test_json_wins_over_quiet(essentiality: Built, tmp_path: Path) -> None:
     both = run("inspect", "sample", "0", "--root", essentiality.root, "--quiet", "--json", cwd=tmp_path)
-    assert json.loads(both.stdout)["index"] == 0
+    assert json.loads(both.stdout)["sample"] == 0
 
 
 @pytest.mark.parametrize("words", [("verify-levels",), ("--help",), ("inspect", "term", "nothing like it")])

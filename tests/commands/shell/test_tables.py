@@ -96,5 +96,6 @@ def test_scores_and_predictions_are_written(trained: Path, tmp_path: Path) -> No
     printed = run("predict", trained, "--genes", "COX1,COX3", "--genes", "", "--out", "-", cwd=tmp_path)
     table = list(csv.DictReader(io.StringIO(printed.stdout), delimiter="\t"))
     found = json.loads(run("predict", trained, "--genes", "COX1,COX3", "--genes", "", "--json", cwd=tmp_path).stdout)
-    assert [float(row["value"]) for row in table] == pytest.approx([one["viability"] for one in found])
+    found = found["predictions"]
+    assert [float(row["value"]) for row in table] == pytest.approx([one["value"] for one in found])
     assert [row["genotype"] for row in table] == ["+".join(one["genes"]) for one in found]

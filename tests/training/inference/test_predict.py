@@ -37,14 +37,14 @@ def test_predicted_interactions_are_those_of_the_predictions() -> None:
     assert triple.epsilon["Y001+Y004"] == pytest.approx(f["ij"] - f["i"] * triple.parts["Y004"])
     assert list(triple.tau) == ["Y001+Y004+Y007"]
     assert triple.novel == ("Y007",)
-    assert list(triple.as_json()) == ["genes", "fitness", "never_deleted_in_training", "parts", "epsilon", "tau"]
-    assert list(pair.as_json()) == ["genes", "fitness", "never_deleted_in_training", "parts", "epsilon"]
-    assert list(single.as_json()) == ["genes", "fitness", "never_deleted_in_training"]
+    assert list(triple.as_json()) == ["genes", "value", "never_deleted_in_training", "parts", "epsilon", "tau"]
+    assert list(pair.as_json()) == ["genes", "value", "never_deleted_in_training", "parts", "epsilon"]
+    assert list(single.as_json()) == ["genes", "value", "never_deleted_in_training"]
 
 
 def test_only_fitness_has_interactions() -> None:
     (both,) = make_predictor("viability").predictions([(1, 4)])
-    assert list(both.as_json()) == ["genes", "viability", "never_deleted_in_training"]
+    assert list(both.as_json()) == ["genes", "value", "never_deleted_in_training"]
 
 
 def test_effects_are_of_touched_terms_only_and_sorted() -> None:
