@@ -120,6 +120,10 @@ class NameCounts:
         }
 
 
+_AMBIGUOUS_ROW, _UNKNOWN_ROW = len(WAYS), len(WAYS) + 1
+"""Above every way; a row with a name of no gene counts as that, whatever else is in it."""
+
+
 class RowCounts(NamedTuple):
     """How many rows each of WAYS served, and how many have a name of no gene, or, of the others, one of several."""
 
@@ -133,13 +137,13 @@ def row_counts(found: "LookUp", name_of_row: Int32[np.ndarray, "rows names_max"]
 
     Rows without any name are counted under no way.
     """
-    # one entry more, which -1 leads to: no name is neither unknown nor ambiguous, and comes before every way
-    gene, way = np.append(found.gene, 0)[name_of_row], np.append(found.way, NO_WAY)[name_of_row]
-    unknown = (gene == UNKNOWN).any(axis=1)
-    ambiguous = (gene == AMBIGUOUS).any(axis=1) & ~unknown
-    served = way.max(axis=1, initial=NO_WAY)[~(unknown | ambiguous)]
-    ways = np.bincount(served[served >= 0], minlength=len(WAYS)).astype(np.int64)
-    return RowCounts(ways, int(unknown.sum()), int(ambiguous.sum()))
+    # one byte a name: its way, or a mark above all ways, so that the largest of a row says what the row is
+    code = np.append(found.way, np.int8(NO_WAY)).astype(np.int8)  # the last answers for -1: no name
+    code[:-1][found.gene == AMBIGUOUS] = _AMBIGUOUS_ROW
+    code[:-1][found.gene == UNKNOWN] = _UNKNOWN_ROW
+    found_rows = code[name_of_row].max(axis=1, initial=NO_WAY)
+    counts = np.bincount(found_rows[found_rows >= 0], minlength=_UNKNOWN_ROW + 1).astype(np.int64)
+    return RowCounts(counts[: len(WAYS)], int(counts[_UNKNOWN_ROW]), int(counts[_AMBIGUOUS_ROW]))
 
 
 def few_found(counts: NameCounts, genes: int, where: str = "") -> str:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from gocell_cli.building.build import BuildMode, BuildResult
     from gocell_cli.building.plan import BuildPlan
     from gocell_cli.controls import Control
+    from gocell_cli.sources.screens.kept_pieces import ReadAhead
+    from gocell_cli.sources.screens.shared_pieces import SharedReading
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def build_cache(
     if not dry_run:
         require_folder(out.parent if out is not None else chosen_root / "caches")
     data = with_table(data, table, chosen_root, dry_run=dry_run)
-    plan = _plan(data, terms, form, chosen_root, offline=offline, workers=workers)
+    shared = _shared(chosen_root, mode, dry_run=dry_run)
+    plan = _plan(data, terms, form, chosen_root, offline=offline, reading=_reading(workers, shared))
     _expect(plan, fingerprint)
     label = form.label(data.label)
     kinds = "+".join(phenotype.kind for phenotype in plan.phenotypes)
@@ -110,14 +113,21 @@ def build_cache(
         _dry_run(plan, target, mode, time.perf_counter() - started, json=json)
         return
     result = _build(plan, target, mode)
+    if shared is not None:
+        shared.done()
     if fingerprint is None or chosen_root.is_dir():  # a rebuild elsewhere makes no data root
         remember_built(chosen_root, result.directory, latest=mode.part is None)
-    write_build_file(result.directory, form.options(data, terms), plan.fingerprint)
-    _tell_rejected(result.directory, plan)
-    if mode.part is None:
-        tell_split(result.directory, [name.value for name in data.names])
+    _leave_beside(result.directory, plan, form.options(data, terms), whole=mode.part is None)
     summary = _summary(result, plan, time.perf_counter() - started)
     show_result(summary, lambda: _print(summary, result, plan), json=json, essence=summary["cache"])
+
+
+def _leave_beside(cache: Path, plan: "BuildPlan", options: dict[str, Any], *, whole: bool) -> None:
+    """Write beside a cache, or a part of one, what it was built with, and what of the table it does not hold."""
+    write_build_file(cache, options, plan.fingerprint)
+    _tell_rejected(cache, plan)
+    if whole:
+        tell_split(cache, plan.datasets)
 
 
 def _tell_rejected(cache: Path, plan: "BuildPlan") -> None:
@@ -201,6 +211,19 @@ def _build(plan: "BuildPlan", target: Path, mode: "BuildMode") -> "BuildResult":
     return result
 
 
+def _shared(root: Path, mode: "BuildMode", *, dry_run: bool) -> "SharedReading | None":
+    """What a part of a build reads together with the others, in the data root that all of them have."""
+    from gocell_cli.sources.screens.shared_pieces import SharedReading
+
+    return None if mode.part is None or dry_run else SharedReading(root, mode.part)
+
+
+def _reading(workers: int, shared: "SharedReading | None") -> "ReadAhead":
+    from gocell_cli.sources.screens.kept_pieces import ReadAhead
+
+    return ReadAhead(workers, shared=shared)
+
+
 def _plan(
     data: DatasetChoice,
     terms: HierarchyChoice,
@@ -208,7 +231,7 @@ def _plan(
     root: Path,
     *,
     offline: bool,
-    workers: int,
+    reading: "ReadAhead",
 ) -> "BuildPlan":
     from gocell_cli.building.plan import BuildOptions, plan_build
     from gocell_cli.storage.records import BACKENDS
@@ -233,7 +256,7 @@ def _plan(
         release.ontology,
         release.annotations,
         release.genes,
-        data.read(data.table(release.genes), root, offline=offline, workers=workers),  # not kept here: it may be large
+        data.read(data.table(release.genes), root, offline=offline, reading=reading),  # not kept here: it may be large
         options,
         release.sha256,
     )

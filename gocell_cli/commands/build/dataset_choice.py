@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gocell_cli.domain.simulation import Simulation
     from gocell_cli.gene_channels import Channel
     from gocell_cli.sources.go.releases import Release
+    from gocell_cli.sources.screens.kept_pieces import ReadAhead
 
 KUZMIN, COSTANZO = (DatasetName.KUZMIN2018, DatasetName.KUZMIN2020), (DatasetName.COSTANZO2016,)
 COLLINS, SIMULATED, TABLE = (DatasetName.COLLINS2007,), (DatasetName.SIMULATED,), (DatasetName.TABLE,)
@@ -263,8 +264,10 @@ class DatasetChoice:
         channels = self.channels()
         return input_genes(genes, channels).table if channels else genes
 
-    def read(self, genes: "GeneTable", root: Path, *, offline: bool, workers: int = 1) -> "Dataset | Simulation":
-        """Read the data sets as one, a long table by `workers` processes; raises SourceMissing where one is missing.
+    def read(
+        self, genes: "GeneTable", root: Path, *, offline: bool, reading: "ReadAhead | None" = None
+    ) -> "Dataset | Simulation":
+        """Read the data sets as one, a long table as `reading` says; raises SourceMissing where one is missing.
 
         A simulation is not read: it is drawn once the hierarchy is known.
         """
@@ -276,10 +279,12 @@ class DatasetChoice:
             lacking = [kind for kind in self.kinds if name in PHENOTYPES and kind not in self._kinds_of(name)]
             if lacking:
                 note(f"{name.value} has no {', no '.join(lacking)}: its samples lack it")
-        found = [self._read(name, genes, root, offline=offline, workers=workers) for name in self.names]
+        found = [self._read(name, genes, root, offline=offline, reading=reading) for name in self.names]
         return join_datasets(found, self.kinds if self.phenotype is not None else ())
 
-    def _read(self, name: DatasetName, genes: "GeneTable", root: Path, *, offline: bool, workers: int) -> "Dataset":
+    def _read(
+        self, name: DatasetName, genes: "GeneTable", root: Path, *, offline: bool, reading: "ReadAhead | None"
+    ) -> "Dataset":
         chosen = Selection(
             name,
             self._kinds_of(name),
@@ -290,7 +295,7 @@ class DatasetChoice:
             root,
             offline,
             self.sample and name is DatasetName.KUZMIN2018,
-            workers,
+            reading,
         )
         dataset = READERS[name](genes, chosen)
         if self.alleles is Alleles.DELETION_ONLY and self._chosen_by(dataset, "alleles", _names_alleles(dataset)):

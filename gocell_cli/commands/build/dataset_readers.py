@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from gocell_cli.domain.genes import GeneTable
     from gocell_cli.domain.genotype import Dataset
     from gocell_cli.sources.download.find import Found
+    from gocell_cli.sources.screens.kept_pieces import ReadAhead
     from gocell_cli.sources.screens.kuzmin import Study
 
 
 class Selection(NamedTuple):
     """What is to be read, and where it lies: `own` is --raw's path, `root` the data root, `table` a table's options.
 
-    `sample`: the bundled part of it. `workers`: processes that read a long table.
+    `sample`: the bundled part of it. `reading`: how a long table is read, by processes and parts of a build.
     """
 
     dataset: DatasetName
@@ -31,7 +32,7 @@ class Selection(NamedTuple):
     root: Path
     offline: bool
     sample: bool
-    workers: int = 1
+    reading: "ReadAhead | None" = None
 
 
 def _kuzmin(genes: "GeneTable", chosen: Selection) -> "Dataset":
@@ -129,7 +130,7 @@ def _table(genes: "GeneTable", chosen: Selection) -> "Dataset":
         fitness=tuple(given["fitness_column"] or ()),
         form=table_file.TextForm(_DELIMITERS.get(given["delimiter"], ""), given["encoding"]),
     )
-    dataset, notes = own_table.read(chosen.own, genes, options, kept_pieces.ReadAhead(chosen.workers))
+    dataset, notes = own_table.read(chosen.own, genes, options, chosen.reading or kept_pieces.INLINE)
     for text in notes:
         note(f"{chosen.own}: {text}")
     return dataset

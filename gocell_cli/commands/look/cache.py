@@ -160,8 +160,20 @@ def prune(
             note(f"{path} is being built and was left alone")
         elif what is Leftover.GIVEN_BACK:
             note(f"{path} held a whole cache, which has its place now: {path.with_suffix('')}")
+    _forget_readings(data_root(root))
     document = {"removed": [str(p) for p in removed], "kept": [str(p) for p in found if p not in removed]}
     show_result(document, lambda: show(f"removed {len(removed)} unfinished builds"), json=json)
+
+
+def _forget_readings(root: Path) -> None:
+    """Remove what parts of builds that were not all finished have read together; one that reads now is left alone."""
+    from gocell_cli.sources.screens.shared_pieces import reading_folders, remove_pieces
+
+    for folder in reading_folders(root):
+        if remove_pieces(folder):
+            note(f"{folder}: a table that parts of a build had read; removed")
+        else:
+            note(f"{folder} is being read, or holds something else, and was left alone")
 
 
 def _is_left_by_build(path: Path) -> bool:

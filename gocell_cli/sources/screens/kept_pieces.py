@@ -7,21 +7,23 @@ Which gene a name is depends on all names of the table (in capitals throughout, 
 names here, coded piece by piece.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int16, Int32
 
 from gocell_cli.errors import InvalidInput
 from gocell_cli.gene_names import GeneNames
+from gocell_cli.sources.screens import table_pieces
 from gocell_cli.sources.screens.cell_names import names_of
+from gocell_cli.sources.screens.kept_table import KeptPiece, KeptTable
+from gocell_cli.sources.screens.shared_pieces import SharedReading, read_together
 from gocell_cli.sources.screens.table_columns import Columns, TableOptions, choose_columns, is_gene_column
-from gocell_cli.sources.screens.table_file import COMMA, Measured, TableFile
+from gocell_cli.sources.screens.table_file import COMMA, TableFile
 from gocell_cli.sources.screens.table_pieces import Piece, cut_table, is_cut, tables_of
 from gocell_cli.worker_processes import in_order
 
@@ -31,56 +33,23 @@ LONG = 48 << 20
 """Bytes of a file from which it is read by several processes."""
 
 
-@dataclass(frozen=True)
-class KeptTable(TableFile):
-    """Rows of a table whose names are coded and whose numbers are read.
-
-    `names` index `own_names`, NO_NAME where there is none; `columns` are those that are texts to the end.
-    """
-
-    names: Int16[np.ndarray, "kept names_max"] | Int32[np.ndarray, "kept names_max"] | None = None
-    own_names: tuple[str, ...] = ()
-    numbers: Mapping[str, Measured] = None  # type: ignore[assignment]  # a dataclass that follows one with defaults
-
-    def measured(self, name: str, decimal: str | None = None, *, words: bool = True) -> Measured:  # noqa: ARG002
-        """Return a column's numbers, as they were read of its text."""
-        return self.numbers[name]
-
-
-class KeptPiece(NamedTuple):
-    """A KeptTable as it travels and waits: lines that follow each other are told by the first."""
-
-    table: KeptTable
-    columns: Columns
-    first: int | None
-    rows: int
-
-    def opened(self) -> KeptTable:
-        """Return the table with the line of each row."""
-        if self.first is None:
-            return self.table
-        return replace(self.table, line=np.arange(self.first, self.first + self.rows, dtype=np.int64))
-
-    @property
-    def bytes(self) -> int:
-        """Bytes that it takes in memory."""
-        table = self.table
-        held = [column.nbytes for column in table.columns.values()]
-        numbers = [measured.values.nbytes for measured in table.numbers.values()]
-        return sum((*held, *numbers, table.names.nbytes if table.names is not None else 0, table.line.nbytes))
-
-
 class ReadAhead(NamedTuple):
-    """How pieces are read: by so many processes; `progress` is told of (bytes of text read, rows kept) after each."""
+    """How pieces are read: by so many processes; `progress` is told of (bytes of text read, rows kept) after each.
+
+    `shared`: with the other parts of a build.
+    """
 
     workers: int = 1
     progress: Callable[[int, int], None] | None = None
+    shared: SharedReading | None = None
 
 
 INLINE = ReadAhead()
 
 
-def kept_pieces(path: Path, options: TableOptions, lookup: GeneNames, ahead: ReadAhead = INLINE) -> list[KeptPiece]:
+def kept_pieces(
+    path: Path, options: TableOptions, lookup: GeneNames, ahead: ReadAhead = INLINE, sha256: str = ""
+) -> list[KeptPiece]:
     """Return a table's pieces in their order; [] where only the whole of it says what it holds, or what is wrong.
 
     That is where a cell cannot be read, where the contents of a column say whether it is the phenotype's, and where
@@ -90,11 +59,8 @@ def kept_pieces(path: Path, options: TableOptions, lookup: GeneNames, ahead: Rea
         return []
     found: list[KeptPiece] = []
     done = rows = 0
-    function = partial(_keep_piece, path, options, lookup)
-    # a second Python would only take time to start
-    workers = ahead.workers if path.stat().st_size >= LONG else 1
     try:
-        for size, some in in_order(function, cut_table(path), workers, f"a process that reads {path}"):
+        for size, some in _all_kept(path, options, lookup, ahead, sha256):
             found += some
             done, rows = done + size, rows + sum(piece.rows for piece in some)
             if ahead.progress is not None:
@@ -104,11 +70,33 @@ def kept_pieces(path: Path, options: TableOptions, lookup: GeneNames, ahead: Rea
     return found if _agree([piece.table for piece in found]) else []
 
 
-def _keep_piece(path: Path, options: TableOptions, lookup: GeneNames, piece: Piece) -> tuple[int, list[KeptPiece]]:
-    """Return the bytes of text of a piece, and what is kept of its tables."""
+def _all_kept(
+    path: Path, options: TableOptions, lookup: GeneNames, ahead: ReadAhead, sha256: str
+) -> Iterator[tuple[int, list[KeptPiece]]]:
+    """Yield (bytes of text, what is kept) of each piece, read here, by processes beside this one or by other parts."""
+    long = path.stat().st_size >= LONG
+    # for a short table a second Python would only take time to start
+    workers, what = ahead.workers if long else 1, f"a process that reads {path}"
+    function = partial(_keep_piece, path, options, lookup)
+
+    def keep_all(pieces: Iterator[tuple[int, Piece]]) -> Iterator[tuple[int, int, list[KeptPiece]]]:
+        return in_order(function, pieces, workers, what)
+
+    if long and ahead.shared is not None:
+        cut = (table_pieces.BYTES, table_pieces.ROWS)
+        yield from read_together(ahead.shared.begin(sha256, options, lookup, cut), lambda: cut_table(path), keep_all)
+        return
+    yield from ((size, kept) for _, size, kept in keep_all(enumerate(cut_table(path))))
+
+
+def _keep_piece(
+    path: Path, options: TableOptions, lookup: GeneNames, numbered: tuple[int, Piece]
+) -> tuple[int, int, list[KeptPiece]]:
+    """Return a piece's number, its bytes of text, and what is kept of its tables."""
+    number, piece = numbered
     tables: Iterator[TableFile] = tables_of(piece, path, is_key=is_gene_column, form=options.form)
     kept = [keep(table, _columns(table, options), options, lookup) for table in tables]
-    return len(getattr(piece, "data", b"")), kept
+    return number, len(getattr(piece, "data", b"")), kept
 
 
 def _columns(table: TableFile, options: TableOptions) -> Columns:

@@ -21,7 +21,8 @@ from gocell_cli.domain.genotype import NO_GENE, Dataset, Label, Measurements, Ph
 from gocell_cli.errors import InvalidInput
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp, NameCounts, RowCounts, row_counts
 from gocell_cli.sources.screens.cell_names import names_of, numbered
-from gocell_cli.sources.screens.kept_pieces import INLINE, KeptPiece, ReadAhead, keep, kept_pieces
+from gocell_cli.sources.screens.kept_pieces import INLINE, ReadAhead, keep, kept_pieces
+from gocell_cli.sources.screens.kept_table import KeptPiece
 from gocell_cli.sources.screens.lab_names import NO_NAME, LabNames, in_lab_notation, made_a_date
 from gocell_cli.sources.screens.table_columns import (
     EXACT,
@@ -43,7 +44,7 @@ from gocell_cli.sources.screens.table_strains import (
     table_queries,
     table_strains,
 )
-from gocell_cli.sources.text_file import sha256_of
+from gocell_cli.sources.text_file import require_file, sha256_of
 
 NAME = "table"
 REASONS = (
@@ -97,15 +98,18 @@ class _Reading:
         refused = blank if self.options.blank_gene == REJECT else None
         reason, dropped = unusable(names, gene, genotype, _some_value(values), self._dates, refused)
         self.rejecting.add(table, reason, names, self.found)
-        rows = np.flatnonzero(reason < 0)
+        kept = reason < 0
+        rows = np.flatnonzero(kept)
+        # a slice where all are: nothing is copied
+        some: slice | Int64[np.ndarray, " rows"] = slice(None) if len(rows) == len(kept) else rows
         named = _named_alleles(columns, self.lab)
         query, queries = table_queries(table, columns, rows, self.genes.lookup)
         statistics = [found for _, found in self._statistics(table)]
         return _Rows(
-            genotype=_trimmed(genotype[rows]),
-            labels=tuple(Label(v[rows], s[rows]) for v, s in zip(values, statistics, strict=True)),
-            line=table.line[rows],
-            strains=table_strains(table, named, gene[rows], rows, self.genes, self.options.decimal),
+            genotype=_trimmed(genotype[some]),
+            labels=tuple(Label(v[some], s[some]) for v, s in zip(values, statistics, strict=True)),
+            line=table.line[some],
+            strains=table_strains(table, named, gene[some], rows, self.genes, self.options.decimal),
             query=query,
             queries=queries,
             dropped=dropped,
@@ -131,11 +135,13 @@ def read(
     or holds no usable row. Rows without a gene, with an unknown, an ambiguous or a repeated one, or without a phenotype
     are dropped and counted: which of several genes a lab meant is not for us to guess.
     """
-    pieces = kept_pieces(path, options, genes.lookup, ahead)
+    require_file(path)
+    sha256 = sha256_of(path)
+    pieces = kept_pieces(path, options, genes.lookup, ahead, sha256)
     if not pieces:
         table = read_table(path, is_key=is_gene_column, sheet=options.sheet, form=options.form)
         pieces = [keep(table, choose_columns(table, options), options, genes.lookup)]
-    return _dataset(pieces, genes, options, sha256_of(path))
+    return _dataset(pieces, genes, options, sha256)
 
 
 def _dataset(

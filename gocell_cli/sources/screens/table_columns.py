@@ -300,7 +300,7 @@ def read_statistic(
     Raises InvalidInput where neither header nor option say what it is, and for a value that it cannot have.
     """
     if column is None:
-        return "", np.full(len(table), np.nan)
+        return "", np.broadcast_to(np.float64(np.nan), (len(table),))
     kind = kind or next((k for k, pattern in STATISTIC_NAMES.items() if pattern.fullmatch(column)), None)
     if kind is None:
         reason = f"is column {column!r} a P-value or a standard deviation?"

@@ -44,7 +44,7 @@ def table_strains(
     strains, which are called by their genes alone where nothing names an allele. Raises InvalidInput for a fitness
     below 0.
     """
-    none = np.full(len(rows), -1, dtype=np.int32)
+    none = np.broadcast_to(np.int32(-1), (len(rows),))
     if not columns.alleles and not columns.fitness:
         return TableStrains((), (), none, none)
     alleles = [table.texts(name) for name in columns.alleles]
@@ -188,7 +188,7 @@ def table_queries(
     """Return each row's group, and the groups' names, sorted: of queries their genes, as in other screens."""
     column = columns.group or columns.query
     if column is None:
-        return np.full(len(rows), NO_QUERY, dtype=np.int32), ()
+        return np.broadcast_to(np.int32(NO_QUERY), (len(rows),)), ()
     coded = table.texts(column)
     labels = coded.texts if columns.group else [_query_label(text, lookup) for text in coded.texts]
     codes = coded.codes[rows]
