@@ -64,7 +64,7 @@ class SeriesForm:
 
 
 def begin_series(
-    cache: Path | None, out: Path | None, root: Path, config: "RunConfig", choice: "SeriesChoice"
+    cache: Path | None, out: Path | None, root: Path, config: "RunConfig", choice: "SeriesChoice", jobs: int = 1
 ) -> "Series":
     """Take the place asked for, or the next of ROOT/runs/CACHE-series-1, -2, ..., and begin a series there.
 
@@ -87,6 +87,9 @@ def begin_series(
     first = member_config(config, members[0])
     samples = RunSamples.of(opened, first, named=read_split_file(opened, first), vectors=read_vector_files(first))
     samples.check_differ()
+    from gocell_cli.training.runs.memory import require_memory_of_run
+
+    require_memory_of_run(opened, first, samples, min(jobs, len(members)))
     tell_split(split_record(opened, samples.split))
     tell_vectors(samples.vectors)
     return _made(out, root / "runs", f"{slug(found.resolve().name)}-series", opened, config, members)

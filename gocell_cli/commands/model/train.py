@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gocell_cli.commands.model.dry_run import forecast_training
 from gocell_cli.commands.model.evaluate import BaselinesOption, opened_cache, show_evaluation
 from gocell_cli.commands.model.known import (
     GeneVectorFiles,
@@ -43,6 +44,9 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of 
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any other setting (--settings lists them), NAME=VALUE in TOML's spelling; repeatable."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Tell the split, the network's size and its memory; train and write nothing.")
 ]
 ListSettings = Annotated[
     bool, typer.Option("--settings", help="List every setting: what it does, takes, and is by default. Train nothing.")
@@ -95,6 +99,7 @@ def train(
     settings: Settings = None,
     config: ConfigFile = None,
     list_settings: ListSettings = False,
+    dry_run: DryRun = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what is in --out, to more --epochs if asked; else begin it.")
     ] = False,
@@ -113,6 +118,8 @@ def train(
         return
     given = {**form.given(), **flags.given()}
     standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
+    if dry_run and resume:
+        raise UsageError("--dry-run forecasts a new run, and --resume goes on with one", hint="leave one out")
     if resume and _is_there(cache, out):
         cache = find_cache(cache, data_root(root)) if cache is not None else None
         typed = {name: value for name, value in given.items() if name not in standing}
@@ -121,7 +128,7 @@ def train(
         _go_on(out or Path(), cache, _typed_series(context, series), Asked(typed, file, words), json=json)
         return
     asked = Asked(given, config, settings or [])
-    _begin_asked(cache, out, data_root(root), series, asked, standing, json=json)
+    _begin_asked(cache, out, data_root(root), series, asked, standing, dry_run=dry_run, json=json)
 
 
 def _list_settings(*, json: bool) -> None:
@@ -157,6 +164,7 @@ def _begin_asked(
     asked: Asked,
     standing: set[str],
     *,
+    dry_run: bool,
     json: bool,
 ) -> None:
     """Begin a run or a series with the settings that are asked for, and train it; `standing` as in `resolve`."""
@@ -165,8 +173,10 @@ def _begin_asked(
     chosen = resolve(asked.flags, standing, asked.file, asked.settings)
     every_fold = chosen.folds > 0 and "fold" not in {*asked.flags, *named_settings(asked.file, asked.settings)}
     choice = series.choice(folds=every_fold)
-    if choice is not None:
-        conduct(begin_series(cache, out, root, chosen, choice), series.jobs or 1, json=json)
+    if dry_run:
+        forecast_training(cache, out, root, chosen, choice, series.jobs or 1, json=json)
+    elif choice is not None:
+        conduct(begin_series(cache, out, root, chosen, choice, series.jobs or 1), series.jobs or 1, json=json)
     else:
         _train(_begin(cache, out, root, chosen), json=json)
 
@@ -264,6 +274,9 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     opened = Cache(found).of_phenotype(config.phenotype)
     samples = RunSamples.of(opened, config, named=read_split_file(opened, config), vectors=read_vector_files(config))
     samples.check_differ()
+    from gocell_cli.training.runs.memory import require_memory_of_run
+
+    require_memory_of_run(opened, config, samples)
     from gocell_cli.training.runs.run import begin_run
 
     tell_compiling()

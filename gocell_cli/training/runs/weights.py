@@ -17,6 +17,7 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.network.dcell import DCell
 from gocell_cli.training.network.own_model import Network, OwnModel
 from gocell_cli.training.runs.config import RunConfig
+from gocell_cli.training.runs.memory import HINT, MOST_SAID, itemsize, network_in_words, network_numbers, widths
 
 with train_extra():
     import torch
@@ -31,8 +32,6 @@ VECTORS = "vectors.genes"
 BEFORE = "height"
 """By what every network ran when no run recorded its `level_by`, whatever the level of its cache."""
 DIGITS = 16
-MOST_SAID = 1e24
-"""Bytes that a message names: what is beyond is as much too much."""
 ARRAYS = ("order", "width", "inputs", "first_neuron", "blocks", "source", "row_position", "row_piece", "block_start")
 
 
@@ -59,32 +58,17 @@ class Layout:
 
         Vectors of genes are the network's where its columns count from the wild type; else the other voices' alone.
         """
-        itemsize = 8 if config.precision == "64-true" else 4
-        numbers = least_numbers(hierarchy, self.width_by, config)
-        top = f", top_width {config.top_width:,}" if config.top_width else ""
+        numbers = network_numbers(hierarchy, widths(hierarchy, self.width_by, config), config)
         require_memory(
-            round(min(copies * itemsize * numbers, MOST_SAID)),
-            f"a network of min_width {config.min_width:,}{top} and ratio {config.ratio:g}",
-            hint="the defaults are --set min_width=0 --set ratio=0.3; a build with more --min-genes has fewer terms",
+            round(min(copies * itemsize(config) * numbers, MOST_SAID)),
+            network_in_words(config),
+            hint=HINT,
         )
         if self.level_by != hierarchy.level_by:
             hierarchy = by_height(hierarchy)
         own = config.network(self.width_by)
         known = torch.from_numpy(vectors) if vectors is not None and own.from_wild_type else None
         return DCell(hierarchy, own, known)
-
-
-def least_numbers(hierarchy: Hierarchy, width_by: str, config: RunConfig) -> float:
-    """Return how many numbers a network holds at least, padding not counted; a float, for the widths may be any."""
-    counts = hierarchy.direct_genes if width_by == "direct" else hierarchy.contained_genes
-    counts = counts // (1 if hierarchy.inputs is None else hierarchy.inputs.per_gene)
-    width = np.maximum(float(config.min_width), config.ratio * counts.astype(np.float64))
-    top = hierarchy.stratum < config.top_strata
-    width[top] = np.maximum(width[top], float(config.top_width))
-    with np.errstate(over="ignore"):  # infinite is what it is then
-        edges = width[hierarchy.edge_child] * width[hierarchy.edge_parent]
-        learnt = config.learnt_vectors * (width.sum() + len(hierarchy.gene_names))
-        return float(edges.sum() + width[hierarchy.row_term].sum() + 4 * width.sum() + learnt)
 
 
 def by_height(hierarchy: Hierarchy) -> Hierarchy:

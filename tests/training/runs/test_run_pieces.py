@@ -19,8 +19,9 @@ from gocell_cli.training.runs.config import (
     resolve,
     run_config,
 )
+from gocell_cli.training.runs.memory import network_numbers, widths
 from gocell_cli.training.runs.store import RunStore
-from gocell_cli.training.runs.weights import Layout, least_numbers
+from gocell_cli.training.runs.weights import Layout
 from tests.hierarchies import random_network
 
 
@@ -170,4 +171,4 @@ def test_the_least_of_a_network_is_less_than_it_has_and_near_it() -> None:
     hierarchy = random_network(3)
     for config in (RunConfig(min_width=3), RunConfig(min_width=3, top_width=9, top_strata=2)):
         counted = Layout("stratum", "direct").network(hierarchy, config).parameter_count()
-        assert 0.9 * counted < least_numbers(hierarchy, "direct", config) <= counted
+        assert 0.9 * counted < network_numbers(hierarchy, widths(hierarchy, "direct", config), config) <= counted
