@@ -144,6 +144,16 @@ class MergedSamples:
         """Return samples [start, stop)."""
         return InMemory(make_samples(self.dataset, self.genotypes.part(start, stop)))
 
+    @property
+    def row_bytes(self) -> float:
+        """Bytes that a row of the measurements takes in memory."""
+        rows = self.dataset.measurements
+        columns = (rows.genes, rows.value, rows.statistic, rows.row, rows.query_strain, rows.array_strain, rows.query)
+        others = (column for label in rows.others for column in label)
+        # one value that stands for all rows has no stride
+        held = sum(c.itemsize * c.shape[-1] if c.ndim > 1 else abs(c.strides[0]) for c in (*columns, *others))
+        return float(held)
+
 
 def make_samples(dataset: Dataset, genotypes: Genotypes) -> Samples:
     """Return the genotypes as sample columns, in their order; `dataset` is that of a genotype's first row."""

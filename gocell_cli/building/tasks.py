@@ -53,6 +53,11 @@ class SampleSource(Protocol):
         """Return the content of samples [start, stop)."""
         ...
 
+    @property
+    def row_bytes(self) -> float:
+        """Bytes that a row of them takes in memory; 0 where they are made as they are written."""
+        ...
+
 
 @dataclass(frozen=True)
 class InMemory:

@@ -10,6 +10,7 @@ from importlib import import_module
 GROUPS = {
     "cli": ("bench_cli",),
     "build": ("bench_build",),
+    "long": ("bench_long_table",),
     "ontologies": ("bench_ontologies", "bench_hierarchies"),
     "datasets": ("bench_datasets",),
     "names": ("bench_names",),

@@ -39,6 +39,7 @@ class SyntheticPairs:
     total: int
     start: int = 0
     stop: int = 0
+    row_bytes: float = 0.0
 
     def part(self, start: int, stop: int) -> "SyntheticPairs":
         return SyntheticPairs(self.genes, self.total, start, stop)

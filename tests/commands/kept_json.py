@@ -135,7 +135,16 @@ KEPT = [
     Kept("run-rm", f"run rm run {_SMALL} --yes"),
 ]  # fmt: skip
 
-VOLATILE = {"seconds", "reading_seconds", "writing_seconds", "free_bytes", "package_version", "bytes", "sha256"}
+VOLATILE = {
+    "seconds",
+    "reading_seconds",
+    "writing_seconds",
+    "free_bytes",
+    "memory_bytes",
+    "package_version",
+    "bytes",
+    "sha256",
+}
 """Of the machine, its clock and the versions of its libraries: only that they are there."""
 FIGURES = {
     "baselines",

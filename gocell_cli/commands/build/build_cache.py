@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from gocell_cli.building.build import BuildMode, BuildResult
     from gocell_cli.building.plan import BuildPlan
     from gocell_cli.controls import Control
-    from gocell_cli.sources.screens.kept_pieces import ReadAhead
-    from gocell_cli.sources.screens.shared_pieces import SharedReading
+    from gocell_cli.sources.screens.kept_pieces import ReadAhead, Sampled
 
 
 @dataclass(frozen=True)
@@ -101,20 +100,20 @@ def build_cache(
     if not dry_run:
         require_folder(out.parent if out is not None else chosen_root / "caches")
     data = with_table(data, table, chosen_root, dry_run=dry_run)
-    shared = _shared(chosen_root, mode, dry_run=dry_run)
-    plan = _plan(data, terms, form, chosen_root, offline=offline, reading=_reading(workers, shared))
+    reading = _reading(chosen_root, mode, dry_run=dry_run)
+    plan = _plan(data, terms, form, chosen_root, offline=offline, reading=reading)
     _expect(plan, fingerprint)
     label = form.label(data.label)
     kinds = "+".join(phenotype.kind for phenotype in plan.phenotypes)
     target = out if out is not None else default_out(chosen_root, label, kinds, plan.fingerprint)
     if overwrite:
         tell_replaced(target)
-    if dry_run:
-        _dry_run(plan, target, mode, time.perf_counter() - started, json=json)
+    if reading.sampled is not None:
+        _dry_run(plan, target, mode, time.perf_counter() - started, reading.sampled, json=json)
         return
     result = _build(plan, target, mode)
-    if shared is not None:
-        shared.done()
+    if reading.shared is not None:
+        reading.shared.done()
     if fingerprint is None or chosen_root.is_dir():  # a rebuild elsewhere makes no data root
         remember_built(chosen_root, result.directory, latest=mode.part is None)
     _leave_beside(result.directory, plan, form.options(data, terms), whole=mode.part is None)
@@ -211,17 +210,15 @@ def _build(plan: "BuildPlan", target: Path, mode: "BuildMode") -> "BuildResult":
     return result
 
 
-def _shared(root: Path, mode: "BuildMode", *, dry_run: bool) -> "SharedReading | None":
-    """What a part of a build reads together with the others, in the data root that all of them have."""
+def _reading(root: Path, mode: "BuildMode", *, dry_run: bool) -> "ReadAhead":
+    """How a long table is read: a part together with the others, by the data root; for a forecast its beginning."""
+    from gocell_cli.sources.screens.kept_pieces import ReadAhead, Sampled
     from gocell_cli.sources.screens.shared_pieces import SharedReading
 
-    return None if mode.part is None or dry_run else SharedReading(root, mode.part)
-
-
-def _reading(workers: int, shared: "SharedReading | None") -> "ReadAhead":
-    from gocell_cli.sources.screens.kept_pieces import ReadAhead
-
-    return ReadAhead(workers, shared=shared)
+    workers = mode.executor.workers
+    if dry_run:
+        return ReadAhead(workers, sampled=Sampled())
+    return ReadAhead(workers, shared=SharedReading(root, mode.part) if mode.part is not None else None)
 
 
 def _plan(
@@ -331,11 +328,14 @@ def _sample_rows(summary: dict[str, Any], plan: "BuildPlan") -> list[list[str]]:
     ]
 
 
-def _dry_run(plan: "BuildPlan", target: Path, mode: "BuildMode", reading_seconds: float, *, json: bool) -> None:
+def _dry_run(
+    plan: "BuildPlan", target: Path, mode: "BuildMode", seconds: float, sampled: "Sampled", *, json: bool
+) -> None:
     """Print what the plan would build; raises what the build would raise of what stands at its place."""
     from gocell_cli.building.forecast import dry_run
 
-    found = dry_run(plan, target, mode, reading_seconds)
+    reading = seconds + sampled.seconds_more / mode.executor.workers
+    found = dry_run(plan, target, mode, reading, sampled.share)
     forecast = found["forecast"]
     if forecast["bytes"] > forecast["free_bytes"]:
         free, wanted = forecast["free_bytes"], forecast["bytes"]
@@ -354,8 +354,11 @@ def _print_dry_run(document: dict[str, Any]) -> None:
         ["mutant_state rows", f"{document['rows']:,}"],
         ["bytes, forecast", f"{forecast['bytes']:,}"],
         ["bytes free", f"{forecast['free_bytes']:,}"],
+        ["bytes of memory, forecast", f"{forecast['memory_bytes']:,}"],
         ["seconds, forecast", f"{seconds:,.1f}"],
     ]
     show(f"would {document['would']} {document['cache']}", "", make_table("", ["", ""], rows, right=(1,)), "")
+    if forecast["read_share"] < 1:
+        show(f"from the first {forecast['read_share']:.1%} of the table: samples are at most so many, before merging")
     share = f"measured on {forecast['measured_samples']:,} of {document['samples']:,} samples"
-    show(f"{share}; {forecast['reading_seconds']:,.1f} s of it were reading, just now. Nothing was written.")
+    show(f"{share}; {forecast['reading_seconds']:,.1f} s of it are reading. Nothing was written.")

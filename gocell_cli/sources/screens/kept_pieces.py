@@ -10,6 +10,7 @@ names here, coded piece by piece.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,24 +25,39 @@ from gocell_cli.sources.screens.kept_table import KeptPiece, KeptTable
 from gocell_cli.sources.screens.shared_pieces import SharedReading, read_together
 from gocell_cli.sources.screens.table_columns import Columns, TableOptions, choose_columns, is_gene_column
 from gocell_cli.sources.screens.table_file import COMMA, TableFile
-from gocell_cli.sources.screens.table_pieces import Piece, cut_table, is_cut, tables_of
+from gocell_cli.sources.screens.table_pieces import Piece, cut_table, is_cut, rows_or_bytes, tables_of
 from gocell_cli.worker_processes import in_order
 
 FEW_TEXTS = 2**15 - 2
 """Distinct texts, or names, that 16 bits tell apart, one value left for none."""
+SAMPLED_PIECES = 2
+"""Of a long table, for a forecast: some 800,000 rows."""
 LONG = 48 << 20
 """Bytes of a file from which it is read by several processes."""
+
+
+class Sampled:
+    """A reading that stops after the first pieces of a long table, for a forecast: `share` of it, in `seconds`."""
+
+    def __init__(self) -> None:
+        self.share, self.seconds = 1.0, 0.0
+
+    @property
+    def seconds_more(self) -> float:
+        """The seconds that the rest would take, by one process."""
+        return self.seconds * (1 / self.share - 1)
 
 
 class ReadAhead(NamedTuple):
     """How pieces are read: by so many processes; `progress` is told of (bytes of text read, rows kept) after each.
 
-    `shared`: with the other parts of a build.
+    `shared`: with the other parts of a build. `sampled`: its beginning alone.
     """
 
     workers: int = 1
     progress: Callable[[int, int], None] | None = None
     shared: SharedReading | None = None
+    sampled: Sampled | None = None
 
 
 INLINE = ReadAhead()
@@ -82,6 +98,13 @@ def _all_kept(
     def keep_all(pieces: Iterator[tuple[int, Piece]]) -> Iterator[tuple[int, int, list[KeptPiece]]]:
         return in_order(function, pieces, workers, what)
 
+    if long and ahead.sampled is not None and (total := rows_or_bytes(path)):
+        some = [*islice(cut_table(path), SAMPLED_PIECES)]
+        read = [(size, kept) for _, size, kept in map(function, enumerate(some))]
+        done = sum(size or sum(piece.rows for piece in kept) for size, kept in read)
+        ahead.sampled.share = min(1.0, done / total)
+        yield from read
+        return
     if long and ahead.shared is not None:
         cut = (table_pieces.BYTES, table_pieces.ROWS)
         yield from read_together(ahead.shared.begin(sha256, options, lookup, cut), lambda: cut_table(path), keep_all)

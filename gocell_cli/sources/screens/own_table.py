@@ -7,6 +7,7 @@ table_pieces                columns of text, whatever the file's format, a few h
 -> table_strains            strains and query groups, where their columns are named
 """
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from jaxtyping import Bool, Float64, Int8, Int32, Int64
 from gocell_cli.domain.genes import GeneTable
 from gocell_cli.domain.genotype import NO_GENE, Dataset, Label, Measurements, Phenotype
 from gocell_cli.errors import InvalidInput
+from gocell_cli.free_memory import require_memory
 from gocell_cli.gene_names import AMBIGUOUS, UNKNOWN, GeneNames, LookUp, NameCounts, RowCounts, row_counts
 from gocell_cli.sources.screens.cell_names import names_of, numbered
 from gocell_cli.sources.screens.kept_pieces import INLINE, ReadAhead, keep, kept_pieces
@@ -47,6 +49,8 @@ from gocell_cli.sources.screens.table_strains import (
 from gocell_cli.sources.text_file import require_file, sha256_of
 
 NAME = "table"
+ROW_BYTES = 48
+"""What a row of two genes takes at least until rows of one genotype are merged: its columns, twice."""
 REASONS = (
     "no_gene", "blank_gene", "date_for_gene", "unknown_gene", "ambiguous_gene", "genes_not_distinct", "no_phenotype",
 )  # fmt: skip
@@ -137,11 +141,15 @@ def read(
     """
     require_file(path)
     sha256 = sha256_of(path)
+    begun = time.perf_counter()
     pieces = kept_pieces(path, options, genes.lookup, ahead, sha256)
     if not pieces:
         table = read_table(path, is_key=is_gene_column, sheet=options.sheet, form=options.form)
         pieces = [keep(table, choose_columns(table, options), options, genes.lookup)]
-    return _dataset(pieces, genes, options, sha256)
+    found = _dataset(pieces, genes, options, sha256)
+    if ahead.sampled is not None:
+        ahead.sampled.seconds = time.perf_counter() - begun
+    return found
 
 
 def _dataset(
@@ -150,6 +158,7 @@ def _dataset(
     """The data set of a table's pieces, which are taken out of their list one by one; and what is told of them."""
     head, columns, total = pieces[0].table, pieces[0].columns, sum(piece.rows for piece in pieces)
     decimal, words = _marks_and_words([piece.table.numbers[columns.phenotype] for piece in pieces])
+    require_memory(total * ROW_BYTES, f"{head.path}: its {total:,} rows")
     reading = _Reading(pieces, genes, options)
     # each leaves the list as it is read: its text is gone then
     parts = [reading.rows(at, pieces.pop(0)) for at in range(len(pieces))]

@@ -32,6 +32,7 @@ from gocell_cli.sources.text_file import open_input, text_chunks
 
 BYTES, ROWS = 1 << 23, 1 << 18
 """Of a piece of text, and of one of Parquet: some 400,000 and 262,144 rows of two genes."""
+HEAD_BYTES = 4096
 TRIED = 16
 """Line ends that are looked at from the end of a piece; where each is within quotes, the piece grows."""
 LINE_ENDS = b"\r\n"
@@ -62,6 +63,18 @@ def is_cut(path: Path, sheet: str | None = None) -> bool:
 def cut_table(path: Path) -> Iterator[Piece]:
     """Yield the pieces of a table that `is_cut`, unread, in their order."""
     yield from _groups(path) if _is_parquet(path) else _text_pieces(path)
+
+
+def rows_or_bytes(path: Path) -> int:
+    """Return what the pieces of a table add up to: a Parquet table's rows, a text's bytes; 0 where it is packed."""
+    if _is_parquet(path):
+        with _readable(path), pq.ParquetFile(path) as source:
+            return int(source.metadata.num_rows)
+    with io.BufferedReader(open_input(path)) as file:
+        first = next(text_chunks(cast("io.BufferedReader", file), path), b"")[:HEAD_BYTES]
+    with open_input(path) as file:
+        plain = first == file.read(HEAD_BYTES)[: len(first)]
+    return path.stat().st_size if plain else 0
 
 
 def tables_of(piece: Piece, path: Path, *, is_key: Callable[[str], bool], form: TextForm) -> Iterator[TableFile]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gocell_cli.errors import InvalidInput, LevelsError, SourceMissing, UsageError
+from gocell_cli.sources.screens import kept_pieces, table_pieces
 from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.verify import verify_cache
 from tests.commands.conftest import Built
@@ -208,3 +209,26 @@ def test_the_slice_holds_no_tau(test_data: Path, tmp_path: Path) -> None:
     assert "none of its 15095 rows holds a tau" in process.stderr
     assert "--phenotype fitness" in process.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_of_a_long_table_reads_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = toy_build(tmp_path)
+    table = tmp_path / "mine.csv"
+    lines = table.read_text("utf-8").splitlines()
+    table.write_text("\n".join([lines[0], *lines[1:] * 60]) + "\n", "utf-8")
+    whole = document("build-cache", *words, "--root", tmp_path, "--duplicates", "keep", "--dry-run")
+    assert (whole["samples"], whole["forecast"]["read_share"]) == (600, 1.0)
+    monkeypatch.setattr(kept_pieces, "LONG", 0)
+    monkeypatch.setattr(table_pieces, "BYTES", 1000)
+    chunks = table_pieces.text_chunks
+    monkeypatch.setattr(table_pieces, "text_chunks", lambda file, path: chunks(file, path, 128))
+    begun = document("build-cache", *words, "--root", tmp_path, "--duplicates", "keep", "--dry-run")
+    assert begun["fingerprint"] == whole["fingerprint"]
+    assert 0.05 < begun["forecast"]["read_share"] < 0.5
+    assert begun["samples"] == pytest.approx(600, rel=0.05)
+    assert begun["forecast"]["memory_bytes"] > 10**7
+    assert (
+        "from the first"
+        in invoke("build-cache", *words, "--duplicates", "keep", "--root", tmp_path, "--dry-run").stdout
+    )
+    assert not (tmp_path / "caches").exists()
