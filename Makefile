@@ -30,7 +30,7 @@ $(DEMO_STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	touch $@
 
 $(STAMP): pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,triton,dask,wandb,docs,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,triton,dask,wandb,sweep,docs,dev]'
 	touch $(DEMO_STAMP) $@
 
 demo: $(DEMO_STAMP) ## the main job on the bundled data, in one transcript

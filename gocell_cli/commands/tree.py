@@ -18,6 +18,7 @@ COMMANDS = {
     "build-cache": "build.build_cache:build_cache",
     "train": "model.train:train",
     "evaluate": "model.evaluate:evaluate",
+    "sweep": "model.sweep:sweep",
     "compare": "model.compare:compare",
     "predict": "model.predict:predict",
     "explain": "model.explain:explain",

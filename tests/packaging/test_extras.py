@@ -13,8 +13,8 @@ from packaging.utils import canonicalize_name
 from tests.packaging.requirements import ROOT, lowest, names, requirements
 
 PACKAGE = ROOT / "gocell_cli"
-EXTRAS = ("train", "triton", "dask", "wandb", "docs", "dev")
-DASK, WANDB = {"building/tasks.py"}, {"training/runs/trackers.py"}
+EXTRAS = ("train", "triton", "dask", "wandb", "sweep", "docs", "dev")
+DASK, WANDB, SWEEP = {"building/tasks.py"}, {"training/runs/trackers.py"}, {"training/runs/sweep/study.py"}
 TRITON = {"training/network/delta/gpu/kernels.py"}
 TORCH = {"commands/look/doctor.py"}
 """Files that import from an extra; doctor only says whether torch is there."""
@@ -52,12 +52,14 @@ def _room(path: Path) -> str:
         return "dask"
     if name in WANDB:
         return "wandb"
+    if name in SWEEP:
+        return "sweep"
     if name in TRITON:
         return "triton"
     return "train" if name.startswith("training/") or name in TORCH else ""
 
 
-@pytest.mark.parametrize("room", ["", "train", "triton", "dask", "wandb"])
+@pytest.mark.parametrize("room", ["", "train", "triton", "dask", "wandb", "sweep"])
 def test_a_room_imports_what_its_extra_brings(room: str) -> None:
     paths = [path for path in PACKAGE.rglob("*.py") if _room(path) == room]
     assert paths

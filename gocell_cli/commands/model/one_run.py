@@ -95,10 +95,7 @@ def _draw(trainer: "Trainer", evaluations: "dict[str, Evaluation]") -> None:
 
 def train_member(directory: Path, cache: "Cache", config: "RunConfig") -> str | None:
     """Train a member of a series, or go on with it, and say nothing; returns why it diverged, None where it did not."""
-    from gocell_cli.training.runs.store import RunStore
-
-    going_on = RunStore(directory).exists()
-    trainer = _again(directory, cache) if going_on else _begun(directory, cache, config)
+    trainer = open_member(directory, cache, config)
     try:
         train_through(trainer, nullcontext(lambda _: None))
     except Diverged as error:
@@ -106,6 +103,14 @@ def train_member(directory: Path, cache: "Cache", config: "RunConfig") -> str | 
     finally:
         trainer.store.release()
     return None
+
+
+def open_member(directory: Path, cache: "Cache", config: "RunConfig") -> "Trainer":
+    """Begin a run in a folder of its own, or open the one that was begun there."""
+    from gocell_cli.training.runs.store import RunStore
+
+    going_on = RunStore(directory).exists()
+    return _again(directory, cache) if going_on else _begun(directory, cache, config)
 
 
 def _begun(directory: Path, cache: "Cache", config: "RunConfig") -> "Trainer":

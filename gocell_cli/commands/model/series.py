@@ -73,7 +73,7 @@ def begin_series(
     from gocell_cli.commands.model.refusals import before_training
     from gocell_cli.training.runs.series.plan import member_config, plan
 
-    _require_one_process()
+    require_one_process()
     members = plan(config, choice)
     require_split_file(config.split)
     require_vector_files(config)
@@ -108,7 +108,7 @@ def _made(
 
     manifest = opened.manifest
     record = new_record(opened.directory, manifest.fingerprint, opened.phenotype["kind"], config, members)
-    record = replace(record, split_sha256=_split_sha256(config))
+    record = replace(record, split_sha256=split_sha256(config))
     store = RunStore.reserve(out) if out is not None else RunStore.reserve_next(folder, name)
     return Series.begin(store, record)
 
@@ -124,7 +124,7 @@ def resume_series(
     from gocell_cli.training.runs.going_on import require_same_settings
     from gocell_cli.training.runs.series.state import Series, series_settings
 
-    _require_one_process()
+    require_one_process()
     record = read_series(directory)
     config = series_settings(directory, record)
     require_same_settings(directory, config, over(config), ends=())
@@ -133,7 +133,7 @@ def resume_series(
     series = Series.reopen(directory)
     require_split_file(series.config.split)
     require_vector_files(series.config)
-    series.require_split(_split_sha256(series.config))
+    series.require_split(split_sha256(series.config))
     return series
 
 
@@ -154,7 +154,7 @@ def _require_same_runs(directory: Path, record: SeriesRecord, config: "RunConfig
         )
 
 
-def _require_one_process() -> None:
+def require_one_process() -> None:
     """Raise UsageError under torchrun or srun, all of whose processes train one run."""
     join_step(os.environ)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -164,7 +164,7 @@ def _require_one_process() -> None:
         )
 
 
-def _split_sha256(config: "RunConfig") -> str | None:
+def split_sha256(config: "RunConfig") -> str | None:
     """The sha256 of the file that gives the split, None where none does."""
     if not names_a_file(config.split):
         return None

@@ -117,14 +117,14 @@ def train(
         _list_settings(json=json)
         return
     given = {**form.given(), **flags.given()}
-    standing = {name for name in given if _is_standing(context, name)}  # of a variable or a settings file
+    standing = {name for name in given if is_standing(context, name)}  # of a variable or a settings file
     if dry_run and resume:
         raise UsageError("--dry-run forecasts a new run, and --resume goes on with one", hint="leave one out")
     if resume and _is_there(cache, out):
         cache = find_cache(cache, data_root(root)) if cache is not None else None
         typed = {name: value for name, value in given.items() if name not in standing}
-        file = None if _is_standing(context, "config") else config
-        words = [] if _is_standing(context, "settings") else settings or []
+        file = None if is_standing(context, "config") else config
+        words = [] if is_standing(context, "settings") else settings or []
         _go_on(out or Path(), cache, _typed_series(context, series), Asked(typed, file, words), json=json)
         return
     asked = Asked(given, config, settings or [])
@@ -242,7 +242,8 @@ def _tell(trainer: "Trainer", evaluation: "Evaluation") -> None:
     show_evaluation(evaluation)
 
 
-def _is_standing(context: typer.Context, name: str) -> bool:
+def is_standing(context: typer.Context, name: str) -> bool:
+    """Whether an option's value is of a variable or a settings file, and was not typed."""
     source = context.get_parameter_source(name)
     # Typer's name for a default that came from the settings (GOCELL_* variables, files): it yields to --config.
     return source is not None and source.name == "DEFAULT_MAP"
@@ -250,7 +251,7 @@ def _is_standing(context: typer.Context, name: str) -> bool:
 
 def _typed_series(context: typer.Context, series: SeriesForm) -> SeriesForm:
     """A series as the command line has it: what stands in a variable or a settings file is of new ones alone."""
-    standing = [f.name for f in fields(series) if f.name != "jobs" and _is_standing(context, f.name)]
+    standing = [f.name for f in fields(series) if f.name != "jobs" and is_standing(context, f.name)]
     return replace(series, **dict.fromkeys(standing))
 
 

@@ -21,6 +21,7 @@ PANELS = {
         "recipe", "epochs", "batch_size", "lr", "seed", "device", "precision", "gene_vectors", "warm_start", "overfit",
         "baselines", "settings",
     ),
+    "Search": ("search", "trials", "prune"),
     "Series": ("seeds", "controls", "control_kinds", "jobs"),
     "Levels": ("by", "scope", "max_findings"),
     "Ontology": (
@@ -45,6 +46,7 @@ PANELS = {
 OF_A_COMMAND = {
     "build_cache": {"gene_column": TABLES, "sheet": TABLES, "seed": "Simulated data"},
     "train": {"config": "Training", "list_settings": "Training"},
+    "sweep": {"config": "Training", "seeds": "Search"},
     "predict": {"genes": "Data"},
     "explain": {"genes": OTHERS, "samples": OTHERS},
 }

@@ -51,7 +51,8 @@ NARROW, WIDE, MANY = 6, 20, 1_000_000
 LEAST = {
     "epochs": 1, "batch_size": 2, "accumulate": 1, "population_samples": 2, "min_width": 0, "patience": 0, "seed": 0,
     "min_lr": 0, "overfit": 0,
-    "weight_decay": 0, "own_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1, "subset": 0,
+    "weight_decay": 0, "own_decay": 0, "l2": 0, "clip": 0, "alpha": 0, "ratio": 0, "split_seed": -1,
+    "validation_seed": -1, "subset": 0,
     "control_seed": 0, "top_width": 0, "top_strata": 1, "products": 0, "learnt_vectors": 0,
 }  # fmt: skip
 ABOVE_ZERO = ("lr", "init_range")
@@ -72,9 +73,10 @@ class RunConfig:
     split: a kind, or the path of a file that names the parts (`split_column` its column), or of a run. fractions:
     train, validation and test. accumulate: batches whose gradients, weighted by samples, make one step of the
     weights; each batch is normalised by itself, so that it is the step of one large batch but for BatchNorm, which sees
-    batch_size samples at a time. split_seed: -1 is `seed`. folds, fold, subset: as in SplitChoice. split_rule: 2; runs
-    of before it was recorded have 1. clip: largest gradient norm (0: off). patience: epochs without a better
-    validation loss before training stops (0: never). min_lr: where cosine ends, and plateau stops halving.
+    batch_size samples at a time. split_seed: -1 is `seed`. folds, fold, subset, validation_seed: as in SplitChoice.
+    split_rule: 2; runs of before it was recorded have 1. clip: largest gradient norm (0: off). patience: epochs
+    without a better validation loss before training stops (0: never). min_lr: where cosine ends, and plateau stops
+    halving.
     own_decay: decoupled decay of the genes' own columns alone, which with gene_weights = deviation is towards their
     term's direction.
     loss: `auto` is bce for viability and mse else. population_samples: training samples that BatchNorm's population
@@ -112,6 +114,7 @@ class RunConfig:
     split: str = "random"
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     split_seed: int = -1
+    validation_seed: int = -1
     folds: int = 0
     fold: int = 0
     subset: int = 0
@@ -188,6 +191,7 @@ class RunConfig:
             self.fold,
             self.subset,
             self.split_rule,
+            self.validation_seed,
         )
 
     def _check_number(self, name: str) -> None:

@@ -23,6 +23,7 @@ ABOUT = {
     "split": "which samples train, validate and test",
     "fractions": "shares of train, validation and test",
     "split_seed": "by which the split is drawn; -1: by seed",
+    "validation_seed": "by which validation is drawn anew beside the same test part; -1: the split's own",
     "folds": "test parts that share all samples out; 0: one test part, by fractions",
     "fold": "which of the folds is the test part, from 0",
     "subset": "training samples that are used; 0: all",

@@ -114,6 +114,28 @@ def test_folds_partition(seed: int, kind: str, folds: int) -> None:
         assert found == (of_genes if len(of_genes) == 1 else set()) if kind == GENE else found <= of_genes
 
 
+@settings(max_examples=40)
+@given(seed=st.integers(0, 1000), kind=st.sampled_from(SPLITS), folds=st.sampled_from([0, 3]))
+def test_other_validation_parts_beside_one_test_part(seed: int, kind: str, folds: int) -> None:
+    """What is tested never trains or validates; what a kind keeps apart stays so, and seeds draw different parts."""
+    samples = with_singles(made_up(seed, n=400))
+    choice = SplitChoice(kind, (0.6, 0.2, 0.2), seed, folds)
+    plain = make_split(samples, choice, NAMES)
+    parts = [make_split(samples, replace(choice, validation_seed=number), NAMES) for number in range(4)]
+    for split in parts:
+        if kind == ANY_GENE:  # a sample with a gene for validation and one for the test is in neither
+            assert not {*plain.test.tolist()} & {*split.train.tolist(), *split.validation.tolist()}
+        else:
+            assert np.array_equal(split.test, plain.test)
+        if kind == "query":
+            group = [set(samples.query_group[split.rows(part)].tolist()) for part in PARTS]
+            assert not group[0] & group[1]
+        if kind == GENE:
+            found = [{g for r in split.rows(part) for g in genotype(samples, r)} for part in PARTS]
+            assert not found[0] & found[1]
+    assert len({split.validation.tobytes() for split in parts}) > 1
+
+
 def with_singles(samples: Samples) -> Samples:
     """The samples, and a deletion of each gene alone, last: its part is the gene's."""
     genotypes = [*(genotype(samples, r) for r in range(len(samples))), *((g,) for g in range(GENES))]

@@ -22,7 +22,7 @@ LEAST = 0.25
 TRIES = 64
 CLOSE, WIDER = 0.1, 0.0125
 """How far a part may be from its share at the first try, and how much more at each that follows."""
-DEALT, FOLDS, FOLD_VALIDATION, ORDERED = 1 << 40, 2 << 40, 3 << 40, 4 << 40
+DEALT, FOLDS, FOLD_VALIDATION, ORDERED, REDRAWN = 1 << 40, 2 << 40, 3 << 40, 4 << 40, 5 << 40
 """Streams of random numbers for each purpose, above every epoch of a training, of which orders are drawn as well."""
 
 

@@ -23,7 +23,9 @@ class SplitChoice:
 
     fractions: train, validation and test. With `folds` the test part is fold `fold`, counted from 0, and validation is
     drawn from the rest in the ratio of the first two fractions; in a file of the folds' numbers it is the next fold.
-    subset: training samples that are used (0: all).
+    subset: training samples that are used (0: all). validation_seed: -1, or validation is drawn anew by it from all
+    that is not tested, by the same kind: several of them see other validation parts beside one test part. A validation
+    part that a file names stays.
     """
 
     kind: str
@@ -33,6 +35,7 @@ class SplitChoice:
     fold: int = 0
     subset: int = 0
     rule: int = RULES[-1]
+    validation_seed: int = -1
 
     def __post_init__(self) -> None:
         if self.kind not in (*SPLITS, FILE):

@@ -117,7 +117,8 @@ def _with_validation(
 ) -> Int8[np.ndarray, " samples"]:
     """Draw genotypes of the training part for validation, by their names and the seed alone."""
     train = np.flatnonzero(part == TRAIN)
-    keys = genotype_keys(samples.gene_ptr, samples.genes, names, f"validation {choice.seed}")[train]
+    seed = choice.seed if choice.validation_seed < 0 else choice.validation_seed
+    keys = genotype_keys(samples.gene_ptr, samples.genes, names, f"validation {seed}")[train]
     ordered = np.unique(keys)
     share = choice.fractions[1] / (sum(choice.fractions[:2]) or 1.0)
     drawn = round(share * len(ordered))

@@ -24,6 +24,7 @@ from gocell_cli.training.data.order import shuffled
 from gocell_cli.training.data.splits.deal import (
     FOLD_VALIDATION,
     FOLDS,
+    REDRAWN,
     cut,
     deal,
     deal_folds,
@@ -187,6 +188,12 @@ class _Things:
 
     def divided(self, choice: SplitChoice) -> Int64[np.ndarray, " things"]:
         """The part of each thing."""
+        part = self._first_division(choice)
+        if choice.validation_seed >= 0:
+            self._divide(part, np.flatnonzero(part != TEST), choice, choice.validation_seed, REDRAWN)
+        return part
+
+    def _first_division(self, choice: SplitChoice) -> Int64[np.ndarray, " things"]:
         if choice.folds:
             return self._beside_fold(choice)
         if self.even:
@@ -198,14 +205,24 @@ class _Things:
     def _beside_fold(self, choice: SplitChoice) -> Int64[np.ndarray, " things"]:
         """The fold is tested; the others are divided as the first two fractions are to each other."""
         part = np.full(len(self.sizes), TEST)
-        rest = np.flatnonzero(self.folds(choice) != choice.fold)
-        shares = np.array(choice.fractions[:2]) / (sum(choice.fractions[:2]) or 1.0)
         stream = FOLD_VALIDATION + ((choice.folds << 16) + choice.fold << 6)
-        if self.even:
-            part[rest] = cut(shuffled(len(rest), seed=choice.seed, epoch=stream), shares)
-        else:
-            part[rest] = deal(self.sizes[rest], shares, choice.seed, stream)
+        self._divide(part, np.flatnonzero(self.folds(choice) != choice.fold), choice, choice.seed, stream)
         return part
+
+    def _divide(
+        self,
+        part: Int64[np.ndarray, " things"],
+        rest: Int64[np.ndarray, " rest"],
+        choice: SplitChoice,
+        seed: int,
+        stream: int,
+    ) -> None:
+        """Let the rest train and validate, as the first two fractions are to each other; written into `part`."""
+        shares = np.array(choice.fractions[:2]) / (sum(choice.fractions[:2]) or 1.0)
+        if self.even:
+            part[rest] = cut(shuffled(len(rest), seed=seed, epoch=stream), shares)
+        else:
+            part[rest] = deal(self.sizes[rest], shares, seed, stream)
 
     def parts(self, part: Int64[np.ndarray, " things"]) -> Int64[np.ndarray, " samples"]:
         """The part of each sample."""
