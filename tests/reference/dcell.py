@@ -14,15 +14,18 @@ from gocell_cli.storage.schema import Hierarchy
 class Subsystem(nn.Module):
     """One term: Linear over its children's outputs and its genes, BatchNorm, tanh, and a linear head."""
 
-    def __init__(self, inputs: int, width: int) -> None:
+    def __init__(self, inputs: int, width: int, heads: int = 1) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, width)
         self.norm = nn.BatchNorm1d(width)
-        self.head = nn.Linear(width, 1)
+        self.head = nn.Linear(width, heads)
 
 
 class OracleDCell(nn.Module):
-    """The per-term network; `forward` takes x [B, genes] (1 present, 0 deleted) and returns heads [B, terms]."""
+    """The per-term network; `forward` takes x [B, genes] (1 present, 0 deleted) and returns heads [B, terms].
+
+    Of several phenotypes a term has so many heads: [B, terms, phenotypes].
+    """
 
     def __init__(
         self,
@@ -32,9 +35,10 @@ class OracleDCell(nn.Module):
         gene_weights: str = "own",
         vectors: Tensor | None = None,
         products: int = 0,
+        phenotypes: int = 1,
     ) -> None:
         super().__init__()
-        self.norm_order = norm_order
+        self.norm_order, self.phenotypes = norm_order, phenotypes
         terms = len(hierarchy.term_ids)
         self.child_terms: list[list[int]] = [[] for _ in range(terms)]
         self.genes: list[list[int]] = [[] for _ in range(terms)]
@@ -47,7 +51,8 @@ class OracleDCell(nn.Module):
         self.order = sorted(range(terms), key=lambda t: -int(hierarchy.stratum[t]))
         self.root = int(np.flatnonzero(hierarchy.stratum == 0)[0])
         self.subsystems = nn.ModuleList(
-            Subsystem(sum(widths[c] for c in self.child_terms[t]) + len(self.genes[t]), widths[t]) for t in range(terms)
+            Subsystem(sum(widths[c] for c in self.child_terms[t]) + len(self.genes[t]), widths[t], phenotypes)
+            for t in range(terms)
         )
         self.shared = gene_weights != "own"
         self.at_rest = 1.0 if gene_weights in ("deviation", "direction") else 0.0  # columns count from the wild type
@@ -103,7 +108,8 @@ class OracleDCell(nn.Module):
         return [own[:-1] for own in h] if self.products else h
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([block.head(h) for block, h in zip(self.subsystems, self.hidden(x), strict=True)], 1)
+        heads = [block.head(h) for block, h in zip(self.subsystems, self.hidden(x), strict=True)]
+        return torch.cat(heads, 1) if self.phenotypes == 1 else torch.stack(heads, 1)
 
 
 def oracle_loss(heads: Tensor, target: Tensor, root: int, alpha: float) -> Tensor:
@@ -114,6 +120,21 @@ def oracle_loss(heads: Tensor, target: Tensor, root: int, alpha: float) -> Tenso
         if term != root:
             total = total + alpha * ((head - target) ** 2).mean()
     return total
+
+
+def oracle_phenotypes_loss(
+    heads: Tensor, target: Tensor, root: int, alpha: float, scales: list[float], kinds: list[str]
+) -> Tensor:
+    """The loss of heads [B, terms, P], sample by sample: a sample's of the phenotypes that it has (NaN: not)."""
+    total = heads.new_zeros(())
+    for sample, wanted in zip(heads, target, strict=True):
+        for p, y in enumerate(wanted):
+            if torch.isnan(y):
+                continue
+            for term, head in enumerate(sample[:, p]):
+                one = (head - y) ** 2 if kinds[p] == "mse" else torch.nn.functional.softplus(head) - y * head
+                total = total + scales[p] * (1 if term == root else alpha) * one
+    return total / len(heads)
 
 
 def gene_table(samples: list[tuple[int, ...]], genes: int, dtype: torch.dtype = torch.float64) -> Tensor:

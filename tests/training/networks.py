@@ -67,7 +67,8 @@ def oracle_of(hierarchy: Hierarchy, config: DCellConfig, vectors: Tensor | None 
     """The per-term network of a config."""
     top = (config.top_width, config.top_strata)
     widths = term_widths(hierarchy, config.width_by, config.min_width, config.ratio, *top).tolist()
-    return OracleDCell(hierarchy, widths, config.norm_order, config.gene_weights, vectors, config.products).double()
+    order, genes = config.norm_order, config.gene_weights
+    return OracleDCell(hierarchy, widths, order, genes, vectors, config.products, config.phenotypes).double()
 
 
 def pair(

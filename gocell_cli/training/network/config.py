@@ -20,6 +20,7 @@ class DCellConfig:
     neurons and columns that are deviations, are RunConfig's, which hands its settings on (`RunConfig.network`).
 
     width_by: n_t of the width is the term's `direct` or `contained` genes; d_t = max(min_width, ceil(ratio * n_t)).
+    phenotypes: of which every term has a head each, [phenotypes, terms] in all; the terms below are of all of them.
     top_width: the least width of terms of the first top_strata strata, the root's the first (0: as all others).
     products: of children's deviations in each term (`products.py`). learnt_vectors: so many numbers of each gene are
     learnt, and heard by all its terms (`vector_columns.py`); they need columns that count from the wild type.
@@ -49,6 +50,7 @@ class DCellConfig:
     top_strata: int = 3
     products: int = 0
     learnt_vectors: int = 0
+    phenotypes: int = 1
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -56,6 +58,8 @@ class DCellConfig:
                 raise UsageError(f"{name} is {getattr(self, name)!r}", hint=f"one of: {', '.join(allowed)}")
         if self.min_width < 1 or self.ratio < 0 or self.eps <= 0:
             raise UsageError("min_width must be at least 1, ratio at least 0 and eps above 0")
+        if self.phenotypes < 1:
+            raise UsageError(f"phenotypes is {self.phenotypes}", hint="at least 1")
         if self.products < 0:
             raise UsageError(f"products is {self.products}", hint="at least 0")
         if self.learnt_vectors < 0:

@@ -7,6 +7,8 @@ For term t with children C(t), direct genes G(t), width d_t, and x[b, g] = 0 whe
     h_t = BatchNorm(tanh(z_t))  (norm order `tanh-bn`, the paper's)  or  tanh(BatchNorm(z_t))  (`bn-tanh`, torchcell's)
     y_t = u_t . h_t + v_t                                            heads [B, T]; the root's is the prediction
 
+Of several phenotypes a term has a head for each, u_tp and v_tp, on the same h_t: heads [B, T, P].
+
 With `gene_weights` of `deviation` or `direction`, x_g - 1 stands in place of x_g, and a_t times the number of t's
 deleted genes is added: a column is then no part of the wild type's z, and has a gradient only where its gene is lost.
 Vectors of genes, u_g, given or learnt, add A_t times the sum of u_g over t's deleted direct genes
@@ -129,8 +131,10 @@ class DCell(Stacked):
         self.bias = nn.Parameter(torch.empty(stack.neurons))
         self.norm_weight = nn.Parameter(torch.ones(stack.neurons))
         self.norm_bias = nn.Parameter(torch.zeros(stack.neurons))
-        self.head_weight = nn.Parameter(torch.empty(stack.neurons))
-        self.head_bias = nn.Parameter(torch.empty(len(stack.order)))
+        # of one phenotype flat, as checkpoints of before there were several have them
+        several = (config.phenotypes,) if config.phenotypes > 1 else ()
+        self.head_weight = nn.Parameter(torch.empty(*several, stack.neurons))
+        self.head_bias = nn.Parameter(torch.empty(*several, len(stack.order)))
         shared = config.gene_weights != "own" and self.states is None
         # 0: a network with directions starts out equal to one without
         self.gene_direction = nn.Parameter(torch.zeros(stack.neurons)) if shared else None
@@ -231,8 +235,8 @@ class DCell(Stacked):
             self.states.direction.zero_()
 
     @eagerly
-    def forward(self, batch: Batch) -> Float[Tensor, "samples terms"]:
-        """Return the heads of all terms, in the hierarchy's order; column `root` is the prediction.
+    def forward(self, batch: Batch) -> Float[Tensor, "samples terms *phenotypes"]:
+        """Return the heads of all terms, in the hierarchy's order; column `root` is the prediction, of each phenotype.
 
         A batch is deletions, or gene values [samples, genes] in the model's dtype (1: wild type). Raises UsageError
         for values of another shape, and for a training batch of one sample, whose variance is not defined.
@@ -251,7 +255,12 @@ class DCell(Stacked):
             self.norm_bias, self.head_weight, self.head_bias, self.gene_direction,
             *(products or ()),
         )  # fmt: skip
-        return heads.index_select(0, self.index["term_position"]).t()
+        return self._by_sample(heads)
+
+    def _by_sample(self, heads: Float[Tensor, "rows samples"]) -> Float[Tensor, "samples terms *phenotypes"]:
+        """Heads as the dense form gives them, in the hierarchy's order of terms."""
+        own = heads.view(*self.head_bias.shape, -1).index_select(-2, self.index["term_position"])
+        return own.permute(*range(own.ndim - 1, -1, -1))
 
     def _rows_suffice(self, batch: Batch) -> bool:
         """Whether a batch runs in the delta form: deletions, and enough of them.
@@ -279,7 +288,9 @@ class DCell(Stacked):
         """Return what `forward` does, left as heads of distinct variants in the delta form; DCellLoss takes both."""
         return self.variant_heads(batch) if self._rows_suffice(batch) else self(batch)
 
-    def ready(self, batch: Batch, target: Float[Tensor, " samples"] | None = None, *, copied: bool = False) -> Batch:
+    def ready(
+        self, batch: Batch, target: Float[Tensor, " samples *phenotypes"] | None = None, *, copied: bool = False
+    ) -> Batch:
         """Return a batch on the model's device, with its plan, and its targets, where it will run in the delta form.
 
         Any thread may do this ahead of the step, which then waits for no plan and no device; `heads` and the loss take
@@ -306,11 +317,12 @@ class DCell(Stacked):
         return self.delta.heads(self, batch)
 
     @torch.no_grad()
-    def levels(self, batch: Batch) -> tuple[Float[Tensor, "samples terms"], Float[Tensor, "neurons samples"]]:
+    def levels(
+        self, batch: Batch
+    ) -> tuple[Float[Tensor, "samples terms *phenotypes"], Float[Tensor, "neurons samples"]]:
         """Return the heads, and a copy of every neuron's h, in the order of `layout.py`; without gradients."""
         one = self.dense_pass(batch)
-        heads = one.up().index_select(0, self.index["term_position"]).t()
-        return heads, one.outputs()
+        return self._by_sample(one.up()), one.outputs()
 
     def dense_pass(self, batch: Batch, child: Float[Tensor, " child_weights"] | None = None) -> UpAndDown:
         """A batch's way through all terms, in the model's mode; child: its child weights, where they are made."""
@@ -364,8 +376,9 @@ class DCell(Stacked):
             genes += int(stack.width.sum()) * self.vectors.weight.shape[1] + learnt
         inputs = int(stack.inputs.sum())
         genes += self.config.products * (2 * inputs + int(stack.width.sum()))
-        # 4 a neuron: bias, gamma, beta and the head's weight
-        return stack.multiply_adds + genes + 4 * int(stack.width.sum()) + len(stack.order) + shared
+        # 3 a neuron: bias, gamma and beta; and the heads' weights
+        heads = self.config.phenotypes * (int(stack.width.sum()) + len(stack.order))
+        return stack.multiply_adds + genes + 3 * int(stack.width.sum()) + heads + shared
 
     def flops(self) -> int:
         """Floating point operations of one sample's training step in matmuls: 2 forward, 4 backward a multiply-add.

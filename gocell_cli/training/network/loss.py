@@ -1,6 +1,6 @@
 """The loss of Ma et al. 2018: the root's error, the other terms' errors at weight alpha, and L2 on the weights."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,11 +12,13 @@ from gocell_cli.training.network.delta.heads import VariantHeads
 from gocell_cli.training.network.delta.ready import VariantTargets
 
 with train_extra():
+    import torch
     from torch import Tensor
     from torch.nn.functional import binary_cross_entropy_with_logits
 
-Target: TypeAlias = Float[Tensor, " samples"] | VariantTargets
-"""Each sample's target; or, made ready with a batch of the delta form, each variant's."""
+Target: TypeAlias = Float[Tensor, " samples *phenotypes"] | VariantTargets
+"""Each sample's target (of several phenotypes NaN where it lacks one); or, made ready with a batch of the delta form,
+each variant's."""
 LOSSES = ("mse", "bce")
 AUXILIARY = ("sum", "mean")
 
@@ -78,12 +80,19 @@ class DCellLoss:
                 f"heads are {tuple(heads.shape)} and the target {tuple(target.shape)}, "
                 "not [samples, terms] and [samples]"
             )
-        terms = self.term_losses(heads, target)
-        root, others = terms[self.root], terms.sum() - terms[self.root]
-        if self.auxiliary == "mean":
-            others = others / max(heads.shape[1] - 1, 1)
-        squares = sum((w.square().sum() for w in weights), start=root.new_zeros(())) if self.l2 else root.new_zeros(())
+        root, others = self.parts(self.term_losses(heads, target))
+        squares = self.squares(weights, root)
         return LossParts(root + self.alpha * others + self.l2 * squares, root, others, squares)
+
+    def parts(self, terms: Float[Tensor, " terms"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Return the root's loss, and the other terms': their sum, or mean."""
+        root, others = terms[self.root], terms.sum() - terms[self.root]
+        return root, others / max(len(terms) - 1, 1) if self.auxiliary == "mean" else others
+
+    def squares(self, weights: Iterable[Tensor], like: Tensor) -> Float[Tensor, ""]:
+        """Return the sum of the weights' squares; 0 where it does not count."""
+        none = like.new_zeros(())
+        return sum((w.square().sum() for w in weights), start=none) if self.l2 else none
 
     def term_losses(
         self, heads: Float[Tensor, "samples terms"] | VariantHeads, target: Target
@@ -97,3 +106,72 @@ class DCellLoss:
         if self.kind == "bce":
             return binary_cross_entropy_with_logits(heads, wanted, reduction="none").mean(0)
         return (heads - wanted).square().mean(0)
+
+
+@dataclass(frozen=True)
+class PhenotypesLoss:
+    """loss = SUM_p w_p / f_p * (root_p + alpha * auxiliary_p) + l2 * ||W||^2 of several phenotypes p, a head each.
+
+    `losses` are those of the phenotypes, each with its kind, and `scales` their w_p / f_p. A phenotype's part is
+    DCellLoss's of the samples that have it, divided by all samples of the batch: f_p, its share of the training
+    samples, makes that the mean over those that have it, whatever a batch has of them. So the loss is a mean over
+    samples still, and is shared out by samples (docs/algebra.md, "Several phenotypes").
+    """
+
+    losses: tuple[DCellLoss, ...]
+    scales: tuple[float, ...]
+
+    @property
+    def alpha(self) -> float:
+        """Weight of the other terms' losses, the same of each phenotype."""
+        return self.losses[0].alpha
+
+    @property
+    def l2(self) -> float:
+        """Weight of the weights' squares."""
+        return self.losses[0].l2
+
+    def __call__(
+        self,
+        heads: Float[Tensor, "samples terms phenotypes"] | VariantHeads,
+        target: Target,
+        weights: Iterable[Tensor] = (),
+    ) -> LossParts:
+        """Return the loss of a batch; raises UsageError where heads and targets are not of these phenotypes."""
+        wanted = (*heads.shape[:1], len(self.losses))
+        if (
+            not len(target)
+            or len(heads.shape) != 3
+            or heads.shape[2] != len(self.losses)
+            or tuple(target.shape) != wanted
+        ):
+            raise UsageError(
+                f"heads are {tuple(heads.shape)} and the target {tuple(target.shape)}, "
+                f"not [samples, terms, {len(self.losses)}] and [samples, {len(self.losses)}]"
+            )
+        parts = [loss.parts(self._terms(heads, target, p)) for p, loss in enumerate(self.losses)]
+        root, auxiliary = (self._joined([part[i] for part in parts]) for i in range(2))
+        squares = self.losses[0].squares(weights, root)
+        return LossParts(root + self.alpha * auxiliary + self.l2 * squares, root, auxiliary, squares)
+
+    def _joined(self, parts: Sequence[Float[Tensor, ""]]) -> Float[Tensor, ""]:
+        found = torch.stack([scale * part for scale, part in zip(self.scales, parts, strict=True)])
+        return found.sum()
+
+    def _terms(self, heads: Tensor | VariantHeads, target: Target, number: int) -> Float[Tensor, " terms"]:
+        """Each term's loss of one phenotype, summed over the samples that have it, by all samples."""
+        loss = self.losses[number]
+        if isinstance(heads, VariantHeads):
+            if isinstance(target, Tensor):
+                plan, values = heads.plan, heads.values
+                true = target.detach().double().cpu().numpy()
+                target = VariantTargets.of(plan, true, values.device, values.dtype)
+            return loss.term_losses(heads.of_phenotype(number), target.of_phenotype(number))
+        if not isinstance(target, Tensor):
+            raise UsageError("targets summed by variant are the delta form's", hint="pass the samples' targets")
+        known = torch.isfinite(target[:, number])
+        kept = known.nonzero()[:, 0]
+        if not len(kept):
+            return heads.new_zeros(heads.shape[1]) * heads[0, :, number]
+        found = loss.term_losses(heads[..., number].index_select(0, kept), target[kept, number])
+        return found * (len(kept) / len(heads))

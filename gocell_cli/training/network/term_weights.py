@@ -4,8 +4,9 @@ For a term `id` of width d with m inputs, its children's outputs (children by as
 genes (by systematic name):
 
     id.linear.weight [d, m]   id.linear.bias [d]   id.norm.weight, id.norm.bias, id.norm.running_mean,
-    id.norm.running_var [d]   id.head.weight [1, d]   id.head.bias [1]   id.gene_direction [d] (gene_weights
-    other than own; with deviation and direction, linear.weight's gene columns are for x_g - 1)
+    id.norm.running_var [d]   id.head.weight [p, d]   id.head.bias [p], of p phenotypes, mostly 1
+    id.gene_direction [d] (gene_weights other than own; with deviation and direction, linear.weight's gene columns are
+    for x_g - 1)
     id.product_in [2 r, children's outputs], P_t over Q_t, and id.product_out [d, r], U_t (a network of r products)
     id.vector_weight [d, k] (a network of k numbers a gene, which are `vectors.genes` and `vectors.learnt`, no term's)
 
@@ -34,12 +35,13 @@ BY_NEURON = {
     "norm.bias": "norm_bias",
     "norm.running_mean": "running_mean",
     "norm.running_var": "running_var",
-    "head.weight": "head_weight",
     "gene_direction": "gene_direction",
     "state_direction": "states.direction",
     "vector_weight": "vectors.weight",
     "product_out": "product_out",
 }
+HEAD, HEAD_BIAS = "head.weight", "head.bias"
+"""A row a phenotype; of one phenotype the model's tables have no such dimension."""
 OF_GENES = ("vectors.genes", "vectors.learnt")
 """What no term holds: it stays the model's."""
 # Where a fresh model's padding is not 0: tables joined from terms then equal its own.
@@ -133,8 +135,10 @@ class TermWeights:
                     own = tables[table][rows].clone()
                     if table == MEAN:  # in float64: one float32 number can't hold what evaluation needs of it
                         own = own.double() + tables[REST][rows].double()
-                    found[f"{name}.{part}"] = own[None] if part == "head.weight" else own
-            found[f"{name}.head.bias"] = tables["head_bias"][int(self._position[term])][None].clone()
+                    found[f"{name}.{part}"] = own
+            if "head_weight" in tables:
+                found[f"{name}.{HEAD}"] = tables["head_weight"][..., rows].reshape(-1, rows.stop - rows.start).clone()
+            found[f"{name}.{HEAD_BIAS}"] = tables["head_bias"][..., int(self._position[term])].reshape(-1).clone()
         return found
 
     @torch.no_grad()
@@ -161,9 +165,12 @@ class TermWeights:
                     if table == MEAN:
                         # what the table's dtype lost of a float64 mean; 0 for a mean that came in float32
                         tables[REST][rows] = (own.double() - tables[table][rows].double()).to(tables[REST])
-            tables["head_bias"][int(self._position[term])] = (
-                state[f"{name}.head.bias"].reshape(()).to(tables["head_bias"])
-            )
+            for part, table, place in (
+                (HEAD, "head_weight", rows),
+                (HEAD_BIAS, "head_bias", int(self._position[term])),
+            ):
+                own = tables[table][..., place]
+                own.copy_(state[f"{name}.{part}"].reshape(own.shape))
         return tables
 
     def _check(self, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

@@ -21,6 +21,7 @@ with train_extra():
 class DeltaNetwork:
     """Detached parameters as flat tables of neurons, statistics (written in training) and settings.
 
+    head: [neurons], or of several phenotypes [phenotypes, neurons]; so are heads of variants, and their gradients.
     weights: the stacked child weights; genes: the table [pieces, piece], those of block b of neurons from
     gene_start[b] to gene_start[b + 1]; counted_mean: in evaluation, the running mean counted from the wild type's
     activation (`wild_type.py`); from_wild_type: gene columns count x_g - 1 and are in no wild type's z; precision: of
@@ -35,7 +36,7 @@ class DeltaNetwork:
     direction: Float[Tensor, " neurons"] | None
     gamma: Float[Tensor, " neurons"]
     beta: Float[Tensor, " neurons"]
-    head: Float[Tensor, " neurons"]
+    head: Float[Tensor, "*heads neurons"]
     statistics: RunningStatistics
     counted_mean: Float[Tensor, " neurons"] | None
     tanh_first: bool
@@ -45,6 +46,19 @@ class DeltaNetwork:
     from_wild_type: bool = False
     precision: str = "ieee"
     products: Products | None = None
+
+    @property
+    def heads(self) -> int:
+        """Heads of a term: one a phenotype."""
+        return self.head.numel() // len(self.gamma)
+
+    def by_head(self, table: Float[Tensor, "*heads columns"]) -> tuple[Float[Tensor, " columns"], ...]:
+        """Return a table of heads, its weights or those of variants, head by head."""
+        return table.view(self.heads, -1).unbind(0)
+
+    def new_heads(self, variants: int) -> Float[Tensor, "*heads variants"]:
+        """Return a table for the heads of so many variants; its content is any."""
+        return self.head.new_empty(*self.head.shape[:-1], variants)
 
     @cached_property
     def wild(self) -> Float[Tensor, " neurons"]:
@@ -87,10 +101,10 @@ class DeltaPass(Protocol):
     mean: Float[Tensor, " neurons"]
     var: Float[Tensor, " neurons"]
 
-    def up(self) -> Float[Tensor, " variants"]:
-        """Children first; returns each variant's head without its bias, and moves the running statistics."""
+    def up(self) -> Float[Tensor, "*heads variants"]:
+        """Children first; returns each variant's heads without their biases, and moves the running statistics."""
         ...
 
-    def down(self, dy: Float[Tensor, " variants"]) -> Gradients:
+    def down(self, dy: Float[Tensor, "*heads variants"]) -> Gradients:
         """Parents first."""
         ...

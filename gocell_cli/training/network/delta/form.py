@@ -58,7 +58,8 @@ class DeltaForm:
     """The index arrays of a hierarchy; `heads` gives those of a batch's distinct variants.
 
     backend: `cpu`, `gpu` or `tensors`, whichever device the network is on; None takes the device's own. wide: see
-    gpu/layout.py. precision: of products on a GPU, see backend.py; None takes what torch is set to.
+    gpu/layout.py. precision: of products on a GPU, see backend.py; None takes what torch is set to. one_head: of each
+    term; the GPU's kernels know no more.
     """
 
     index: DeltaIndex
@@ -67,6 +68,7 @@ class DeltaForm:
     backend: str | None = None
     wide: int = WIDE
     precision: str | None = None
+    one_head: bool = True
     buffers: Buffers = field(default_factory=Buffers, compare=False, repr=False)
     devices: dict[torch.device, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -83,7 +85,7 @@ class DeltaForm:
         network = Network.of(index, model.stack, from_wild_type=model.from_wild_type)
         # the compiled loops and the GPU's kernels know no products
         backend = "tensors" if model.product_out is not None else None
-        return cls(index, network, model.stack.piece, backend)
+        return cls(index, network, model.stack.piece, backend, one_head=model.head_weight.ndim == 1)
 
     @cached_property
     def gpu_index(self) -> GpuIndex:
@@ -98,7 +100,7 @@ class DeltaForm:
         self,
         model: Stacked,
         batch: Deletions,
-        target: Float[np.ndarray, " samples"] | None = None,
+        target: Float[np.ndarray, " samples *phenotypes"] | None = None,
         *,
         copied: bool = False,
     ) -> ReadyBatch:
@@ -168,7 +170,7 @@ class DeltaForm:
     def _backend(self, device: torch.device) -> str:
         if self.backend is not None or device.type == "cpu":
             return self.backend or "cpu"
-        return "gpu" if device.type == "cuda" and has_triton() else "tensors"
+        return "gpu" if device.type == "cuda" and self.one_head and has_triton() else "tensors"
 
     def uses_tensors(self, device: torch.device) -> bool:
         """Whether there is nothing better for a device than PyTorch's operations."""

@@ -1,6 +1,6 @@
 """Heads of distinct variants: what the delta form gives, and all samples' losses taken from them in closed form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,8 @@ class _Losses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, batch: ReadyBatch, targets: VariantTargets, kind: str) -> Tensor:
         """Compute losses and slopes, and sum the losses."""
-        y, s, q, m = values.detach(), targets.mean, targets.left, batch.weight
+        y, s, q = values.detach(), targets.mean, targets.left
+        m = batch.weight if targets.weight is None else targets.weight
         ctx.batch = batch
         if y.device.type == "cpu" and kind != "bce":
             ctx.slope, found = torch.empty_like(y), y.new_empty(len(batch.start) - 1)
@@ -103,18 +104,23 @@ def _segments(values: Float[Tensor, " variants"], start: Int[Tensor, " terms_plu
 
 
 def spread(
-    own: Float[Tensor, " variants"], values: Float[Tensor, " terms"], batch: ReadyBatch
-) -> Float[Tensor, " variants"]:
-    """Return each variant's value and its term's."""
+    own: Float[Tensor, "*heads variants"], values: Float[Tensor, "*heads terms"], batch: ReadyBatch
+) -> Float[Tensor, "*heads variants"]:
+    """Return each variant's value and its term's; of several heads, of each."""
+    if own.ndim == 2:
+        return torch.stack([spread(*pair, batch) for pair in zip(own, values, strict=True)])
     found: Tensor = _Spread.apply(own, values, batch.term, batch.start)  # type: ignore[no-untyped-call]
     return found
 
 
 @dataclass(frozen=True)
 class VariantHeads:
-    """The head of each variant of a batch; `position[t]` is where term t of the hierarchy runs, `root` runs last."""
+    """The head of each variant of a batch; `position[t]` is where term t of the hierarchy runs, `root` runs last.
 
-    values: Float[Tensor, " variants"]
+    Of several phenotypes a head for each: values [phenotypes, variants], of which samples' heads have them last.
+    """
+
+    values: Float[Tensor, "*phenotypes variants"]
     batch: ReadyBatch
     position: Int[Tensor, " terms"]
     root: int
@@ -125,24 +131,28 @@ class VariantHeads:
         return self.batch.plan
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Samples that the variants stand for, and terms."""
-        return self.plan.samples, len(self.position)
+    def shape(self) -> tuple[int, ...]:
+        """Samples that the variants stand for, and terms; of several phenotypes these, too."""
+        return self.plan.samples, len(self.position), *self.values.shape[:-1]
 
-    def of_term(self, term: int) -> Float[Tensor, " samples"]:
+    def of_phenotype(self, number: int) -> "VariantHeads":
+        """Return the heads of one of several phenotypes."""
+        return replace(self, values=self.values[number])
+
+    def of_term(self, term: int) -> Float[Tensor, " samples *phenotypes"]:
         """Return one term's heads, sample by sample; of another than the root this waits for the device."""
         if term == self.root:
-            return self.values.index_select(0, self.batch.shown)
+            return self.values.index_select(-1, self.batch.shown).t()
         variant = shown(self.plan, int(self.position[term]))
-        return self.values[torch.from_numpy(variant).to(self.values.device)]
+        return self.values[..., torch.from_numpy(variant).to(self.values.device)].t()
 
-    def dense(self) -> Float[Tensor, "samples terms"]:
+    def dense(self) -> Float[Tensor, "samples terms *phenotypes"]:
         """Return all heads [samples, terms], in the hierarchy's order of terms: what the dense form gives."""
         plan, touches = self.plan, self.plan.touches
         variant = np.broadcast_to(plan.variant_ptr[:-1, None], (len(self.position), plan.samples)).copy()
         variant[touches.term, touches.sample] = touches.variant
         index = torch.from_numpy(variant).to(self.values.device).index_select(0, self.position)
-        return self.values[index].t()
+        return self.values[..., index].permute(*range(self.values.ndim, -1, -1))
 
     def term_losses(self, target: Float[Tensor, " samples"] | VariantTargets, kind: str) -> Float[Tensor, " terms"]:
         """Return each term's mean loss over the samples, in the hierarchy's order; `kind` as in DCellLoss.

@@ -21,28 +21,49 @@ with train_extra():
 
 @dataclass(frozen=True)
 class VariantTargets:
-    """Of each variant the mean of its samples' targets, and their summed squared deviations from it (`left`)."""
+    """Of each variant the mean of its samples' targets, and their summed squared deviations from it (`left`).
+
+    Of several phenotypes, of each; `weight` is then the number of its samples that have the phenotype.
+    """
 
     samples: int
-    mean: Float[Tensor, " variants"]
-    left: Float[Tensor, " variants"]
+    mean: Float[Tensor, "*phenotypes variants"]
+    left: Float[Tensor, "*phenotypes variants"]
+    weight: Float[Tensor, "*phenotypes variants"] | None = None
 
     @property
-    def shape(self) -> tuple[int]:
+    def shape(self) -> tuple[int, ...]:
         """That of the targets they stand for."""
-        return (self.samples,)
+        return (self.samples, *self.mean.shape[:-1])
+
+    def of_phenotype(self, number: int) -> "VariantTargets":
+        """Return those of one of several phenotypes."""
+        weight = None if self.weight is None else self.weight[number]
+        return VariantTargets(self.samples, self.mean[number], self.left[number], weight)
 
     def __len__(self) -> int:
         return self.samples
 
     @classmethod
     def of(
-        cls, plan: DeltaPlan, target: Float64[np.ndarray, " samples"], device: torch.device, dtype: torch.dtype
+        cls,
+        plan: DeltaPlan,
+        target: Float64[np.ndarray, " samples *phenotypes"],
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> "VariantTargets":
-        """Sum them up, in float64 whatever the network's dtype: the sums run over thousands of samples."""
-        sums = torch.from_numpy(np.stack(_summed(plan, target))).to(dtype)
-        mean, left = there(sums, device)
-        return cls(plan.samples, mean, left)
+        """Sum them up, in float64 whatever the network's dtype: the sums run over thousands of samples.
+
+        Of several phenotypes NaN is the target of a sample that lacks one.
+        """
+        if target.ndim == 1:
+            sums = torch.from_numpy(np.stack(_summed(plan, target))).to(dtype)
+            mean, left = there(sums, device)
+            return cls(plan.samples, mean, left)
+        every = [_summed_known(plan, target[:, number]) for number in range(target.shape[1])]
+        sums = torch.from_numpy(np.stack(every, 1)).to(dtype)
+        mean, left, weight = there(sums, device)
+        return cls(plan.samples, mean, left, weight)
 
 
 def _summed(plan: DeltaPlan, true: Float64[np.ndarray, " samples"]) -> tuple[np.ndarray, np.ndarray]:
@@ -57,6 +78,18 @@ def _summed(plan: DeltaPlan, true: Float64[np.ndarray, " samples"]) -> tuple[np.
     # a difference of sums, which rounding may leave a little below 0
     left = np.maximum(sums[:, 1] - plan.weight * mean**2, 0.0)
     return mean + centre, left
+
+
+def _summed_known(plan: DeltaPlan, true: Float64[np.ndarray, " samples"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`_summed` of the samples that have a target (NaN: none), and of each variant how many these are."""
+    known = np.isfinite(true)
+    centre = true[known].mean() if known.any() else 0.0
+    away = np.where(known, true - centre, 0.0)
+    count = sum_by_variant(plan, np.stack([known, np.zeros(len(known))], 1))[:, 0]
+    sums = sum_by_variant(plan, np.stack([away, away**2], 1))
+    mean = sums[:, 0] / np.maximum(count, 1.0)
+    left = np.maximum(sums[:, 1] - count * mean**2, 0.0)
+    return mean + centre, left, count
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +124,8 @@ class ReadyBatch:
             return
         stream = torch.cuda.current_stream()
         stream.wait_event(self.copied)
-        targets = () if self.targets is None else (self.targets.mean, self.targets.left)
+        found = self.targets
+        targets = () if found is None else (found.mean, found.left, found.weight)
         for tensor in (self.term, self.start, self.shown, self.ints, *targets):
             if tensor is not None:
                 tensor.record_stream(stream)  # or its memory could be another's before this stream has read it

@@ -36,7 +36,8 @@ with train_extra():
 class Network:
     """What a pass reads of a model: layout, detached parameters, statistics (written in training), settings.
 
-    varying: which terms vary by which genes, where that is not all that contain one (`term_dropout.py`).
+    varying: which terms vary by which genes, where that is not all that contain one (`term_dropout.py`). Of several
+    heads a term, head and head_bias have a row for each; a pass's rows are all terms' first heads, then second ones.
     """
 
     stack: Stack
@@ -45,8 +46,8 @@ class Network:
     child: Float[Tensor, " child_weights"]
     gamma: Float[Tensor, " neurons"]
     beta: Float[Tensor, " neurons"]
-    head: Float[Tensor, " neurons"]
-    head_bias: Float[Tensor, " terms"]
+    head: Float[Tensor, "*heads neurons"]
+    head_bias: Float[Tensor, "*heads terms"]
     statistics: RunningStatistics
     tanh_first: bool
     eps: float
@@ -55,7 +56,7 @@ class Network:
 
 
 class Levels(torch.autograd.Function):
-    """All levels as one node: parameters in, heads [terms, samples] in running order out.
+    """All levels as one node: parameters in, heads [rows, samples] out: in running order, one head after the other.
 
     Slices written into a buffer that autograd tracks, or a buffer that grows by concatenation, cost more than the
     network itself: 36 samples/s at batch 2048, where one node gives a thousand.
@@ -78,11 +79,11 @@ class Levels(torch.autograd.Function):
 class UpAndDown(Protocol):
     """A batch's way through all levels."""
 
-    def up(self) -> Float[Tensor, "terms samples"]:
+    def up(self) -> Float[Tensor, "rows samples"]:
         """Children first: return all heads; in training, move the running statistics."""
         ...
 
-    def down(self, dy: Float[Tensor, "terms samples"]) -> tuple[Tensor | None, ...]:
+    def down(self, dy: Float[Tensor, "rows samples"]) -> tuple[Tensor | None, ...]:
         """Parents first: the gradient of every parameter, in the order that `Levels` took them."""
         ...
 
@@ -111,11 +112,11 @@ class LevelPass(ABC):
         return self.genes.samples + self.columns
 
     @abstractmethod
-    def up(self) -> Float[Tensor, "terms samples"]:
+    def up(self) -> Float[Tensor, "rows samples"]:
         """Children first: fill the tables, return all heads; in training, move the running statistics."""
 
     @abstractmethod
-    def down(self, dy: Float[Tensor, "terms samples"]) -> tuple[Tensor | None, ...]:
+    def down(self, dy: Float[Tensor, "rows samples"]) -> tuple[Tensor | None, ...]:
         """Parents first: the gradient of every parameter, in the order that `Levels` took them."""
 
     @abstractmethod
@@ -141,15 +142,21 @@ class LevelPass(ABC):
     def _samples_of(self, table: Float[Tensor, "some columns"]) -> Float[Tensor, "some samples"]:
         """The columns of a table that are samples."""
 
-    def _heads(self) -> Float[Tensor, "terms columns"]:
+    def _by_head(self, table: Float[Tensor, "rows columns"]) -> tuple[Float[Tensor, "terms columns"], ...]:
+        """A table of heads, head by head."""
+        return table.view(-1, len(self.net.stack.order), table.shape[1]).unbind(0)
+
+    def _heads(self) -> Float[Tensor, "rows columns"]:
         """Go up all levels; returns each column's heads, without their biases."""
         net = self.net
-        heads = net.head.new_empty(len(net.stack.order), self.tables.inner.shape[1])
+        heads = net.head.new_empty(net.head_bias.numel(), self.tables.inner.shape[1])
+        by_head = self._by_head(heads)
         for views, weights in zip(self.tables.chunks, self.weights, strict=True):
             self.linear(views, weights)
             self.norm(views)
-            for run, (u, _) in zip(views.runs, weights.runs, strict=True):
-                self._matmul(heads[run.heads].unsqueeze(1), u, run.h)
+            for run, weight in zip(views.runs, weights.runs, strict=True):
+                for own, (u, _) in zip(by_head, weight, strict=True):
+                    self._matmul(own[run.heads].unsqueeze(1), u, run.h)
         return heads
 
     def _add_children(self, views: ChunkViews, weights: WeightViews) -> None:
@@ -163,22 +170,26 @@ class LevelPass(ABC):
         if views.blocks:
             torch.index_select(self.tables.outer_blocks, 0, self.source[views.sources], out=views.inputs)
 
-    def _gradients(self, dy: Float[Tensor, "terms columns"]) -> tuple[Tensor | None, ...]:
+    def _gradients(self, dy: Float[Tensor, "rows columns"]) -> tuple[Tensor | None, ...]:
         """Go down all levels; returns what `down` does, dy summed over the columns for the heads' biases."""
         net, tables = self.net, self.tables
         # empty, not zeros: the chunks write them part by part, and leave none out
         child = net.workspaces.gradient.like(net.child)
-        gamma, beta, head, dz_sum = map(torch.empty_like, [net.gamma] * 4)
+        gamma, beta, dz_sum, head = map(torch.empty_like, [net.gamma] * 3 + [net.head])
+        by_head = list(zip(self._by_head(dy), head.view(-1, len(net.gamma)), strict=True))
         for views, weights in zip(tables.chunks, self.weights, strict=True):
-            for run, (_, u_t) in zip(views.runs, weights.runs, strict=True):
+            for run, ((_, u_t), *others) in zip(views.runs, weights.runs, strict=True):
                 # written, not added: the head's gradient is the first in every row, parents add theirs to it below
-                torch.mul(u_t, dy[run.heads].unsqueeze(1), out=run.dh)
+                torch.mul(u_t, by_head[0][0][run.heads].unsqueeze(1), out=run.dh)
+                for (_, further), (slope, _) in zip(others, by_head[1:], strict=True):
+                    run.dh.addcmul_(further, slope[run.heads].unsqueeze(1))
         # a term's parents run in later groups: backwards, its dh is whole before it is used
         for views, weights in zip(reversed(tables.chunks), reversed(self.weights), strict=True):
             rows = views.chunk.rows
             for run in views.runs:
-                own = head[run.neurons].view(run.terms, run.out, 1)
-                self._matmul(own, run.h, dy[run.heads].unsqueeze(2))
+                for slope, found in by_head:
+                    own = found[run.neurons].view(run.terms, run.out, 1)
+                    self._matmul(own, run.h, slope[run.heads].unsqueeze(2))
             self._norm_gradient(views, gamma[rows], beta[rows], dz_sum[rows])
             self.genes.collect(self._samples_of(views.grad), views.chunk)
             # the inputs are gathered anew: kept from the way up they would be the largest table of all
@@ -191,7 +202,8 @@ class LevelPass(ABC):
             if views.blocks:
                 tables.grad_blocks.index_add_(0, self.source[views.sources], views.inputs)
         table, direction = self.genes.gradients(dz_sum)
-        return child, table, dz_sum, gamma, beta, head, self._samples_of(dy).sum(1), direction
+        bias = self._samples_of(dy).sum(1).view(net.head_bias.shape)
+        return child, table, dz_sum, gamma, beta, head, bias, direction
 
     def _matmul(self, out: Tensor, left: Tensor, right: Tensor) -> None:
         """Out = left @ right, batched; in autocast's precision where it is on."""
@@ -225,12 +237,12 @@ class TrainingPass(LevelPass):
             )  # processes cut alike, however many samples each has: they reduce by chunks
         return int(most)
 
-    def up(self) -> Float[Tensor, "terms samples"]:
+    def up(self) -> Float[Tensor, "rows samples"]:
         heads = self._heads()
         self.net.statistics.move(self.mean.double(), self.var, self.n)
-        return heads.add_(self.net.head_bias[:, None])
+        return heads.add_(self.net.head_bias.view(-1, 1))
 
-    def down(self, dy: Float[Tensor, "terms samples"]) -> tuple[Tensor | None, ...]:
+    def down(self, dy: Float[Tensor, "rows samples"]) -> tuple[Tensor | None, ...]:
         return self._gradients(dy)
 
     def outputs(self) -> Float[Tensor, "neurons samples"]:
@@ -331,11 +343,11 @@ class EvaluationPass(LevelPass):
         super().__init__(net, genes)
         self.mean, self.inv = mean, torch.rsqrt(net.statistics.var + net.eps)
 
-    def up(self) -> Float[Tensor, "terms samples"]:
+    def up(self) -> Float[Tensor, "rows samples"]:
         heads = self._heads()
-        return self._samples_of(heads) + (heads[:, -1] + self.net.head_bias)[:, None]
+        return self._samples_of(heads) + (heads[:, -1] + self.net.head_bias.view(-1))[:, None]
 
-    def down(self, dy: Float[Tensor, "terms samples"]) -> tuple[Tensor | None, ...]:
+    def down(self, dy: Float[Tensor, "rows samples"]) -> tuple[Tensor | None, ...]:
         return self._gradients(torch.cat([dy, dy.sum(1, keepdim=True)], 1))
 
     def outputs(self) -> Float[Tensor, "neurons samples"]:

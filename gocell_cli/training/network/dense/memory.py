@@ -156,11 +156,13 @@ def chunks(stack: Stack, row_bytes: int, chunk_bytes: int | None) -> tuple[Chunk
 
 
 class WeightViews:
-    """One chunk's weights, batched by term: (W, W transposed) of each block, (u, u transposed) of each run."""
+    """One chunk's weights, batched by term: (W, W transposed) of each block, (u, u transposed) of each run's heads."""
 
     def __init__(self, views: "ChunkViews", child: Tensor, head: Tensor) -> None:
         self.blocks = [(w := child[b.weight].view(b.shape), w.transpose(1, 2)) for b in views.blocks]
-        self.runs = [(u := head[r.neurons].view(r.terms, 1, r.out), u.transpose(1, 2)) for r in views.runs]
+        heads = head.view(-1, head.shape[-1]).unbind(0)
+        every = [[of[r.neurons].view(r.terms, 1, r.out) for of in heads] for r in views.runs]
+        self.runs = [[(u, u.transpose(1, 2)) for u in run] for run in every]
 
 
 @dataclass(frozen=True)

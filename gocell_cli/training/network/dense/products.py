@@ -43,7 +43,7 @@ class ProductPass:
         self.varies = varying_terms(net, genes)[net.index["term_of_neuron"]].to(net.gamma)
         self.tables: list[Tensor] = []
 
-    def up(self) -> Float[Tensor, "terms samples"]:
+    def up(self) -> Float[Tensor, "rows samples"]:
         """Children first; return all heads; in training, move the running statistics."""
         net = self.net
         self.genes.fill_differences(self.z, self.chunk)
@@ -53,15 +53,21 @@ class ProductPass:
             self.heads = self._levels(*self.leaves)
         if self.counted is None:
             net.statistics.move(self.mean.double() + self.a0.double(), self.var, self.n)
-        return self.heads.detach() + net.head_bias[:, None]
+        return self.heads.detach() + net.head_bias.view(-1, 1)
 
     def _levels(self, z: Tensor, child: Tensor, gamma: Tensor, beta: Tensor, head: Tensor, *products: Tensor) -> Tensor:
-        """Return the heads [terms, samples], without their biases."""
+        """Return the heads [rows, samples], without their biases."""
         net, heads = self.net, list[Tensor]()
         own, group = Products(*products), -1
         parts = [b.terms * b.out for b in net.stack.buckets]
         below = z[:0]
-        for b, *rows in zip(net.stack.buckets, *(torch.split(t, parts) for t in (z, gamma, beta, head)), strict=True):
+        # of one head a term or of several: a bucket's are [heads, terms, out]
+        of_bucket = [
+            t.view(-1, b.terms, b.out) for t, b in zip(torch.split(head, parts, -1), net.stack.buckets, strict=True)
+        ]
+        for b, own_heads, *rows in zip(
+            net.stack.buckets, of_bucket, *(torch.split(t, parts) for t in (z, gamma, beta)), strict=True
+        ):
             if b.group != group:  # what a group reads, the groups before it have written
                 group, below = b.group, torch.cat([*self.tables, z.new_zeros(net.stack.piece, z.shape[1])])
             a = rows[0].view(b.terms, b.out, -1)
@@ -72,9 +78,9 @@ class ProductPass:
                 a = a + weight @ x + pad(own.outer_of(b) @ (p * q), (0, 1))
             h = self._norm(b, a.reshape(b.terms * b.out, -1), rows[1], rows[2])
             self.tables.append(h)
-            y = (rows[3].view(b.terms, 1, b.out) @ h.view(b.terms, b.out, -1))[:, 0]
-            heads.append(y[:, :-1] + y[:, -1:])
-        return torch.cat(heads)
+            y = (own_heads.transpose(0, 1) @ h.view(b.terms, b.out, -1)).transpose(0, 1)
+            heads.append(y[..., :-1] + y[..., -1:])
+        return torch.cat(heads, 1).flatten(0, 1)
 
     def _inputs(self, b: Bucket, below: Float[Tensor, "rows columns"]) -> Float[Tensor, "terms inp columns"]:
         """What a bucket's children give; the zeros that padding reads are the last block of `below`."""
@@ -101,14 +107,15 @@ class ProductPass:
         h = torch.cat([d * scale[:, None], (beta - mean * scale)[:, None]], 1)
         return h if net.tanh_first else _TanhDifferences.apply(h)  # type: ignore[no-untyped-call]
 
-    def down(self, dy: Float[Tensor, "terms samples"]) -> tuple[Tensor | None, ...]:
+    def down(self, dy: Float[Tensor, "rows samples"]) -> tuple[Tensor | None, ...]:
         """Return the gradient of every parameter, in the order that `Levels` took them."""
         dz, child, gamma, beta, head, inner, outer = torch.autograd.grad(self.heads, self.leaves, dy)
         self.genes.collect(dz[:, :-1], self.chunk)
         # z_0 is in every sample's z: what its gradient is, that of all samples' sum is
         common = dz[:, -1].contiguous()
         table, direction = self.genes.gradients(common)
-        return child, table, common, gamma, beta, head, dy.sum(1), direction, inner, outer
+        bias = dy.sum(1).view(self.net.head_bias.shape)
+        return child, table, common, gamma, beta, head, bias, direction, inner, outer
 
     def outputs(self) -> Float[Tensor, "neurons samples"]:
         """A copy of all h."""

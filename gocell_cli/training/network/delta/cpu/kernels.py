@@ -105,7 +105,7 @@ class Edges(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A batch's plan (`plan.py`), and the row at which a term's part of the tables begins.
+    """A batch's plan (`plan.py`), and the row at which a term's part of the tables begins; `rows` of a table in all.
 
     lost_piece: the first piece of a lost pair's weights. share: weight / samples in training, else 0. varies: 1, or 0
     where all samples of a term agree. wild: samples that show a term's wild type. `samples`, varies
@@ -124,10 +124,11 @@ class Batch(NamedTuple):
     varies: np.ndarray
     wild: np.ndarray
     samples: float
+    rows: int
 
 
 class Parameters(NamedTuple):
-    """Flat tables of neurons but for weights and genes. `direction` may be empty.
+    """Flat tables of neurons but for weights and genes. `direction` may be empty; `head` is `heads` tables, one a head.
 
     counted_mean (the running mean less the wild type's a_0) and running_var are read outside training only.
     """
@@ -144,12 +145,14 @@ class Parameters(NamedTuple):
     eps: float
     training: bool
     tanh_first: bool
+    heads: int
+    neurons: int
 
 
 class Tables(NamedTuple):
     """Rows of `piece` numbers: d is what BatchNorm takes less the wild type's, x what parents read.
 
-    g is the gradient of x while it is being summed, then that of z; dots [rows] is x times the head's weights.
+    g is the gradient of x while it is being summed, then that of z; dots [heads, rows] is x times a head's weights.
     """
 
     d: np.ndarray
@@ -454,6 +457,11 @@ def _up_final(lanes, terms, batch, net, tables, state, term, block):
             own = tanh(own + offset) - h0
         store(x, v * piece, own)
         tables.dots[v] = total(own * head)
+    # further heads read x while it is near; the first is apart, so that a network of one is as fast as ever
+    for p in range(1, net.heads):
+        head = load(lanes, net.head, p * net.neurons + q * piece)
+        for v in range(row, row + variants):
+            tables.dots[p * batch.rows + v] = total(load(lanes, x, v * piece) * head)
 
 
 @compiled
@@ -501,17 +509,18 @@ def up(lanes, terms, edges, batch, net, tables, state, schedule, scratch, phases
 
 @compiled
 @no_type_check
-def add_heads(terms, batch, dots, heads):
-    """Give each variant its head: the sum over the term's blocks, and of the wild type's, from which it is counted."""
-    for term in range(len(terms.blocks)):
-        first = batch.variant_ptr[term]
-        variants = batch.variant_ptr[term + 1] - first
-        row = batch.row_ptr[term]
-        for v in range(variants):
-            own = dots[row + v]
-            for block in range(1, terms.blocks[term]):
-                own += dots[row + block * variants + v]
-            heads[first + v] = own if v == 0 else own + heads[first]
+def add_heads(terms, batch, dots, heads, number):
+    """Give each variant its `number` heads: the sum over the term's blocks, and the wild type's, its origin."""
+    for p in range(number):
+        for term in range(len(terms.blocks)):
+            variants = batch.variant_ptr[term + 1] - batch.variant_ptr[term]
+            first = p * len(batch.weight) + batch.variant_ptr[term]
+            row = p * batch.rows + batch.row_ptr[term]
+            for v in range(variants):
+                own = dots[row + v]
+                for block in range(1, terms.blocks[term]):
+                    own += dots[row + block * variants + v]
+                heads[first + v] = own if v == 0 else own + heads[first]
 
 
 # --------------------------------------------------------------------------------------------------- the way down
@@ -682,6 +691,25 @@ def _heads_down(lanes, batch, tables, state, found, dy, term, row, q):
 
 @compiled
 @no_type_check
+def _further_head_down(lanes, batch, net, tables, state, found, dy, term, row, q, p):
+    """Set the gradient of a further head's weights, as `_heads_down` does that of the first."""
+    piece = size(lanes)
+    x, first = tables.x, p * len(batch.weight) + batch.variant_ptr[term]
+    variants, every = batch.variant_ptr[term + 1] - batch.variant_ptr[term], 0.0
+    seen = zeros(lanes, state.mean64)
+    for start in range(0, variants, SOME):
+        own = zeros(lanes, x)
+        for v in range(start, min(start + SOME, variants)):
+            every += get(dy, first + v)
+            if v > 0:
+                own = muladd(own, get(dy, first + v), load(lanes, x, (row + v) * piece))
+        seen = seen + wide(own)
+    to = p * net.neurons + q * piece
+    store(found.head, to, muladd(seen, every, wide(load(lanes, x, row * piece))))
+
+
+@compiled
+@no_type_check
 def _down_partial(lanes, terms, batch, net, tables, state, found, dy, term, block):
     """From dx of a block, all its parents' edges summed, to what BatchNorm's output gets, and the sums of that."""
     piece = size(lanes)
@@ -689,6 +717,8 @@ def _down_partial(lanes, terms, batch, net, tables, state, found, dy, term, bloc
     variants = batch.variant_ptr[term + 1] - first
     row, q = get(batch.row_ptr, term) + block * variants, get(terms.first_block, term) + block
     _heads_down(lanes, batch, tables, state, found, dy, term, row, q)
+    for p in range(1, net.heads):
+        _further_head_down(lanes, batch, net, tables, state, found, dy, term, row, q, p)
     head, mean = load(lanes, net.head, q * piece), load(lanes, state.mean, q * piece)
     # a wild type that no sample shows is only the origin that the others are counted from
     absent = batch.wild[term] == 0
@@ -699,6 +729,9 @@ def _down_partial(lanes, terms, batch, net, tables, state, found, dy, term, bloc
         for v in range(start, min(start + SOME, variants)):
             at = (row + v) * piece
             own = muladd(load(lanes, g, at), get(dy, first + v), head)
+            for p in range(1, net.heads):
+                further = load(lanes, net.head, p * net.neurons + q * piece)
+                own = muladd(own, get(dy, p * len(batch.weight) + first + v), further)
             if v == 0 and absent:
                 own = zeros(lanes, g)
             if not net.tanh_first:

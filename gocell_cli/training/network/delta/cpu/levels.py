@@ -43,7 +43,7 @@ class CpuPass:
         self.threads = 1 if rows.up.sum() < ALONE else allowed_threads()
         # a tile reads three rows, whether they are there or not
         entries = (rows.rows + kernels.TILE) * piece
-        sizes = {"x": entries, "d": entries, "dots": rows.rows, **({"g": entries} if net.gradients else {})}
+        sizes = {"x": entries, "d": entries, "dots": net.heads * rows.rows, **({"g": entries} if net.gradients else {})}
         tables = buffers.borrow(self, sizes, net.gamma.dtype)
         self.dtype = tables["x"].numpy().dtype
         self.tables = kernels.Tables(
@@ -78,6 +78,7 @@ class CpuPass:
             varies=self.whole.varies.astype(np.float64),
             wild=self.whole.wild,
             samples=self.whole.samples,
+            rows=self.rows.rows,
         )
 
     def _parameters(self) -> kernels.Parameters:
@@ -90,12 +91,14 @@ class CpuPass:
             bias=net.bias.numpy(),
             gamma=net.gamma.numpy(),
             beta=net.beta.numpy(),
-            head=net.head.numpy(),
+            head=net.head.numpy().reshape(-1),
             counted_mean=none if net.counted_mean is None else net.counted_mean.numpy(),
             running_var=net.statistics.var.numpy(),
             eps=net.eps,
             training=net.training,
             tanh_first=net.tanh_first,
+            heads=net.heads,
+            neurons=len(net.gamma),
         )
 
     def _run(self, kernel: Any, work: np.ndarray, join: Callable[[slice], None], *more: Any) -> None:
@@ -145,12 +148,12 @@ class CpuPass:
         found = self.whole.sums(*(torch.from_numpy(s[here]) for s in (state.own_total, state.own_moment)))
         state.all_total[here], state.all_moment[here] = (s.numpy() for s in found)
 
-    def up(self) -> Float[Tensor, " variants"]:
-        """Children first; returns each variant's head without its bias, and moves the running statistics."""
+    def up(self) -> Float[Tensor, "*heads variants"]:
+        """Children first; returns each variant's heads without their biases, and moves the running statistics."""
         net = self.net
         self._run(kernels.up, self.rows.up, self._join_up)
-        heads = net.gamma.new_empty(len(self.plan.weight))
-        kernels.add_heads(self.network.terms, self.batch, self.tables.dots, heads.numpy())
+        heads = net.new_heads(len(self.plan.weight))
+        kernels.add_heads(self.network.terms, self.batch, self.tables.dots, heads.numpy().reshape(-1), net.heads)
         if net.training:
             mean = self.mean.numpy() + self.a0.numpy().astype(np.float64)  # torch's would wait for its pool
             net.statistics.move(torch.from_numpy(mean), self.var, self.whole.samples)
@@ -162,10 +165,11 @@ class CpuPass:
         found.numpy().reshape(-1, self.net.piece)[unused] = 0.0
         return found
 
-    def down(self, dy: Float[Tensor, " variants"]) -> Gradients:
+    def down(self, dy: Float[Tensor, "*heads variants"]) -> Gradients:
         """Parents first."""
         net = self.net
-        gamma, beta, head, wild = (self._zeros() for _ in range(4))
+        gamma, beta, wild = (self._zeros() for _ in range(3))
+        head = torch.from_numpy(np.zeros(net.head.shape, self.dtype))
         found = Gradients(
             weights=self._lent(self.buffers.weights, net.weights, self.network.unused.weights),
             wild=wild,
@@ -182,7 +186,7 @@ class CpuPass:
             wild=wild.numpy(),
             gamma=gamma.numpy(),
             beta=beta.numpy(),
-            head=head.numpy(),
+            head=head.numpy().reshape(-1),
         )
-        self._run(kernels.down, self.rows.down, self._join_down, dy.numpy(), arrays)
+        self._run(kernels.down, self.rows.down, self._join_down, dy.numpy().reshape(-1), arrays)
         return found

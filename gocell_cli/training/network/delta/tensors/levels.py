@@ -59,17 +59,20 @@ class TensorPass:
     def _table(self, band: BandPlan, table: Tensor) -> Float[Tensor, "variants width"]:
         return table[band.blocks].view(band.variants.stop - band.variants.start, -1)
 
-    def up(self) -> Float[Tensor, " variants"]:
-        """Children first; returns each variant's head without its bias, and moves the running statistics."""
+    def up(self) -> Float[Tensor, "*heads variants"]:
+        """Children first; returns each variant's heads without their biases, and moves the running statistics."""
         net = self.net
-        heads = net.gamma.new_empty(len(self.at.term))
+        heads = net.new_heads(len(self.at.term))
+        weights, by_head = net.by_head(net.head), net.by_head(heads)
         for level in self._levels:
             for number in level:
                 self._inner(number, self._linear(number))
             self._statistics(level)
             for number in level:
                 band = self.plan.bands[number]
-                self._heads(band, self._outer(number), self._of(number, net.head), heads[band.variants])
+                h = self._outer(number)
+                for weight, out in zip(weights, by_head, strict=True):
+                    self._heads(band, h, self._of(number, weight), out[band.variants])
         if net.training:
             net.statistics.move(self.mean.double() + self.a0.double(), self.var, self.n)
         return heads
@@ -192,12 +195,12 @@ class TensorPass:
             return table.sum(0, keepdim=True) if weight is None else weight[None].mm(table)
         return embedding_bag(self._every[: len(table)], table, self._wild(band), mode="sum", per_sample_weights=weight)
 
-    def down(self, dy: Float[Tensor, " variants"]) -> Gradients:
+    def down(self, dy: Float[Tensor, "*heads variants"]) -> Gradients:
         """Parents first."""
         net, at = self.net, self.at
         g = net.gamma.new_empty(len(at.input), net.piece)  # of every slot's input
         direction = None if net.direction is None else torch.zeros_like(net.direction)
-        wild, gamma, beta, head = (torch.empty_like(net.gamma) for _ in range(4))
+        wild, gamma, beta, head = (torch.empty_like(t) for t in (net.gamma, net.gamma, net.gamma, net.head))
         weights = torch.empty_like(self.weights)
         child = torch.zeros_like(net.weights)
         products = None if net.products is None else Products(*map(torch.zeros_like, net.products))
@@ -219,15 +222,16 @@ class TensorPass:
     def _outer_gradient(self, number: int, g: Tensor, dy: Tensor, found: Gradients) -> Tensor:
         """From dx (and the heads') to the gradient of BatchNorm's output; its sum, and times a - mean, into `found`."""
         net, at, band = self.net, self.at, self.plan.bands[number]
-        wild, dy = self._wild(band), dy[band.variants]
+        wild, slopes = self._wild(band), [of_head[band.variants] for of_head in net.by_head(dy)]
         x = self._table(band, self.x)
         h0 = x[wild]
         h = x + self._spread(band, h0)
         h[wild] = h0
         # h_0 is taken off all other variants' x: its gradient is g_0 less theirs, that is 2 g_0 less the sum of all
         g[wild] = 2 * g[wild] - self._summed(band, g)
-        self._of(number, found.head).copy_(self._summed(band, h, dy))
-        g.addcmul_(self._spread(band, self._of(number, net.head)), dy[:, None])
+        for slope, weight, own in zip(slopes, net.by_head(net.head), net.by_head(found.head), strict=True):
+            self._of(number, own).copy_(self._summed(band, h, slope))
+            g.addcmul_(self._spread(band, self._of(number, weight)), slope[:, None])
         if not net.tanh_first:
             tanh_gradient(g, h, grad_input=g)
         # a wild type that no sample shows is only the origin that the others are counted from; products read it as that
