@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gocell_cli.errors import DamagedCache
+from gocell_cli.errors import DamagedCache, UsageError, did_you_mean
 from gocell_cli.file_record import FileRecord, place_recorded, recorded_place
 from gocell_cli.level_directions import DIRECTIONS
 from gocell_cli.typed_file import Malformed, json_text, parse_json, read_small
@@ -320,9 +320,41 @@ class WarmStartRecord:
 
 
 @dataclass(frozen=True)
+class PhenotypeRecord:
+    """What run.json says of a phenotype after the first, of a run whose one network predicts several.
+
+    train: training samples that have it; weight: in the loss. The others are those of RunRecord.
+    """
+
+    phenotype: dict[str, str]
+    nan_labels: int
+    label: LabelRecord
+    train: int
+    weight: float
+    predictions: FileRecord | None = None
+    results: dict[str, ResultRecord] | None = None
+    voices: dict[str, VoiceRecord] | None = None
+    constant_root: dict[str, float] | None = None
+    strain_fitness: StrainFitnessRecord | None = None
+
+    def __post_init__(self) -> None:
+        if "kind" not in self.phenotype:
+            raise ValueError("the phenotype has no kind")
+        if self.results is not None and set(self.results) != {"train", "validation", "test"}:
+            raise ValueError("results are not those of train, validation and test")
+
+
+OF_A_PHENOTYPE = (
+    "phenotype", "nan_labels", "label", "predictions", "results", "voices", "constant_root", "strain_fitness",
+)  # fmt: skip
+"""Entries of RunRecord that are of one phenotype."""
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """run.json, `cache` the whole path of what stands there.
 
+    others: the phenotypes after the first, where one network predicts several: the entries here are the first's.
     `results`, `epochs` and `predictions`, of the test part, are there once the run is finished. constant_root: the
     parts for which the best epoch predicts next to the same of every sample, and the standard deviation of its
     predictions as a share of the labels'; None where it does so for none.
@@ -353,6 +385,7 @@ class RunRecord:
     warm_start: WarmStartRecord | None = None
     own: dict[str, str] | None = None
     overfit: int | None = None
+    others: tuple[PhenotypeRecord, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.cache or "\0" in self.cache:
@@ -366,6 +399,33 @@ class RunRecord:
     def kind(self) -> str:
         """The phenotype's name."""
         return self.phenotype["kind"]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The names of all its phenotypes."""
+        return (self.kind, *(one.phenotype["kind"] for one in self.others or ()))
+
+    def of_phenotype(self, kind: str) -> "RunRecord":
+        """Return the record as one of its phenotypes sees it: itself for "" and its first.
+
+        Raises UsageError for a phenotype that it has not.
+        """
+        if kind in ("", self.kind):
+            return self
+        if kind not in self.kinds:
+            hint = did_you_mean(kind, self.kinds, otherwise=f"--phenotype {'|'.join(self.kinds)}")
+            raise UsageError(f"this run predicts no {kind[:60]!r}", hint=hint)
+        found = (self.others or ())[self.kinds.index(kind) - 1]
+        return replace(self, **{name: getattr(found, name) for name in OF_A_PHENOTYPE})
+
+    def with_phenotype(self, kind: str, **entries: Any) -> "RunRecord":
+        """Return the record with entries of one of its phenotypes replaced."""
+        number = self.kinds.index(kind)
+        if number == 0:
+            return replace(self, **entries)
+        others = list(self.others or ())
+        others[number - 1] = replace(others[number - 1], **entries)
+        return replace(self, others=tuple(others))
 
     @property
     def heard(self) -> list[str]:
@@ -384,13 +444,22 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """A line of metrics.jsonl: epochs count from 0, losses and metrics of both parts, seconds by kind of work."""
+    """A line of metrics.jsonl: epochs count from 0, losses and metrics of both parts, seconds by kind of work.
+
+    phenotypes: of one network of several, each one's `train` and `validation`; the line's own are then the losses of
+    all together, and the mean of their r.
+    """
 
     epoch: int
     learning_rate: float
     train: Numbers
     validation: Numbers
     seconds: dict[str, float]
+    phenotypes: dict[str, dict[str, Numbers]] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The entries that are there."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def read_record(directory: Path) -> RunRecord:

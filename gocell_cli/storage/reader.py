@@ -107,7 +107,9 @@ class Cache:
             return self
         other = copy.copy(self)
         other._number = _phenotype_number(self.manifest, self.directory, kind)
-        other.__dict__.pop("_columns", None)  # of other labels
+        whole = other.__dict__.pop("_columns", None)  # of other labels
+        if whole is not None and self._number is None:
+            other.__dict__["_columns"] = whole.of_phenotype(other._number)  # the same arrays, not read again
         return other
 
     def _own(self, samples: Samples) -> Samples:

@@ -132,9 +132,10 @@ def _work(directory: Path, cache: Path, config: RunConfig, jobs: int, told: "Con
         from gocell_cli.commands.model.one_run import train_member
         from gocell_cli.storage.reader import Cache
         from gocell_cli.training.cores import share_cores
+        from gocell_cli.training.runs.samples import as_asked
 
         share_cores(jobs)
-        outcome = train_member(directory, Cache(cache).of_phenotype(config.phenotype), config)
+        outcome = train_member(directory, as_asked(Cache(cache), config), config)
     except Exception as error:
         outcome = explained(error)
     told.send(outcome)

@@ -11,6 +11,7 @@ from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.places import Force, runs_named
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, show, show_json
+from gocell_cli.errors import UsageError
 from gocell_cli.run_record import NETWORK, SLICES, beside_singles, side_by_side
 from gocell_cli.series_record import is_series, require_one_run
 
@@ -52,6 +53,7 @@ def evaluate(
     run: RunDir,
     part: PartOption = "test",
     split: OldPart = None,
+    phenotype: opt.OfSeveral = None,
     baselines: BaselinesOption = None,
     out: TableOut = None,
     overwrite: Force = False,
@@ -60,7 +62,8 @@ def evaluate(
 ) -> None:
     """Predict a part of a run's split with its best weights, beside baselines fitted on the same split.
 
-    Baselines are those of the run's settings, unless --baselines names others. --out writes a row a sample: its genes,
+    Baselines are those of the run's settings, unless --baselines names others. Of a network of several phenotypes all
+    are shown, one after the other, unless --phenotype names one. --out writes a row a sample: its genes,
     part, query group and value, what the network and what each baseline predicts. Of a series the table of its runs.
     """
     from gocell_cli.commands.model.refusals import before_opening, tell_compiling
@@ -70,14 +73,18 @@ def evaluate(
 
     require_part(split or part)
     if is_series(run):
-        if out is not None or baselines is not None or cache is not None:
+        if out is not None or baselines is not None or cache is not None or phenotype is not None:
             require_one_run(run)
         evaluate_series(run, split or part, json=json)
         return
     require_table(out, overwrite=overwrite, json=json)
     if baselines is not None:
         chosen_names(baselines)
-    before_opening(run, cache, samples=True)
+    record = before_opening(run, cache, samples=True)
+    chosen = record.of_phenotype(phenotype or "").kind if phenotype or not record.others else ""
+    if out is not None and not chosen:
+        why = f"it predicts {', '.join(record.kinds)}"
+        raise UsageError("--out has a row a sample of one phenotype", why=why, hint=f"--phenotype {record.kind}")
     opened = opened_cache(run, cache)
     from gocell_cli.training.runs.evaluating import evaluate_run, sample_table
     from gocell_cli.training.runs.run import load_best, reopen
@@ -85,16 +92,16 @@ def evaluate(
     tell_compiling()
     trainer = reopen(RunStore(run), opened)
     load_best(trainer)
-    evaluation = evaluate_run(trainer, split or part, baselines)
+    evaluation = evaluate_run(trainer, split or part, baselines, chosen)
     if out is not None:
-        write_table(sample_table(trainer, evaluation), out)
+        write_table(sample_table(trainer.of_phenotype(chosen), evaluation), out)
     if is_stdout(out):
         return
     if json:
         overfit = {"overfit": trainer.config.overfit} if trainer.config.overfit else {}
         show_json({**evaluation.as_json(), **overfit})
     else:
-        show_evaluation(evaluation, trainer.store.record().heard)
+        show_evaluation(evaluation, record.of_phenotype(chosen).heard)
 
 
 def opened_cache(run: Path, cache: Path | None) -> "Cache":
@@ -110,8 +117,13 @@ def opened_cache(run: Path, cache: Path | None) -> "Cache":
 def show_evaluation(evaluation: "Evaluation", heard: "Sequence[str]" = ()) -> None:
     """A row a predictor: the run's voices, each baseline with its cost, then those that there are not, and why.
 
-    `heard` are the voices that the run has beside its network.
+    `heard` are the voices that the run has beside its network. Of several phenotypes one after the other.
     """
+    for one in evaluation.each:
+        _show_one(one, heard, one.phenotype if evaluation.further else "")
+
+
+def _show_one(evaluation: "Evaluation", heard: "Sequence[str]", phenotype: str) -> None:
     keys = [k for k in SHOWN if k in evaluation.metrics]
     costs = {name: f"{fitting.seconds:.1f}" for name, fitting in evaluation.fitting.items()}
     found = side_by_side(evaluation.voices, evaluation.metrics, evaluation.baselines)
@@ -120,7 +132,8 @@ def show_evaluation(evaluation: "Evaluation", heard: "Sequence[str]" = ()) -> No
         for name, values in found.items()
     ]
     labelled, without = evaluation.metrics["n"], evaluation.metrics["nan_labels"]
-    title = f"{evaluation.split}: {labelled:,} samples"
+    having = f" with {phenotype}" if phenotype else ""
+    title = f"{evaluation.split}: {labelled:,} samples{having}"
     title += f", {without:,} more without the phenotype" if without else ""
     headings = [_heading(key, evaluation.metrics) for key in keys]
     show(make_table(title, ["", *headings, "s to fit"], rows, right=tuple(range(1, len(keys) + 2))))

@@ -81,8 +81,8 @@ def tell_warm_start(record: "RunRecord") -> None:
         return
     for told in _begun_with(found):
         note(told, "weights")
-    if found.phenotype != record.kind:
-        note(f"its heads predict {found.phenotype}, this run's {record.kind}", "weights")
+    if found.phenotype != ", ".join(record.kinds):
+        note(f"its heads predict {found.phenotype}, this run's {', '.join(record.kinds)}", "weights")
     if found.test_met_before is None:
         note("that run does not say by which genotypes it was trained: test samples may be among them", "warning")
     elif found.test_met_before:

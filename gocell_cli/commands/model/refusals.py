@@ -52,16 +52,19 @@ def before_training(cache: Path, out: Path, config: RunConfig, *, named: bool) -
 def tell_phenotype(cache: Path, manifest: Manifest, config: RunConfig) -> None:
     """Say which of several phenotypes is trained on; raises UsageError for one that the cache has not."""
     kinds = [phenotype["kind"] for phenotype in manifest.phenotypes]
-    if config.phenotype and config.phenotype not in kinds:
-        several, all_of_them = set(config.phenotype.split(",")) <= set(kinds), f"--phenotype {'|'.join(kinds)}"
-        raise UsageError(
-            f"{cache} has no phenotype {config.phenotype[:60]!r}",
-            why="a network is trained on one phenotype at a time" if several else "",
-            hint=all_of_them if several else did_you_mean(config.phenotype, kinds, otherwise=all_of_them),
-        )
+    asked = config.phenotypes(kinds)
+    strange = [kind for kind in asked if kind not in kinds]
+    if strange:
+        hint = did_you_mean(strange[0], kinds, otherwise=f"--phenotype {'|'.join(kinds)}")
+        raise UsageError(f"{cache} has no phenotype {strange[0][:60]!r}", hint=hint)
+    config.weights_of(len(asked))
+    counts = manifest.counts.get("phenotypes", {})
+    if len(asked) > 1:
+        held = ", ".join(f"{kind} ({counts[kind]:,})" if kind in counts else kind for kind in asked)
+        note(f"one network of {held} of {manifest.samples:,} samples: a head each; figures are each one's", "phenotype")
+        return
     if len(kinds) > 1:
-        chosen = config.phenotype or kinds[0]
-        counts = manifest.counts.get("phenotypes", {})
+        chosen = asked[0]
         held = f" of {counts[chosen]:,} of {manifest.samples:,} samples" if chosen in counts else ""
         others = ", ".join(f"--phenotype {kind}" for kind in kinds if kind != chosen)
         first = "" if config.phenotype else ", the first"

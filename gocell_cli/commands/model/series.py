@@ -81,9 +81,9 @@ def begin_series(
     before_training(found, out or root / "runs", config, named=out is not None)
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.kept import split_record
-    from gocell_cli.training.runs.samples import RunSamples
+    from gocell_cli.training.runs.samples import RunSamples, as_asked
 
-    opened = Cache(found).of_phenotype(config.phenotype)
+    opened = as_asked(Cache(found), config)
     first = member_config(config, members[0])
     samples = RunSamples.of(opened, first, named=read_split_file(opened, first), vectors=read_vector_files(first))
     samples.check_differ()
@@ -194,11 +194,12 @@ def _one_by_one(series: "Series") -> None:
     from gocell_cli.commands.model.one_run import train_member
     from gocell_cli.commands.model.refusals import tell_compiling
     from gocell_cli.storage.reader import Cache
+    from gocell_cli.training.runs.samples import as_asked
 
     left = series.left()
     if not left:
         return
-    opened = Cache(Path(series.record.cache)).of_phenotype(series.settings_of(left[0]).phenotype)
+    opened = as_asked(Cache(Path(series.record.cache)), series.settings_of(left[0]))
     opened.columns()  # checked before torch is loaded, and read once for all runs
     tell_compiling()
     for member in left:

@@ -69,7 +69,8 @@ class Flags:
         str | None, typer.Option(help="Of a step's products: 32-true (default), bf16-mixed, or tf32 on a GPU.")
     ] = None
     phenotype: Annotated[
-        str | None, typer.Option(help="Which of a cache's several phenotypes to train on; default: its first.")
+        str | None,
+        typer.Option(help="Which of a cache's phenotypes to train on; A,B: one network of both. Default: its first."),
     ] = None
     gene_vectors: GeneVectorFiles = None
     warm_start: Annotated[
@@ -270,9 +271,9 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     before_training(found, out or root / "runs", config, named=out is not None)
     name = slug(found.resolve().name)
     from gocell_cli.storage.reader import Cache
-    from gocell_cli.training.runs.samples import RunSamples
+    from gocell_cli.training.runs.samples import RunSamples, as_asked
 
-    opened = Cache(found).of_phenotype(config.phenotype)
+    opened = as_asked(Cache(found), config)
     samples = RunSamples.of(opened, config, named=read_split_file(opened, config), vectors=read_vector_files(config))
     samples.check_differ()
     from gocell_cli.training.runs.memory import require_memory_of_run

@@ -286,6 +286,9 @@ MaxFindings = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Root = Annotated[Path | None, typer.Option(help="Data root; default: $GOCELL_ROOT, else ./gocell_data.")]
+OfSeveral = Annotated[
+    str | None, typer.Option("--phenotype", help="Which of several phenotypes that one network predicts.")
+]
 CacheDir = Annotated[
     Path | None,
     typer.Option(

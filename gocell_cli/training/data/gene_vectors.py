@@ -58,17 +58,21 @@ def read_gene_vectors(
     phenotype: str,
     *,
     control: bool = False,
+    also: Sequence[str] = (),
 ) -> GeneVectors:
     """Return the vectors of all genes of a hierarchy; `trained` are those that a training sample deletes.
 
-    Columns that would tell the phenotype its own label, or a control the terms, are left out (`own_label.py`).
+    also: what else a network of several phenotypes predicts.
+    Columns that would tell a phenotype its own label, or a control the terms, are left out (`own_label.py`).
 
     Raises InvalidInput where too few of a file's names are genes here, or no column tells training's genes apart;
     UsageError where there is no file.
     """
     if not files:
         raise UsageError("no file of gene vectors", hint="gocell gene-vectors --out FILE makes one")
-    withheld = columns_withheld([name for file in files for name in file.columns], phenotype, control=control)
+    withheld: dict[str, str] = {}
+    for kind in (phenotype, *also):  # one network of several: what is withheld of one is told to none
+        withheld |= columns_withheld([name for file in files for name in file.columns], kind, control=control)
     files = [_without(file, withheld) for file in files]
     each = [by_gene(file, hierarchy) for file in files]
     values = np.hstack([found for found, *_ in each])
@@ -86,7 +90,11 @@ def read_gene_vectors(
         names=tuple(name for name, stays in zip(names, kept.tolist(), strict=True) if stays),
         missing=missing,
         sources=tuple(source for _, source, _ in each),
-        notes=(*(note for *_, note in each), *_told(withheld, phenotype), *_said(left, missing, trained)),
+        notes=(
+            *(note for *_, note in each),
+            *_told(withheld, ", ".join((phenotype, *also))),
+            *_said(left, missing, trained),
+        ),
     )
 
 

@@ -25,9 +25,10 @@ GENES = 511
 
 
 @torch.no_grad()
-def encoded_genes(model: DCell, hierarchy: Hierarchy) -> csr_matrix:
+def encoded_genes(model: DCell, hierarchy: Hierarchy, number: int | None = None) -> csr_matrix:
     """Return [genes, terms], float64: the change of each term's head where a gene is deleted, in the heads' unit.
 
+    number: which of several phenotypes' heads.
     The model is left as it was. Entries are those of the hierarchy's closure, zeros among them.
     """
     genes, closure = len(hierarchy.gene_names), hierarchy.closure
@@ -40,17 +41,18 @@ def encoded_genes(model: DCell, hierarchy: Hierarchy) -> csr_matrix:
             stop = min(start + GENES, genes)
             ptr = closure.ptr[start : stop + 1]
             gene, terms = np.repeat(np.arange(stop - start), np.diff(ptr)), closure.term[ptr[0] : ptr[-1]]
-            found[ptr[0] : ptr[-1]] = _changes(model, start, stop)[gene, terms]
+            found[ptr[0] : ptr[-1]] = _changes(model, start, stop, number)[gene, terms]
     finally:
         model.gene_weight.copy_(own)
         model.train(was_training)
     return csr_matrix((found, closure.term, closure.ptr), shape=(genes, len(hierarchy.term_ids)))
 
 
-def _changes(model: DCell, start: int, stop: int) -> Float64[np.ndarray, "genes terms"]:
+def _changes(model: DCell, start: int, stop: int, number: int | None) -> Float64[np.ndarray, "genes terms"]:
     """What the deletion of each of some genes changes in all heads."""
     genotypes = [(), *((gene,) for gene in range(start, stop))]
     heads = model.heads(deletions_of(genotypes, model.index.genes, model.bias.device))
     table = (heads.dense() if isinstance(heads, VariantHeads) else heads).double().cpu().numpy()
+    table = table if number is None else table[..., number]
     found: np.ndarray = table[1:] - table[0]
     return found

@@ -25,7 +25,7 @@ class TermEffect:
 
 @torch.no_grad()
 def activations(model: DCell, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return heads [samples, terms] and h [neurons, samples], in evaluation mode."""
+    """Return heads [samples, terms] (of several phenotypes, theirs last) and h [neurons, samples], in evaluation mode."""
     was_training = model.training
     model.eval()
     try:
@@ -46,6 +46,7 @@ def effects(predictor: Predictor, genotype: Genotype) -> list[TermEffect]:
     model = predictor.model
     # sample 0 is the wild type, sample 1 the strain
     heads, h = activations(model, deletions_of([(), genotype], model.index.genes, model.bias.device))
+    heads = predictor.own(heads)
     if not bool(torch.isfinite(heads).all()):
         raise Diverged("this network's heads are not finite", hint="train it again, with a smaller --lr")
     change = (h[:, 1] - h[:, 0]).double()

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 
 from gocell_cli.csr import pointers
 from gocell_cli.errors import Diverged
@@ -73,8 +73,8 @@ def root_heads(
     rows: CacheRows,
     order: Int64[np.ndarray, " rows"],
     also: Callable[[SampleBatch, Tensor | VariantHeads], None] = lambda _batch, _heads: None,
-) -> Float64[np.ndarray, " rows"]:
-    """Return the root's head for each row of `order`, in evaluation mode; the model's mode is left as it was.
+) -> Float64[np.ndarray, " rows *phenotypes"]:
+    """Return the root's heads for each row of `order`, in evaluation mode; the model's mode is left as it was.
 
     `also` gets each batch, on the CPU, with its heads. Other threads make the batches ready; nothing is read back from
     a GPU before the last of them.
@@ -94,7 +94,8 @@ def root_heads(
                 also(batch, heads)
     finally:
         model.train(was_training)
-    return torch.cat(found).cpu().numpy() if found else np.zeros(0)
+    several = () if isinstance(model, OwnModel) else model.head_bias.shape[:-1]
+    return torch.cat(found).cpu().numpy() if found else np.zeros((0, *several))
 
 
 def deletions_of(genotypes: Sequence[Genotype], genes: int, device: torch.device) -> Deletions:
@@ -184,6 +185,7 @@ class Predictor:
 
     `kind` is the phenotype it was trained on, `trained` says of each gene whether a training sample deletes it.
     `voices` are the run's others, None where it has its network alone, and `voice` is the one that answers.
+    number: which of several phenotypes of the network it is; None of one.
     """
 
     model: DCell
@@ -193,6 +195,7 @@ class Predictor:
     trained: Bool[np.ndarray, " genes"]
     voices: Answering | None = None
     voice: str = DCELL
+    number: int | None = None
 
     def genotype(self, names: str) -> Genotype:
         """Return the genes of names of any kind (`names_in`); raises UsageError for one that is not one gene's."""
@@ -211,13 +214,24 @@ class Predictor:
         """Return the phenotype of genotypes as CSR: the i-th deletes genes[ptr[i]:ptr[i + 1]], ascending."""
         device = self.model.bias.device
         batch = Deletions.of(torch.from_numpy(ptr).to(device), torch.from_numpy(genes).to(device), len(self.trained))
-        heads = head_of(self.model.heads(batch), self.model.root)
+        heads = head_of(self.heads(batch), self.model.root)
         found = self.scale.backward(heads.double().cpu().numpy())
         if self.voices is not None:
             found = self.voices.answer(self.voice, ptr, genes, found)
         if not np.isfinite(found).all():
             raise Diverged("this network's predictions are not finite", hint="train it again, with a smaller --lr")
         return found
+
+    def heads(self, batch: Batch) -> Tensor | VariantHeads:
+        """Return the heads of all terms, of its phenotype alone."""
+        heads = self.model.heads(batch)
+        if self.number is None:
+            return heads
+        return heads.of_phenotype(self.number) if isinstance(heads, VariantHeads) else self.own(heads)
+
+    def own(self, heads: Float[Tensor, "samples terms *phenotypes"]) -> Float[Tensor, "samples terms"]:
+        """Return the heads of its phenotype alone."""
+        return heads if self.number is None else heads[..., self.number]
 
     def predictions(self, genotypes: Sequence[Genotype]) -> list[Prediction]:
         """Predict genotypes, and the interactions of those that have any."""

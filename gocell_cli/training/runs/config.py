@@ -94,7 +94,8 @@ class RunConfig:
     control: the network lies over a control of the hierarchy (gocell_cli/controls.py), drawn
     by `control_seed`; its baselines, which see the hierarchy as it is, are none by default.
     warm_start: the run whose weights it begins with, term by term (training/runs/warm_start.py); "": the seed's.
-    phenotype: which of a cache's several phenotypes; "" is its first, or its only one.
+    phenotype: which of a cache's several phenotypes; "" is its first, or its only one; A,B: one network of both, with a
+    head each in every term. phenotype_weights: of each in the loss, W,W; "": all alike (network/loss.py).
     overfit: so many training samples, drawn by the seed, on which all is trained and judged: a check of a pipeline,
     whose loss goes to what noise between samples of one genotype leaves; no voices and no test (0: off).
     tails: scores that count as interactions, LOW,HIGH; `auto` as published for s_score, tau and epsilon, else none.
@@ -152,6 +153,7 @@ class RunConfig:
     warm_start: str = ""
     overfit: int = 0
     phenotype: str = ""
+    phenotype_weights: str = ""
 
     def __post_init__(self) -> None:
         for name, allowed in CHOICES.items():
@@ -162,6 +164,7 @@ class RunConfig:
                 )
         chosen_names(self.baselines)
         tails_of(self.tails, "")
+        self.weights_of(max(1, self.phenotype_weights.count(",") + 1))
         for f in fields(self):
             self._check_number(f.name)
         if self.split not in SPLITS and not names_a_file(self.split):
@@ -209,13 +212,33 @@ class RunConfig:
         if isinstance(value, float) and value > MOST_NUMBER:
             raise UsageError(f"{name} is {value:g}", hint=f"at most {MOST_NUMBER:g}; its default is {DEFAULTS[name]}")
 
-    def network(self, width_by: str) -> DCellConfig:
-        """The network's settings; widths count what the cache's preset says."""
+    def phenotypes(self, kinds: Sequence[str]) -> tuple[str, ...]:
+        """Return which of a cache's phenotypes, called `kinds`, are asked for; names are not checked."""
+        if not self.phenotype or self.phenotype in kinds:
+            return (self.phenotype or kinds[0],)
+        return tuple(dict.fromkeys(name.strip() for name in self.phenotype.split(",")))
+
+    def weights_of(self, phenotypes: int) -> tuple[float, ...]:
+        """Return the weights of so many phenotypes in the loss, of sum 1; raises UsageError where they are none."""
+        words = self.phenotype_weights.split(",") if self.phenotype_weights else ["1"] * phenotypes
+        try:
+            found = [float(word) for word in words]
+        except ValueError:
+            found = []
+        if len(found) != phenotypes or not all(math.isfinite(x) and x > 0 for x in found):
+            raise UsageError(
+                f"phenotype_weights is {self.phenotype_weights[:SHOWN]!r}, not {phenotypes} numbers above 0",
+                hint=f"--set phenotype_weights={','.join(['1'] * phenotypes)}; or leave it out",
+            )
+        return tuple(x / sum(found) for x in found)
+
+    def network(self, width_by: str, phenotypes: int = 1) -> DCellConfig:
+        """The network's settings; widths count what the cache's preset says. A head a phenotype in each term."""
         return DCellConfig(
             width_by, self.min_width or NARROW, self.ratio, self.norm_order, self.init_range, self.alpha,
             self.gene_weights, form=self.form, term_dropout=self.term_dropout,
             top_width=self.top_width, top_strata=self.top_strata, products=self.products,
-            learnt_vectors=self.learnt_vectors,
+            learnt_vectors=self.learnt_vectors, phenotypes=phenotypes,
         )  # fmt: skip
 
     def for_samples(self, training: int) -> "RunConfig":

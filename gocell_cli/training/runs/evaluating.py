@@ -40,7 +40,7 @@ class Evaluation:
 
     `fitting` says of each baseline what it cost and which settings it took, or why there is none; `said` and `others`
     are predictions of voices and baselines, and `rows` the samples of the cache. Voices are those of the test part
-    alone: they are fitted to the others.
+    alone: they are fitted to the others. `further` are the same of the phenotypes after the first.
     """
 
     split: str
@@ -56,9 +56,26 @@ class Evaluation:
     said: dict[str, Float64[np.ndarray, " n"]] = field(default_factory=dict)
     voices: dict[str, dict[str, Any]] = field(default_factory=dict)
     dcell_adds: AddsRecord | None = None
+    phenotype: str = ""
+    further: tuple["Evaluation", ...] = ()
+
+    @property
+    def each(self) -> tuple["Evaluation", ...]:
+        """Those of every phenotype that the network predicts, this one first."""
+        return (self, *self.further)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything but the arrays."""
+        """Everything but the arrays; of several phenotypes the first's, and under `phenotypes` those of each."""
+        if not self.further:
+            return self.own_json()
+        return {
+            "phenotype": self.phenotype,
+            **self.own_json(),
+            "phenotypes": {one.phenotype: one.own_json() for one in self.each},
+        }
+
+    def own_json(self) -> dict[str, Any]:
+        """Everything of this phenotype but the arrays."""
         heard = {"voices": self.voices, "dcell_adds": self.dcell_adds and asdict(self.dcell_adds)}
         return {
             "split": self.split,
@@ -76,20 +93,32 @@ class Evaluation:
 def finish_run(trainer: Trainer) -> dict[str, Evaluation]:
     """Fit the other voices, evaluate all on every part; write what is found into the run's directory."""
     load_best(trainer)
-    store, measured = trainer.store, _measured(trainer, PARTS)
+    store = trainer.store
+    each = [_finish_one(trainer.of_phenotype(kind)) for kind in trainer.kinds]
+    if store.writable:
+        with store.writes(store.directory / "tensorboard"):
+            write_events(store, trainer.history)
+        found = replace(store.record(), epochs=len(trainer.history))
+        for kind, (_, entries) in zip(trainer.kinds, each, strict=True):
+            found = found.with_phenotype(kind, **entries)
+        store.write_record(found)
+    (first, _), *others = each
+    return {part: replace(e, further=tuple(other[part] for other, _ in others)) for part, e in first.items()}
+
+
+def _finish_one(trainer: Trainer) -> tuple[dict[str, Evaluation], dict[str, Any]]:
+    """Finish one phenotype; returns its evaluations, and what is to be recorded of it."""
+    store, measured, number = trainer.store, _measured(trainer, PARTS), trainer.number or 0
     # of several processes only the first one's results are read
     fits = Fits(known_of(trainer)) if trainer.processes.first else None
     voices, records = _settle(trainer, fits, measured["validation"][0]) if fits is not None else (None, None)
     evaluations = _evaluations(trainer, measured, fits, _usual(trainer.config), voices)
-    if store.writable:
-        with store.writes(store.directory / "tensorboard"):
-            write_events(store, trainer.history)
-        results = {part: typed(e.as_json(), ResultRecord) for part, e in evaluations.items()}
-        with store.writes(store.directory):
-            kept = write_predictions(store.directory, sample_table(trainer, evaluations["test"]))
-        found = replace(store.record(), results=results, predictions=kept, epochs=len(trainer.history), voices=records)
-        store.write_record(found)
-    return evaluations
+    if not store.writable:
+        return evaluations, {}
+    results = {part: typed(e.own_json(), ResultRecord) for part, e in evaluations.items()}
+    with store.writes(store.directory):
+        kept = write_predictions(store.directory, sample_table(trainer, evaluations["test"]), number)
+    return evaluations, {"results": results, "predictions": kept, "voices": records}
 
 
 def _settle(
@@ -102,11 +131,12 @@ def _settle(
     if trainer.config.control:
         fits = Fits(replace(fits.known, hierarchy=trainer.hierarchy, kept={}))
     if ENCODER in names:
-        fits = Fits(replace(fits.known, encoded=encoded_genes(trainer.dcell, trainer.hierarchy)))
+        fits = Fits(replace(fits.known, encoded=encoded_genes(trainer.dcell, trainer.hierarchy, trainer.number)))
     true = trainer.values[trainer.split.validation]
     cache = trainer.rows.cache
     singles = known_singles(cache.provenance, cache.hierarchy)
-    voices, found = settle_voices(trainer.store, fits, names, network[np.isfinite(true)], singles)
+    known_network, number = network[np.isfinite(true)], trainer.number or 0
+    voices, found = settle_voices(trainer.store, fits, names, known_network, singles, number)
     known = fits.known.validation.value
     metrics = {
         name: trainer.measuring.metrics(one.validation, known)
@@ -116,10 +146,19 @@ def _settle(
     return voices, voice_records(voices, found, metrics)
 
 
-def evaluate_run(trainer: Trainer, part: str, wanted: str | None = None) -> Evaluation:
-    """Predict a part of the split, beside the baselines that are `wanted` (default: those of the run's settings)."""
+def evaluate_run(trainer: Trainer, part: str, wanted: str | None = None, phenotype: str = "") -> Evaluation:
+    """Predict a part of the split, beside the baselines that are `wanted` (default: those of the run's settings).
+
+    phenotype: which of several; "": all of them, the others beside the first.
+    """
     require_part(part)
-    voices = kept_voices(trainer.store, trainer.store.record())
+    kinds = (trainer.store.record().of_phenotype(phenotype).kind,) if phenotype else trainer.kinds
+    first, *others = (_evaluate_one(trainer.of_phenotype(kind), part, wanted) for kind in kinds)
+    return replace(first, further=tuple(others))
+
+
+def _evaluate_one(trainer: Trainer, part: str, wanted: str | None) -> Evaluation:
+    voices = kept_voices(trainer.store, trainer.store.record().of_phenotype(trainer.kind), trainer.number or 0)
     asked, measured = wanted or _usual(trainer.config), _measured(trainer, (part,))
     fits = Fits(known_of(trainer)) if trainer.processes.first else None
     return _evaluations(trainer, measured, fits, asked, voices)[part]
@@ -176,6 +215,7 @@ def _evaluation(
         said,
         of(said),
         what_dcell_adds(said, true, genotypes.query, metric, trainer.config.seed) if said else None,
+        trainer.kind,
     )
 
 

@@ -75,27 +75,40 @@ class Explanation:
 
 
 def explain_run(
-    directory: Path, cache: Path | Cache | None, names: str | None, request: ScoreRequest | None = None, top: int = TOP
+    directory: Path,
+    cache: Path | Cache | None,
+    names: str | None,
+    request: ScoreRequest | None = None,
+    top: int = TOP,
+    phenotype: str = "",
 ) -> Explanation:
     """Score a run's terms, and find the first `top` pairs of them that interact; with `names` the genes' effects, too.
 
+    phenotype: whose heads and labels count, of a network of several; "" is the first's.
     Where the run's cache is gone the effects come alone; raises SourceMissing where none were asked for, and UsageError
     where `names` are of no gene, or the parts are too small.
     """
     try:
-        trainer = reopen(RunStore(directory), cache)
-        load_best(trainer)
+        trainer = _opened(directory, cache, phenotype)
     except SourceMissing:
         if names is None or cache is not None:
             raise
         trainer = None
-    predictor = predictor_of(trainer) if trainer is not None else open_predictor(directory)
+    predictor = predictor_of(trainer) if trainer is not None else open_predictor(directory, phenotype=phenotype)
     genotype = predictor.genotype(names) if names is not None else None
     if genotype == ():
         raise no_gene()
     ranking = rank_terms(trainer, request or ScoreRequest(), taught=True) if trainer is not None else None
     found = effects(predictor, genotype) if genotype is not None else None
     return Explanation(predictor.hierarchy, ranking, found, term_interactions(trainer, top) if trainer else NO_CACHE)
+
+
+def _opened(directory: Path, cache: Path | Cache | None, phenotype: str) -> Trainer:
+    """Open a run, its best weights in the network, as one of its phenotypes sees it."""
+    store = RunStore(directory)
+    trainer = reopen(store, cache)
+    load_best(trainer)
+    return trainer.of_phenotype(store.record().of_phenotype(phenotype).kind)
 
 
 def rank_terms(trainer: Trainer, request: ScoreRequest, *, taught: bool = False) -> TermRanking:
@@ -131,7 +144,7 @@ def _recovery(trainer: Trainer, parts: Sequence[Int64[np.ndarray, " _"]], judged
 def untrained(trainer: Trainer) -> DCell:
     """Return a network as the trainer's that has learnt nothing, its first weights those of the next seed."""
     torch.manual_seed(trainer.config.seed + 1)
-    model = trainer.layout.network(trainer.hierarchy, trainer.config)
+    model = trainer.layout.network(trainer.hierarchy, trainer.config, phenotypes=len(trainer.kinds))
     return model.to(trainer.processes.device, trainer.processes.dtype).eval()
 
 
@@ -186,14 +199,18 @@ class Comparison:
 
 
 def compare_runs(
-    runs: Sequence[Path], controls: Sequence[Path], cache: Path | None, request: ScoreRequest, top: int
+    runs: Sequence[Path],
+    controls: Sequence[Path],
+    cache: Path | None,
+    request: ScoreRequest,
+    top: int,
+    phenotype: str = "",
 ) -> Comparison:
     """Rank the terms of each run, one run in memory at a time; raises UsageError where they have other terms."""
     found: list[TermRanking] = []
     hierarchy: Hierarchy | None = None
     for directory in (*runs, *controls):
-        trainer = reopen(RunStore(directory), cache)
-        load_best(trainer)
+        trainer = _opened(directory, cache, phenotype)
         hierarchy = hierarchy or trainer.hierarchy
         if trainer.hierarchy.term_ids != hierarchy.term_ids:
             raise UsageError(f"{directory}: its network has other terms than that of {runs[0]}")

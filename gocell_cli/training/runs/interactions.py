@@ -45,8 +45,8 @@ def term_interactions(trainer: Trainer, most: int) -> TermInteractions | str:
 
     Raises DamagedCache where the run's voices cannot be read. Of a run on a control the wide part lies over that.
     """
-    record, hierarchy = trainer.store.record(), trainer.hierarchy
-    fit = _wide_part(trainer.store, record, hierarchy)
+    record, hierarchy = trainer.store.record().of_phenotype(trainer.kind), trainer.hierarchy
+    fit = _wide_part(trainer.store, record, hierarchy, trainer.number or 0)
     if isinstance(fit, str):
         return fit
     train = known_of(trainer).train
@@ -61,9 +61,9 @@ def term_interactions(trainer: Trainer, most: int) -> TermInteractions | str:
     return TermInteractions(first, relations, Terms.of(clear), tested, nested, len(train.genotypes.pairs[0]))
 
 
-def _wide_part(store: RunStore, record: RunRecord, hierarchy: Hierarchy) -> Wide | str:
-    """Open the run's wide part, or say why there is none."""
-    voices = kept_voices(store, record)
+def _wide_part(store: RunStore, record: RunRecord, hierarchy: Hierarchy, number: int) -> Wide | str:
+    """Open the run's wide part of a phenotype, or say why there is none."""
+    voices = kept_voices(store, record, number)
     if voices is None:
         return "the run has no voice beside its network"
     if WIDE not in voices.parts:

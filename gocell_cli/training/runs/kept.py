@@ -16,6 +16,7 @@ from gocell_cli.training.data.splits.kinds import KEPT
 from gocell_cli.training.data.splits.overlap import split_report
 from gocell_cli.training.data.splits.split import Split
 from gocell_cli.training.runs.config import RunConfig, run_config
+from gocell_cli.training.runs.samples import as_asked
 from gocell_cli.training.runs.store import RunStore, recorded_cache, require_same
 
 
@@ -28,7 +29,7 @@ def open_cache(store: RunStore, cache: Path | Cache | None = None) -> Cache:
     record = store.record()
     opened = cache if isinstance(cache, Cache) else Cache(recorded_cache(record, cache))
     require_same(opened.directory, opened.manifest.fingerprint, record)
-    return opened.of_phenotype(run_config(store.directory).phenotype)
+    return as_asked(opened, run_config(store.directory))
 
 
 def network_hierarchy(hierarchy: Hierarchy, config: RunConfig) -> Hierarchy:

@@ -60,9 +60,14 @@ def _numbers(column: pa.ChunkedArray) -> Float64[np.ndarray, " n"]:
     return found
 
 
-def write_predictions(directory: Path, table: pa.Table) -> FileRecord:
-    """Write a run's table of its test part, and return what is recorded of the file."""
-    path = directory / PREDICTIONS
+def predictions_file(number: int = 0) -> str:
+    """Return the name of the table of one phenotype: test.parquet, test_1.parquet ... of those after the first."""
+    return PREDICTIONS.replace(".", f"_{number}.") if number else PREDICTIONS
+
+
+def write_predictions(directory: Path, table: pa.Table, number: int = 0) -> FileRecord:
+    """Write a run's table of its test part, and return what is recorded of the file; number: of which phenotype."""
+    path = directory / predictions_file(number)
     with whole_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     return record_file(directory, path)
@@ -75,7 +80,7 @@ def recorded_predictions(directory: Path, record: RunRecord) -> Predictions | No
     """
     if record.predictions is None:
         return None
-    path = directory / PREDICTIONS
+    path = directory / Path(record.predictions.path).name
     try:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != record.predictions.sha256:

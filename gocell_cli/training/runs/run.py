@@ -6,12 +6,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from gocell_cli.errors import GocellError, SourceMissing, UsageError
+from gocell_cli.errors import DamagedCache, GocellError, SourceMissing, UsageError
 from gocell_cli.run_record import (
+    AGAIN,
     ExtensionRecord,
     HierarchyRecord,
     LabelRecord,
     LayoutRecord,
+    PhenotypeRecord,
     RunRecord,
     WarmStartRecord,
 )
@@ -28,7 +30,7 @@ from gocell_cli.training.runs.going_on import require_more, require_same_setting
 from gocell_cli.training.runs.kept import keep_split, kept_hierarchy, kept_parts, open_cache, split_record
 from gocell_cli.training.runs.measuring import OwnLoss
 from gocell_cli.training.runs.processes import Processes
-from gocell_cli.training.runs.samples import RunSamples
+from gocell_cli.training.runs.samples import RunSamples, as_asked
 from gocell_cli.training.runs.source_run import TABLE
 from gocell_cli.training.runs.states import BestState, read_state, require_meaning, require_settings
 from gocell_cli.training.runs.store import CONFIG, RunStore
@@ -54,7 +56,7 @@ def begin_run(
     fails before the run is made leaves no trace.
     """
     require_wandb(config)
-    cache = cache.of_phenotype(config.phenotype)
+    cache = as_asked(cache, config)
     processes = Processes(config.device, config.precision)
     processes.require_precision()
     store = _reserve(processes, reserve)
@@ -116,7 +118,7 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
     return RunRecord(
         cache=os.path.abspath(cache.directory),  # noqa: PTH100 resolve() would follow links
         fingerprint=cache.manifest.fingerprint,
-        phenotype=dict(cache.phenotype),
+        phenotype=dict(trainer.rows.cache.phenotype),
         datasets=tuple(cache.manifest.datasets),
         split=split_record(cache, trainer.split),
         nan_labels=trainer.nan_labels,
@@ -127,7 +129,27 @@ def _first_record(trainer: Trainer, cache: Cache) -> RunRecord:
         split_file=split_file,
         gene_vectors=kept,
         strain_fitness=offered_fitness(cache.columns(), cache.provenance, hierarchy, trainer.kind),
+        others=_other_phenotypes(trainer) or None,
     )
+
+
+def _other_phenotypes(trainer: Trainer) -> tuple[PhenotypeRecord, ...]:
+    """What is known of the phenotypes after the first, where there are any."""
+    weights, found = trainer.config.weights_of(len(trainer.kinds)), list[PhenotypeRecord]()
+    for kind, weight in zip(trainer.kinds[1:], weights[1:], strict=True):
+        one = trainer.of_phenotype(kind)
+        cache = one.rows.cache
+        found.append(
+            PhenotypeRecord(
+                phenotype=dict(cache.phenotype),
+                nan_labels=one.nan_labels,
+                label=LabelRecord(**asdict(one.scale)),
+                train=len(one.train_rows),
+                weight=weight,
+                strain_fitness=offered_fitness(cache.columns(), cache.provenance, cache.hierarchy, kind),
+            )
+        )
+    return tuple(found)
 
 
 def resume_run(
@@ -171,7 +193,9 @@ def _keep_end(trainer: Trainer, extension: ExtensionRecord | None) -> None:
         return
     record = store.record()
     extensions = (*(record.extensions or ()), *([] if extension is None else [extension]))
-    record = replace(record, results=None, epochs=None, voices=None, predictions=None, constant_root=None)
+    record = replace(record, epochs=None)
+    for kind in record.kinds:
+        record = record.with_phenotype(kind, results=None, voices=None, predictions=None, constant_root=None)
     store.write_record(replace(record, extensions=extensions or None))
     store.write_text(CONFIG, trainer.config.to_toml())
 
@@ -238,6 +262,10 @@ def _reopened(
     told = record.gene_vectors
     vectors = kept_vectors(store.directory, told, cache.hierarchy) if told is not None else None
     samples = RunSamples.of(cache, config, kept=kept_parts(store.directory, record, len(cache)), vectors=vectors)
+    kinds = tuple(one.kind for one in samples.each)
+    if kinds != record.kinds:
+        why = f"config.toml says {', '.join(kinds)}, run.json {', '.join(record.kinds)}"
+        raise DamagedCache(f"{store.directory}: its phenotypes are not those it was trained on", why=why, hint=AGAIN)
     layout = recorded_layout(record, cache)
     return Trainer(cache, config, store, processes, layout, samples, model=model, loss=loss)
 
@@ -262,22 +290,30 @@ def load_best(trainer: Trainer) -> dict[str, Any]:
 
 
 def open_predictor(
-    directory: Path, cache: Path | None = None, hierarchy: Hierarchy | None = None, voice: str = DCELL
+    directory: Path,
+    cache: Path | None = None,
+    hierarchy: Hierarchy | None = None,
+    voice: str = DCELL,
+    phenotype: str = "",
 ) -> Predictor:
     """Open what a run predicts with: its best weights and the hierarchy it keeps, and no sample.
+
+    phenotype: which of several; "" is the first.
 
     With `cache`, or for a run of before runs kept their hierarchy, the cache that it was trained on is read instead.
     `hierarchy` is the one that it keeps, where it is read already. `voice`: the one that answers, the network where a
     run has no others.
     """
     store = RunStore(directory)
-    record = store.record()
+    whole = store.record()
+    record, number = whole.of_phenotype(phenotype), whole.kinds.index(phenotype or whole.kind)
     if "model" in (record.own or {}):  # a loss alone leaves DCell's weights what they are
         require_own(directory, record.own, None)
-    voices = _voices(store, record) if voice != DCELL else None
+    voices = _voices(store, record, number) if voice != DCELL else None
     if cache is not None or record.hierarchy is None:
         trainer = reopen(store, cache)
         load_best(trainer)
+        trainer = trainer.of_phenotype(record.kind)
         return replace(predictor_of(trainer), voices=voices, voice=voice)
     config = run_config(directory)
     hierarchy = hierarchy or kept_hierarchy(directory, record.hierarchy)
@@ -286,24 +322,26 @@ def open_predictor(
     tensors, found = store.load("best")
     known = tensors.get(VECTORS)
     model = recorded_layout(record).network(
-        hierarchy, config, vectors=known.double().numpy() if known is not None else None
+        hierarchy, config, vectors=known.double().numpy() if known is not None else None, phenotypes=len(whole.kinds)
     )
     model = model.to(processes.device, processes.dtype).eval()
     with store.naming("best"):
         state = read_state(found, BestState)
         require_settings(state.settings, config)
-        require_meaning(state, scale, record.kind)
+        require_meaning(state, scale, record.kind, number)
         load_weights(model, tensors, found)
         trained = known_genes(tensors, len(hierarchy.gene_names))
-    return Predictor(model, hierarchy, scale, record.kind, trained, voices, voice)
+    place = number if whole.others else None
+    return Predictor(model, hierarchy, scale, record.kind, trained, voices, voice, place)
 
 
-def _voices(store: RunStore, record: RunRecord) -> Answering | None:
+def _voices(store: RunStore, record: RunRecord, number: int) -> Answering | None:
     from gocell_cli.training.runs.voices import kept_voices  # SciPy, which a network alone needs not
 
-    return kept_voices(store, record)
+    return kept_voices(store, record, number)
 
 
 def predictor_of(trainer: Trainer) -> Predictor:
     """A trainer's network, the best weights loaded, without its samples."""
-    return Predictor(trainer.dcell, trainer.hierarchy, trainer.scale, trainer.kind, trainer.trained_genes)
+    genes = trainer.trained_genes
+    return Predictor(trainer.dcell, trainer.hierarchy, trainer.scale, trainer.kind, genes, number=trainer.number)

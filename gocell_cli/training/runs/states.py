@@ -26,10 +26,19 @@ SCHEDULED = ("last_epoch", "_step_count", "_last_lr", "best", "num_bad_epochs", 
 
 
 @dataclass(frozen=True)
+class Meaning:
+    """A phenotype after the first, of a network that predicts several, and how its labels are scaled."""
+
+    label: LabelScale
+    phenotype: str
+
+
+@dataclass(frozen=True)
 class BestState:
     """`epoch` whose weights they are, and what their statistics were taken over.
 
-    layout: `layout_of` of the network. label, phenotype, settings: what the heads mean, so that a run.json or
+    layout: `layout_of` of the network. label, phenotype, settings, and others, of the phenotypes after the first: what
+    the heads mean, so that a run.json or
     config.toml that says otherwise is noticed. Checkpoints of before these have none.
     """
 
@@ -39,6 +48,7 @@ class BestState:
     label: LabelScale | None = None
     phenotype: str | None = None
     settings: dict[str, Any] | None = None
+    others: list[Meaning] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,9 +104,18 @@ def require_settings(kept: Mapping[str, Any] | None, config: RunConfig) -> None:
             )
 
 
-def require_meaning(state: BestState, scale: LabelScale, kind: str) -> None:
-    """Raise DamagedCache where run.json says another phenotype or scale than the checkpoint was trained on."""
-    for what, kept, found in (("label", state.label, scale), ("phenotype", state.phenotype, kind)):
+def require_meaning(state: BestState, scale: LabelScale, kind: str, number: int = 0) -> None:
+    """Raise DamagedCache where run.json says another phenotype or scale than the checkpoint was trained on.
+
+    number: of several phenotypes, which.
+    """
+    own: BestState | Meaning = state
+    if number:
+        others = state.others or []
+        if number > len(others):
+            raise DamagedCache("the checkpoint predicts fewer phenotypes than run.json says", hint="train again")
+        own = others[number - 1]
+    for what, kept, found in (("label", own.label, scale), ("phenotype", own.phenotype, kind)):
         if kept is not None and kept != found:
             raise DamagedCache(
                 f"run.json: {what} is {found}, and the checkpoint was trained on {kept}",

@@ -6,7 +6,8 @@ the same numbers: `last` holds weights, optimiser, scheduler, and the step withi
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from copy import copy
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -23,16 +24,16 @@ from gocell_cli.training.extra import train_extra
 from gocell_cli.training.inference.predict import head_of, put_statistics, statistics, use_population
 from gocell_cli.training.network.dcell import Batch, DCell
 from gocell_cli.training.network.delta.compiler.cache import work_seconds
-from gocell_cli.training.network.loss import DCellLoss, Target
+from gocell_cli.training.network.loss import DCellLoss, PhenotypesLoss, Target
 from gocell_cli.training.network.own_model import MakeModel, Network
 from gocell_cli.training.runs.config import DEFAULTS, RunConfig
 from gocell_cli.training.runs.going_on import cosine_rate, deciding_loss
 from gocell_cli.training.runs.kept import network_hierarchy
-from gocell_cli.training.runs.measuring import LOSSES, Measuring, OwnLoss
+from gocell_cli.training.runs.measuring import LOSSES, Measuring, MeasuringSeveral, OwnLoss, mean_pearson
 from gocell_cli.training.runs.optimiser import OwnDecay, make_optimiser
 from gocell_cli.training.runs.processes import Processes
 from gocell_cli.training.runs.readings import Reading, Readings
-from gocell_cli.training.runs.samples import RunSamples, deleted_genes
+from gocell_cli.training.runs.samples import RunSamples, deleted_genes, opened
 from gocell_cli.training.runs.states import SCHEDULED, LastState, read_state, require_settings, shaping
 from gocell_cli.training.runs.store import RunStore
 from gocell_cli.training.runs.weights import TRAINED_GENES, Layout, layout_of, load_weights
@@ -118,21 +119,24 @@ class Trainer:
         model: MakeModel | None = None,
         loss: OwnLoss | None = None,
     ) -> None:
-        cache = cache.of_phenotype(config.phenotype)
         self.samples = samples = samples or RunSamples.of(cache, config)
-        self.config = config = config.for_samples(len(samples.train_rows))
+        self.caches = opened(cache, config)
+        self.config = config = config.for_samples(len(samples.rows))
         self.store, self.processes = store, processes
-        self.rows, self.hierarchy = CacheRows(cache), network_hierarchy(cache.hierarchy, config)
+        self.rows, self.hierarchy = CacheRows(self.caches[0]), network_hierarchy(cache.hierarchy, config)
         self.values, self.split, self.kind = samples.values, samples.split, samples.kind
-        self.train_rows, self.nan_labels, self.scale = samples.train_rows, samples.nan_labels, samples.scale
+        self.train_rows, self.nan_labels, self.scale = samples.rows, samples.nan_labels, samples.scale
+        self.number: int | None = None
+        if samples.others and (model is not None or loss is not None):
+            hint = f"one of them: phenotype={samples.kind!r}"
+            raise UsageError("a model or a loss of one's own is trained on one phenotype", hint=hint)
         # right before the network is made, whose first weights are then the seed's alone
         torch.manual_seed(config.seed)
         self.layout = layout or Layout.of_cache(cache)
         self.model: Network = self._network(model).to(processes.device, processes.dtype)
         self.model.group = processes if processes.world > 1 else None
-        kind = "bce" if self.scale.logits else "mse"
-        by_term = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
-        self.measuring = Measuring(self.model, self.rows, by_term, self.scale, processes, loss)
+        self.measuring = self._measuring(0, loss)
+        self.several = self._several() if samples.others else None
         decays = isinstance(self.model, DCell) and config.own_decay
         decay = OwnDecay(self.dcell.gene_weight, config.own_decay) if decays else None
         self.optimiser = make_optimiser(processes, self.model.parameters(), config.lr, config.weight_decay, decay)
@@ -151,23 +155,61 @@ class Trainer:
             raise UsageError(f"{type(self.model).__qualname__} is no DCell, which alone has what is asked for")
         return self.model
 
+    def _measuring(self, number: int, loss: OwnLoss | None = None) -> Measuring:
+        """Return what measures one phenotype of the network, the only one where there are no others."""
+        config, own = self.config, self.samples.each[number]
+        kind = "bce" if own.scale.logits else "mse"
+        by_term = DCellLoss(self.model.root, kind, config.alpha, config.auxiliary, config.l2)
+        place = number if self.samples.others else None
+        rows = CacheRows(self.caches[number])
+        return Measuring(self.model, rows, by_term, own.scale, self.processes, loss, place)
+
+    def _several(self) -> MeasuringSeveral:
+        """Return what measures all phenotypes, and the loss of all (docs/algebra.md, "Several phenotypes")."""
+        each = tuple(self._measuring(number) for number in range(len(self.samples.each)))
+        weights = self.config.weights_of(len(each))
+        scales = tuple(w / share for w, share in zip(weights, self.samples.shares(), strict=True))
+        return MeasuringSeveral(each, PhenotypesLoss(tuple(one.loss for one in each), scales), weights)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The phenotypes that the network predicts."""
+        return tuple(one.kind for one in self.samples.each)
+
+    def of_phenotype(self, kind: str) -> "Trainer":
+        """Return this run as one of its phenotypes sees it, to be measured: labels, scale, metrics; the same network.
+
+        Itself where it has one alone.
+        """
+        if not self.samples.others:
+            return self
+        number, one = self.kinds.index(kind), copy(self)
+        own = self.samples.each[number]
+        one.number, one.kind, one.values, one.scale = number, own.kind, own.values, own.scale
+        one.train_rows, one.nan_labels = own.train_rows, own.nan_labels
+        one.measuring = self._measuring(number)
+        one.rows = one.measuring.rows
+        one.history = [as_line_of(line, kind) for line in self.history]
+        return one
+
     def _network(self, make: MakeModel | None) -> Network:
         """Make the network: the run's own by its settings, or what a caller makes of hierarchy and settings."""
         if make is not None:
             return make(self.hierarchy, self.config.network(self.layout.width_by))
         copies = TRAINED_COPIES if self.processes.device.type == "cpu" else 1
         vectors = self.samples.vectors.values if self.samples.vectors is not None else None
-        return self.layout.network(self.hierarchy, self.config, copies, vectors)
+        return self.layout.network(self.hierarchy, self.config, copies, vectors, len(self.samples.each))
 
     @cached_property
     def trained_genes(self) -> Bool[np.ndarray, " genes"]:
-        """Which genes a training sample deletes."""
-        return deleted_genes(self.rows.cache.columns(), self.train_rows, len(self.hierarchy.gene_names))
+        """Which genes a training sample of the network deletes, whichever phenotypes it has."""
+        return deleted_genes(self.rows.cache.columns(), self.samples.rows, len(self.hierarchy.gene_names))
 
     def _begin_epoch(self) -> None:
         """Nothing summed yet, no prediction made: of the epoch's order, in its own positions, on the device."""
         self.step, self.sums, self.summed, self.norms = 0, np.zeros(len(LOSSES)), 0, (0.0, 0.0)
-        self.seen = torch.zeros(len(self.train_rows), dtype=torch.float64, device=self.processes.device)
+        shape = (len(self.train_rows), *([len(self.samples.each)] if self.samples.others else []))
+        self.seen = torch.zeros(shape, dtype=torch.float64, device=self.processes.device)
         self.readings = Readings(self.processes.device)
 
     def _scheduler(self) -> Any:
@@ -224,7 +266,7 @@ class Trainer:
         """Make a step's batch ready, in a thread that need not be the one that trains."""
         places, samples = self.batches.own(number), len(self.batches.parts[number])
         batch = self.rows.__getitems__(self.batches.order[places])
-        ready, target = self.measuring.ready(batch)
+        ready, target = (self.several or self.measuring).ready(batch)
         # a share of a batch is a range of the epoch's order
         first = int(places[0]) if len(places) else 0
         return ReadyStep(number, slice(first, first + len(places)), samples, ready, target)
@@ -258,7 +300,8 @@ class Trainer:
         with processes.products():
             with processes.autocast():
                 heads = self.model.heads(step.batch)
-            losses = self.measuring.losses(heads, step.target).shared(share, processes.world, self.config.l2)
+            parts = (self.several or self.measuring).losses(heads, step.target)
+            losses = parts.shared(share, processes.world, self.config.l2)
             found = torch.stack([getattr(losses, name).detach().double() for name in LOSSES.values()])
             processes.reduce(found, "sum")
             if step.number == together.start:
@@ -303,9 +346,9 @@ class Trainer:
         running = statistics(self.model)
         if config.bn_eval == "population":
             self._use_population(drawn(self.train_rows, config.population_samples, seed=config.seed))
-        train, validation = self._measured()
+        train, validation, own = self._measured()
         clock.lap("metrics")
-        line = {"epoch": self.epoch, "learning_rate": learning_rate, "train": train, "validation": validation}
+        line = {"epoch": self.epoch, "learning_rate": learning_rate, "train": train, "validation": validation, **own}
         loss = deciding_loss(train, validation)
         self.history.append({**line, "seconds": clock.seconds()})
         self.epoch += 1
@@ -320,33 +363,52 @@ class Trainer:
         self.store.write_metrics(self.history)
         self.on_epoch(self.history[-1])
 
-    def _measured(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the metrics of the epoch's training and of the validation part; raises Diverged where one is none."""
+    def _measured(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """Return the metrics of the epoch's training and of the validation part; raises Diverged where one is none.
+
+        Of several phenotypes those of all together, and under `phenotypes` each one's.
+        """
         try:
-            train = self._train_metrics()
-            predicted, validation = self.measuring.measure(self.split.validation)
+            train, seen = self._train_metrics()
+            predicted, found = self._validation()
         except Diverged as error:
             raise self._diverged(self.step, error.message) from error
-        validation["sd_ratio"] = sd_ratio(predicted, self.values[self.split.validation])
-        broken = [name for name, value in validation.items() if value is not None and not np.isfinite(value)]
-        if broken:
-            raise self._diverged(self.step, f"{broken[0]} of the validation part is {validation[broken[0]]}")
-        return train, validation
+        for own, y, metrics in zip(self.samples.each, predicted, found, strict=True):
+            metrics["sd_ratio"] = sd_ratio(y, own.values[self.split.validation])
+            broken = [name for name, value in metrics.items() if value is not None and not np.isfinite(value)]
+            if broken:
+                raise self._diverged(self.step, f"{broken[0]} of the validation part is {metrics[broken[0]]}")
+        if self.several is None:
+            return {**train, **seen[0]}, found[0], {}
+        parts = ({"train": a, "validation": b} for a, b in zip(seen, found, strict=True))
+        train = {**train, "pearson": mean_pearson(seen)}
+        return train, self.several.together(found), {"phenotypes": dict(zip(self.kinds, parts, strict=True))}
+
+    def _validation(self) -> tuple[list[Float64[np.ndarray, " n"]], list[dict[str, Any]]]:
+        """Return predictions and metrics of the validation part, of each phenotype."""
+        rows = self.split.validation
+        if self.several is not None:
+            return self.several.measure(rows)
+        predicted, metrics = self.measuring.measure(rows)
+        return [predicted], [metrics]
 
     def _use_population(self, rows: Int64[np.ndarray, " rows"]) -> None:
         use_population(self.model, self.rows, self.processes.share(rows))
 
-    def _train_metrics(self) -> dict[str, Any]:
-        """The epoch's losses and metrics as they were in training: each sample by the weights that met it.
+    def _train_metrics(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The epoch's losses as they were in training, and each phenotype's metrics: a sample by the weights it met.
 
         Gradient norms are those before clipping, the mean and the largest over the epoch's steps.
         """
         losses = self.measuring.weighted(dict(zip(LOSSES, (self.sums / len(self.train_rows)).tolist(), strict=True)))
         steps = math.ceil(self.step / self.config.accumulate)
         losses["gradient_norm"], losses["gradient_norm_largest"] = self.norms[0] / steps, self.norms[1]
-        predicted = self.scale.backward(self.processes.summed(self.seen.cpu().numpy()))
-        true = self.values[self.batches.order]
-        return {**self.measuring.metrics(predicted, true, losses), "sd_ratio": sd_ratio(predicted, true)}
+        seen, metrics = self.processes.summed(self.seen.cpu().numpy()), list[dict[str, Any]]()
+        each = self.several.each if self.several is not None else (self.measuring,)
+        for own, one, heads in zip(self.samples.each, each, seen.reshape(len(seen), -1).T, strict=True):
+            predicted, true = own.scale.backward(heads), own.values[self.batches.order]
+            metrics.append({**one.metrics(predicted, true), "sd_ratio": sd_ratio(predicted, true)})
+        return losses, metrics
 
     def constant_root(self) -> dict[str, float]:
         """Return, by part, how far predictions of the best epoch spread where that is next to nothing (`CONSTANT`).
@@ -354,14 +416,15 @@ class Trainer:
         The numbers are standard deviations as shares of the labels'; of training as it was in the epoch.
         """
         best = min(self.history, key=lambda line: deciding_loss(line["train"], line["validation"]), default=None)
+        if best is not None and self.number is None and self.several is not None:
+            best = as_line_of(best, self.kind)  # the first's
         found = {part: best[part].get("sd_ratio") for part in ("train", "validation")} if best else {}
         return {part: ratio for part, ratio in found.items() if ratio is not None and ratio < CONSTANT}
 
     def _finish(self) -> None:
         """Give the best weights the statistics of the whole training split, and save them again."""
-        constant = self.constant_root()
-        if constant and self.store.writable:
-            self.store.write_record(replace(self.store.record(), constant_root=constant))
+        if self.store.writable:
+            self._record_constant()
         self.processes.barrier()  # one process wrote it
         tensors, state = self.store.load("best")
         load_weights(self.model, tensors, state)
@@ -370,10 +433,24 @@ class Trainer:
             self._save_best({**state, "statistics": "population of the training split"})
             self.processes.barrier()
 
+    def _record_constant(self) -> None:
+        """Record where predictions of a phenotype are next to constant."""
+        for kind in self.kinds:
+            constant = self.of_phenotype(kind).constant_root()
+            if constant:
+                record = self.store.record()
+                self.store.write_record(record.with_phenotype(kind, constant_root=constant))
+
     def _save_best(self, state: dict[str, Any]) -> None:
         """Save the weights as they predict, and which genes they know."""
         genes = {TRAINED_GENES: torch.from_numpy(self.trained_genes)}
-        meaning = {"label": asdict(self.scale), "phenotype": self.kind, "settings": shaping(self.config)}
+        meaning: dict[str, Any] = {
+            "label": asdict(self.scale),
+            "phenotype": self.kind,
+            "settings": shaping(self.config),
+        }
+        if self.samples.others:
+            meaning["others"] = [{"label": asdict(one.scale), "phenotype": one.kind} for one in self.samples.others]
         self.store.save("best", {**self._weights(), **genes}, {**state, "layout": layout_of(self.model), **meaning})
 
     def _weights(self) -> dict[str, Tensor]:
@@ -470,10 +547,21 @@ class Trainer:
         self.epoch, self.step, self.waited = state.epoch, state.step, state.waited
         self.best = state.best if state.best is not None else float("inf")
         self.norms = state.norms
-        self.sums, self.history = np.array(state.sums), [asdict(line) for line in state.history]
+        self.sums, self.history = np.array(state.sums), [line.as_json() for line in state.history]
         # sums of `step` batches, the last of which may be shorter
         parts = cut(np.arange(len(self.train_rows)), self.config.batch_size, world=self.processes.world)
         self.summed = sum(map(len, parts[: self.step]))
+
+
+def as_line_of(line: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return an epoch's line as one of several phenotypes sees it: its metrics, the losses of all together."""
+    own = line["phenotypes"][kind]
+    parts = {part: {**own[part], **_losses(line[part])} for part in ("train", "validation")}
+    return {**{name: value for name, value in line.items() if name != "phenotypes"}, **parts}
+
+
+def _losses(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metrics.items() if name != "pearson"}
 
 
 def sd_ratio(predicted: Float64[np.ndarray, " n"], true: Float64[np.ndarray, " n"]) -> float | None:

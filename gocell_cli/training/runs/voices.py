@@ -41,8 +41,12 @@ def settle_voices(
     names: list[str],
     network: Float64[np.ndarray, " validation"],
     singles: Float64[np.ndarray, " genes"],
+    number: int = 0,
 ) -> tuple[Voices, dict[str, Voiced]]:
-    """Fit a run's voices beside its network, and keep them; `network` predicts the validation samples with a label."""
+    """Fit a run's voices beside its network, and keep them; `network` predicts the validation samples with a label.
+
+    number: of several phenotypes, which.
+    """
     voices, found = fit_voices(fits.known, fits.get, names, network, singles)
     arrays, words = packed(voices.parts)
     arrays[SINGLES] = voices.singles
@@ -50,16 +54,24 @@ def settle_voices(
         "fits": words, "total_genes": voices.total_genes, "mean": voices.mean, "blend": voices.blend,
         "without": voices.without, "classes": voices.classes,
     }  # fmt: skip
-    store.save(VOICES, {name: torch.from_numpy(array) for name, array in arrays.items()}, state)
+    store.save(_name(number), {name: torch.from_numpy(array) for name, array in arrays.items()}, state)
     return voices, found
 
 
-def kept_voices(store: RunStore, record: RunRecord) -> Voices | None:
-    """Return a run's voices, None where it has its network alone; raises DamagedCache where they cannot be read."""
+def _name(number: int) -> str:
+    """The checkpoint of one phenotype's voices: voices, voices_1 ..."""
+    return f"{VOICES}_{number}" if number else VOICES
+
+
+def kept_voices(store: RunStore, record: RunRecord, number: int = 0) -> Voices | None:
+    """Return a run's voices, None where it has its network alone; raises DamagedCache where they cannot be read.
+
+    Of several phenotypes those of number `number`, as which the record sees itself.
+    """
     if record.voices is None:
         return None
-    tensors, state = store.load(VOICES)
-    with store.naming(VOICES):
+    tensors, state = store.load(_name(number))
+    with store.naming(_name(number)):
         try:
             fits = unpacked({name: tensor.numpy() for name, tensor in tensors.items()}, state["fits"])
             return Voices(

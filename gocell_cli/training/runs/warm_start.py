@@ -42,6 +42,8 @@ LINEAR, PRODUCT_IN, HEARS, LEARNT = "linear.weight", "product_in", "vector_weigh
 BY_INPUT = (LINEAR, PRODUCT_IN)
 STATISTICS = ("norm.running_mean", "norm.running_var")
 """Copied, but no trained numbers: not counted among them."""
+HEADS = ("head.weight", "head.bias")
+"""A row a phenotype."""
 PARTS_OF_TERM = (
     *(LINEAR, "linear.bias", "norm.weight", "norm.bias", *STATISTICS, "head.weight", "head.bias"),
     *("gene_direction", PRODUCT_IN, "product_out", HEARS),
@@ -57,20 +59,30 @@ Columns: TypeAlias = dict[tuple[str, str], slice]
 
 @dataclass(frozen=True)
 class Weights:
-    """A network taken apart by terms; vectors: the columns of the gene vectors that it is given, by name."""
+    """A network taken apart by terms; vectors: the columns of the gene vectors that it is given, by name.
+
+    phenotypes: of which every term has a head each.
+    """
 
     hierarchy: Hierarchy
     state: Mapping[str, Tensor]
     inputs: list[Columns]
     learnt: Float[Tensor, "genes numbers"] | None
     vectors: tuple[str, ...] = ()
+    phenotypes: tuple[str, ...] = ("",)
 
     @classmethod
-    def of(cls, model: DCell, hierarchy: Hierarchy, vectors: tuple[str, ...] = ()) -> "Weights":
+    def of(
+        cls,
+        model: DCell,
+        hierarchy: Hierarchy,
+        vectors: tuple[str, ...] = (),
+        phenotypes: tuple[str, ...] = ("",),
+    ) -> "Weights":
         """Take a network apart, on the CPU."""
         state = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
         apart = TermWeights(model, hierarchy).split(state)
-        return cls(hierarchy, apart, inputs_of(hierarchy, model.stack.width), state.get(LEARNT), vectors)
+        return cls(hierarchy, apart, inputs_of(hierarchy, model.stack.width), state.get(LEARNT), vectors, phenotypes)
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,8 @@ def warm_start(model: DCell, hierarchy: Hierarchy, config: RunConfig, samples: R
     run = Path(config.warm_start)
     record, there = require_source(run, config), run_config(run)
     ours = samples.vectors.names if samples.vectors is not None else ()
-    copied = copy_weights(Weights.of(model, hierarchy, tuple(ours)), _source(run, record))
+    kinds = tuple(one.kind for one in samples.each)
+    copied = copy_weights(Weights.of(model, hierarchy, tuple(ours), kinds), _source(run, record))
     if not copied.record.terms_copied:
         raise UsageError(
             f"{run}: none of its {copied.record.terms_there:,} terms is here with the width it has there",
@@ -125,7 +138,7 @@ def warm_start(model: DCell, hierarchy: Hierarchy, config: RunConfig, samples: R
     if copied.learnt is not None:
         model.load_state_dict({LEARNT: copied.learnt}, strict=False)
     label = record.label
-    told = replace(copied.record, run=str(run), phenotype=record.kind, label_mean=label.mean, label_sd=label.sd)
+    told = replace(copied.record, run=str(run), phenotype=", ".join(record.kinds), label_mean=label.mean, label_sd=label.sd)
     return replace(copied, record=told)
 
 
@@ -138,13 +151,13 @@ def _source(run: Path, record: RunRecord) -> Weights:
     known, layout = tensors.get(VECTORS), Layout(record.layout.level_by, record.layout.width_by)
     with torch.random.fork_rng(devices=[]):  # its first weights, which nobody sees, are not to be the new run's
         given = known.double().numpy() if known is not None else None
-        model = layout.network(hierarchy, run_config(run), vectors=given)
+        model = layout.network(hierarchy, run_config(run), vectors=given, phenotypes=len(record.kinds))
     if any(tensor.dtype == torch.float64 for tensor in tensors.values() if tensor.is_floating_point()):
         model = model.double()
     with store.naming("best"):
         load_weights(model, tensors, state)
     columns = record.gene_vectors.columns if record.gene_vectors is not None and known is not None else ()
-    return Weights.of(model, hierarchy, tuple(columns))
+    return Weights.of(model, hierarchy, tuple(columns), record.kinds)
 
 
 def copy_weights(new: Weights, old: Weights) -> Copied:
@@ -209,6 +222,11 @@ def _copy(
         if learnt:
             own[:, -learnt:] = theirs[:, -learnt:].to(own)
         return own.shape[0] * (given + learnt)
+    if part in HEADS and len(new.phenotypes) + len(old.phenotypes) > 2:  # of several a head goes by its phenotype
+        both = [kind for kind in new.phenotypes if kind in old.phenotypes]
+        for kind in both:
+            own[new.phenotypes.index(kind)] = theirs[old.phenotypes.index(kind)].to(own)
+        return own[: len(both)].numel()
     own.copy_(theirs)
     return own.numel()
 

@@ -53,6 +53,7 @@ class Layout:
         config: RunConfig,
         copies: int = 1,
         vectors: Float64[np.ndarray, "genes columns"] | None = None,
+        phenotypes: int = 1,
     ) -> DCell:
         """Return an untrained network laid out so; raises TooLarge where `copies` of its weights do not fit.
 
@@ -66,7 +67,7 @@ class Layout:
         )
         if self.level_by != hierarchy.level_by:
             hierarchy = by_height(hierarchy)
-        own = config.network(self.width_by)
+        own = config.network(self.width_by, phenotypes)
         known = torch.from_numpy(vectors) if vectors is not None and own.from_wild_type else None
         return DCell(hierarchy, own, known)
 
