@@ -12,7 +12,7 @@ from gocell_cli.commands.shell.places import Force, runs_named
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, show, show_json
 from gocell_cli.errors import UsageError
-from gocell_cli.run_record import NETWORK, SLICES, beside_singles, side_by_side
+from gocell_cli.run_record import NETWORK, SLICES, RunRecord, beside_singles, side_by_side
 from gocell_cli.series_record import is_series, require_one_run
 
 if TYPE_CHECKING:
@@ -81,10 +81,7 @@ def evaluate(
     if baselines is not None:
         chosen_names(baselines)
     record = before_opening(run, cache, samples=True)
-    chosen = record.of_phenotype(phenotype or "").kind if phenotype or not record.others else ""
-    if out is not None and not chosen:
-        why = f"it predicts {', '.join(record.kinds)}"
-        raise UsageError("--out has a row a sample of one phenotype", why=why, hint=f"--phenotype {record.kind}")
+    chosen = _chosen(record, phenotype or "", table=out is not None)
     opened = opened_cache(run, cache)
     from gocell_cli.training.runs.evaluating import evaluate_run, sample_table
     from gocell_cli.training.runs.run import load_best, reopen
@@ -102,6 +99,15 @@ def evaluate(
         show_json({**evaluation.as_json(), **overfit})
     else:
         show_evaluation(evaluation, record.of_phenotype(chosen).heard)
+
+
+def _chosen(record: RunRecord, phenotype: str, *, table: bool) -> str:
+    """Return the phenotype that is evaluated, "" for all of several; raises UsageError for one that is none."""
+    chosen = record.of_phenotype(phenotype).kind if phenotype or not record.others else ""
+    if table and not chosen:
+        why = f"it predicts {', '.join(record.kinds)}"
+        raise UsageError("--out has a row a sample of one phenotype", why=why, hint=f"--phenotype {record.kind}")
+    return chosen
 
 
 def opened_cache(run: Path, cache: Path | None) -> "Cache":

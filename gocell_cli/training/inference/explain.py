@@ -25,7 +25,7 @@ class TermEffect:
 
 @torch.no_grad()
 def activations(model: DCell, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return heads [samples, terms] (of several phenotypes, theirs last) and h [neurons, samples], in evaluation mode."""
+    """Return heads [samples, terms] (of several phenotypes, theirs last) and h [neurons, samples], in evaluation."""
     was_training = model.training
     model.eval()
     try:

@@ -114,9 +114,8 @@ class DCell(Stacked):
         ties = inputs is not None and inputs.shared
         # states of one column would each be in the wild type's z, were they not counted from it
         self.from_wild_type = config.from_wild_type or ties
-        width = term_widths(
-            hierarchy, config.width_by, config.min_width, config.ratio, config.top_width, config.top_strata
-        )
+        top = (config.top_width, config.top_strata)
+        width = term_widths(hierarchy, config.width_by, config.min_width, config.ratio, *top)
         # a block divides the least width, which most terms have, so that those need no padding
         piece = max(d for d in range(1, 21) if config.min_width % d == 0)
         self.stack = stack = make_stack(hierarchy, width, piece)
@@ -143,8 +142,8 @@ class DCell(Stacked):
         self.product_in = nn.Parameter(torch.empty(2 * rank * reads)) if rank else None
         # 0, as of directions
         self.product_out = nn.Parameter(torch.zeros(stack.neurons, rank)) if rank else None
-        self.register_buffer("running_mean", torch.zeros(stack.neurons))
-        self.register_buffer("running_mean_rest", torch.zeros(stack.neurons))
+        for name in ("running_mean", "running_mean_rest"):
+            self.register_buffer(name, torch.zeros(stack.neurons))
         self.register_buffer("running_var", torch.ones(stack.neurons))
         self.dropout = TermDropout.of(stack, self.index, config.term_dropout) if config.term_dropout else None
         self.dropped: DroppedTerms | None = None

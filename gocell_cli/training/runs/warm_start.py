@@ -138,7 +138,9 @@ def warm_start(model: DCell, hierarchy: Hierarchy, config: RunConfig, samples: R
     if copied.learnt is not None:
         model.load_state_dict({LEARNT: copied.learnt}, strict=False)
     label = record.label
-    told = replace(copied.record, run=str(run), phenotype=", ".join(record.kinds), label_mean=label.mean, label_sd=label.sd)
+    told = replace(
+        copied.record, run=str(run), phenotype=", ".join(record.kinds), label_mean=label.mean, label_sd=label.sd
+    )
     return replace(copied, record=told)
 
 

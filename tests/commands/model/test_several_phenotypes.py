@@ -89,15 +89,55 @@ def test_samples_that_lack_it_are_left_out_and_counted(tmp_path: Path) -> None:
     assert f"test: {metrics['n']} samples, {metrics['nan_labels']} more without the phenotype" in table
 
 
-@pytest.mark.parametrize(
-    ("asked", "why"), [("fitness,score", "why: a network is trained on one phenotype at a time"), ("scor", "")]
-)
-def test_what_the_cache_has_not_is_refused(tmp_path: Path, asked: str, why: str) -> None:
+@pytest.mark.parametrize(("asked", "named"), [("fitness,scor", "scor"), ("scor", "scor"), ("fitness,", "")])
+def test_what_the_cache_has_not_is_refused(tmp_path: Path, asked: str, named: str) -> None:
     done = run("train", built(tmp_path, "fitness,score"), "--phenotype", asked, "--out", "run", cwd=tmp_path)
     assert done.returncode == 2
-    assert f"has no phenotype '{asked}'" in done.stderr
-    assert why in done.stderr
+    assert f"has no phenotype '{named}'" in done.stderr
     assert "score" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
+    words = ("--phenotype", "fitness,score", "--set", "phenotype_weights=1,2,3", "--out", "run")
+    done = run("train", built(tmp_path, "fitness,score"), *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "phenotype_weights is '1,2,3', not 2 numbers above 0" in done.stderr
+    assert "hint: --set phenotype_weights=1,1" in done.stderr
+
+
+def test_one_network_of_several(tmp_path: Path) -> None:
+    """Figures of each over the samples that have it; one part of the JSON a phenotype, and --phenotype chooses."""
+    cache = built(tmp_path, "fitness,score")
+    done = run("train", cache, "--phenotype", "fitness,score", "--out", "run", *SMALL, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "one network of fitness (168), score (112) of 168 samples: a head each" in done.stderr
+    found = json.loads(done.stdout)
+    assert found["phenotype"] == "fitness"
+    assert list(found["phenotypes"]) == ["fitness", "score"]
+    own = {kind: one["metrics"] for kind, one in found["phenotypes"].items()}
+    assert found["metrics"] == own["fitness"]
+    assert (own["fitness"]["nan_labels"], own["score"]["n"] + own["score"]["nan_labels"]) == (0, own["fitness"]["n"])
+    assert "single_n" in own["fitness"]
+    assert "single_n" not in own["score"]
+    assert {"additive"} <= set(found["phenotypes"]["score"]["baselines"])
+    (other,) = found["record"]["others"]
+    assert (other["phenotype"]["kind"], other["nan_labels"], other["weight"]) == ("score", 56, 0.5)
+    again = run("evaluate", "run", "--phenotype", "score", "--out", "score.tsv", "--json", cwd=tmp_path)
+    told = json.loads(again.stdout)
+    assert told["metrics"] == own["score"]
+    assert told["voices"] == found["phenotypes"]["score"]["voices"]
+    assert "phenotypes" not in told
+    assert (tmp_path / "score.tsv").is_file()
+    refused = run("evaluate", "run", "--out", "all.tsv", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "hint: --phenotype fitness" in refused.stderr
+    strange = run("evaluate", "run", "--phenotype", "tau", cwd=tmp_path)
+    assert "this run predicts no 'tau'" in strange.stderr
+    shown = run("evaluate", "run", cwd=tmp_path).stdout
+    assert "samples with fitness" in shown
+    assert "samples with score" in shown
+    assert run("run", "rm", "run", "--yes", cwd=tmp_path).returncode == 0
 
 
 def test_a_series_keeps_to_its_phenotype(tmp_path: Path) -> None:
