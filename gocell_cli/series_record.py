@@ -105,6 +105,24 @@ def finished_member(directory: Path, member: MemberRecord) -> MemberRecord:
     return replace(member, results=results, diverged=None, seconds=round(seconds, 3))
 
 
+def of_phenotype(directory: Path, record: SeriesRecord, phenotype: str) -> tuple[SeriesRecord, tuple[str, ...]]:
+    """Return a series' record with its members' results of one phenotype, and the phenotypes, that one first.
+
+    "": the first of them. Phenotypes are () while no run is finished. Raises UsageError for one that it has not.
+    """
+    members: list[MemberRecord] = []
+    kinds: tuple[str, ...] = ()
+    for member in record.members:
+        if member.results is None:
+            members.append(member)
+            continue
+        whole = read_record(directory / member.run)
+        own = whole.of_phenotype(phenotype)
+        kinds = (own.kind, *(kind for kind in whole.kinds if kind != own.kind))
+        members.append(replace(member, results=own.results) if own.kind != whole.kind else member)
+    return replace(record, members=tuple(members)), kinds
+
+
 def finished_runs(directory: Path) -> list[Path]:
     """Return the runs of a series that are trained to their end, in its order: what their own folders say decides."""
     members = [finished_member(directory, member) for member in read_series(directory).members]

@@ -120,8 +120,9 @@ def draw_run(
     pearson: Mapping[str, float | None],
     phenotype: str,
     folder: Path,
+    number: int = 0,
 ) -> None:
-    """Write every figure of a run, as PNG, SVG and PDF.
+    """Write every figure of a run, as PNG, SVG and PDF; of a phenotype after the first (`number`) what is its own.
 
     history: its metrics.jsonl. errors: the network's RMSE of each part of the split. predicted, pearson: of the test
     part, by predictor, what it gives first and its network last; true: what was measured there.
@@ -132,11 +133,16 @@ def draw_run(
         for line in history
     ]
     network = list(predicted)[-1]
+    shared = [("loss", loss_curves(curves)), ("learning_rate", learning_rate(history))] if number == 0 else []
     for name, figure in (
-        ("loss", loss_curves(curves)),
-        ("learning_rate", learning_rate(history)),
+        *shared,
         ("predicted_against_true", predicted_against_true(predicted, true, pearson, phenotype)),
         ("distributions", distributions(predicted, true, phenotype)),
         ("error_per_split", error_per_split(errors, network, phenotype)),
     ):
-        save_all(figure, folder / name)
+        save_all(figure, folder / figure_name(name, number))
+
+
+def figure_name(name: str, number: int) -> str:
+    """Return a figure's name; those of phenotypes after the first end in their number."""
+    return f"{name}_{number}" if number else name

@@ -8,6 +8,7 @@ from typing import Any
 
 from gocell_cli.figures.cache_page import cache_sections
 from gocell_cli.figures.page import Page, PageTable, Picture, Section
+from gocell_cli.figures.run_figures import figure_name
 from gocell_cli.run_record import (
     CONFIG,
     NETWORK,
@@ -64,7 +65,12 @@ def run_page(directory: Path) -> Page:
         title=directory.resolve().name,
         made=f"A DCell trained by gocell on the cache {Path(record.cache).name}, fingerprint {record.fingerprint}",
         facts=(*_facts(record, history), *_control(config)),
-        sections=(_results(record), _learning(directory, history), _settings(record, config), *_cache(record)),
+        sections=(
+            *(_results(record.of_phenotype(kind), named=len(record.kinds) > 1) for kind in record.kinds),
+            _learning(directory, history, record.kinds),
+            _settings(record, config),
+            *_cache(record),
+        ),
     )
 
 
@@ -72,17 +78,24 @@ def _facts(record: RunRecord, history: Sequence[EpochRecord]) -> tuple[tuple[str
     facts = [
         ("epochs", str(len(history))),
         ("parameters", f"{record.parameters:,}"),
-        ("phenotype", record.kind),
+        ("phenotype" if len(record.kinds) == 1 else "phenotypes", ", ".join(record.kinds)),
         ("split", record.split.kind),
     ]
+    for kind in record.kinds:
+        facts += _test_facts(record.of_phenotype(kind), f"{kind}, " if len(record.kinds) > 1 else "")
+    return tuple(facts)
+
+
+def _test_facts(record: RunRecord, of: str) -> list[tuple[str, str]]:
     test = record.results["test"] if record.results is not None else None
     voices = side_by_side(test.voices, test.metrics, {}).items() if test is not None else ()
+    facts = []
     for who, metrics in voices:
         if who.startswith("without_"):  # of these the results below tell
             continue
         shown = [name for name in ("pearson", "auroc") if metrics.get(name) is not None]
-        facts += [(f"test {name}, {who}", _number(metrics[name])) for name in shown]
-    return tuple(facts)
+        facts += [(f"test {name}, {of}{who}", _number(metrics[name])) for name in shown]
+    return facts
 
 
 def _control(config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -93,10 +106,12 @@ def _control(config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return (*control, *overfit)
 
 
-def _results(record: RunRecord) -> Section:
+def _results(record: RunRecord, *, named: bool) -> Section:
+    """What a run reached; `named`: of one of its several phenotypes, which the title says."""
+    title = f"Results: {record.kind}" if named else "Results"
     if record.results is None:
         text = "This run is not finished: gocell train --resume --out RUN goes on with it."
-        return Section("Results", text)
+        return Section(title, text)
     tables = []
     # The test part first.
     for part, result in sorted(record.results.items(), key=lambda item: item[0] != "test"):
@@ -119,7 +134,7 @@ def _results(record: RunRecord) -> Section:
         text += f" {test.dcell_adds.says()}."
     if test.ceiling is not None:
         text += f" Noise lets no model correlate better than {test.ceiling:.4f} ({test.ceiling_method or 'simulated'})."
-    return Section("Results", text, tuple(tables))
+    return Section(title, text, tuple(tables))
 
 
 def _heading(name: str, metrics: Numbers) -> str:
@@ -138,24 +153,31 @@ def _number(value: int | float | None) -> str:
     return f"{value:.4f}" if abs(value) < MANY_DIGITS else f"{value:.4g}"
 
 
-def _learning(directory: Path, history: Sequence[EpochRecord]) -> Section:
-    rows = tuple(
-        (
-            str(line.epoch + 1),
-            f"{line.learning_rate:.2e}",
-            *(_number(part.get(name)) for part in (line.train, line.validation) for name in ("loss_root", "pearson")),
-        )
-        for line in history
-    )
-    columns = ("epoch", "learning rate", "loss", "r", "validation loss", "validation r")
-    table = PageTable(f"Epoch by epoch: {len(rows):,} epochs", columns, rows, right=tuple(range(6)), folded=True)
+def _learning(directory: Path, history: Sequence[EpochRecord], kinds: Sequence[str]) -> Section:
+    several = len(kinds) > 1
+    tables = [_epochs(f"Epoch by epoch: {len(history):,} epochs", history)]
+    tables += [_epochs(f"{kind}, epoch by epoch", history, kind) for kind in (kinds if several else ())]
+    text = "The loss is that of all phenotypes by their weights, r the mean of theirs." if several else ""
     pictures = []
-    for name, caption in CAPTIONS.items():
-        path = directory / "figures" / f"{name}.png"
-        if path.exists():
-            with damaged_run(path, hint=f"rm {path}; a report does without it"):
-                pictures.append(Picture.of_png(caption, path, wide=name in BROAD))
-    return Section("Learning", "", (table,), tuple(pictures))
+    for number, kind in enumerate(kinds):
+        for name, caption in CAPTIONS.items():
+            path = directory / "figures" / f"{figure_name(name, number)}.png"
+            if path.exists():
+                said = f"{kind}: {caption}" if several else caption
+                with damaged_run(path, hint=f"rm {path}; a report does without it"):
+                    pictures.append(Picture.of_png(said, path, wide=name in BROAD))
+    return Section("Learning", text, tuple(tables), tuple(pictures))
+
+
+def _epochs(title: str, history: Sequence[EpochRecord], phenotype: str = "") -> PageTable:
+    """A row an epoch: losses and r, of one of several phenotypes where it is named."""
+    rows = []
+    for line in history:
+        own = (line.phenotypes or {}).get(phenotype, {"train": line.train, "validation": line.validation})
+        numbers = [_number(own[part].get(n)) for part in ("train", "validation") for n in ("loss_root", "pearson")]
+        rows.append((str(line.epoch + 1), f"{line.learning_rate:.2e}", *numbers))
+    columns = ("epoch", "learning rate", "loss", "r", "validation loss", "validation r")
+    return PageTable(title, columns, tuple(rows), right=tuple(range(6)), folded=True)
 
 
 def _settings(record: RunRecord, config: Mapping[str, Any]) -> Section:

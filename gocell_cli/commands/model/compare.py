@@ -48,6 +48,7 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
     figure: FigureFile = None,
     out: TableOut = None,
+    phenotype: opt.OfSeveral = None,
     overwrite: Force = False,
     json: opt.Json = False,
 ) -> None:
@@ -63,7 +64,7 @@ def compare(
     if figure is not None:
         require_place(figure, (".svg", ".png", ".pdf"), overwrite=overwrite, option="--figure")
     require_table(out, overwrite=overwrite, json=json)
-    folders = [_Folder.of(run) for run in runs]
+    folders = [_Folder.of(run, phenotype or "") for run in runs]
     contenders = _contenders(folders, against)
     from gocell_cli.training.runs.comparing import compare as compared
 
@@ -93,8 +94,11 @@ class _Folder:
     runs: tuple[tuple[Path, "RunRecord"], ...]
 
     @classmethod
-    def of(cls, path: Path) -> "_Folder":
-        """Look what a folder holds; raises SourceMissing where that is no finished run."""
+    def of(cls, path: Path, phenotype: str = "") -> "_Folder":
+        """Look what a folder holds; raises SourceMissing where that is no finished run.
+
+        phenotype: of runs of several; "": the first.
+        """
         from gocell_cli.training.extra import require_extra
         from gocell_cli.training.runs.store import RunStore
 
@@ -102,7 +106,7 @@ class _Folder:
         runs = _runs_in(path)
         if not runs:
             raise SourceMissing(f"{path}: no run is here", hint="runs lie under ROOT/runs: gocell train --out DIR")
-        records = [(run, RunStore(run).record()) for run in runs]
+        records = [(run, RunStore(run).record().of_phenotype(phenotype)) for run in runs]
         _require_tests(records)
         finished = tuple((run, record) for run, record in records if record.results is not None)
         if not finished:

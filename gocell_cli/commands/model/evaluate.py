@@ -73,9 +73,9 @@ def evaluate(
 
     require_part(split or part)
     if is_series(run):
-        if out is not None or baselines is not None or cache is not None or phenotype is not None:
+        if out is not None or baselines is not None or cache is not None:
             require_one_run(run)
-        evaluate_series(run, split or part, json=json)
+        evaluate_series(run, split or part, phenotype, json=json)
         return
     require_table(out, overwrite=overwrite, json=json)
     if baselines is not None:

@@ -123,6 +123,7 @@ def explain(
     least_activations: LeastActivations = 3,
     top: Top = 20,
     even_so: EvenSo = False,
+    phenotype: opt.OfSeveral = None,
     out: TableOut = None,
     overwrite: Force = False,
     cache: opt.CacheDir = None,
@@ -140,7 +141,7 @@ def explain(
     require_table(out, overwrite=overwrite, json=json)
     own, others = _sorted_out(_members(runs), _members(control_runs or []))
     asked = (samples or rlipp_samples, sort.value, Cutoffs(least_power, least_activations))
-    told = _Told(top, out, even_so=even_so, json=json)
+    told = _Told(top, out, even_so=even_so, json=json, phenotype=phenotype or "")
     if len(own) == 1 and not others:
         _explain_one(own[0], genes, asked, told, cache)
     elif genes is not None:
@@ -151,12 +152,24 @@ def explain(
 
 @dataclass(frozen=True)
 class _Told:
-    """How an explanation is told: the first so many terms in words, all in JSON and in the table."""
+    """How an explanation is told: the first so many terms in words, all in JSON and in the table.
+
+    phenotype: of several, whose labels and heads; "": the first.
+    """
 
     top: int
     out: Path | None
     even_so: bool
     json: bool
+    phenotype: str = ""
+
+    def of(self, record: "RunRecord") -> "RunRecord":
+        """Return a run's record as the phenotype sees it, and say which it is where there are several."""
+        found = record.of_phenotype(self.phenotype)
+        if len(record.kinds) > 1:
+            others = ", ".join(f"--phenotype {kind}" for kind in record.kinds if kind != found.kind)
+            note(f"terms are explained by {found.kind}; by another: {others}", "phenotype")
+        return found
 
     @property
     def aloud(self) -> bool:
@@ -217,7 +230,7 @@ def _explain_one(run: Path, genes: str | None, asked: "Asked", told: _Told, cach
     from gocell_cli.training.inference.requests import no_gene
     from gocell_cli.training.runs.store import RunStore
 
-    record = RunStore(run).record()
+    record = told.of(RunStore(run).record())
     scored = genes is None or cache is not None or Path(record.cache).is_dir()
     before_opening(run, cache, samples=scored)
     _, named = named_genes(run, record, [] if genes is None else [genes])
@@ -229,7 +242,7 @@ def _explain_one(run: Path, genes: str | None, asked: "Asked", told: _Told, cach
     tell_compiling()
 
     request = ScoreRequest(*asked)
-    found = explain_run(run, opened, genes, request, told.top)
+    found = explain_run(run, opened, genes, request, told.top, record.kind)
     terms, changes = _terms(found.hierarchy, found.ranking), _changes(found.hierarchy, found.effects)
     told.write(terms)
     if told.json:
@@ -285,13 +298,15 @@ def _explain_many(
 ) -> None:
     from gocell_cli.commands.model.refusals import before_opening, tell_compiling
 
-    records = [before_opening(run, cache, samples=True) for run in (*runs, *controls)]
+    whole = [before_opening(run, cache, samples=True) for run in (*runs, *controls)]
+    kind = told.of(whole[0]).kind
+    records = [record.of_phenotype(kind) for record in whole]
     from gocell_cli.training.runs.explaining import ScoreRequest, compare_runs
 
     tell_compiling()
 
     request = ScoreRequest(*asked)
-    found = compare_runs(runs, controls, cache, request, told.top)
+    found = compare_runs(runs, controls, cache, request, told.top, kind)
     terms = [{**asdict(one), **_named(found.hierarchy, one.term)} for one in found.agreement.terms]
     told.write(terms)
     if told.json:

@@ -82,15 +82,20 @@ def _fit(trainer: "Trainer", shown: "Shown") -> None:
 
 
 def _draw(trainer: "Trainer", evaluations: "dict[str, Evaluation]") -> None:
+    for number, test in enumerate(evaluations["test"].each):
+        own = {part: e.each[number] for part, e in evaluations.items()}
+        errors = {part: e.metrics["rmse"] for part, e in own.items() if e.metrics["rmse"] is not None}
+        _draw_one(trainer, errors, test, number)
+
+
+def _draw_one(trainer: "Trainer", errors: "dict[str, float]", test: "Evaluation", number: int) -> None:
     from gocell_cli.figures.run_figures import draw_run
 
-    errors = {part: e.metrics["rmse"] for part, e in evaluations.items() if e.metrics["rmse"] is not None}
-    test = evaluations["test"]
     # The blend is what `predict` gives; the network alone is what was trained.
     predicted = {name: said for name, said in test.said.items() if name == BLEND} | {NETWORK: test.predicted}
     pearson = {name: metrics["pearson"] for name, metrics in ((NETWORK, test.metrics), *test.voices.items())}
-    kind = trainer.store.record().kind
-    draw_run(trainer.history, errors, predicted, test.true, pearson, kind, trainer.store.figures)
+    folder = trainer.store.figures
+    draw_run(trainer.history, errors, predicted, test.true, pearson, test.phenotype, folder, number)
 
 
 def train_member(directory: Path, cache: "Cache", config: "RunConfig") -> str | None:

@@ -1,7 +1,7 @@
 """`gocell predict`: what a trained network says of a genotype."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gocell_cli.training.inference.predict import Prediction, Predictor
-    from gocell_cli.training.inference.together import Ensemble, Together
+    from gocell_cli.training.inference.together import Together
 
 Genes = Annotated[
     list[str] | None,
@@ -58,6 +58,7 @@ def predict(
     out: OutFile = None,
     overwrite: Force = False,
     model: Model = None,
+    phenotype: opt.OfSeveral = None,
     cache: opt.CacheDir = None,
     json: opt.Json = False,
 ) -> None:
@@ -68,22 +69,23 @@ def predict(
     --input predicts every genotype of a table: a row for each, with a reason where it is not predicted. --all-pairs and
     --all-triples make the genotypes themselves.
 
+    Of several phenotypes --genes has all, one after the other, and a table one: the first, or that of --phenotype.
+
     The run's own directory is enough: its cache is read only where --cache names it, or the run is older than that.
     """
     every.require(form, genes)
     if form.input is not None:
         require_table(out, overwrite=overwrite, json=json)
-        predict_table(run, form, out, model, cache, json=json)
+        predict_table(run, form, out, model, cache, phenotype, json=json)
     elif every.order:
-        predict_every(run, every, form, genes, out, model, cache, json=json)
+        predict_every(run, every, form, genes, out, model, cache, phenotype, json=json)
     elif genes is None:
         raise UsageError(
             "no genotype is named", hint="--genes YKL191W,YLR172C; or --input FILE; or --all-pairs --out pairs.parquet"
         )
     else:
         require_table(out, overwrite=overwrite, json=json)
-        opened = _opened(run, cache, genes, model)
-        _tell(run, opened.predictions([opened.genotype(entry) for entry in genes]), out, json=json)
+        _tell(run, _predictions(run, cache, genes, model, phenotype), out, json=json)
 
 
 def _tell(run: Path, found: "Sequence[Prediction] | Sequence[Together]", out: Path | None, *, json: bool) -> None:
@@ -126,14 +128,26 @@ def _write(found: "Sequence[Prediction] | Sequence[Together]", out: Path) -> Non
         note(f"{out}: {len(rows):,} rows", "written")
 
 
-def _opened(run: Path, cache: Path | None, genes: list[str], model: str | None) -> "Predictor | Ensemble":
-    """Open what predicts some genotypes; what is asked for is checked before torch is loaded."""
-    opening = Opening(run, cache, model)
-    opening.named(genes)
-    predictors = opening.open()
+def _predictions(
+    run: Path, cache: Path | None, genes: list[str], model: str | None, phenotype: str | None
+) -> "Sequence[Prediction] | Sequence[Together]":
+    """Predict some genotypes; of several phenotypes each genotype by all of them, in their order, unless one is named.
+
+    What is asked for is checked before torch is loaded.
+    """
+    first = Opening(run, cache, model, phenotype)
+    others = () if phenotype is not None else first.kinds[1:]
+    openings = [first, *(Opening(run, cache, model, kind) for kind in others)]
+    for opening in openings:
+        opening.named(genes)
+    found = [opening.open() for opening in openings]
     from gocell_cli.training.inference.together import Ensemble
 
-    return Ensemble(predictors) if is_series(run) else predictors[0]
+    each: list[Any] = []
+    for predictors in found:
+        one: Predictor | Ensemble = Ensemble(predictors) if is_series(run) else predictors[0]
+        each.append(one.predictions([one.genotype(entry) for entry in genes]))
+    return [prediction for of_one in zip(*each, strict=True) for prediction in of_one]
 
 
 def _print(found: "Prediction | Together") -> None:

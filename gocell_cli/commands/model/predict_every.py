@@ -69,6 +69,7 @@ def predict_every(
     out: Path | None,
     model: str | None,
     cache: Path | None,
+    phenotype: str | None = None,
     *,
     json: bool,
 ) -> None:
@@ -79,7 +80,9 @@ def predict_every(
     if out is None and not every.dry_run:
         raise UsageError(f"{OPTIONS[every.order]} writes a file", hint=f"--out {noun}.parquet")
     out = out or Path(f"{noun}.parquet")
-    task = _task(Opening(run, cache, model), every.order, form, genes, out)
+    opening = Opening(run, cache, model, phenotype)
+    opening.tell()
+    task = _task(opening, every.order, form, genes, out)
     if every.dry_run:
         _tell_forecast(task, out, json=json)
     else:

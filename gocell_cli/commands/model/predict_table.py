@@ -68,7 +68,14 @@ class TableForm:
 
 
 def predict_table(
-    run: Path, form: TableForm, out: Path | None, model: str | None, cache: Path | None, *, json: bool
+    run: Path,
+    form: TableForm,
+    out: Path | None,
+    model: str | None,
+    cache: Path | None,
+    phenotype: str | None = None,
+    *,
+    json: bool,
 ) -> None:
     """Read, predict, write: a row for each of the table's, or the --top of them; to stdout, as TSV, without --out."""
     from gocell_cli.training.inference.requests import require_ranking, terms_named
@@ -76,7 +83,8 @@ def predict_table(
     if out is None and json:
         raise UsageError("--json tells what was written to a file", hint="--out predictions.parquet")
     out = out or STDOUT
-    opening = Opening(run, cache, model)
+    opening = Opening(run, cache, model, phenotype)
+    opening.tell()
     opening.named([])
     if opening.hierarchy is not None:
         terms_named(opening.hierarchy.term_ids, form.term_names())

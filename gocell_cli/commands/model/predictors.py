@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gocell_cli.commands.model.refusals import before_opening, named_genes, tell_compiling
+from gocell_cli.commands.shell.terminal import note
 from gocell_cli.errors import UsageError
 from gocell_cli.series_record import finished_runs, is_series
 
@@ -30,11 +31,13 @@ class Opening:
 
     hierarchy: "Hierarchy | None" = None
 
-    def __init__(self, run: Path, cache: Path | None, model: str | None) -> None:
+    def __init__(self, run: Path, cache: Path | None, model: str | None, phenotype: str | None = None) -> None:
         from gocell_cli.training.voices.names import chosen_voice
 
         self.cache, self.runs = cache, members(run)
-        self.records = records = [before_opening(one, cache, samples=False) for one in self.runs]
+        whole = [before_opening(one, cache, samples=False) for one in self.runs]
+        self.kinds, self.phenotype = whole[0].kinds, phenotype or whole[0].kind
+        self.records = records = [record.of_phenotype(self.phenotype) for record in whole]
         self.voices = [chosen_voice(model, record.heard, record.missing) for record in records]
 
     def named(self, entries: Sequence[str]) -> list[tuple[int, ...]] | None:
@@ -49,4 +52,12 @@ class Opening:
         tell_compiling()
         kept: list[Hierarchy | None] = [self.hierarchy, *[None] * (len(self.runs) - 1)]
         each = zip(self.runs, self.voices, kept, strict=True)
-        return tuple(open_predictor(one, self.cache, hierarchy, voice) for one, voice, hierarchy in each)
+        return tuple(
+            open_predictor(one, self.cache, hierarchy, voice, self.phenotype) for one, voice, hierarchy in each
+        )
+
+    def tell(self) -> None:
+        """Say on stderr which of several phenotypes is predicted."""
+        others = ", ".join(f"--phenotype {kind}" for kind in self.kinds if kind != self.phenotype)
+        if others:
+            note(f"it predicts {self.phenotype}; another: {others}", "phenotype")

@@ -15,7 +15,7 @@ from gocell_cli.commands.model.split import read_split_file, require_split_file,
 from gocell_cli.commands.shell.places import find_cache
 from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, show_result, styled
 from gocell_cli.errors import Diverged, UsageError
-from gocell_cli.series_record import MemberRecord, SeriesRecord, read_series
+from gocell_cli.series_record import MemberRecord, SeriesRecord, of_phenotype, read_series
 from gocell_cli.training.data.splits.kinds import names_a_file, split_path
 from gocell_cli.training.runs.slurm import join_step
 from gocell_cli.user_text import slug
@@ -222,17 +222,26 @@ def _tell(series: "Series", member: MemberRecord) -> None:
     note(f"{member.run}: {LETTERS[metric]} {_number(metrics[metric])}, {member.seconds:,.1f} s {ended}", "train")
 
 
-def evaluate_series(directory: Path, part: str, *, json: bool) -> None:
+def evaluate_series(directory: Path, part: str, phenotype: str | None = None, *, json: bool) -> None:
     """Print the table of a series as far as it has come."""
-    _show(directory, read_series(directory), part, json=json, made=False)
+    _show(directory, read_series(directory), part, phenotype, json=json, made=False)
 
 
-def _show(directory: Path, record: SeriesRecord, part: str, *, json: bool, made: bool) -> None:
+def _show(
+    directory: Path, record: SeriesRecord, part: str, phenotype: str | None = None, *, json: bool, made: bool
+) -> None:
     from gocell_cli.training.runs.series.summary import summary
     from gocell_cli.training.runs.series.together import mean_of_runs
 
+    record, kinds = of_phenotype(directory, record, phenotype or "")
+    if len(kinds) > 1:
+        others = ", ".join(f"gocell evaluate {directory} --phenotype {kind}" for kind in kinds[1:])
+        note(f"figures are those of {kinds[0]}; of others: {others}", "phenotype")
     found = summary(record, part)
-    together = mean_of_runs(directory, record, found["metric"]) if part == "test" else "asked of the test part alone"
+    kind = kinds[0] if kinds else ""
+    together = (
+        mean_of_runs(directory, record, found["metric"], kind) if part == "test" else "asked of the test part alone"
+    )
     document = {"series": str(directory), **found, "mean_of_runs": together, "record": record.as_json()}
 
     def tell() -> None:

@@ -176,6 +176,7 @@ class Answers:
         flat = np.ascontiguousarray(genotypes).ravel()
         batch = Deletions.of(torch.from_numpy(ptr).to(device), torch.from_numpy(flat).to(device), len(self.trained))
         heads, h = activations(predictor.model, batch)
+        heads = predictor.own(heads)
         neurons = np.concatenate([np.arange(self._neurons[t].start, self._neurons[t].stop) for t in self.terms])
         own = h[torch.from_numpy(neurons).to(device)].t().double().cpu().numpy()
         return heads[:, list(self.terms)].double().cpu().numpy(), own

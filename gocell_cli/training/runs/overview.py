@@ -29,7 +29,7 @@ _DRAWN = "loss|learning_rate|predicted_against_true|distributions|error_per_spli
 """What is drawn as SVG and PDF beside the PNG: figures/run_figures.py, commands/model/explain.py."""
 OWN = re.compile(
     rf"({_NAMES}|\.?\w+({TEMPORARY})?\.safetensors|hierarchy(/\w+\.parquet)?|tensorboard(/events\.out\.tfevents\..+)?"
-    rf"|figures(/\.?(\w+({TEMPORARY})?\.png|({_DRAWN})({TEMPORARY})?\.(svg|pdf)))?|wandb(/.*)?"
+    rf"|figures(/\.?(\w+({TEMPORARY})?\.png|({_DRAWN})(_\d+)?({TEMPORARY})?\.(svg|pdf)))?|wandb(/.*)?"
     rf"|\.?test_\d+({TEMPORARY})?\.parquet)"  # of phenotypes after the first
 )
 """All that training writes into a run's or a series' own folder."""

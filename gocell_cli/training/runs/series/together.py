@@ -10,15 +10,16 @@ from gocell_cli.training.evaluation.paired import measures
 from gocell_cli.training.runs.predictions import Predictions, recorded_predictions
 
 
-def mean_of_runs(directory: Path, record: SeriesRecord, metric: str) -> dict[str, float] | str:
+def mean_of_runs(directory: Path, record: SeriesRecord, metric: str, phenotype: str = "") -> dict[str, float] | str:
     """Return `metric` of the runs' mean prediction by predictor (network, blend); a text that says why there is none.
 
+    phenotype: which of several; "": the first.
     Raises DamagedCache where a run's predictions are not as they were recorded.
     """
     done = [directory / member.run for member in record.members if member.results is not None and not member.control]
     if len(done) < 2:
         return "fewer than two runs are finished"
-    records = [read_record(run) for run in done]
+    records = [read_record(run).of_phenotype(phenotype) for run in done]
     if len({one.split.fingerprint for one in records}) > 1 or records[0].split.fingerprint is None:
         return "each run has a split of its own; --split-seed 0 gives all of them one"
     kept = [recorded_predictions(run, one) for run, one in zip(done, records, strict=True)]
