@@ -96,9 +96,13 @@ def _tell(run: Path, found: "Sequence[Prediction] | Sequence[Together]", out: Pa
     if json:
         from gocell_cli.training.inference.predict import Prediction
 
-        first = found[0]
-        kind = (first if isinstance(first, Prediction) else first.mean).kind
-        show_json({"run": str(run), "phenotype": kind, "predictions": [one.as_json() for one in found]})
+        kinds = [(one if isinstance(one, Prediction) else one.mean).kind for one in found]
+        several = len(set(kinds)) > 1  # each then says of which it is
+        predictions = [
+            {**({"phenotype": kind} if several else {}), **one.as_json()}
+            for kind, one in zip(kinds, found, strict=True)
+        ]
+        show_json({"run": str(run), "phenotype": kinds[0], "predictions": predictions})
         return
     for prediction in found:
         _print(prediction)

@@ -65,13 +65,13 @@ class Evaluation:
         return (self, *self.further)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything but the arrays; of several phenotypes the first's, and under `phenotypes` those of each."""
+        """Everything but the arrays; of several phenotypes the first's, and under `by_phenotype` those of each."""
         if not self.further:
             return self.own_json()
         return {
             "phenotype": self.phenotype,
             **self.own_json(),
-            "phenotypes": {one.phenotype: one.own_json() for one in self.each},
+            "by_phenotype": {one.phenotype: one.own_json() for one in self.each},
         }
 
     def own_json(self) -> dict[str, Any]:

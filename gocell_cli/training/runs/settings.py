@@ -60,7 +60,8 @@ ABOUT = {
     "recipe": "settings by name, under all others",
     "warm_start": "a run whose weights to begin with, term by term (--from); empty: the seed's",
     "overfit": "so many samples on which all is trained and judged, a check of a pipeline; 0: none",
-    "phenotype": "which of a cache's several phenotypes; empty: its first",
+    "phenotype": "which of a cache's several phenotypes; A,B: one network of both; empty: its first",
+    "phenotype_weights": "of each of several in the loss, whatever their sum; empty: all alike",
 }
 SINCE = dict.fromkeys(ABOUT, "0.1.0")
 """The version that has a setting first."""
@@ -77,7 +78,8 @@ _ALLOWED = {
     "warm_start": "a path",
     "wandb": "a name",
     "split_column": "a name",
-    "phenotype": "a name",
+    "phenotype": "a name, or NAME,NAME",
+    "phenotype_weights": "W,W above 0",
 }
 """What may be said where neither a list of words nor a least number says all of it."""
 _TYPES = {int: "whole number", float: "number", str: "text"}

@@ -114,26 +114,36 @@ def test_one_network_of_several(tmp_path: Path) -> None:
     assert "one network of fitness (168), score (112) of 168 samples: a head each" in done.stderr
     found = json.loads(done.stdout)
     assert found["phenotype"] == "fitness"
-    assert list(found["phenotypes"]) == ["fitness", "score"]
-    own = {kind: one["metrics"] for kind, one in found["phenotypes"].items()}
+    assert list(found["by_phenotype"]) == ["fitness", "score"]
+    own = {kind: one["metrics"] for kind, one in found["by_phenotype"].items()}
     assert found["metrics"] == own["fitness"]
     assert (own["fitness"]["nan_labels"], own["score"]["n"] + own["score"]["nan_labels"]) == (0, own["fitness"]["n"])
     assert "single_n" in own["fitness"]
     assert "single_n" not in own["score"]
-    assert {"additive"} <= set(found["phenotypes"]["score"]["baselines"])
+    assert {"additive"} <= set(found["by_phenotype"]["score"]["baselines"])
     (other,) = found["record"]["others"]
     assert (other["phenotype"]["kind"], other["nan_labels"], other["weight"]) == ("score", 56, 0.5)
     again = run("evaluate", "run", "--phenotype", "score", "--out", "score.tsv", "--json", cwd=tmp_path)
     told = json.loads(again.stdout)
     assert told["metrics"] == own["score"]
-    assert told["voices"] == found["phenotypes"]["score"]["voices"]
-    assert "phenotypes" not in told
+    assert told["voices"] == found["by_phenotype"]["score"]["voices"]
+    assert "by_phenotype" not in told
     assert (tmp_path / "score.tsv").is_file()
     refused = run("evaluate", "run", "--out", "all.tsv", cwd=tmp_path)
     assert refused.returncode == 2
     assert "hint: --phenotype fitness" in refused.stderr
     strange = run("evaluate", "run", "--phenotype", "tau", cwd=tmp_path)
     assert "this run predicts no 'tau'" in strange.stderr
+    said = json.loads(run("predict", "run", "--genes", toy.GENES[0], "--json", cwd=tmp_path).stdout)
+    assert [one["phenotype"] for one in said["predictions"]] == ["fitness", "score"]
+    words = ("--phenotype", "score", "--genes", toy.GENES[0], "--json")
+    one = json.loads(run("predict", "run", *words, cwd=tmp_path).stdout)
+    assert one["phenotype"] == "score"
+    assert one["predictions"][0]["value"] == said["predictions"][1]["value"]
+    explained = run("explain", "run", "--phenotype", "score", "--json", cwd=tmp_path)
+    assert "terms are explained by score; by another: --phenotype fitness" in explained.stderr
+    page = json.loads(run("report", "run", "--out", "run.html", "--json", cwd=tmp_path).stdout)
+    assert page["sections"][:2] == ["Results: fitness", "Results: score"]
     shown = run("evaluate", "run", cwd=tmp_path).stdout
     assert "samples with fitness" in shown
     assert "samples with score" in shown
