@@ -98,10 +98,8 @@ def _tell(run: Path, found: "Sequence[Prediction] | Sequence[Together]", out: Pa
 
         kinds = [(one if isinstance(one, Prediction) else one.mean).kind for one in found]
         several = len(set(kinds)) > 1  # each then says of which it is
-        predictions = [
-            {**({"phenotype": kind} if several else {}), **one.as_json()}
-            for kind, one in zip(kinds, found, strict=True)
-        ]
+        told = [one.as_json() for one in found]
+        predictions = [{"phenotype": kind, **one} for kind, one in zip(kinds, told, strict=True)] if several else told
         show_json({"run": str(run), "phenotype": kinds[0], "predictions": predictions})
         return
     for prediction in found:
