@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gocell_cli.commands.build.build_progress import (
+    ONTOLOGY,
+    PLANNING,
+    READING,
+    WRITING,
+    BuildProgress,
+    build_progress,
+)
 from gocell_cli.commands.build.dataset_choice import DatasetChoice
 from gocell_cli.commands.build.hierarchy_choice import HierarchyChoice
 from gocell_cli.commands.build.own_table_file import tell_split, with_table, write_rejected
@@ -17,8 +25,7 @@ from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.build_file import chosen_options, write_build_file
 from gocell_cli.commands.shell.command_line import as_typed, expand
 from gocell_cli.commands.shell.options import Backend, Executor, LevelBy, Unannotated
-from gocell_cli.commands.shell.places import data_root, default_out, remember_latest
-from gocell_cli.commands.shell.progress import shard_progress
+from gocell_cli.commands.shell.places import data_root, default_out, remember_latest, require_place
 from gocell_cli.commands.shell.terminal import joined_names, line, make_table, note, show, show_result, styled
 from gocell_cli.errors import InvalidInput, UsageError
 from gocell_cli.whole_file import require_folder
@@ -29,8 +36,11 @@ ADDRESS = re.compile(r"([a-z]+://)?.+:\d+|[a-z]+://.+")
 
 if TYPE_CHECKING:
     from gocell_cli.building.build import BuildMode, BuildResult
-    from gocell_cli.building.plan import BuildPlan
+    from gocell_cli.building.plan import BuildOptions, BuildPlan
     from gocell_cli.controls import Control
+    from gocell_cli.domain.genotype import Dataset
+    from gocell_cli.domain.simulation import Simulation
+    from gocell_cli.sources.go.releases import Release
     from gocell_cli.sources.screens.kept_pieces import ReadAhead, Sampled
 
 
@@ -86,6 +96,8 @@ def build_cache(
     scheduler: opt.Scheduler = None,
     config: opt.ConfigFile = None,  # noqa: ARG001 its callback has made it the defaults
     fingerprint: opt.Fingerprint = None,
+    state: opt.StateFile = None,
+    verbose: opt.Verbose = False,
     json: opt.Json = False,
 ) -> None:
     """Build a cache: filter the ontology, verify its levels, merge genotypes, write shards.
@@ -97,35 +109,45 @@ def build_cache(
     started = time.perf_counter()
     chosen_root = data_root(root)
     mode = _mode(overwrite, resume, part, executor, workers, scheduler)
-    if not dry_run:
-        require_folder(out.parent if out is not None else chosen_root / "caches")
+    _require_places(out if out is not None else chosen_root / "caches" / "new", state, dry_run=dry_run)
     data = with_table(data, table, chosen_root, dry_run=dry_run)
-    reading = _reading(chosen_root, mode, dry_run=dry_run)
-    plan = _plan(data, terms, form, chosen_root, offline=offline, reading=reading)
-    _expect(plan, fingerprint)
-    label = form.label(data.label)
-    kinds = "+".join(phenotype.kind for phenotype in plan.phenotypes)
-    target = out if out is not None else default_out(chosen_root, label, kinds, plan.fingerprint)
-    if overwrite:
-        tell_replaced(target)
-    if reading.sampled is not None:
-        _dry_run(plan, target, mode, time.perf_counter() - started, reading.sampled, json=json)
-        return
-    result = _build(plan, target, mode)
-    if reading.shared is not None:
-        reading.shared.done()
+    with build_progress(None if dry_run else state, verbose=verbose) as progress:
+        reading = _reading(chosen_root, mode, progress, dry_run=dry_run)
+        plan = _plan(data, terms, form, chosen_root, progress, offline=offline, reading=reading)
+        _expect(plan, fingerprint)
+        target = out if out is not None else _target(chosen_root, form.label(data.label), plan)
+        if overwrite:
+            tell_replaced(target)
+        if reading.sampled is not None:
+            _dry_run(plan, target, mode, time.perf_counter() - started, reading.sampled, json=json)
+            return
+        result = _build(plan, target, mode, progress)
     if fingerprint is None or chosen_root.is_dir():  # a rebuild elsewhere makes no data root
         remember_built(chosen_root, result.directory, latest=mode.part is None)
-    _leave_beside(result.directory, plan, form.options(data, terms), whole=mode.part is None)
+    _leave_beside(result.directory, plan, form.options(data, terms), reading)
     summary = _summary(result, plan, time.perf_counter() - started)
     show_result(summary, lambda: _print(summary, result, plan), json=json, essence=summary["cache"])
 
 
-def _leave_beside(cache: Path, plan: "BuildPlan", options: dict[str, Any], *, whole: bool) -> None:
+def _require_places(out: Path, state: Path | None, *, dry_run: bool) -> None:
+    """Raise, before anything is read, where the cache or the file that tells of it cannot be written."""
+    if not dry_run:
+        require_folder(out.parent)
+    if state is not None:
+        require_place(state, (".json",), overwrite=True, option="--state")
+
+
+def _target(root: Path, label: str, plan: "BuildPlan") -> Path:
+    return default_out(root, label, "+".join(phenotype.kind for phenotype in plan.phenotypes), plan.fingerprint)
+
+
+def _leave_beside(cache: Path, plan: "BuildPlan", options: dict[str, Any], reading: "ReadAhead") -> None:
     """Write beside a cache, or a part of one, what it was built with, and what of the table it does not hold."""
     write_build_file(cache, options, plan.fingerprint)
     _tell_rejected(cache, plan)
-    if whole:
+    if reading.shared is not None:  # a part
+        reading.shared.done()
+    else:
         tell_split(cache, plan.datasets)
 
 
@@ -196,21 +218,21 @@ def _patience() -> float:
     return seconds
 
 
-def _build(plan: "BuildPlan", target: Path, mode: "BuildMode") -> "BuildResult":
+def _build(plan: "BuildPlan", target: Path, mode: "BuildMode", progress: BuildProgress) -> "BuildResult":
     from gocell_cli.building.build import build
 
     if mode.part is not None:
         target = part_folder(target, mode.part)
+    progress.begin(WRITING, target)
     try:
-        with shard_progress() as progress:
-            result = build(plan, target, mode, progress)
+        result = build(plan, target, mode, progress.write)
     except SystemExit:  # by a signal
         note(mode.command, "resume with")
         raise
     return result
 
 
-def _reading(root: Path, mode: "BuildMode", *, dry_run: bool) -> "ReadAhead":
+def _reading(root: Path, mode: "BuildMode", progress: BuildProgress, *, dry_run: bool) -> "ReadAhead":
     """How a long table is read: a part together with the others, by the data root; for a forecast its beginning."""
     from gocell_cli.sources.screens.kept_pieces import ReadAhead, Sampled
     from gocell_cli.sources.screens.shared_pieces import SharedReading
@@ -218,7 +240,7 @@ def _reading(root: Path, mode: "BuildMode", *, dry_run: bool) -> "ReadAhead":
     workers = mode.executor.workers
     if dry_run:
         return ReadAhead(workers, sampled=Sampled())
-    return ReadAhead(workers, shared=SharedReading(root, mode.part) if mode.part is not None else None)
+    return ReadAhead(workers, progress.read, SharedReading(root, mode.part) if mode.part is not None else None)
 
 
 def _plan(
@@ -226,34 +248,32 @@ def _plan(
     terms: HierarchyChoice,
     form: CacheForm,
     root: Path,
+    progress: BuildProgress,
     *,
     offline: bool,
     reading: "ReadAhead",
 ) -> "BuildPlan":
-    from gocell_cli.building.plan import BuildOptions, plan_build
-    from gocell_cli.storage.records import BACKENDS
+    from gocell_cli.building.plan import plan_build
 
     data.check()
     terms.check()
     form.check()
+    progress.begin(ONTOLOGY)
     release = terms.fetched(root, offline=offline).load()
-    options = BuildOptions(
-        rules=terms.rules(release.genes),
-        level_by=form.level_by.value,
-        control=form.drawn,
-        backends=BACKENDS if form.backend is Backend.BOTH else (form.backend.value,),
-        shard_size=form.shard_size,
-        keep_unannotated=form.unannotated is Unannotated.KEEP,
-        until=terms.until,
-        duplicates=data.duplicates.value,
-        channels=data.channels(),
-    )
+    options = _options(data, terms, form, release)
     data.require_genes(release)
+
+    def read() -> "Dataset | Simulation":
+        progress.begin(READING)
+        found = data.read(data.table(release.genes), root, offline=offline, reading=reading)
+        progress.begin(PLANNING)
+        return found
+
     plan = plan_build(
         release.ontology,
         release.annotations,
         release.genes,
-        data.read(data.table(release.genes), root, offline=offline, reading=reading),  # not kept here: it may be large
+        read(),  # not kept here: it may be large
         options,
         release.sha256,
     )
@@ -264,6 +284,23 @@ def _plan(
     for warning in plan.warnings:
         note(warning, "warning")
     return plan
+
+
+def _options(data: DatasetChoice, terms: HierarchyChoice, form: CacheForm, release: "Release") -> "BuildOptions":
+    from gocell_cli.building.plan import BuildOptions
+    from gocell_cli.storage.records import BACKENDS
+
+    return BuildOptions(
+        rules=terms.rules(release.genes),
+        level_by=form.level_by.value,
+        control=form.drawn,
+        backends=BACKENDS if form.backend is Backend.BOTH else (form.backend.value,),
+        shard_size=form.shard_size,
+        keep_unannotated=form.unannotated is Unannotated.KEEP,
+        until=terms.until,
+        duplicates=data.duplicates.value,
+        channels=data.channels(),
+    )
 
 
 def _summary(result: "BuildResult", plan: "BuildPlan", seconds: float) -> dict[str, Any]:

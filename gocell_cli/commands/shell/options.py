@@ -494,6 +494,15 @@ ConfigFile = Annotated[
 Fingerprint = Annotated[
     str | None, typer.Option(help="Build only what has this fingerprint, or one that begins so; else exit code 4.")
 ]
+StateFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="FILE.json",
+        help="Keep where the build is in this file: phase, done, of how many.",
+    ),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", help="A line on each phase, with its seconds.")]
 Part = Annotated[
     str | None,
     typer.Option(

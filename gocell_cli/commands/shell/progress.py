@@ -34,7 +34,7 @@ def _bars(*columns: "ProgressColumn") -> Iterator["Bars"]:
 
 
 @contextmanager
-def _counting(description: str) -> Iterator[Callable[[int, int], None]]:
+def counting(description: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a callback for (done, in all), shown as a bar."""
     from rich.progress import MofNCompleteColumn
 
@@ -44,22 +44,12 @@ def _counting(description: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def shard_progress() -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a callback for (shards done, shards in all), or None where stderr is no terminal."""
-    if not shows_progress():
-        yield None
-        return
-    with _counting("writing shards") as report:
-        yield report
-
-
-@contextmanager
 def prediction_progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a callback for (genotypes done, genotypes in all): a bar on a terminal, a line each 10 s elsewhere."""
     if not shows_progress():
         yield _prediction_lines(what)
         return
-    with _counting(f"predicting {what}") as report:
+    with counting(f"predicting {what}") as report:
         yield report
 
 

@@ -41,6 +41,7 @@ NOT_OF_A_FOLDER = {
     "mirror": "where data come from",
     "root": "where results go",
     "out": "where results go",
+    "state": "where results go",
     "figure": "where results go",
     "overwrite": "what is overwritten",
     "yes": "what is removed",

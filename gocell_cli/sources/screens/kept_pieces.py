@@ -49,13 +49,14 @@ class Sampled:
 
 
 class ReadAhead(NamedTuple):
-    """How pieces are read: by so many processes; `progress` is told of (bytes of text read, rows kept) after each.
+    """How pieces are read: by so many processes.
 
-    `shared`: with the other parts of a build. `sampled`: its beginning alone.
+    `progress` is told of (bytes of text read, or rows of Parquet; all of them, 0 where a packed text does not tell;
+    rows kept) after each. `shared`: with the other parts of a build. `sampled`: its beginning alone.
     """
 
     workers: int = 1
-    progress: Callable[[int, int], None] | None = None
+    progress: Callable[[int, int, int], None] | None = None
     shared: SharedReading | None = None
     sampled: Sampled | None = None
 
@@ -75,12 +76,13 @@ def kept_pieces(
         return []
     found: list[KeptPiece] = []
     done = rows = 0
+    total = rows_or_bytes(path) if ahead.progress is not None else 0
     try:
         for size, some in _all_kept(path, options, lookup, ahead, sha256):
             found += some
             done, rows = done + size, rows + sum(piece.rows for piece in some)
             if ahead.progress is not None:
-                ahead.progress(done, rows)
+                ahead.progress(done or rows, total, rows)
     except InvalidInput:
         return []
     return found if _agree([piece.table for piece in found]) else []

@@ -526,14 +526,16 @@ def test_two_processes_read_what_one_reads(
     path = tmp_path / "t.csv"
     path.write_text("\n".join([header, *long_lines(row, 4)]), "utf-8")
     monkeypatch.setattr(kept_pieces, "LONG", 0)
-    told: list[tuple[int, int]] = []
-    ahead = kept_pieces.ReadAhead(2, lambda done, rows: told.append((done, rows)))
+    told: list[tuple[int, int, int]] = []
+    ahead = kept_pieces.ReadAhead(2, lambda *one: told.append(one))
     one, other = read(path, GENES, DEFAULT), read(path, GENES, DEFAULT, ahead)
     same(one[0], other[0])
     assert one[1] == other[1]
     assert one[0].names == other[0].names
     assert told == sorted(told)
-    assert told[-1][1] == 300
+    size = path.stat().st_size
+    assert told[-1][1:] == (size, 300)
+    assert told[-1][0] == pytest.approx(size, rel=0.2)  # each piece has the header, and one line end less
 
 
 def test_pieces_of_different_decimal_marks_are_an_error_as_in_the_whole(tmp_path: Path, in_small_pieces: None) -> None:
