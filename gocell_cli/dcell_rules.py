@@ -1,4 +1,4 @@
-"""Rules of DCell that builder and trainer share: longest paths, which edges a pass by levels forbids, and widths."""
+"""Rules of DCell that builder and trainer share: paths from the root, edges that a pass by levels forbids, widths."""
 
 import numpy as np
 from jaxtyping import Bool, Int32, Int64, Integer
@@ -34,6 +34,28 @@ def longest_paths(
         child, parent = child[left], parent[left]
         round_ += 1
     return generation, waiting
+
+
+def shortest_paths(
+    terms: int, child: Integer[np.ndarray, " edges"], parent: Integer[np.ndarray, " edges"]
+) -> Int32[np.ndarray, " terms"]:
+    """Shortest path from any root (a term without parents) to each term of an acyclic graph: GOATOOLS' level over is_a.
+
+    Round by round, over whole arrays (Moore 1959, "The shortest path through a maze").
+    """
+    reached = np.ones(terms, dtype=bool)
+    reached[child] = False
+    distance = np.zeros(terms, dtype=np.int32)
+    step = 0
+    while not reached.all():
+        step += 1
+        fresh = np.zeros(terms, dtype=bool)
+        # a child of anything reached so far; those reached earlier keep their shorter distance
+        fresh[child[reached[parent]]] = True
+        fresh &= ~reached
+        distance[fresh] = step
+        reached |= fresh
+    return distance
 
 
 def forbidden_edges(

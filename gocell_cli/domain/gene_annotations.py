@@ -58,7 +58,7 @@ def gene_annotations(
                 yield GeneAnnotation(found, named, evidence, qualifier, date or None, in_use)
 
 
-def annotated_genes(
+def annotations_by_term(
     rows: AnnotationRows, ontology: Ontology, genes: GeneTable
 ) -> dict[str, dict[str, list[dict[str, str | int | None]]]]:
     """Return what is said of each gene of each term, for `Ontology.graph`; rows with NOT say the opposite."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from gocell_cli.dcell_rules import forbidden_edges, longest_paths
+from gocell_cli.dcell_rules import forbidden_edges, longest_paths, shortest_paths
 from gocell_cli.domain.ontology import Edges, Ontology
 from gocell_cli.level_directions import LEAF_UP, ROOT_DOWN
 
@@ -70,24 +70,6 @@ def generations(terms: int, edges: Edges) -> tuple[Int32[np.ndarray, " terms"], 
     return longest_paths(terms, edges.child, edges.parent)
 
 
-def shortest(terms: int, edges: Edges) -> Int32[np.ndarray, " terms"]:
-    """Shortest path from any root (a term without parents) to each term of an acyclic graph."""
-    has_parent = np.zeros(terms, dtype=bool)
-    has_parent[edges.child] = True
-    reached = ~has_parent
-    distance = np.zeros(terms, dtype=np.int32)
-    step = 0
-    while not reached.all():
-        step += 1
-        fresh = np.zeros(terms, dtype=bool)
-        # a child of anything reached so far; those reached earlier keep their shorter distance
-        fresh[edges.child[reached[edges.parent]]] = True
-        fresh &= ~reached
-        distance[fresh] = step
-        reached |= fresh
-    return distance
-
-
 def ontology_groupings(ontology: Ontology, relations: Sequence[str]) -> dict[str, Grouping]:
     """Return all four groupings of a whole ontology; namespace roots have stratum 1, level and depth 0.
 
@@ -116,7 +98,10 @@ def goatools_groupings(ontology: Ontology) -> dict[str, Grouping]:
     # GOATOOLS' GOTerm.level and depth follow is_a alone, and these are to be its numbers
     is_a = ontology.select([ontology.level_relation])
     depth = _acyclic(ontology, is_a)
-    return {"level": Grouping("level", shortest(len(ontology), is_a)), "depth": Grouping("depth", depth)}
+    return {
+        "level": Grouping("level", shortest_paths(len(ontology), is_a.child, is_a.parent)),
+        "depth": Grouping("depth", depth),
+    }
 
 
 def heights(terms: int, edges: Edges) -> Int32[np.ndarray, " terms"]:

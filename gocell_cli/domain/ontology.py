@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from gocell_cli.dcell_rules import longest_paths
+from gocell_cli.dcell_rules import longest_paths, shortest_paths
 from gocell_cli.errors import CycleError, UsageError
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Ontology:
         A node has id, name, namespace, level and depth (GOATOOLS', -1 for GO:ROOT), is_obsolete (False: obsolete terms
         are none), alt_ids, gene_set (a frozenset of the genes annotated to it) and genes (what is said of each); an
         edge has its relation, the first named where it has several. `relations` are is_a where none is named; `genes`
-        come from `annotated_genes`. Raises UsageError for an unknown relation, CycleError where is_a is not acyclic.
+        come from `annotations_by_term`. Raises UsageError for an unknown relation, CycleError where is_a has a cycle.
         """
         import networkx as nx
 
@@ -169,7 +169,7 @@ class Ontology:
         depth, stuck = longest_paths(len(self), is_a.child, is_a.parent)
         if stuck.any():
             raise self.cycle_error(is_a, np.flatnonzero(stuck).tolist())
-        level = self._shortest_paths(is_a)
+        level = shortest_paths(len(self), is_a.child, is_a.parent).tolist()
         alternatives: dict[str, list[str]] = {}
         for other, term in self.alt_ids.items():
             alternatives.setdefault(term, []).append(other)
@@ -194,17 +194,6 @@ class Ontology:
                     "genes": {gene: list(told) for gene, told in held.items()},
                 },
             )
-
-    def _shortest_paths(self, edges: Edges) -> list[int]:
-        """Shortest path from any term without a parent to each term (GOATOOLS' level), of acyclic edges."""
-        import networkx as nx
-
-        graph = nx.DiGraph(zip(edges.parent.tolist(), edges.child.tolist(), strict=True))
-        graph.add_nodes_from(range(len(self)))
-        above = -1  # no index: one node above all roots, from which each path is a step longer
-        graph.add_edges_from((above, term) for term in list(graph) if not graph.in_degree(term))
-        steps = nx.single_source_shortest_path_length(graph, above)
-        return [steps[term] - 1 for term in range(len(self))]
 
     def cycle_error(self, edges: Edges, terms: Iterable[int]) -> CycleError:
         """Return the error that names one cycle among `terms`, which must hold one."""

@@ -3,7 +3,11 @@
 A pure function of the manifest, as `views.sql` is. It names no author and no publisher: a manifest knows of none.
 """
 
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from gocell_cli.storage.about import LICENCE, LICENCE_TEXT, dois, files, published, summary, title
 from gocell_cli.storage.json_schemas import load_schema
@@ -28,6 +32,33 @@ def ro_crate(manifest: Manifest) -> str:
     parts = [*_tables_and_shards(manifest), *_others()]
     papers = [{"@id": doi, "@type": "ScholarlyArticle", "name": doi} for doi in dois(manifest)]
     graph = [_about(), _root(manifest, parts), *_context(manifest), *papers, *parts]
+    return json_text({"@context": f"{PROFILE}/context", "@graph": graph}, indent=1) + "\n"
+
+
+EXPORTED = {
+    ".parquet": FORMATS["parquet"], ".tsv": "text/tab-separated-values", ".csv": "text/csv", ".cx2": "application/json",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".graphml": "application/graphml+xml",
+}  # fmt: skip
+"""Media types of what `gocell export` writes; all else is plain text."""
+
+
+def exported_crate(manifest: Manifest, written: Sequence[Path]) -> str:
+    """Return the document of files that were exported of a cache into one folder; they are read for their hashes."""
+    parts = [
+        {
+            "@id": quote(path.name),
+            "@type": "File",
+            "name": path.name,
+            "description": f"Exported by gocell of the cache {manifest.fingerprint}.",
+            "encodingFormat": EXPORTED.get(path.suffix, "text/plain"),
+            "contentSize": str(path.stat().st_size),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in written
+    ]
+    papers = [{"@id": doi, "@type": "ScholarlyArticle", "name": doi} for doi in dois(manifest)]
+    licence, program, action = _context(manifest)
+    graph = [_about(), _root(manifest, parts), licence, program, {**action, "name": "gocell export"}, *papers, *parts]
     return json_text({"@context": f"{PROFILE}/context", "@graph": graph}, indent=1) + "\n"
 
 

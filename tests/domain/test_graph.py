@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from gocell_cli.building.plan import plan_hierarchy
-from gocell_cli.domain.gene_annotations import annotated_genes
+from gocell_cli.domain.gene_annotations import annotations_by_term
 from gocell_cli.domain.levels import goatools_groupings
 from gocell_cli.domain.ontology import make_ontology
 from gocell_cli.sources.go.releases import load_release
@@ -60,7 +60,7 @@ def test_a_negated_row_says_the_opposite_and_an_edge_of_two_relations_is_the_fir
     graph = both.graph(("is_a", "part_of"))
     assert graph.edges["X:1", "X:2"]["relation"] == "is_a"
     assert graph.nodes["X:2"]["alt_ids"] == ("X:8", "X:9")
-    assert annotated_genes(release.annotations, both, release.genes) == {}
+    assert annotations_by_term(release.annotations, both, release.genes) == {}
 
 
 @pytest.mark.parametrize("told", [False, True])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from gocell_cli.domain.levels import Grouping, check_levels, generations, heights, ontology_groupings, shortest
+from gocell_cli.dcell_rules import shortest_paths
+from gocell_cli.domain.levels import Grouping, check_levels, generations, heights, ontology_groupings
 from gocell_cli.domain.ontology import Edges
 from gocell_cli.errors import CycleError, UsageError
 from tests import toy
@@ -45,7 +46,8 @@ def test_levels_agree_with_every_path_spelled_out(dag: tuple[int, Pairs]) -> Non
     generation, stuck = generations(terms, _edges(pairs))
     assert not stuck.any()
     assert generation.tolist() == [max(lengths[t]) for t in range(terms)]
-    assert shortest(terms, _edges(pairs)).tolist() == [min(lengths[t]) for t in range(terms)]
+    edges = _edges(pairs)
+    assert shortest_paths(terms, edges.child, edges.parent).tolist() == [min(lengths[t]) for t in range(terms)]
     upside_down = paths_down(terms, [(p, c) for c, p in pairs])
     assert heights(terms, _edges(pairs)).tolist() == [max(upside_down[t]) for t in range(terms)]
 

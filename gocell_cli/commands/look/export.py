@@ -17,6 +17,7 @@ from gocell_cli.commands.shell.places import Force, data_root, find_cache, requi
 from gocell_cli.commands.shell.tables import KINDS, SEPARATORS, is_stdout, require_table, write_tables
 from gocell_cli.commands.shell.terminal import note, show, show_result
 from gocell_cli.errors import UsageError
+from gocell_cli.storage.records import RO_CRATE
 from gocell_cli.whole_file import whole_file, write_whole
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from gocell_cli.storage.schema import Hierarchy
 
 Out = Annotated[Path, typer.Option("--out", "-o", help=f"File to write: {KINDS}; of a hierarchy .txt, .cx2 and so on.")]
+Crate = Annotated[
+    bool,
+    typer.Option("--crate", help="Also write ro-crate-metadata.json into its folder: what the files are, and of what."),
+]
 SUFFIXES = {HierarchyFormat.CX2: (".cx2",), HierarchyFormat.GRAPHML: (".graphml",), HierarchyFormat.OBO: (".obo",)}
 TEXT = (".tsv", ".ont", ".txt")
 """Suffixes of the other formats."""
@@ -49,6 +54,7 @@ def export(
     cache: CacheDir = None,
     root: Root = None,
     offline: opt.Offline = False,
+    crate: Crate = False,
     overwrite: Force = False,
     json: Json = False,
 ) -> None:
@@ -61,10 +67,14 @@ def export(
     A hierarchy is that of a cache, or of the ontology options where any is given. Beside a cache's stand
     STEM.gene2ind.txt, STEM.cell2ind.txt, STEM.cell2mutation.txt and the samples in DrugCell's and in DCell's layout.
     """
+    if crate:
+        _require_crate(out, overwrite=overwrite)
     if hierarchy_format is None:
         _refuse_options(choice, no_tables=no_tables)
         require_table(out, overwrite=overwrite, json=json)
-        document = _write_samples(_opened(cache, root), out)
+        opened = _opened(cache, root)
+        source: Cache | Hierarchy = opened
+        document = _write_samples(opened, out)
         if is_stdout(out):
             return
         said = f"{document['samples']:,} samples in {out}"
@@ -72,10 +82,38 @@ def export(
         choice.check()
         require_place(out, SUFFIXES.get(hierarchy_format, TEXT), overwrite=overwrite)
         source = _source(choice, cache, root, offline=offline)
+        if crate:
+            _of_cache(source)
         document = _write_hierarchy(source, out, hierarchy_format.value, tables=not no_tables, overwrite=overwrite)
         counts = ", ".join(f"{document[what]:,} {what}" for what in ("terms", "edges", "genes"))
         said = "\n".join([f"{counts} in {out}", *(f"beside it {path}" for path in document["beside"])])
+    if crate:
+        document["crate"] = _write_crate(_of_cache(source), [out, *map(Path, document.get("beside", ()))])
     show_result(document, lambda: show(said), json=json, essence=str(out))
+
+
+def _require_crate(out: Path, *, overwrite: bool) -> None:
+    if is_stdout(out):
+        raise UsageError("--crate describes files, and the samples go to stdout", hint="--out FOLDER/samples.tsv")
+    require_place(out.with_name(RO_CRATE), (".json",), overwrite=overwrite)
+
+
+def _of_cache(source: "Cache | Hierarchy") -> "Cache":
+    """The cache; raises UsageError for a hierarchy of none, of which nobody says where it comes from."""
+    from gocell_cli.storage.reader import Cache
+
+    if not isinstance(source, Cache):
+        raise UsageError("--crate describes what comes of a cache", hint="leave out the ontology options, or --crate")
+    return source
+
+
+def _write_crate(cache: "Cache", written: list[Path]) -> str:
+    """Write what the files are, into their folder; returns its path."""
+    from gocell_cli.storage.ro_crate import exported_crate
+
+    place = written[0].with_name(RO_CRATE)
+    write_whole(place, exported_crate(cache.manifest, written))
+    return str(place)
 
 
 def _refuse_options(choice: WrittenChoice, *, no_tables: bool) -> None:

@@ -12,6 +12,7 @@ import typer
 from gocell_cli.commands.model.evaluate import opened_cache
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
+from gocell_cli.commands.shell.gene_lists import gene_entries
 from gocell_cli.commands.shell.places import Force, runs_named
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
@@ -59,7 +60,9 @@ ControlRuns = Annotated[
 ]
 Asked = tuple[int, str, "Cutoffs"]
 """Samples of either part, order and cut-offs, as ScoreRequest has them."""
-OneGenotype = Annotated[str | None, typer.Option("--genes", help="Also the effect of deleting these genes.")]
+OneGenotype = Annotated[
+    str | None, typer.Option("--genes", help="Also the effect of deleting these genes, or those of @FILE.")
+]
 Top = Annotated[
     int, typer.Option(min=1, help="Terms to print, of which JSON holds all, and pairs of terms that interact.")
 ]
@@ -139,6 +142,7 @@ def explain(
     from gocell_cli.training.evaluation.terms.orders import Cutoffs
 
     require_table(out, overwrite=overwrite, json=json)
+    genes = None if genes is None else ",".join(gene_entries([genes]))
     own, others = _sorted_out(_members(runs), _members(control_runs or []))
     asked = (samples or rlipp_samples, sort.value, Cutoffs(least_power, least_activations))
     told = _Told(top, out, even_so=even_so, json=json, phenotype=phenotype or "")

@@ -12,6 +12,7 @@ from gocell_cli.commands.model.predictors import Opening
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.completion import complete_voice
+from gocell_cli.commands.shell.gene_lists import gene_entries
 from gocell_cli.commands.shell.places import Force
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import note, show, show_json
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 Genes = Annotated[
     list[str] | None,
-    typer.Option("--genes", help="Deleted genes, comma-separated: any kind of name; repeatable. '': wild type."),
+    typer.Option(
+        "--genes",
+        help="Deleted genes, comma-separated: any kind of name; repeatable. '': wild type. @FILE: a genotype a line.",
+    ),
 ]
 Model = Annotated[
     str | None,
@@ -40,7 +44,8 @@ OutFile = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help=f"Table of the predictions: {KINDS}. Of --all-pairs, --all-triples a Parquet file; a stopped run goes on.",
+        help=f"Table of the predictions: {KINDS}. Of --all-pairs, --all-triples Parquet,"
+        " with --top .tsv and .csv too; a stopped run goes on.",
     ),
 ]
 
@@ -73,6 +78,7 @@ def predict(
 
     The run's own directory is enough: its cache is read only where --cache names it, or the run is older than that.
     """
+    genes = None if genes is None else gene_entries(genes)
     every.require(form, genes)
     if form.input is not None:
         require_table(out, overwrite=overwrite, json=json)

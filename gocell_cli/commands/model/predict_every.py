@@ -1,14 +1,15 @@
 """`gocell predict --all-pairs`, `--all-triples`: every combination of a list of genes, or the first of a ranking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gocell_cli.commands.model.predict_table import By, TableForm
+from gocell_cli.commands.model.predict_table import By, TableForm, without_lists
 from gocell_cli.commands.model.predictors import Opening
 from gocell_cli.commands.shell.progress import prediction_progress
+from gocell_cli.commands.shell.tables import write_table
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_result
 from gocell_cli.errors import UsageError
 
@@ -93,7 +94,7 @@ def _task(opening: Opening, order: int, form: TableForm, genes: list[str] | None
     from gocell_cli.commands.model.refusals import require_combined_file
     from gocell_cli.training.inference.requests import NOUNS, require_combined, require_ranking, terms_named
 
-    require_combined_file(out, NOUNS[order])
+    require_combined_file(out, NOUNS[order], first=form.top is not None)
     named = opening.named(genes or [])
     if genes and named is not None:
         require_combined(len({gene for genotype in named for gene in genotype}), order)
@@ -113,8 +114,11 @@ def _task(opening: Opening, order: int, form: TableForm, genes: list[str] | None
 def _predict(task: "CombinationTask", out: Path, *, json: bool) -> None:
     from gocell_cli.training.inference.all_combinations import predict_combinations
 
+    parquet = _whole_of(out)
     with prediction_progress(task.noun) as report:
-        done = predict_combinations(task, out, report)
+        done = replace(predict_combinations(task, parquet, report), out=str(out))
+    if parquet != out:
+        _as_text(parquet, out)
     first = f"the first {done.rows_written:,} of " if task.ranking is not None else ""
     told = [
         f"{first}{done.genotypes:,} {task.noun} of {done.genes:,} genes in {out}, {done.kept:,} of them from before"
@@ -124,6 +128,26 @@ def _predict(task: "CombinationTask", out: Path, *, json: bool) -> None:
         told.append(f"{done.per_second:,.0f} {task.noun}/s; {whole}")
     show_result(done.as_json(), lambda: show(*told), json=json, essence=str(out))
     note(f"{done.untrained_genes} of the genes were never deleted in training: column untrained_genes", "predict")
+
+
+def _whole_of(out: Path) -> Path:
+    """The Parquet file of a ranking that is to be text: hidden beside it, and a stopped run goes on from its parts."""
+    from gocell_cli.commands.model.refusals import COMBINED_TEXT
+
+    return out.with_name(f".{out.name}.parquet") if out.suffix in COMBINED_TEXT else out
+
+
+def _as_text(whole: Path, out: Path) -> None:
+    """Write a small Parquet file as text, and remove it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(whole)
+    for at, column in enumerate(table.schema):  # genes, as numbers of a list of names: text again
+        if pa.types.is_dictionary(column.type):
+            table = table.set_column(at, column.name, table.column(at).cast(pa.string()))
+    write_table(without_lists(table), out)
+    whole.unlink()
 
 
 def _tell_forecast(task: "CombinationTask", out: Path, *, json: bool) -> None:

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -173,11 +173,13 @@ def _predict(
     def counted(tables: "Iterable[pa.Table]") -> "Iterator[pa.Table]":
         for table in tables:
             counts.written += len(table)
-            yield table if out.suffix == ".parquet" else _without_lists(table)
+            yield table if out.suffix == ".parquet" else without_lists(table)
 
     with prediction_progress("genotypes") as report:
-        tables = _tables(read, answers, counts, report)
-        write_tables(counted([best_of(tables, ranking)] if ranking else tables), out)
+        # of a ranking terms are asked of its rows alone: they cost a dense pass each
+        asked = replace(answers, terms=()) if ranking else answers
+        tables = _tables(read, asked, counts, report, ranked=ranking is not None)
+        write_tables(counted([best_of(tables, ranking, answers)] if ranking else tables), out)
     counts.tell()
     return {
         "out": str(out), "phenotype": answers.first.kind, "runs": len(predictors), "rows": counts.rows,
@@ -187,21 +189,22 @@ def _predict(
 
 
 def _tables(
-    read: "GenotypeTable", answers: "Answers", counts: Counts, report: Callable[[int, int], None]
+    read: "GenotypeTable", answers: "Answers", counts: Counts, report: Callable[[int, int], None], *, ranked: bool
 ) -> "Iterator[pa.Table]":
-    """Yield the predicted rows, a piece of the table in memory at a time."""
+    """Yield the predicted rows, a piece of the table in memory at a time; with genotypes where they are ranked."""
     from gocell_cli.training.inference.genotype_rows import GenotypeRows
 
     done = 0
     for piece in read.pieces():
         counts.add(piece, answers.trained)
-        for table in GenotypeRows(answers, piece.ptr, piece.genes, piece.line, piece.reason).tables():
+        rows = GenotypeRows(answers, piece.ptr, piece.genes, piece.line, piece.reason)
+        for table in rows.to_rank() if ranked else rows.tables():
             yield table
             done += len(table)
             report(done, read.rows)
 
 
-def _without_lists(table: "pa.Table") -> "pa.Table":
+def without_lists(table: "pa.Table") -> "pa.Table":
     """Return a table whose lists of numbers are JSON's: `[-0.5,1.25]`, which no spreadsheet takes for a formula."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from gocell_cli.storage.schema import Hierarchy
 
 
+COMBINED_TEXT = (".tsv", ".csv")
+
+
 def before_training(cache: Path, out: Path, config: RunConfig, *, named: bool) -> None:
     """Raise what `begin_run` would raise of a cache's manifest, of the place, of the device and of what is missing.
 
@@ -150,11 +153,20 @@ def tell_compiling() -> None:
         watch.tell = note
 
 
-def require_combined_file(out: Path, noun: str) -> None:
-    """Raise UsageError where what stands at the file of all pairs is no such file, CannotWrite where none can be."""
+def require_combined_file(out: Path, noun: str, *, first: bool = False) -> None:
+    """Raise UsageError where what stands at the file of all pairs is no such file, CannotWrite where none can be.
+
+    first: only the first of a ranking are written, which may be text.
+    """
+    if first and out.suffix in COMBINED_TEXT:
+        if out.exists():
+            raise UsageError(f"{out}: is there already", hint="another --out, or remove it")
+        RunStore(out).require_place()
+        return
     if out.suffix in (".tsv", ".csv", ".xlsx") or str(out) == "-":
         name = f"{noun}.parquet" if str(out) == "-" else out.with_suffix(".parquet")
-        raise UsageError(f"{out}: all {noun} are a Parquet file", hint=f"--out {name}")
+        hint = f"--out {name}; with --top N .tsv and .csv as well"
+        raise UsageError(f"{out}: all {noun} are a Parquet file", hint=hint)
     if not out.exists():
         RunStore(out).require_place()
     elif not _is_parquet(out):

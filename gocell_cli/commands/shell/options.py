@@ -8,6 +8,7 @@ import typer
 
 from gocell_cli.commands.shell.build_file import take_config
 from gocell_cli.commands.shell.completion import complete_cache
+from gocell_cli.commands.shell.gene_lists import list_file
 from gocell_cli.commands.shell.places import caches_named
 from gocell_cli.errors import UsageError
 
@@ -273,7 +274,12 @@ RedundantOption = Annotated[
     typer.Option(help="A term goes where its contained or its direct genes are a child's; default: the preset's."),
 ]
 Genes = Annotated[
-    Path | None, typer.Option("--genes", help="File with one gene a line, by any name: the only genes used.")
+    Path | None,
+    typer.Option(
+        "--genes",
+        callback=list_file,
+        help="File (FILE or @FILE) with one gene a line, by any name: the only genes used.",
+    ),
 ]
 Relations = Annotated[
     str | None, typer.Option(help="Comma-separated relations; default: is_a, or those of the preset in use.")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gocell_cli.domain.annotations import AnnotationRows
-from gocell_cli.domain.gene_annotations import annotated_genes
+from gocell_cli.domain.gene_annotations import annotations_by_term
 from gocell_cli.domain.genes import Gene, GeneList, GeneTable, KnownGenes, make_gene_list, make_gene_table
 from gocell_cli.domain.ontology import Ontology
 from gocell_cli.errors import InvalidInput
@@ -46,7 +46,7 @@ class Release:
 
     def graph(self, relations: Sequence[str] = ()) -> "nx.DiGraph[str]":
         """Return the ontology's graph (`Ontology.graph`) with the genes of each term, and what is said of each."""
-        return self.ontology.graph(relations, annotated_genes(self.annotations, self.ontology, self.genes))
+        return self.ontology.graph(relations, annotations_by_term(self.annotations, self.ontology, self.genes))
 
 
 def known_genes(gene_table: Path | None) -> tuple[KnownGenes, str]:

@@ -16,6 +16,8 @@ from gocell_cli.training.inference.requests import INTERACTIONS
 ROWS = 8192
 """Genotypes predicted at once."""
 ROW, GENES, REASON = "row", "genes", "reason"
+GENOTYPE = "genotype"
+"""Beside the columns of rows that are ranked: their genes' indices, by which the terms of the first are asked."""
 WILD_TYPE = "WT"
 """What stands for the genes of the wild type: one word, which a table that is read has for it, too."""
 
@@ -39,13 +41,23 @@ class GenotypeRows:
     @property
     def schema(self) -> pa.Schema:
         """The columns: row, genes (systematic names, blanks between), predictions, the reason where there is none."""
-        own = [(ROW, pa.int64()), (GENES, pa.string())]
-        return pa.schema([*own, *self.answers.fields(tuple(INTERACTIONS)), (REASON, pa.string())])
+        return row_schema(self.answers)
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the rows in their order; raises Diverged as `columns` does."""
         for begin in range(0, len(self), ROWS):
             yield self._table(begin, min(begin + ROWS, len(self)))
+
+    def to_rank(self) -> Iterator[pa.Table]:
+        """Yield the same, each with its genotype: what `best_of` takes."""
+        begin = 0
+        for table in self.tables():
+            ptr = self.ptr[begin : begin + len(table) + 1]
+            of_each = pa.ListArray.from_arrays(
+                pa.array(ptr - ptr[0], pa.int32()), pa.array(self.genes[ptr[0] : ptr[-1]])
+            )
+            yield table.append_column(GENOTYPE, of_each)
+            begin += len(table)
 
     def _table(self, begin: int, end: int) -> pa.Table:
         ptr, genes = self.ptr[begin : end + 1], self.genes
@@ -87,11 +99,37 @@ class GenotypeRows:
         return pa.concat_arrays([*pieces, pa.nulls(1, kind)]).take(pa.array(source))
 
 
-def best_of(tables: Iterable[pa.Table], ranking: Ranking) -> pa.Table:
-    """Return the rows of a ranking, the first of it first; raises UsageError where none has its number."""
+def row_schema(answers: Answers) -> pa.Schema:
+    """Return the columns of a table of predictions."""
+    own = [(ROW, pa.int64()), (GENES, pa.string())]
+    return pa.schema([*own, *answers.fields(tuple(INTERACTIONS)), (REASON, pa.string())])
+
+
+def best_of(tables: Iterable[pa.Table], ranking: Ranking, answers: Answers) -> pa.Table:
+    """Return the rows of a ranking, the first of it first, with the terms of `answers`, asked of these rows alone.
+
+    `tables` are of `to_rank`, without terms. Raises UsageError where no row has the ranking's number.
+    """
     found: pa.Table | None = None
     for table in tables:
         found = ranking.kept(table if found is None else pa.concat_tables([found, table]))
     if found is None or not len(found):
         raise UsageError(f"no genotype has {ranking.column}", hint="--rank-by lowest or highest")
-    return found
+    columns = dict(zip(found.column_names, found.columns, strict=True)) | _terms_of(found, answers)
+    schema = row_schema(answers)
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _terms_of(rows: pa.Table, answers: Answers) -> dict[str, pa.Array]:
+    """Return the columns of the terms, of rows that all have a genotype; {} without terms."""
+    genotypes = rows.column(GENOTYPE).combine_chunks()
+    lengths = np.array([len(genotype) for genotype in genotypes], dtype=np.int64)
+    ptr = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+    pieces: dict[str, list[pa.Array]] = {}
+    places: list[np.ndarray] = []
+    for at, genes in by_order(ptr, genotypes.flatten().to_numpy()):
+        places.append(at)
+        for name, column in answers.of_terms(genes).items():
+            pieces.setdefault(name, []).append(column)
+    back = pa.array(np.argsort(np.concatenate(places)))
+    return {name: pa.concat_arrays(each).take(back) for name, each in pieces.items()}

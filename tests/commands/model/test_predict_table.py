@@ -70,7 +70,35 @@ def test_the_top_is_that_of_all_rows_sorted(trained: Path, tmp_path: Path) -> No
         pa_csv.read_csv(p, parse_options=pa_csv.ParseOptions(delimiter="\t")).to_pylist() for p in (every, top)
     )
     assert f"{root} head" in rows[0]
-    assert best == sorted(rows, key=lambda r: -r["viability"])[:3]
+    wanted = sorted(rows, key=lambda r: -r["viability"])[:3]
+    for one, other in zip(best, wanted, strict=True):  # terms are asked of the first alone: another batch
+        state, head = f"{root} state", f"{root} head"
+        assert json.loads(one.pop(state)) == pytest.approx(json.loads(other.pop(state)), rel=1e-4, abs=1e-6)
+        assert one.pop(head) == pytest.approx(other.pop(head), rel=1e-4)
+        assert one == other
+
+
+def test_the_first_of_all_pairs_are_text_where_that_is_asked(trained: Path, tmp_path: Path) -> None:
+    """Genes of a file, one a line; what the text is made of is gone afterwards."""
+    genes = tmp_path / "genes.txt"
+    genes.write_text("cdc28 # a comment\n\nact1\nYAL001C,YAL002W\n")
+    words = ("predict", trained, "--all-pairs", "--genes", f"@{genes}", "--terms", "GO:ROOT", "--top", 3, "--out")
+    told = document(*words, tmp_path / "p.tsv")
+    assert (told["out"], told["genes"], told["pairs"], told["rows_written"]) == (str(tmp_path / "p.tsv"), 4, 6, 3)
+    document(*words, tmp_path / "p.parquet")
+    assert {path.name for path in tmp_path.iterdir()} == {"genes.txt", "p.tsv", "p.parquet"}
+    whole = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    text = pa_csv.read_csv(tmp_path / "p.tsv", parse_options=pa_csv.ParseOptions(delimiter="\t")).to_pylist()
+    assert [row["gene_1"] for row in text] == [row["gene_1"] for row in whole]
+    assert [row["viability"] for row in text] == pytest.approx([row["viability"] for row in whole])
+    assert json.loads(text[0]["GO:ROOT state"]) == pytest.approx(whole[0]["GO:ROOT state"], rel=1e-5)
+    assert "is there already" in failure(*words, tmp_path / "p.tsv").message
+    assert "with --top N" in failure(*words[:7], "--out", tmp_path / "all.tsv").hint
+    alone = predicted(trained, "--genes", f"@{genes}")
+    assert [one["genes"] for one in alone] == [["YBR160W"], ["YFL039C"], ["YAL001C", "YAL002W"]]
+    (tmp_path / "none.txt").write_text("# nothing\n")
+    assert "no gene is named" in failure("predict", trained, "--genes", f"@{tmp_path / 'none.txt'}").message
+    assert failure("predict", trained, "--genes", "@nowhere.txt").why == "no such file"
 
 
 def test_the_wild_type_is_a_row_that_says_so(trained: Path, tmp_path: Path) -> None:

@@ -25,6 +25,22 @@ def vectors(seed: int, columns: int = 3) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).normal(size=(GENES, columns)))
 
 
+def _beside_the_oracle(
+    seed: int, config: DCellConfig, u: torch.Tensor, form: str, *, training: bool
+) -> tuple[DCell, dict[str, float]]:
+    """A random network by `form`, run once beside the oracle: how far heads, loss, statistics, gradients are apart."""
+    hierarchy, dense = nets.random_network(seed), form in ("dense", "values")
+    model, oracle = nets.pair(hierarchy, replace(config, form="dense" if dense else "delta"), seed, u)
+    if model.delta is not None:
+        model.delta = replace(model.delta, backend=form)
+    genotypes = nets.random_genotypes(seed, 20, GENES)
+    x, y = gene_table(genotypes, GENES), torch.linspace(-1, 1, len(genotypes), dtype=torch.float64)
+    model.train(training)
+    oracle.train(training)
+    fast = nets.run_fast(model, hierarchy, x if form == "values" else nets.deletions(genotypes, GENES), y)
+    return model, nets.difference(fast, nets.run_oracle(oracle, hierarchy, x, y, config.alpha))
+
+
 @settings(max_examples=attempts(20, 200), deadline=None)
 @given(
     seed=st.integers(0, 10_000),
@@ -35,18 +51,8 @@ def vectors(seed: int, columns: int = 3) -> torch.Tensor:
 )
 def test_both_forms_equal_the_oracle(seed: int, norm_order: str, gene_weights: str, form: str, training: bool) -> None:
     """Heads, loss, statistics and every gradient, that of A_t too; `values`: genes' values in place of deletions."""
-    hierarchy, u = nets.random_network(seed), vectors(seed)
-    dense = form in ("dense", "values")
-    config = replace(SMALL, norm_order=norm_order, gene_weights=gene_weights, form="dense" if dense else "delta")
-    model, oracle = nets.pair(hierarchy, config, seed, u)
-    if model.delta is not None:
-        model.delta = replace(model.delta, backend=form)
-    genotypes = nets.random_genotypes(seed, 20, GENES)
-    x, y = gene_table(genotypes, GENES), torch.linspace(-1, 1, len(genotypes), dtype=torch.float64)
-    model.train(training)
-    oracle.train(training)
-    fast = nets.run_fast(model, hierarchy, x if form == "values" else nets.deletions(genotypes, GENES), y)
-    worst = nets.difference(fast, nets.run_oracle(oracle, hierarchy, x, y, config.alpha))
+    config = replace(SMALL, norm_order=norm_order, gene_weights=gene_weights)
+    _, worst = _beside_the_oracle(seed, config, vectors(seed), form, training=training)
     assert "vector_weight" in worst
     assert max(worst.values()) < 1e-10, worst
 
@@ -64,18 +70,9 @@ def test_learnt_vectors_equal_the_oracle_in_both_forms(
     seed: int, norm_order: str, gene_weights: str, form: str, columns: int, training: bool
 ) -> None:
     """Two learnt numbers a gene, alone or behind given ones: their own gradient as well as all others."""
-    hierarchy, u = nets.random_network(seed), vectors(seed, columns).requires_grad_()
-    dense = form in ("dense", "values")
+    u = vectors(seed, columns).requires_grad_()
     config = replace(SMALL, norm_order=norm_order, gene_weights=gene_weights, learnt_vectors=2)
-    model, oracle = nets.pair(hierarchy, replace(config, form="dense" if dense else "delta"), seed, u)
-    if model.delta is not None:
-        model.delta = replace(model.delta, backend=form)
-    genotypes = nets.random_genotypes(seed, 20, GENES)
-    x, y = gene_table(genotypes, GENES), torch.linspace(-1, 1, len(genotypes), dtype=torch.float64)
-    model.train(training)
-    oracle.train(training)
-    fast = nets.run_fast(model, hierarchy, x if form == "values" else nets.deletions(genotypes, GENES), y)
-    worst = nets.difference(fast, nets.run_oracle(oracle, hierarchy, x, y, config.alpha))
+    model, worst = _beside_the_oracle(seed, config, u, form, training=training)
     assert max(worst.values()) < 1e-10, worst
     assert model.vectors is not None
     assert model.vectors.learnt is not None
