@@ -273,6 +273,16 @@ def beside_singles(who: str, predicted: Numbers, baselines: Mapping[str, Numbers
     return f"{told}: {then}" + (f"; {few}" if few else "")
 
 
+def words_beside_singles(
+    network: Numbers, voices: Mapping[str, Numbers], baselines: Mapping[str, Numbers], samples: int
+) -> tuple[str, ...]:
+    """Return what is said of the network beside single effects, and of the blend, which is what `predict` gives."""
+    told = beside_singles(NETWORK, network, baselines, samples)
+    blend = beside_singles(f"the {BLEND}", voices.get(BLEND, {}), baselines, samples)
+    # Too few samples are told of once.
+    return tuple(filter(None, (told, blend if " predicts " in blend else "")))
+
+
 @dataclass(frozen=True)
 class ExtensionRecord:
     """A run that was told to go on: after so many epochs, to `epochs` of them, with a patience.

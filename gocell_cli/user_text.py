@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -11,6 +12,8 @@ UNSAFE = re.compile(
 separators, the marks that turn the direction of what stands beside them (Unicode Standard Annex 9), letters without
 width that make two names look like one, and surrogates, by which Python spells a path's bytes that are no UTF-8 and
 which no stream can write. U+200C and U+200D stay: some languages and emoji are written with them."""
+MOST_NAMED = 3
+"""Of the things that an error names before it counts the others."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula: owasp.org/www-community/attacks/CSV_Injection."""
 NOT_IN_A_NAME = re.compile(r"[^\w.+-]+")
@@ -52,3 +55,9 @@ def slug(name: str) -> str:
     joined = NOT_IN_A_NAME.sub("-", unicodedata.normalize("NFKC", name)).strip("-.")
     short = joined.encode()[:MOST_BYTES].decode(errors="ignore").rstrip("-.")  # cut between letters, not within one
     return f"{short}_" if RESERVED.fullmatch(short) else short or "unnamed"
+
+
+def holds(strange: Sequence[str]) -> str:
+    """Return what a folder holds that it should not: `it holds a, b, c and 4 more`."""
+    more = f" and {len(strange) - MOST_NAMED:,} more" if len(strange) > MOST_NAMED else ""
+    return f"it holds {', '.join(strange[:MOST_NAMED])}{more}"

@@ -11,17 +11,16 @@ from gocell_cli.figures.page import Page, PageTable, Picture, Section
 from gocell_cli.figures.run_figures import figure_name
 from gocell_cli.run_record import (
     CONFIG,
-    NETWORK,
     RECORD,
     SLICES,
     EpochRecord,
     Numbers,
     RunRecord,
-    beside_singles,
     damaged_run,
     read_metrics,
     read_record,
     side_by_side,
+    words_beside_singles,
 )
 from gocell_cli.storage.reader import Cache
 from gocell_cli.typed_file import parse_toml, read_small
@@ -128,8 +127,8 @@ def _results(record: RunRecord, *, named: bool) -> Section:
     tables.append(PageTable("Baselines left out", (), tuple((who, why) for who, why in left_out if why is not None)))
     test = record.results["test"]
     text = "Baselines are fitted on the same training part."
-    told = beside_singles(NETWORK, test.metrics, test.baselines, int(test.metrics["n"] or 0))
-    text += f" {told}." if told else ""
+    for told in words_beside_singles(test.metrics, test.voices or {}, test.baselines, int(test.metrics["n"] or 0)):
+        text += f" {told[0].upper()}{told[1:]}."
     if test.dcell_adds is not None:
         text += f" {test.dcell_adds.says()}."
     if test.ceiling is not None:

@@ -17,10 +17,10 @@ from gocell_cli.storage.manifest import MOST_MANIFEST
 from gocell_cli.storage.records import DESCRIPTIONS, MANIFEST, PART_MANIFEST
 from gocell_cli.storage.tables import ALL_SCHEMAS
 from gocell_cli.typed_file import Malformed, read_small
+from gocell_cli.user_text import holds
 from gocell_cli.whole_file import TEMPORARY
 
 LOCK, PLAN = "lock", "plan.json"
-MOST_NAMED = 3
 # write_whole's temporary names, too
 _DESCRIPTIONS = "|".join(
     rf"{re.escape(name)}|\.{re.escape(Path(name).stem)}{TEMPORARY}{re.escape(Path(name).suffix)}"
@@ -53,7 +53,7 @@ def require_cache(place: Path) -> None:
     strange = _strange(place, CACHE_FILE, CACHE_FOLDER)
     if strange:
         hint = "move them elsewhere, or choose another --out"
-        raise UsageError(f"{place} holds what no cache does, so it is not replaced", why=_named(strange), hint=hint)
+        raise UsageError(f"{place} holds what no cache does, so it is not replaced", why=holds(strange), hint=hint)
 
 
 def require_partial(directory: Path) -> None:
@@ -61,7 +61,7 @@ def require_partial(directory: Path) -> None:
     strange = _strange_partial(directory)
     if strange:
         hint = "move them elsewhere, or choose another --out"
-        why = _named(strange)
+        why = holds(strange)
         raise UsageError(f"{directory} is not what a build left, so it is neither used nor removed", why=why, hint=hint)
 
 
@@ -164,8 +164,3 @@ def _entries(directory: Path, prefix: str = "") -> Iterator[tuple[str, "os.DirEn
         yield prefix + entry.name, entry
         if entry.is_dir(follow_symlinks=False):
             yield from _entries(Path(entry), f"{prefix}{entry.name}/")
-
-
-def _named(strange: list[str]) -> str:
-    more = f" and {len(strange) - MOST_NAMED} more" if len(strange) > MOST_NAMED else ""
-    return f"it holds {', '.join(strange[:MOST_NAMED])}{more}"

@@ -45,7 +45,7 @@ def run(step: Step, folder: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=900,  # a guard alone: the machine may be busy
         check=False,
     )
     assert process.returncode == 0, f"$ {step.command}\n{process.stdout}"

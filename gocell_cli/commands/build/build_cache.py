@@ -347,7 +347,8 @@ def _print(summary: dict[str, Any], result: "BuildResult", plan: "BuildPlan") ->
     levels = summary["levels"]
     show(f"levels by {levels['by']} hold on every edge; terms a level: {' '.join(map(str, levels['counts']))}")
     backends = " and ".join(plan.options.backends)
-    show(f"{summary['shards']} shards ({backends}), fingerprint {summary['fingerprint'][:8]}, {summary['seconds']} s")
+    shards = "1 shard" if summary["shards"] == 1 else f"{summary['shards']:,} shards"
+    show(f"{shards} ({backends}), fingerprint {summary['fingerprint'][:8]}, {summary['seconds']} s")
 
 
 def _control_text(config: Mapping[str, Any]) -> str:

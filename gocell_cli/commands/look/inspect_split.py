@@ -15,13 +15,13 @@ from gocell_cli.commands.model.split import (
 )
 from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
-from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
+from gocell_cli.commands.shell.places import Force, data_root, find_cache
+from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import show, show_result
 
-SUFFIXES = (".tsv", ".csv", ".parquet")
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="Also write it, named by genotype, as --split reads it: .tsv, .csv, .parquet."),
+    typer.Option("--out", "-o", help=f"Also write it, named by genotype, as --split reads it: {KINDS}."),
 ]
 
 
@@ -39,10 +39,9 @@ def inspect_split(
 
     config = RunConfig().changed(form.given())
     require_split_file(config.split)
-    if out is not None:
-        require_place(out, SUFFIXES, overwrite=overwrite)
+    require_table(out, overwrite=overwrite, json=json)
     from gocell_cli.storage.reader import Cache
-    from gocell_cli.training.data.splits.kept import write_split
+    from gocell_cli.training.data.splits.kept import as_table
     from gocell_cli.training.runs.kept import split_record
     from gocell_cli.training.runs.samples import RunSamples
 
@@ -50,7 +49,9 @@ def inspect_split(
     found = RunSamples.of(opened, config, named=read_split_file(opened, config)).split
     record = split_record(opened, found)
     if out is not None:
-        write_split(out, opened.columns(), found, opened.hierarchy.gene_names)
+        write_table(as_table(opened.columns(), found, opened.hierarchy.gene_names), out)
     document = {"split": asdict(record), "out": str(out) if out is not None else None}
     warn_of_split(record)
+    if is_stdout(out):
+        return
     show_result(document, lambda: show(*split_lines(record)), json=json, essence=str(out or record.fingerprint))

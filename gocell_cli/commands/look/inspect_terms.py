@@ -10,7 +10,7 @@ import typer
 from gocell_cli.commands.shell.options import CacheDir, Json, Root
 from gocell_cli.commands.shell.places import Force, data_root, find_cache
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table
-from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
+from gocell_cli.commands.shell.terminal import make_table, note, show, show_result
 
 if TYPE_CHECKING:
     from gocell_cli.storage.reader import Cache
@@ -61,11 +61,9 @@ def inspect_terms(
         if is_stdout(out):
             return
         note(f"{out}: {len(rows):,} terms", "written")
-    if json:
-        kind = opened.phenotype["kind"]
-        show_json({"cache": str(opened.directory), "phenotype": kind, "sort": sort.value, "terms": rows})
-    else:
-        _print(opened, rows, top)
+    kind = opened.phenotype["kind"]
+    document = {"cache": str(opened.directory), "phenotype": kind, "sort": sort.value, "terms": rows}
+    show_result(document, lambda: _print(opened, rows, top), json=json, essence=str(out or ""))
 
 
 def _rows(cache: "Cache", hits: "TermHits", sort: str) -> list[dict[str, Any]]:
@@ -103,17 +101,19 @@ def _print(cache: "Cache", rows: list[dict[str, Any]], top: int) -> None:
 
     kind = cache.phenotype["kind"]
     whole = f"{len(rows):,} of {len(cache.hierarchy.term_ids):,} terms are hit by {len(cache):,} samples"
-    heads = ["term", "name", "level", "deleted genes", "direct", "contained", "samples", "direct", kind, "effect", "SE"]
+    heads = ["term", "name", "level", "genes", "own", "deleted", "samples", "direct", kind, "effect", "SE"]
     lines = [
         [
-            *(str(row[key]) for key in ("term", "name", "level", "deleted_genes", "direct_genes", "contained_genes")),
+            *(str(row[key]) for key in ("term", "name", "level", "contained_genes", "direct_genes", "deleted_genes")),
             *(f"{row[key]:,}" for key in ("samples", "samples_direct")),
             *(_shown(row[key]) for key in ("mean", "effect", "standard_error")),
         ]
         for row in rows[:top]
     ]
-    show(make_table(whole, heads, lines, right=tuple(range(2, len(heads)))))
-    show("", f"effect: mean {kind} of the samples that hit a term, less that of all others; SE: its standard error.")
+    show(make_table(whole, heads, lines, right=tuple(range(2, len(heads))), whole=(0,)))
+    show("", "genes: of the term and its descendants; own: annotated to it; deleted: of its genes, in the screen.")
+    show("samples: that hit the term; direct: by one of its own genes.")
+    show(f"effect: mean {kind} of the samples that hit a term, less that of all others; SE: its standard error.")
     few = sum(row["few_samples"] for row in rows)
     if few:
         show(f"{few:,} of these terms are hit by fewer than {FEW} samples, or missed by fewer: too few for a claim.")

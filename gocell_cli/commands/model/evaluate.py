@@ -10,9 +10,9 @@ from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.completion import complete_run
 from gocell_cli.commands.shell.places import Force, runs_named
 from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
-from gocell_cli.commands.shell.terminal import make_table, show, show_json
+from gocell_cli.commands.shell.terminal import make_table, note, show, show_json
 from gocell_cli.errors import UsageError
-from gocell_cli.run_record import NETWORK, SLICES, RunRecord, beside_singles, side_by_side
+from gocell_cli.run_record import SLICES, RunRecord, side_by_side, words_beside_singles
 from gocell_cli.series_record import is_series, require_one_run
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def evaluate(
     evaluation = evaluate_run(trainer, split or part, baselines, chosen)
     if out is not None:
         write_table(sample_table(trainer.of_phenotype(chosen), evaluation), out)
+        if not is_stdout(out):
+            note(f"{out}: {evaluation.n:,} samples", "written")
     if is_stdout(out):
         return
     if json:
@@ -142,15 +144,14 @@ def _show_one(evaluation: "Evaluation", heard: "Sequence[str]", phenotype: str) 
     title = f"{evaluation.split}: {labelled:,} samples{having}"
     title += f", {without:,} more without the phenotype" if without else ""
     headings = [_heading(key, evaluation.metrics) for key in keys]
-    show(make_table(title, ["", *headings, "s to fit"], rows, right=tuple(range(1, len(keys) + 2))))
+    show(make_table(title, ["", *headings, "s to fit"], rows, right=tuple(range(1, len(keys) + 2)), whole=(0,)))
     for name, fitting in evaluation.fitting.items():
         if fitting.reason is not None:
             show(f"{name}: {fitting.reason}")
     if heard and not evaluation.voices:
         show(f"{', '.join(heard)} and their blend were fitted to these samples: of the test part there are figures")
-    told = beside_singles(NETWORK, evaluation.metrics, evaluation.baselines, labelled)
-    if told and evaluation.split == "test":
-        show(told)
+    if evaluation.split == "test":
+        show(*words_beside_singles(evaluation.metrics, evaluation.voices, evaluation.baselines, labelled))
     if evaluation.dcell_adds is not None:
         show(evaluation.dcell_adds.says())
     noise = evaluation.ceiling

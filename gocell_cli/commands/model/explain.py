@@ -536,13 +536,13 @@ def _show_pairs(pairs: list[dict[str, Any]]) -> None:
         for entry in pairs
     ]
     heads = ["term", "name", "with", "name", "genes", "effect", "95 %", "wide part", "pairs"]
-    show(make_table("Terms that interact", heads, rows, right=(5, 6, 7, 8)))
+    show(make_table("Terms that interact", heads, rows, right=(5, 6, 7, 8), whole=(0, 2, 6)))
 
 
 def _table(title: str, entries: list[dict[str, Any]], keys: tuple[str, ...]) -> Any:
     rows = [[e["term"], e["name"], *(_value(key, e[key]) for key in keys)] for e in entries]
     heads = [key.replace("_", " ") for key in keys]
-    return make_table(title, ["term", "name", *heads], rows, right=tuple(range(2, 2 + len(keys))))
+    return make_table(title, ["term", "name", *heads], rows, right=tuple(range(2, 2 + len(keys))), whole=(0,))
 
 
 def _value(key: str, value: float | int | None) -> str:

@@ -7,7 +7,8 @@ import typer
 
 from gocell_cli.commands.shell.completion import complete_cache
 from gocell_cli.commands.shell.options import Json, Root
-from gocell_cli.commands.shell.places import Force, data_root, find_cache, require_place
+from gocell_cli.commands.shell.places import Force, data_root, find_cache
+from gocell_cli.commands.shell.tables import KINDS, is_stdout, require_table, write_table
 from gocell_cli.commands.shell.terminal import note, show, show_result
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ CacheArgument = Annotated[
         help="Cache whose genes they are of; default: the one ROOT/latest names.", autocompletion=complete_cache
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="File to write: .tsv, .csv, .parquet or .npz.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help=f"File to write: .npz, or a table: {KINDS}.")]
 Size = Annotated[int, typer.Option("--size", min=1, max=512, help="Numbers that a gene's terms are reduced to.")]
 Sgd = Annotated[
     Path | None, typer.Option("--sgd", help="SGD_features.tab, for the length of proteins, introns, verified ORFs.")
 ]
-SUFFIXES = (".tsv", ".csv", ".parquet", ".npz")
+NPZ = ".npz"
 SHOWN = 5
 """Genes to name of those that lack something; JSON has all."""
 
@@ -46,19 +47,24 @@ def gene_vectors(
     is the bundled list (yeast); fitness is that of single mutants that the cache's data set publishes. What is the
     cache's own label, or what that is made of, is left out. A missing number is an empty cell.
     """
-    require_place(out, SUFFIXES, overwrite=overwrite)
+    require_table(out, overwrite=overwrite, json=json, more=(NPZ,))
     found = find_cache(cache, data_root(root))
     from gocell_cli.storage.reader import Cache
 
     opened = Cache(found)
     others = _others(sgd)
-    from gocell_cli.training.baselines.made_vectors import make_vectors, write_vectors
+    from gocell_cli.training.baselines.made_vectors import make_vectors, vector_table, write_npz
 
     made = make_vectors(opened, size, others)
-    write_vectors(out, made, opened.hierarchy)
+    if out.suffix == NPZ:
+        write_npz(out, made, opened.hierarchy)
+    else:
+        write_table(vector_table(made, opened.hierarchy), out)
     document = _document(out, opened, made)
     for name, why in made.left_out.items():
         note(f"{name} is left out: {why}")
+    if is_stdout(out):
+        return
     show_result(document, lambda: _tell(document), json=json, essence=str(out))
 
 

@@ -8,7 +8,7 @@ import typer
 from gocell_cli.commands.model.evaluate import RunDir
 from gocell_cli.commands.model.predict_every import EveryForm, predict_every
 from gocell_cli.commands.model.predict_table import TableForm, predict_table
-from gocell_cli.commands.model.predictors import Opening
+from gocell_cli.commands.model.predictors import Opening, members
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.completion import complete_voice
@@ -91,7 +91,10 @@ def predict(
         )
     else:
         require_table(out, overwrite=overwrite, json=json)
-        _tell(run, _predictions(run, cache, genes, model, phenotype), out, json=json)
+        found = _predictions(run, cache, genes, model, phenotype)
+        _tell(run, found, out, json=json)
+        if any(one.as_json().get("epsilon") for one in found):
+            _tell_singles(run)
 
 
 def _tell(run: Path, found: "Sequence[Prediction] | Sequence[Together]", out: Path | None, *, json: bool) -> None:
@@ -110,6 +113,16 @@ def _tell(run: Path, found: "Sequence[Prediction] | Sequence[Together]", out: Pa
         return
     for prediction in found:
         _print(prediction)
+
+
+def _tell_singles(run: Path) -> None:
+    """Warn where a model was trained on no single mutant: what it predicts of one, epsilon takes in."""
+    from gocell_cli.training.data.splits.kept import trained_singles
+    from gocell_cli.training.data.splits.kinds import KEPT
+
+    if trained_singles(members(run)[0] / KEPT) == 0:
+        told = "no single mutant is among the samples that trained it: fitness of a single, and so epsilon, is a guess"
+        note(f"{told}; add rows of single mutants to the table", "warning")
 
 
 def _write(found: "Sequence[Prediction] | Sequence[Together]", out: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -234,12 +235,14 @@ def _settings_line(config: "RunConfig") -> str:
     """What the network is and how it is trained, in one line; all of it is in the run's config.toml."""
     rate = f"rate {config.lr:g} ({config.scheduler})"
     network = f"{config.norm_order}, gene_weights {config.gene_weights}, {config.min_width} neurons a term or more"
+    epochs = "epoch" if config.epochs == 1 else "epochs"
     ends = f", {config.patience} without a better one end it" if config.patience else ""
-    return f"{network}; batches of {config.batch_size:,}, {rate}, up to {config.epochs:,} epochs{ends}"
+    return f"{network}; batches of {config.batch_size:,}, {rate}, up to {config.epochs:,} {epochs}{ends}"
 
 
 def _tell(trainer: "Trainer", evaluation: "Evaluation") -> None:
     show(line(styled("bold green", "trained"), f" {trainer.store.directory}"))
+    note(f"curves: tensorboard --logdir {quote(str(trainer.store.directory / 'tensorboard'))}", "train")
     show_evaluation(evaluation)
 
 

@@ -29,15 +29,15 @@ def is_stdout(out: Path | None) -> bool:
     return out == STDOUT
 
 
-def require_table(out: Path | None, *, overwrite: bool, json: bool = False) -> None:
+def require_table(out: Path | None, *, overwrite: bool, json: bool = False, more: tuple[str, ...] = ()) -> None:
     """Raise UsageError or CannotWrite, before anything is read, where a table cannot go to `out` (None: there is none).
 
-    json: whether a document is printed on stdout.
+    json: whether a document is printed on stdout. more: suffixes that the caller writes itself.
     """
     if out is None:
         return
     if not is_stdout(out):
-        require_place(out, SUFFIXES, overwrite=overwrite)
+        require_place(out, (*SUFFIXES, *more), overwrite=overwrite)
     elif json:
         raise UsageError("--out - and --json both print on stdout", hint="leave one out, or name a file: --out x.tsv")
 

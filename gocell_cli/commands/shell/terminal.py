@@ -128,15 +128,23 @@ def report_error(message: str, why: str, hint: str) -> None:
         note(hint, "hint")
 
 
-def make_table(title: str, columns: list[str], rows: list[list[str]], right: tuple[int, ...] = ()) -> Table:
-    """Return a plain table of literal text; columns whose index is in `right` are right-aligned."""
+def make_table(
+    title: str, columns: list[str], rows: list[list[str]], right: tuple[int, ...] = (), whole: tuple[int, ...] = ()
+) -> Table:
+    """Return a plain table of literal text; columns in `right` are right-aligned, those in `whole` on one line.
+
+    A column of `whole` is as wide as its widest cell, as long as the terminal is: identifiers are copied, and a name
+    that is broken in its middle is none.
+    """
     # Cells are Text because a table that is printed on another console would read markup from strings.
     # A line break in a name would be a row that nobody wrote.
     heading = styled("bold", one_line(title)) if title else None
     table = Table(title=heading, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         # fold: a long cell goes on in the next line, where rich would cut it off with dots.
-        table.add_column(styled("", one_line(column)), justify="right" if i in right else "left", overflow="fold")
+        table.add_column(
+            styled("", one_line(column)), justify="right" if i in right else "left", overflow="fold", no_wrap=i in whole
+        )
     for row in rows:
         table.add_row(*(styled("", one_line(cell)) for cell in row))
     return table

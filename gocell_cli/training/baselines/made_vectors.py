@@ -1,13 +1,11 @@
 """Gene vectors made of what is at hand: the hierarchy's terms in short, and published fitness of single mutants."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float64
 
 from gocell_cli.errors import InvalidInput, UsageError
@@ -19,12 +17,9 @@ from gocell_cli.training.baselines.samples import NotApplicable
 from gocell_cli.training.data.gene_vectors import by_gene
 from gocell_cli.training.data.own_label import SINGLE_FITNESS, TERMS, columns_withheld
 from gocell_cli.training.data.strain_fitness import known_singles
-from gocell_cli.user_text import cell
 from gocell_cli.whole_file import whole_file
 
 GENE = "gene"
-DELIMITERS = {".tsv": "\t", ".csv": ","}
-SUFFIXES = (*DELIMITERS, ".parquet", ".npz")
 
 
 @dataclass(frozen=True)
@@ -96,33 +91,17 @@ def _terms(hierarchy: Hierarchy, size: int) -> Block:
     return Block("terms of the hierarchy", tuple(f"{TERMS}{i + 1}" for i in range(found.shape[1])), found)
 
 
-def write_vectors(path: Path, made: MadeVectors, hierarchy: Hierarchy) -> None:
-    """Write a row a gene, by systematic name, as the suffix says: one of SUFFIXES; a missing number is empty, or NaN.
+def vector_table(made: MadeVectors, hierarchy: Hierarchy) -> pa.Table:
+    """Return a row a gene, by systematic name; a missing number is null."""
+    values = made.values
+    missing = np.isnan(values)
+    numbers = {name: pa.array(values[:, i], mask=missing[:, i]) for i, name in enumerate(made.columns)}
+    return pa.table({GENE: pa.array(hierarchy.gene_names, pa.string()), **numbers})
 
-    An npz holds gene (names), columns (names) and values [genes, columns].
-    """
-    names, values = hierarchy.gene_names, made.values
+
+def write_npz(path: Path, made: MadeVectors, hierarchy: Hierarchy) -> None:
+    """Write gene (names), columns (names) and values [genes, columns], NaN where a number is missing."""
     with whole_file(path) as temporary:
-        if path.suffix == ".npz":
-            np.savez_compressed(temporary, gene=np.array(names), columns=np.array(made.columns), values=values)
-        elif path.suffix == ".parquet":
-            missing = np.isnan(values)
-            numbers = {n: pa.array(values[:, i], mask=missing[:, i]) for i, n in enumerate(made.columns)}
-            pq.write_table(pa.table({GENE: pa.array(names, pa.string()), **numbers}), temporary, compression="zstd")
-        else:
-            _write_text(temporary, DELIMITERS[path.suffix], (GENE, *made.columns), names, values)
-
-
-def _write_text(
-    path: Path,
-    delimiter: str,
-    header: Sequence[str],
-    names: Sequence[str],
-    values: Float64[np.ndarray, "genes columns"],
-) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(header)
-        for name, row in zip(names, values.tolist(), strict=True):
-            # repr: every digit that float64 has; NaN is no number but itself
-            writer.writerow([cell(name), *(repr(x) if x == x else "" for x in row)])  # noqa: PLR0124
+        np.savez_compressed(
+            temporary, gene=np.array(hierarchy.gene_names), columns=np.array(made.columns), values=made.values
+        )

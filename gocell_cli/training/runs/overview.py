@@ -19,6 +19,7 @@ from gocell_cli.training.data.splits.kinds import KEPT as SPLIT
 from gocell_cli.training.runs.predictions import PREDICTIONS
 from gocell_cli.training.runs.source_run import TABLE as WARM_START
 from gocell_cli.training.runs.store import LOCK, RunStore
+from gocell_cli.user_text import holds
 from gocell_cli.whole_file import TEMPORARY, writing
 
 FILES = (CONFIG, RECORD, METRICS, SERIES, LOCK, SPLIT, PREDICTIONS, GENE_VECTORS, WARM_START)
@@ -33,7 +34,6 @@ OWN = re.compile(
     rf"|\.?test_\d+({TEMPORARY})?\.parquet)"  # of phenotypes after the first
 )
 """All that training writes into a run's or a series' own folder."""
-MOST_NAMED = 3
 
 
 def runs_in(folder: Path) -> list[dict[str, Any]]:
@@ -123,11 +123,8 @@ def require_removable(directory: Path) -> None:
         path.relative_to(directory).as_posix() for run in _folders(directory) for path in _strange(run, directory)
     )
     if strange:
-        more = f" and {len(strange) - MOST_NAMED} more" if len(strange) > MOST_NAMED else ""
-        why = f"it holds {', '.join(strange[:MOST_NAMED])}{more}"
-        raise UsageError(
-            f"{directory} holds what no training writes, so it is not removed", why=why, hint="move it elsewhere"
-        )
+        told = f"{directory} holds what no training writes, so it is not removed"
+        raise UsageError(told, why=holds(strange), hint="move it elsewhere")
     for run in _folders(directory):
         RunStore(run).require_idle()
 

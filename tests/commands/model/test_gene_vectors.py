@@ -36,7 +36,7 @@ def test_every_format_reads_back_as_the_same(essentiality: Built, tmp_path: Path
     cache = Cache(essentiality.cache)
     expected = vectors(memberships(cache.hierarchy), 4)
     with_terms = np.any(expected, axis=1)
-    for suffix in ("tsv", "csv", "parquet", "npz"):
+    for suffix in ("tsv", "csv", "parquet", "npz", "xlsx"):
         out = tmp_path / f"v.{suffix}"
         told = document("gene-vectors", essentiality.cache, "--out", out, "--size", "4")
         assert (told["genes"], told["columns"]) == (6604, 4)
@@ -120,4 +120,4 @@ def test_a_file_that_is_there_and_another_suffix_are_refused(essentiality: Built
     assert "--overwrite" in failure("gene-vectors", essentiality.cache, "--out", out).hint
     again = invoke("gene-vectors", essentiality.cache, "--out", out, "--overwrite", "--json", "--size", "2")
     assert json.loads(again.stdout)["columns"] == 2
-    assert "v.xlsx" in failure("gene-vectors", essentiality.cache, "--out", tmp_path / "v.xlsx").message
+    assert "v.txt" in failure("gene-vectors", essentiality.cache, "--out", tmp_path / "v.txt").message

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gocell_cli.commands.shell.tables import write_table
 from gocell_cli.errors import DamagedCache, InvalidInput, UsageError
 from gocell_cli.gene_names import GeneNames
 from gocell_cli.sources.screens import split_table
 from gocell_cli.storage.schema import Samples
-from gocell_cli.training.data.splits.kept import read_split, write_split
+from gocell_cli.training.data.splits.kept import as_table, read_split, trained_singles, write_split
 from gocell_cli.training.data.splits.kinds import FILE, PARTS, SPLITS, SplitChoice
 from gocell_cli.training.data.splits.named import named_split
 from gocell_cli.training.data.splits.split import Split, fingerprint, make_split
@@ -82,17 +83,26 @@ def test_a_kept_subset_is_read_back_to_the_row(
         assert np.array_equal(np.maximum(read(path, there).part, -1), np.maximum(wanted, -1))
 
 
-@pytest.mark.parametrize("name", ["split.tsv", "split.csv", "split.parquet"])
+@pytest.mark.parametrize("name", ["split.tsv", "split.csv", "split.parquet", "split.xlsx"])
 def test_a_split_is_written_in_every_form_whatever_genes_are_called(tmp_path: Path, name: str) -> None:
     odd = ["=1+1", "ADE5,7", 'a"b', "tab\there", "two words", *(f"g{i}" for i in range(5, 12))]
     for names in (odd, NAMES):
         samples = made_up(5)
         split = make_split(samples, SplitChoice("query", FRACTIONS, 0, subset=30), names)
-        write_split(tmp_path / name, samples, split, names)
+        write_table(as_table(samples, split, names), tmp_path / name)
         assert np.array_equal(np.maximum(read(tmp_path / name, samples, names).part, -1), np.maximum(split.part, -1))
     if name == "split.tsv":
         assert (tmp_path / name).read_text("utf-8").splitlines()[0] == "gene_1\tgene_2\tgene_3\tpart\tsource_row"
         assert '"' not in (tmp_path / name).read_text("utf-8")
+
+
+def test_single_mutants_that_train_are_counted(tmp_path: Path) -> None:
+    samples = made_up(4)
+    split = make_split(samples, SplitChoice("random", FRACTIONS, 0), NAMES)
+    write_split(tmp_path / "split.parquet", samples, split, NAMES)
+    single = np.diff(samples.gene_ptr) == 1
+    assert trained_singles(tmp_path / "split.parquet") == np.count_nonzero(single[split.train]) > 0
+    assert trained_singles(tmp_path / "none.parquet") is None
 
 
 def test_what_a_run_keeps_is_read_as_it_was_written_or_refused(tmp_path: Path) -> None:

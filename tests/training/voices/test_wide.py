@@ -136,7 +136,6 @@ def test_how_the_screened_genes_of_two_terms_lie() -> None:
 
 
 def test_pairs_of_terms_around_one_before_them_are_passed_over() -> None:
-    """A pair inside one before it is told: it may say where in the wider term the interaction lies."""
     order = ((4, 5), (5, 4), (1, 5), (3, 5), (1, 1), (3, 4), (0, 2), (5, 5))
     first, second = np.array(order).T
     sizes = np.arange(len(order), 0, -1.0)
@@ -147,6 +146,11 @@ def test_pairs_of_terms_around_one_before_them_are_passed_over() -> None:
     assert passed == 4
     places, passed = told_apart(pairs, screened(), 2)
     assert (places.tolist(), passed) == ([0, 3], 2)
+    # 5 lies in 1: a pair inside one before it is told where its effect is larger, for then it says where in it
+    inside = TermPairs(np.array([1, 4]), np.array([1, 5]), np.full(2, 10), *[np.array([2.0, 1.0])] * 5)
+    assert told_apart(inside, screened(), 2)[0].tolist() == [0]
+    larger = replace(inside, mean=np.array([-2.0, -2.5]))
+    assert told_apart(larger, screened(), 2)[0].tolist() == [0, 1]
     assert told_apart(pairs.take(np.zeros(0, dtype=np.int64)), screened(), 3)[1] == 0
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from jaxtyping import Int8
 
@@ -16,23 +15,17 @@ from gocell_cli.storage.schema import Samples
 from gocell_cli.training.data.splits.genotypes import are_distinct, genotype_codes
 from gocell_cli.training.data.splits.kinds import PARTS
 from gocell_cli.training.data.splits.split import DROPPED, UNUSED, Split
-from gocell_cli.user_text import cell
 from gocell_cli.whole_file import whole_file
 
 WORDS = (*PARTS, "unused")
 """What the column `part` holds; nothing for a sample that is in no part."""
 SOURCE_ROW = "source_row"
-DELIMITERS = {".tsv": "\t", ".csv": ","}
 AGAIN = "train it again: gocell train --out DIR"
 
 
-def write_split(path: Path, samples: Samples, split: Split, names: Sequence[str]) -> None:
-    """Write columns gene_1, gene_2 .. (systematic names) and part; source_row where a genotype has several samples.
-
-    As Parquet, or as text where the file is called .tsv or .csv.
-    """
-    counts, text = np.diff(samples.gene_ptr), DELIMITERS.get(path.suffix)
-    genes = pa.array([cell(name) for name in names] if text else names, pa.string())
+def as_table(samples: Samples, split: Split, names: Sequence[str]) -> pa.Table:
+    """Return columns gene_1, gene_2 .. (systematic names) and part; source_row where a genotype has several samples."""
+    counts, genes = np.diff(samples.gene_ptr), pa.array(names, pa.string())
     columns: dict[str, pa.Array] = {}
     for place in range(max(int(counts.max(initial=0)), 1)):
         has = counts > place
@@ -43,17 +36,30 @@ def write_split(path: Path, samples: Samples, split: Split, names: Sequence[str]
     columns["part"] = pa.DictionaryArray.from_arrays(pa.array(part, mask=part < 0), pa.array(WORDS, pa.string()))
     if not are_distinct(genotype_codes(samples.gene_ptr, samples.genes)):
         columns[SOURCE_ROW] = pa.array(samples.source_row[samples.source_ptr[:-1]])
+    return pa.table(columns)
+
+
+def write_split(path: Path, samples: Samples, split: Split, names: Sequence[str]) -> None:
+    """Write `as_table` as Parquet."""
     with whole_file(path) as temporary:
-        if text is None:
-            pq.write_table(pa.table(columns), temporary, compression="zstd")
-            return
-        plain = {name: pc.cast(c, pa.string()) if name != SOURCE_ROW else c for name, c in columns.items()}
-        # "needed" quotes every text, whether it needs to be or not
-        quoted = any(sign in name for name in names for sign in (text, '"', "\n", "\r"))
-        options = pa_csv.WriteOptions(
-            delimiter=text, quoting_style="needed" if quoted else "none", quoting_header="none"
-        )
-        pa_csv.write_csv(pa.table(plain), temporary, options)
+        pq.write_table(as_table(samples, split, names), temporary, compression="zstd")
+
+
+def trained_singles(path: Path) -> int | None:
+    """Return how many single mutants a kept split trains on; None where the file cannot be read, or has no genes."""
+    try:
+        with pq.ParquetFile(path) as table:
+            columns = table.schema_arrow.names
+            if "gene_1" not in columns:
+                return None
+            found = table.read(columns=[name for name in ("gene_1", "gene_2", "part") if name in columns])
+    except (OSError, pa.ArrowException):
+        return None
+    single = pc.is_valid(found["gene_1"])
+    if "gene_2" in columns:
+        single = pc.and_(single, pc.is_null(found["gene_2"]))
+    trains = pc.equal(pc.cast(found["part"], pa.string()), PARTS[0])
+    return int(pc.sum(pc.and_(single, trains.fill_null(False))).as_py() or 0)
 
 
 def read_split(path: Path, sha256: str, count: int) -> Int8[np.ndarray, " samples"]:
