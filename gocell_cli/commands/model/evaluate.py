@@ -18,6 +18,8 @@ from gocell_cli.series_record import is_series, require_one_run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pyarrow as pa
+
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.evaluating import Evaluation
 
@@ -91,9 +93,7 @@ def evaluate(
     load_best(trainer)
     evaluation = evaluate_run(trainer, split or part, baselines, chosen)
     if out is not None:
-        write_table(sample_table(trainer.of_phenotype(chosen), evaluation), out)
-        if not is_stdout(out):
-            note(f"{out}: {evaluation.n:,} samples", "written")
+        _write(sample_table(trainer.of_phenotype(chosen), evaluation), out)
     if is_stdout(out):
         return
     if json:
@@ -101,6 +101,12 @@ def evaluate(
         show_json({**evaluation.as_json(), **overfit})
     else:
         show_evaluation(evaluation, record.of_phenotype(chosen).heard)
+
+
+def _write(table: "pa.Table", out: Path) -> None:
+    write_table(table, out)
+    if not is_stdout(out):
+        note(f"{out}: {table.num_rows:,} samples", "written")
 
 
 def _chosen(record: RunRecord, phenotype: str, *, table: bool) -> str:
