@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gocell_cli.errors import InvalidInput, SourceMissing, UsageError
+from gocell_cli import free_memory
+from gocell_cli.building import plan
+from gocell_cli.errors import InvalidInput, SourceMissing, TooLarge, UsageError
 from gocell_cli.storage.reader import Cache
 from gocell_cli.training.data.strain_fitness import offered_fitness, published_fitness
 from tests.commands.runners import document, failure, invoke, run
@@ -310,3 +312,16 @@ def test_collins_deletions_need_no_file(tmp_path: Path) -> None:
     summary = document(*words)
     assert (summary["phenotype"], summary["samples"]) == ("s_score", 150_636)
     assert not list((tmp_path / "caches").glob("*.rejected.tsv"))
+
+
+def test_simulated_samples_that_memory_has_no_room_for_are_refused_before_they_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (plan, free_memory):
+        monkeypatch.setattr(module, "free_memory", lambda: 30_000_000)
+    words = ("build-cache", "--dataset", "simulated", "--samples", 20_000, "--panel", 100)
+    error = failure(*words, "--root", tmp_path)
+    assert isinstance(error, TooLarge)
+    assert error.message.startswith("drawing 20,000 samples would take 0.0 GB of memory")
+    assert error.hint == "--samples 16666"
+    assert not list(tmp_path.rglob("*.parquet"))
