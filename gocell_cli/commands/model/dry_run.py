@@ -28,7 +28,7 @@ def forecast_training(
     from gocell_cli.commands.model.refusals import before_training
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.kept import split_record
-    from gocell_cli.training.runs.samples import RunSamples
+    from gocell_cli.training.runs.samples import RunSamples, as_asked
     from gocell_cli.training.runs.series.plan import member_config, plan
 
     members = plan(config, choice) if choice is not None else ()
@@ -37,7 +37,7 @@ def forecast_training(
     require_vector_files(config)
     found = find_cache(cache, root)
     before_training(found, out or root / "runs", config, named=out is not None)
-    opened = Cache(found).of_phenotype(config.phenotype)
+    opened = as_asked(Cache(found), config)
     samples = RunSamples.of(opened, first, named=read_split_file(opened, first), vectors=read_vector_files(first))
     samples.check_differ()
     record = split_record(opened, samples.split)
@@ -52,20 +52,20 @@ def _document(
     from gocell_cli.free_memory import free_memory
     from gocell_cli.training.runs.memory import network_numbers, of_run, widths
 
-    config = config.for_samples(len(samples.train_rows))
+    config = config.for_samples(len(samples.rows))
     forecast = of_run(cache, config, samples)
     width = widths(cache.hierarchy, cache.manifest.config["filters"]["width_by"], config)
     memory = {name: round(size) for name, size in asdict(forecast).items()}
     return {
         "cache": str(cache.directory),
         "status": "dry run",
-        "phenotype": cache.phenotype["kind"],
+        "phenotype": ", ".join(one.kind for one in samples.each),
         "runs": runs,
         "jobs": jobs,
         "split": split,
         "terms": len(cache.hierarchy.term_ids),
         "neurons": round(float(width.sum())),
-        "parameters": round(network_numbers(cache.hierarchy, width, config)),
+        "parameters": round(network_numbers(cache.hierarchy, width, config, len(samples.each))),
         "memory": {**memory, "total": round(forecast.total), "free": free_memory()},
     }
 

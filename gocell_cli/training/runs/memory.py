@@ -77,14 +77,16 @@ def widths(hierarchy: Hierarchy, width_by: str, config: RunConfig) -> Float64[np
     return width
 
 
-def network_numbers(hierarchy: Hierarchy, width: Float64[np.ndarray, " terms"], config: RunConfig) -> float:
-    """Return how many numbers a network of these widths learns, padding not counted."""
+def network_numbers(
+    hierarchy: Hierarchy, width: Float64[np.ndarray, " terms"], config: RunConfig, phenotypes: int = 1
+) -> float:
+    """Return how many numbers a network of these widths learns, a head for each phenotype; padding not counted."""
     with np.errstate(over="ignore"):  # infinite is what it is then
         edges = width[hierarchy.edge_child] * width[hierarchy.edge_parent]
         learnt = config.learnt_vectors * (width.sum() + len(hierarchy.gene_names))
         products = config.products * (2 * width[hierarchy.edge_child].sum() + width.sum())
-        # bias, BatchNorm's two, the head's, and a direction
-        single = 4 + (config.gene_weights != "own")
+        # bias, BatchNorm's two, the heads', and a direction
+        single = 3 + phenotypes + (config.gene_weights != "own")
         return float(edges.sum() + width[hierarchy.row_term].sum() + single * width.sum() + learnt + products)
 
 
@@ -110,12 +112,17 @@ def variants(
 
 
 def training_forecast(
-    hierarchy: Hierarchy, width_by: str, config: RunConfig, samples: Samples, rows: Int64[np.ndarray, " rows"]
+    hierarchy: Hierarchy,
+    width_by: str,
+    config: RunConfig,
+    samples: Samples,
+    rows: Int64[np.ndarray, " rows"],
+    phenotypes: int = 1,
 ) -> MemoryForecast:
     """Return what a run takes that trains on these rows, on a CPU; the cache's own columns are not counted."""
     config = config.for_samples(len(rows))
     width, item = widths(hierarchy, width_by, config), itemsize(config)
-    own = item * network_numbers(hierarchy, width, config)
+    own = item * network_numbers(hierarchy, width, config, phenotypes)
     batches = [min(len(rows), config.batch_size), min(len(samples), EVALUATED)]
     found = [_table_entries(hierarchy, width, config, samples, rows, batch) for batch in batches]
     # of a pass that trains all tables, of one that predicts all but the gradients'
@@ -126,13 +133,14 @@ def training_forecast(
 def of_run(cache: Cache, config: RunConfig, samples: RunSamples) -> MemoryForecast:
     """Return what a run on a cache's samples takes."""
     width_by = cache.manifest.config["filters"]["width_by"]
-    return training_forecast(cache.hierarchy, width_by, config, cache.columns(), samples.train_rows)
+    several = len(samples.each)
+    return training_forecast(cache.hierarchy, width_by, config, cache.columns(), samples.rows, several)
 
 
 def require_memory_of_run(cache: Cache, config: RunConfig, samples: RunSamples, jobs: int = 1) -> None:
     """Raise TooLarge where training `jobs` such runs at a time takes more than is free; a GPU has memory of its own."""
     if config.device != "cuda":
-        config = config.for_samples(len(samples.train_rows))
+        config = config.for_samples(len(samples.rows))
         of_run(cache, config, samples).require(f"training {network_in_words(config)}", jobs)
 
 
