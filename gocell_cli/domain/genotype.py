@@ -196,12 +196,39 @@ class Dataset:
 
 
 def keep_significant(dataset: Dataset, max_p: float) -> Dataset:
-    """Drop, and count, rows without a P-value and rows whose P-value is above `max_p`."""
+    """Drop, and count, rows without a P-value and rows whose P-value is above `max_p`.
+
+    Of several phenotypes each is held to its own P-value: a row loses those that are not significant, none that has no
+    P-values, and is dropped where it has none left.
+    """
+    if dataset.others:
+        return _keep_significant_of_each(dataset, max_p)
     p = dataset.measurements.statistic
     # first, for NaN compares false with everything and would pass the second rule
     without = dataset.without(np.isnan(p), "no_p_value")
     kept = without.without(without.measurements.statistic > max_p, "p_above_max")
     return replace(kept, options={**dataset.options, "max_p": repr(max_p)})
+
+
+def labelled_rows(dataset: Dataset) -> dict[str, int]:
+    """Return how many rows have each phenotype."""
+    rows = dataset.measurements
+    values = [rows.value, *(label.value for label in rows.others)]
+    return {one.kind: int(np.isfinite(value).sum()) for one, value in zip(dataset.phenotypes, values, strict=True)}
+
+
+def _keep_significant_of_each(dataset: Dataset, max_p: float) -> Dataset:
+    rows = dataset.measurements
+    labels = [Label(rows.value, rows.statistic), *rows.others]
+    for number, phenotype in enumerate(dataset.phenotypes):
+        if phenotype.statistic == "p_value":
+            kept = labels[number].statistic <= max_p  # of NaN this is False
+            labels[number] = Label(*(np.where(kept, column, np.nan) for column in labels[number]))
+    first, *others = labels
+    left = replace(rows, value=first.value, statistic=first.statistic, others=tuple(others))
+    without = np.all([np.isnan(label.value) for label in labels], axis=0)
+    kept_dataset = replace(dataset, measurements=left, options={**dataset.options, "max_p": repr(max_p)})
+    return kept_dataset.without(without, "p_above_max")
 
 
 @dataclass(frozen=True)

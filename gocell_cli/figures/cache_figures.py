@@ -32,20 +32,23 @@ FEW = 12
 LARGEST = 1e100
 
 
-def sample_figures(samples: Samples, hierarchy: Hierarchy, phenotype: str) -> Figure:
-    """Draw three panels: the phenotype, deleted genes per sample, mutant_state rows at 0 per sample."""
-    figure = blank(15.0, 4.5)
-    left, middle, right = panels(figure, 1, 3)[0]
-    _phenotypes(left, samples, phenotype)
+def sample_figures(samples: Samples, hierarchy: Hierarchy, *phenotypes: str) -> Figure:
+    """Draw a panel a phenotype, then deleted genes per sample, and mutant_state rows at 0 per sample."""
+    several = len(phenotypes) + 2
+    figure = blank(5.0 * several, 4.5)
+    *each, middle, right = panels(figure, 1, several)[0]
+    values = [samples.value, *(label.value for label in samples.others)]
+    for axes, name, value in zip(each, phenotypes, values, strict=False):  # one may be chosen of several
+        _phenotypes(axes, value, name)
     _counts(middle, np.diff(samples.gene_ptr), "Deleted genes per sample", "deleted genes")
     _counts(right, rows_touched(samples, hierarchy), "mutant_state rows at 0 per sample", "rows")
     return figure
 
 
-def _phenotypes(axes: Axes, samples: Samples, phenotype: str) -> None:
+def _phenotypes(axes: Axes, values_of: Float64[np.ndarray, " samples"], phenotype: str) -> None:
     # NaN is a sample without a phenotype: it is counted in the title, not drawn.
-    known = samples.value[np.isfinite(samples.value)]
-    without = len(samples) - len(known)
+    known = values_of[np.isfinite(values_of)]
+    without = len(values_of) - len(known)
     values, counts = np.unique(known, return_counts=True)
     name, phenotype = axis_title(phenotype), short(printable(phenotype), MOST_NAME)
     title = f"Phenotype {phenotype}: {len(known):,} samples" + (f", {without:,} without" if without else "")

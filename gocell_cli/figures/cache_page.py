@@ -45,9 +45,9 @@ def _samples(cache: Cache) -> Section:
         ("samples", manifest.samples),
         ("rows that delete a gene without annotation", counts["rows_with_unannotated_gene"]),
     ]
-    kind = manifest.phenotype["kind"]
-    figure = sample_figures(cache.columns(), cache.hierarchy, kind)
-    caption = f"{kind}, deleted genes and mutant_state rows at 0, sample by sample"
+    kinds = [phenotype["kind"] for phenotype in manifest.phenotypes]
+    figure = sample_figures(cache.columns(), cache.hierarchy, *kinds)
+    caption = f"{', '.join(kinds)}, deleted genes and mutant_state rows at 0, sample by sample"
     text = "Every row that was read is a sample, part of one, or counted here with the reason why it is not."
     tables = [_counted("", rows)]
     if "simulated" in counts:

@@ -7,7 +7,15 @@ import pytest
 
 from gocell_cli.building.contents import make_samples
 from gocell_cli.domain.alleles import keep_deletions
-from gocell_cli.domain.genotype import Dataset, Measurements, Phenotype, keep_significant, merge_duplicates
+from gocell_cli.domain.genotype import (
+    Dataset,
+    Label,
+    Measurements,
+    Phenotype,
+    keep_significant,
+    labelled_rows,
+    merge_duplicates,
+)
 from gocell_cli.domain.joined_datasets import join_datasets
 from gocell_cli.errors import UsageError
 
@@ -100,3 +108,20 @@ def test_published_fitness_of_a_strain_of_several_data_sets_is_of_all() -> None:
     assert join_datasets([first, replace(SECOND, fitness=((1.0,), (0.4, 0.5)))]).fitness == ((1.0,), (0.4, 0.5), ())
     assert join_datasets([first, SECOND]).fitness == ((), (0.5,), ())
     assert join_datasets([FIRST, SECOND]).fitness == ()
+
+
+def test_max_p_holds_each_of_several_phenotypes_to_its_own_p_value() -> None:
+    """A row keeps what is significant of it, and what has no P-value; without either it goes, and is counted."""
+    nan = float("nan")
+    rows = replace(FIRST.measurements, value=np.array([0.1, 0.2]), statistic=np.array([0.01, 0.5]))
+    others = (Label(np.array([1.0, nan]), np.array([0.3, nan])),)
+    both = replace(FIRST, measurements=replace(rows, others=others), others=(Phenotype("fitness", "sd"),))
+    found = keep_significant(both, 0.05)
+    assert found.measurements.value.tolist() == [0.1]
+    assert found.measurements.others[0].value.tolist() == [1.0]
+    assert found.dropped["p_above_max"] == 1
+    assert labelled_rows(found) == {FIRST.phenotype.kind: 1, "fitness": 1}
+    above = keep_significant(both, 0.001)
+    assert np.isnan(above.measurements.value).tolist() == [True]
+    assert above.measurements.others[0].value.tolist() == [1.0]
+    assert above.options["max_p"] == "0.001"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gocell_cli.figures.cache_figures import funnel, rows_touched, sample_figures
 from gocell_cli.figures.canvas import save
-from gocell_cli.storage.schema import Sample, Samples
+from gocell_cli.storage.schema import Labels, Sample, Samples
 from tests.storage.strategies import as_columns, bare_hierarchy
 
 ROWS = {(0, 0), (1, 0), (1, 1), (2, 1), (2, 2), (0, 2), (1, 2)}
@@ -40,6 +41,16 @@ def test_any_cache_has_its_figure(values: list[float], tmp_path: Path) -> None:
     for axes in (middle, right):
         assert sum(bar.get_height() for bar in axes.patches) == len(values)
     assert sum(bar.get_height() for bar in left.patches) == known
+
+
+def test_each_of_several_phenotypes_has_a_panel(tmp_path: Path) -> None:
+    samples = _samples([{0}, {1}, {2}], [0.1, 0.2, 0.3])
+    other = Labels(np.array([1.0, np.nan, 3.0]), np.full(3, np.nan))
+    both = sample_figures(replace(samples, others=(other,)), HIERARCHY, "fitness", "tau")
+    assert save(both, tmp_path / "figure.png").stat().st_size > 5000
+    titles = [axes.get_title() for axes in both.axes]
+    assert titles[:2] == ["Phenotype fitness: 3 samples", "Phenotype tau: 2 samples, 1 without"]
+    assert len(titles) == 4
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ class DatasetChoice:
                 raise UsageError(f"--{option.replace('_', '-')} is for {about}", hint=f"--dataset {takers[0].value}")
         self._check_phenotypes()
         published = set(self.names) - set(TABLE)
-        if self.max_p is not None and published and self.kinds[0] not in ("tau", "epsilon"):
+        if self.max_p is not None and published and not {"tau", "epsilon"} & set(self.kinds):
             raise UsageError(f"--max-p: {self.kinds[0]} has no P-value", hint="--phenotype tau|epsilon")
         self._check_weights()
         self._check_table()
@@ -176,9 +176,6 @@ class DatasetChoice:
             asked = f"{name.value}{' --sample' if self._phenotypes(name) == SAMPLED else ''}"
             hint = f"--phenotype {'|'.join(self._phenotypes(name))}"
             raise UsageError(f"{asked} has no phenotype {kind!r}", hint=hint)
-        if len(self.kinds) > 1 and self.max_p is not None:
-            why = "a row may be significant by one phenotype, and not by another"
-            raise UsageError("--max-p is for a cache of one phenotype", why=why, hint="leave out --max-p")
 
     def _check_weights(self) -> None:
         """Raise UsageError where rows are to be weighed by standard deviations that they cannot have."""
@@ -302,10 +299,13 @@ class DatasetChoice:
             from gocell_cli.domain.alleles import keep_deletions
 
             dataset = keep_deletions(dataset)
-        if self.max_p is not None and self._chosen_by(dataset, "max_p", dataset.phenotype.statistic == "p_value"):
-            from gocell_cli.domain.genotype import keep_significant
+        has_p = any(phenotype.statistic == "p_value" for phenotype in dataset.phenotypes)
+        if self.max_p is not None and self._chosen_by(dataset, "max_p", has_p):
+            from gocell_cli.domain.genotype import keep_significant, labelled_rows
 
-            dataset = keep_significant(dataset, self.max_p)
+            before, dataset = labelled_rows(dataset), keep_significant(dataset, self.max_p)
+            if dataset.others:
+                _tell_significant(before, labelled_rows(dataset))
         return self._require_rows(dataset)
 
     def _chosen_by(self, dataset: "Dataset", option: str, known: bool) -> bool:
@@ -349,3 +349,9 @@ class DatasetChoice:
 def _names_alleles(dataset: "Dataset") -> bool:
     """Whether a strain has an allele's name: of a table without a column of them strains are their genes alone."""
     return any(allele for _, allele in dataset.strains)
+
+
+def _tell_significant(before: dict[str, int], left: dict[str, int]) -> None:
+    """Say of each of several phenotypes how many rows --max-p left it."""
+    told = ", ".join(f"{kind} of {left[kind]:,} of {rows:,} rows" for kind, rows in before.items())
+    note(f"--max-p holds each phenotype to its own P-value; left: {told}", "build")

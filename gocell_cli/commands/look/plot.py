@@ -31,6 +31,9 @@ OfCache = Annotated[
         autocompletion=complete_cache,
     ),
 ]
+OfPhenotype = Annotated[
+    str | None, typer.Option("--phenotype", help="Draw this one of a cache's several phenotypes; default: all.")
+]
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -132,6 +135,7 @@ def plot_comparison(figure: _Figure, choice: HierarchyChoice) -> None:
 def plot_cache(
     out: FigureOut,
     cache: opt.CacheDir = None,
+    phenotype: OfPhenotype = None,
     root: opt.Root = None,
     overwrite: Force = False,
     json: opt.Json = False,
@@ -141,9 +145,10 @@ def plot_cache(
     from gocell_cli.storage.reader import Cache
 
     require_place(out, SUFFIXES, overwrite=overwrite)
-    opened = Cache(find_cache(cache, data_root(root)))
+    opened = Cache(find_cache(cache, data_root(root))).of_phenotype(phenotype or "")
     samples = opened.columns()
-    figure = sample_figures(samples, opened.hierarchy, opened.phenotype["kind"])
+    kinds = [opened.phenotype["kind"]] if phenotype else [one["kind"] for one in opened.manifest.phenotypes]
+    figure = sample_figures(samples, opened.hierarchy, *kinds)
     touched = rows_touched(samples, opened.hierarchy)
     numbers = {"cache": str(opened.directory), "samples": len(samples), "rows_touched": int(touched.sum())}
     _write(figure, out, numbers, json=json)

@@ -141,12 +141,22 @@ class CellDataset(Dataset[HeteroData]):
     `index_select` does. `rows` are the cache's samples in use, None for all. What torchcell's data module asks of a
     dataset besides (`dataset_name_index` and so on) is told by SampleIndex. Raises ValueError for an unknown layout,
     UsageError for a cache whose channels have several states: the table's state is 0 or 1.
+
+    Of a cache of several phenotypes the labels are those of `phenotype`, by default of its first; samples that lack it
+    have NaN, and are not in `phenotype_label_index`.
     """
 
     transform = None
     """torchcell's hook for a function of each sample: there is none here."""
 
-    def __init__(self, cache: Cache, layout: str = "gocell", rows: Int64[np.ndarray, " chosen"] | None = None) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        layout: str = "gocell",
+        rows: Int64[np.ndarray, " chosen"] | None = None,
+        phenotype: str = "",
+    ) -> None:
+        cache = cache.of_phenotype(phenotype)
         if layout not in LAYOUTS:
             raise ValueError(f"layout {layout!r}: not one of {', '.join(LAYOUTS)}")
         _require_plain(cache)

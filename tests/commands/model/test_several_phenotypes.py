@@ -9,7 +9,9 @@ import pytest
 from gocell_cli.building.build import BuildMode, build
 from gocell_cli.building.plan import BuildOptions, plan_build
 from gocell_cli.sources.screens import own_table, table_columns
+from gocell_cli.storage.reader import Cache
 from gocell_cli.storage.records import BACKENDS
+from gocell_cli.training.pyg.cell_dataset import CellDataset
 from tests import toy
 from tests.commands.runners import run
 
@@ -148,6 +150,24 @@ def test_one_network_of_several(tmp_path: Path) -> None:
     assert "samples with fitness" in shown
     assert "samples with score" in shown
     assert run("run", "rm", "run", "--yes", cwd=tmp_path).returncode == 0
+
+
+def test_cells_and_figures_choose_one_of_several(tmp_path: Path) -> None:
+    cache = built(tmp_path, "fitness,score")
+    both = Cache(cache)
+    values = both.columns().others[0].value
+    cells = CellDataset(both, phenotype="score")
+    assert cells.phenotype_info[0].label_name == "score"
+    assert cells.phenotype_label_index == {"score": np.flatnonzero(np.isfinite(values)).tolist()}
+    row = int(np.flatnonzero(np.isfinite(values))[0])
+    assert cells[row]["gene"].phenotype_values.item() == pytest.approx(values[row])
+    assert cells[row]["gene"].phenotype_types == ["score"]
+    assert CellDataset(both).phenotype_info[0].label_name == "fitness"
+    for words in ((), ("--phenotype", "score")):
+        done = run("plot", "cache", "--cache", cache, "--out", "all.svg", "--overwrite", *words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        drawn = (tmp_path / "all.svg").read_text("utf-8")
+        assert ("Phenotype fitness" in drawn, "Phenotype score" in drawn) == (not words, True)
 
 
 def test_a_series_keeps_to_its_phenotype(tmp_path: Path) -> None:
