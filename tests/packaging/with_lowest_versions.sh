@@ -7,10 +7,10 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 here=.venv/bin/python
 "$1" -m venv "$folder/venv"
-$here -m tests.packaging.requirements lowest train >"$folder/lowest.txt"
+$here -m tests.packaging.requirements lowest train sweep >"$folder/lowest.txt"
 grep '^torch==' constraints.txt >>"$folder/lowest.txt"
 cat "$folder/lowest.txt"
-"$folder/venv/bin/python" -m pip install --quiet --constraint "$folder/lowest.txt" --editable '.[train]'
+"$folder/venv/bin/python" -m pip install --quiet --constraint "$folder/lowest.txt" --editable '.[train,sweep]'
 "$folder/venv/bin/python" -m pip install --quiet --constraint "$folder/lowest.txt" \
   beartype duckdb hypothesis mlcroissant obonet openpyxl packaging pandas playwright polars pooch pytest pytest-timeout xlsxwriter
 "$folder/venv/bin/python" -m pytest -q -o filterwarnings= tests/domain tests/sources tests/storage tests/building tests/figures \

@@ -141,7 +141,11 @@ class Trials:
         from optuna.samplers import TPESampler
 
         drawn = np.random.SeedSequence([self.seed, number]).generate_state(1)[0]
-        self.study.sampler = TPESampler(seed=int(drawn), n_startup_trials=WARM_UP, multivariate=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # before optuna 5 two of these are called experimental
+            self.study.sampler = TPESampler(
+                seed=int(drawn), n_startup_trials=WARM_UP, multivariate=True, constant_liar=True
+            )
 
 
 class OpenTrial:
