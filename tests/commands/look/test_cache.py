@@ -245,13 +245,13 @@ def test_a_part_that_lacks_a_shard_is_a_finding(toy_plan: BuildPlan, tmp_path: P
 
 def test_ls_lists_what_was_built_elsewhere_while_it_stands(tmp_path: Path, parted: tuple[Path, list[Path]]) -> None:
     whole, parts = parted
-    entries = document("cache", "ls", "--root", tmp_path / "root")
+    entries = document("cache", "ls", "--root", tmp_path / "root")["caches"]
     assert [(e["name"], e["state"]) for e in entries] == [
         (str(whole), "finished"), *((str(part), "part") for part in parts),
     ]  # fmt: skip
     found = document("cache", "info", entries[0]["name"], "--root", tmp_path / "root")
     assert found["cache"] == str(whole)
     shutil.rmtree(whole)
-    assert str(whole) not in [e["name"] for e in document("cache", "ls", "--root", tmp_path / "root")]
+    assert str(whole) not in [e["name"] for e in document("cache", "ls", "--root", tmp_path / "root")["caches"]]
     document("build-cache", *toy_build(tmp_path), "--root", tmp_path / "within")  # one under its root is listed once
-    assert len(document("cache", "ls", "--root", tmp_path / "within")) == 1
+    assert len(document("cache", "ls", "--root", tmp_path / "within")["caches"]) == 1
