@@ -12,6 +12,6 @@ grep '^torch==' constraints.txt >>"$folder/lowest.txt"
 cat "$folder/lowest.txt"
 "$folder/venv/bin/python" -m pip install --quiet --constraint "$folder/lowest.txt" --editable '.[train,sweep]'
 "$folder/venv/bin/python" -m pip install --quiet --constraint "$folder/lowest.txt" \
-  beartype duckdb hypothesis mlcroissant obonet openpyxl packaging pandas playwright polars pooch pytest pytest-timeout xlsxwriter
+  beartype duckdb goatools hypothesis mlcroissant obonet openpyxl packaging pandas playwright polars pooch pytest pytest-timeout xlsxwriter
 "$folder/venv/bin/python" -m pytest -q -o filterwarnings= tests/domain tests/sources tests/storage tests/building tests/figures \
   tests/commands tests/training ${LOWEST_ARGS:-}

@@ -72,8 +72,8 @@ def test_every_table_has_its_schema(toy_plan: BuildPlan) -> None:
 @pytest.mark.parametrize("path", [p for p in SCHEMAS if p.startswith("hierarchy/")])
 def test_a_table_with_another_schema_is_damage(path: str, toy_plan: BuildPlan, tmp_path: Path) -> None:
     tables = hierarchy_tables(toy_plan.hierarchy)
-    first = tables[path].schema.names[0]
-    write(tmp_path, tables | {path: tables[path].rename_columns({first: "other"})})
+    renamed = ["other", *tables[path].schema.names[1:]]
+    write(tmp_path, tables | {path: tables[path].rename_columns(renamed)})
     with pytest.raises(DamagedCache, match="columns are not those of the format"):
         read_hierarchy(tmp_path, "stratum", "root_down")
 
