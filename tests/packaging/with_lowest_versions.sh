@@ -8,7 +8,7 @@ trap 'rm -rf "$folder"' EXIT
 here=.venv/bin/python
 "$1" -m venv "$folder/venv"
 $here -m tests.packaging.requirements lowest train sweep >"$folder/lowest.txt"
-grep '^torch==' constraints.txt >>"$folder/lowest.txt"
+grep -E '^(torch|goatools)==' constraints.txt >>"$folder/lowest.txt"
 cat "$folder/lowest.txt"
 "$folder/venv/bin/python" -m pip install --quiet --constraint "$folder/lowest.txt" --editable '.[train,sweep]'
 "$folder/venv/bin/python" -m pip install --quiet --constraint "$folder/lowest.txt" \
