@@ -25,6 +25,7 @@ from gocell_cli.sources.screens.kept_table import KeptPiece, KeptTable
 from gocell_cli.sources.screens.shared_pieces import SharedReading, read_together
 from gocell_cli.sources.screens.table_columns import Columns, TableOptions, choose_columns, is_gene_column
 from gocell_cli.sources.screens.table_file import COMMA, TableFile
+from gocell_cli.sources.screens.table_notes import unread
 from gocell_cli.sources.screens.table_pieces import Piece, cut_table, is_cut, rows_or_bytes, tables_of
 from gocell_cli.worker_processes import in_order
 
@@ -145,7 +146,7 @@ def keep(table: TableFile, columns: Columns, options: TableOptions, lookup: Gene
         table.path,
         held,
         np.zeros(0, dtype=np.int64) if follow else table.line,
-        table.notes,
+        (*table.notes, *unread([*table.columns], columns)),
         table.delimiter,
         table.encoding,
         np.asfortranarray(names.astype(np.int16)) if short else names,

@@ -100,6 +100,13 @@ class Columns:
     others: tuple[tuple[str, str | None], ...] = ()
     """Phenotypes after the first, each with its statistic."""
 
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The names of all of them, each once."""
+        others = (name for pair in self.others for name in pair)
+        named = (*self.genes, self.phenotype, *self.alleles, *self.fitness, self.statistic, self.query, self.group)
+        return tuple(dict.fromkeys(name for name in (*named, *others) if name is not None))
+
 
 def is_gene_column(name: str) -> bool:
     """Return whether a header is that of a column of genes: `genes`, `gene_1`, or as laboratories call it."""

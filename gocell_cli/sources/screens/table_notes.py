@@ -22,6 +22,8 @@ from gocell_cli.sources.screens.table_file import COMMA, TableFile
 
 SHOWN = 3
 """Names, words or lines that a note gives as examples."""
+MOST_UNREAD = 8
+"""Columns that a note names."""
 MOST_NEAR, ALIKE = 20, 3
 MOST_REJECTED = 100_000
 """Rows whose reasons are kept: a file of more is no reading for anybody."""
@@ -73,6 +75,16 @@ def _guessed(table: TableFile, columns: Columns, options: TableOptions, decimal:
         text, gene = next(iter(lab.genes.items()))
         parts.append(f"{len(lab.genes):,} names as laboratories write them, {text} is {gene} (--notation exact)")
     return f"read as: {'; '.join(parts)}" if parts else ""
+
+
+def unread(names: Sequence[str], columns: Columns) -> tuple[str, ...]:
+    """Return what is told of the columns, among those of these names, that nothing is read from."""
+    read = set(columns.read)
+    left = [repr(name) for name in names if name not in read]
+    if not left:
+        return ()
+    shown = ", ".join(left[:MOST_UNREAD]) + (f" and {len(left) - MOST_UNREAD:,} more" if left[MOST_UNREAD:] else "")
+    return (f"not read: {shown} (--statistic-column, --allele-column, --query-column or --group-column takes one)",)
 
 
 def _others(lab: LabNames, words: Mapping[str, int], phenotype: str) -> tuple[str, ...]:

@@ -93,6 +93,16 @@ def test_what_pandas_writes_is_read(tmp_path: Path, index: bool) -> None:
     assert found(tmp_path / "t.parquet") == expected()
 
 
+def test_columns_that_nothing_is_read_from_are_told(tmp_path: Path) -> None:
+    rows = "".join(f"{genes}\t{value}\t0.1\t{genes[:4]}\ta\n" for genes, value in ROWS)
+    (tmp_path / "t.tsv").write_text(f"genes\tgrowth\tsd\tplate\tnote\n{rows}", "utf-8")
+    _, notes = read(tmp_path / "t.tsv", GENES, TableOptions(phenotype="growth", statistic="SD"))
+    assert [note for note in notes if note.startswith("not read: 'plate', 'note' (--statistic-column")]
+    every = TableOptions(phenotype="growth", statistic="SD", query="plate", group="note")
+    _, notes = read(tmp_path / "t.tsv", GENES, every)
+    assert not [note for note in notes if "not read" in note]
+
+
 @pytest.mark.parametrize("as_list", [False, True])
 def test_parquet(tmp_path: Path, as_list: bool) -> None:
     genes = [text.replace(";", " ") for text, _ in ROWS]
