@@ -115,6 +115,8 @@ def _process(kind: Kind, stock: Path, folder: Path, names: list[Any]) -> Iterato
             hung = True
             os.kill(process.pid, 9)
             process.wait(60)
+    if not log.exists():  # it did not come to its first file: say why
+        raise AssertionError(process.communicate(60)[1])
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     yield from (line for line in lines if "of" in line)
     begun = [line["begun"] for line in lines if "begun" in line]

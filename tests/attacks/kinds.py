@@ -250,7 +250,7 @@ def stock(folder: Path) -> Path:
     (inputs / "build.toml").write_bytes((folder / "cache" / "cache.toml").read_bytes())
     for i in range(2):
         gocell(*build, folder / "parts", "--out", folder / "parts" / "cache", "--part", f"{i}/2")
-        next((folder / "parts").glob(f"cache.part-{i}-of-*")).rename(folder / "parts" / f"part{i}")
+        next((folder / "parts").glob(f"cache.part-{i}-of-2")).rename(folder / "parts" / f"part{i}")
     _copy(inputs, folder / "project", "toy.obo", "toy.gaf", "genes.tsv")
     (folder / "project" / "gocell.toml").write_text(PROJECT, "utf-8")
     _copy(inputs, folder / "unfinished", "toy.obo", "toy.gaf", "genes.tsv", "screen.csv")

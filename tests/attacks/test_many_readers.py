@@ -41,7 +41,7 @@ def test_workers_and_dask_make_the_same_cache(built: Path, tmp_path: Path, words
 def test_parts_merge_to_the_same_cache_and_nothing_less(built: Path, tmp_path: Path) -> None:
     for i in range(3):
         subprocess.run(build_command(tmp_path, "--part", f"{i}/3"), check=True, capture_output=True)
-    parts = sorted(map(str, tmp_path.glob("cache.part-*")))
+    parts = sorted(map(str, tmp_path.glob("cache.part-*-of-3")))
 
     def merge(*names: str) -> subprocess.CompletedProcess[str]:
         command = [GOCELL, "cache", "merge", *names, "--out", str(tmp_path / "cache")]
@@ -49,9 +49,11 @@ def test_parts_merge_to_the_same_cache_and_nothing_less(built: Path, tmp_path: P
 
     missing, twice = merge(*parts[:2]), merge(*parts, parts[0])
     assert (missing.returncode, twice.returncode) == (5, 2)
-    assert "shards are missing" in missing.stderr
+    assert "part 2/3 is missing" in missing.stderr
     assert "given twice" in twice.stderr
     opened = subprocess.run([GOCELL, "cache", "info", parts[0]], capture_output=True, text=True, check=False)
     assert (opened.returncode, "one part of a cache" in opened.stderr) == (5, True)
-    assert merge(*parts[::-1]).returncode == 0
+    beside = sorted(map(str, tmp_path.glob("cache.part-*.toml")))  # as a shell's cache.part-* has them
+    assert len(beside) == 3
+    assert merge(*parts[::-1], *beside).returncode == 0
     assert _manifest(tmp_path) == (built / "manifest.json").read_bytes()

@@ -25,6 +25,12 @@ def command_of_part(parts: Sequence[Path]) -> str:
     return "gocell build-cache ..."
 
 
+def without_companions(named: Sequence[Path]) -> list[Path]:
+    """Return the parts among what a shell's NAME.part-* names: not the files that lie beside one of them."""
+    beside = {f"{part}{end}" for part in named for end in (".toml", ".rejected.tsv")}
+    return [part for part in named if str(part) not in beside or part.is_dir()]
+
+
 def take_companions(parts: Sequence[Path], out: Path, fingerprint: str) -> None:
     """Write the parts' options as the merged cache's, and the rows that they did not take; say where none are told."""
     options = next((found for part in parts if (found := build_file_of(part, fingerprint)) is not None), None)

@@ -8,7 +8,7 @@ import typer
 
 from gocell_cli.commands.build.build_cache import build_cache, remember_built, tell_replaced
 from gocell_cli.commands.build.own_table_file import tell_split
-from gocell_cli.commands.build.part_files import command_of_part, take_companions
+from gocell_cli.commands.build.part_files import command_of_part, take_companions, without_companions
 from gocell_cli.commands.shell.build_file import build_file
 from gocell_cli.commands.shell.command_line import Commands
 from gocell_cli.commands.shell.completion import complete_cache
@@ -120,7 +120,7 @@ def merge(
     from gocell_cli.building.merge import merge_parts
 
     chosen = data_root(root)
-    parts = [named(part, chosen / "caches") for part in parts]
+    parts = [named(part, chosen / "caches") for part in without_companions(parts)]
     if overwrite:
         tell_replaced(out)
     manifest = merge_parts(parts, out, overwrite=overwrite, again=command_of_part(parts))

@@ -41,7 +41,7 @@ PANELS = {
         "root", "offline", "resume", "dry_run", "part", "workers", "executor", "scheduler", "config", "fingerprint",
         "state",
     ),
-    "Output": ("out", "overwrite", "json", "quiet", "verbose", "help"),
+    "Output": ("out", "crate", "overwrite", "json", "quiet", "verbose", "help"),
 }  # fmt: skip
 """Panel -> names of options, in the order of a command's help; what stands in none comes before all of them."""
 OF_A_COMMAND = {

@@ -121,7 +121,7 @@ def test_each_number_of_unseen_genes_has_its_metrics(small_cache: Path, tmp_path
     assert own["one_unseen_pearson"] == pytest.approx(np.corrcoef(predicted[of == 1], value[of == 1])[0, 1], abs=1e-6)
     assert "(n 48)" in " ".join(invoke("evaluate", tmp_path / "run").stdout.split())
     results = run_page(tmp_path / "run").sections[0].tables[0]
-    assert {"all_seen_pearson (n 12)", "one_unseen_pearson (n 48)"} <= set(results.columns)
+    assert {"all seen r (n 12)", "one unseen r (n 48)"} <= set(results.columns)
     told = document("compare", tmp_path / "run")["comparisons"]
     assert [c["second"] for c in told] == [*VOICES, "blend", "mean"]
 

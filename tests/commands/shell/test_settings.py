@@ -118,7 +118,7 @@ def test_a_key_of_several_commands_means_one_thing_or_is_refused() -> None:
         by_name.setdefault(option.long, []).append(option)
     # explain sorts terms of a network, inspect terms those that the samples hit
     assert {name for name, found in by_name.items() if len(meanings(found)) > 1} == {"genes", "sort"}
-    assert {o.words for o in by_name["split"]} == {("train",), ("inspect", "split")}  # evaluate's is --part
+    assert {o.words for o in by_name["split"]} == {("train",), ("sweep",), ("inspect", "split")}  # evaluate's is --part
     assert ("export",) not in {
         o.words for o in by_name["hierarchy"]
     }  # its --hierarchy is a format, and goes by another name

@@ -118,7 +118,7 @@ def test_the_best_are_the_first_of_all_sorted(by: str, most: int) -> None:
     column = by if by in ("epsilon", "tau") else "fitness"
     sign = {"lowest": lambda x: x, "highest": lambda x: -x}.get(by, lambda x: -abs(x))
     wanted = sorted((r for r in told(rows) if r[column] is not None), key=lambda r: sign(r[column]))[:most]
-    assert best_of(rows.tables(), Ranking(most, by, "fitness")).to_pylist() == wanted
+    assert best_of(rows.to_rank(), Ranking(most, by, "fitness"), rows.answers).to_pylist() == wanted
 
 
 def test_rankings_that_cannot_be() -> None:
@@ -126,7 +126,7 @@ def test_rankings_that_cannot_be() -> None:
         Ranking(3, "tau", "viability")
     singles = replace(rows_of(predictor()), ptr=np.array([0, 1]), line=np.array([2]), reason=("",))
     with pytest.raises(UsageError, match="no genotype has epsilon"):
-        best_of(singles.tables(), Ranking(3, "epsilon", "fitness"))
+        best_of(singles.to_rank(), Ranking(3, "epsilon", "fitness"), singles.answers)
 
 
 def test_numbers_beyond_float32_are_no_infinity() -> None:
