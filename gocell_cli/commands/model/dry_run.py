@@ -4,8 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gocell_cli.commands.model.known import read_vector_files, require_vector_files
-from gocell_cli.commands.model.split import read_split_file, require_split_file, split_lines
+from gocell_cli.commands.model.asked_samples import read_samples, require_files
+from gocell_cli.commands.model.split import split_lines
 from gocell_cli.commands.shell.places import find_cache
 from gocell_cli.commands.shell.terminal import make_table, note, show, show_result
 
@@ -28,17 +28,16 @@ def forecast_training(
     from gocell_cli.commands.model.refusals import before_training
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.kept import split_record
-    from gocell_cli.training.runs.samples import RunSamples, as_asked
+    from gocell_cli.training.runs.samples import as_asked
     from gocell_cli.training.runs.series.plan import member_config, plan
 
     members = plan(config, choice) if choice is not None else ()
     first = member_config(config, members[0]) if members else config
-    require_split_file(config.split)
-    require_vector_files(config)
+    require_files(config)
     found = find_cache(cache, root)
     before_training(found, out or root / "runs", config, named=out is not None)
     opened = as_asked(Cache(found), config)
-    samples = RunSamples.of(opened, first, named=read_split_file(opened, first), vectors=read_vector_files(first))
+    samples = read_samples(opened, first)
     samples.check_differ()
     record = split_record(opened, samples.split)
     document = _document(opened, first, samples, asdict(record), len(members) or 1, min(jobs, len(members) or 1))

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gocell_cli.commands.model.known import read_vector_files
-from gocell_cli.commands.model.split import read_split_file
+from gocell_cli.commands.model.asked_samples import read_samples
 from gocell_cli.commands.shell.progress import Signals
 from gocell_cli.commands.shell.terminal import note
 from gocell_cli.errors import Diverged
@@ -120,10 +119,9 @@ def open_member(directory: Path, cache: "Cache", config: "RunConfig") -> "Traine
 
 def _begun(directory: Path, cache: "Cache", config: "RunConfig") -> "Trainer":
     from gocell_cli.training.runs.run import begin_run
-    from gocell_cli.training.runs.samples import RunSamples
     from gocell_cli.training.runs.store import RunStore
 
-    samples = RunSamples.of(cache, config, named=read_split_file(cache, config), vectors=read_vector_files(config))
+    samples = read_samples(cache, config)
     return begin_run(lambda: RunStore.reserve(directory), cache, config, samples)
 
 

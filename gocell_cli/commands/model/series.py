@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gocell_cli.commands.model.known import read_vector_files, require_vector_files, tell_vectors
-from gocell_cli.commands.model.split import read_split_file, require_split_file, tell_split
+from gocell_cli.commands.model.asked_samples import read_samples, require_files
+from gocell_cli.commands.model.known import tell_vectors
+from gocell_cli.commands.model.split import tell_split
 from gocell_cli.commands.shell.places import find_cache
 from gocell_cli.commands.shell.terminal import line, make_table, note, show, show_json, show_result, styled
 from gocell_cli.errors import Diverged, UsageError
@@ -75,17 +76,16 @@ def begin_series(
 
     require_one_process()
     members = plan(config, choice)
-    require_split_file(config.split)
-    require_vector_files(config)
+    require_files(config)
     found = find_cache(cache, root)
     before_training(found, out or root / "runs", config, named=out is not None)
     from gocell_cli.storage.reader import Cache
     from gocell_cli.training.runs.kept import split_record
-    from gocell_cli.training.runs.samples import RunSamples, as_asked
+    from gocell_cli.training.runs.samples import as_asked
 
     opened = as_asked(Cache(found), config)
     first = member_config(config, members[0])
-    samples = RunSamples.of(opened, first, named=read_split_file(opened, first), vectors=read_vector_files(first))
+    samples = read_samples(opened, first)
     samples.check_differ()
     from gocell_cli.training.runs.memory import require_memory_of_run
 
@@ -131,8 +131,7 @@ def resume_series(
     _require_same_runs(directory, record, config, form)
     before_going_on(directory, cache)
     series = Series.reopen(directory)
-    require_split_file(series.config.split)
-    require_vector_files(series.config)
+    require_files(series.config)
     series.require_split(split_sha256(series.config))
     return series
 

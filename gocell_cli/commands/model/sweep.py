@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gocell_cli.commands.model.known import read_vector_files, require_vector_files
+from gocell_cli.commands.model.asked_samples import read_samples, require_files
 from gocell_cli.commands.model.series import require_one_process, split_sha256
-from gocell_cli.commands.model.split import SplitForm, read_split_file, require_split_file, tell_split
+from gocell_cli.commands.model.split import SplitForm, require_split_file, tell_split
 from gocell_cli.commands.model.train import CacheArgument, ConfigFile, Flags, Settings, is_standing
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.command_line import expand
@@ -129,8 +129,7 @@ def _new(cache: Path, base: "RunConfig", form: SweepForm) -> "SweepRecord":
             raise UsageError(f"a sweep takes no {name}", why=why, hint=f"leave {name} out")
     base.changed({"seed": base.seed + (form.seeds or SEEDS) - 1})
     space = search_space(form.search or [], base)
-    require_split_file(base.split)
-    require_vector_files(base)
+    require_files(base)
     sha256 = split_sha256(base)
     return SweepRecord(
         str(cache.absolute()), read_manifest(cache).fingerprint, asdict(base), tuple(one.text for one in space),
@@ -221,11 +220,10 @@ def _require_labels(cache: Path, config: "RunConfig") -> None:
     import numpy as np
 
     from gocell_cli.training.runs.kept import split_record
-    from gocell_cli.training.runs.samples import RunSamples
     from gocell_cli.training.runs.sweep.plan import member_config
 
     opened, first = _opened(cache, config), member_config(config, {}, 0)
-    samples = RunSamples.of(opened, first, named=read_split_file(opened, first), vectors=read_vector_files(first))
+    samples = read_samples(opened, first)
     samples.check_differ()
     if not np.isfinite(samples.values[samples.split.validation]).any():
         raise UsageError("no validation sample has a label, and settings are chosen by them", hint="another --split")

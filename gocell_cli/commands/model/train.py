@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gocell_cli.commands.model.asked_samples import read_samples, require_files
 from gocell_cli.commands.model.dry_run import forecast_training
 from gocell_cli.commands.model.evaluate import BaselinesOption, opened_cache, show_evaluation
 from gocell_cli.commands.model.known import (
     GeneVectorFiles,
-    read_vector_files,
-    require_vector_files,
     tell_known,
     tell_warm_start,
     whole_paths,
 )
 from gocell_cli.commands.model.one_run import train_through
 from gocell_cli.commands.model.series import SeriesForm, begin_series, conduct, resume_series
-from gocell_cli.commands.model.split import SplitForm, read_split_file, require_split_file, tell_split
+from gocell_cli.commands.model.split import SplitForm, tell_split
 from gocell_cli.commands.shell import options as opt
 from gocell_cli.commands.shell.command_line import expand
 from gocell_cli.commands.shell.places import data_root, find_cache
@@ -268,16 +267,15 @@ def _begin(cache: Path | None, out: Path | None, root: Path, config: "RunConfig"
     from gocell_cli.training.runs.store import RunStore
 
     join_step(os.environ)
-    require_split_file(config.split)
-    require_vector_files(config)
+    require_files(config)
     found = find_cache(cache, root)
     before_training(found, out or root / "runs", config, named=out is not None)
     name = slug(found.resolve().name)
     from gocell_cli.storage.reader import Cache
-    from gocell_cli.training.runs.samples import RunSamples, as_asked
+    from gocell_cli.training.runs.samples import as_asked
 
     opened = as_asked(Cache(found), config)
-    samples = RunSamples.of(opened, config, named=read_split_file(opened, config), vectors=read_vector_files(config))
+    samples = read_samples(opened, config)
     samples.check_differ()
     from gocell_cli.training.runs.memory import require_memory_of_run
 
