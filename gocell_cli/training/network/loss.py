@@ -149,6 +149,9 @@ class PhenotypesLoss:
                 f"heads are {tuple(heads.shape)} and the target {tuple(target.shape)}, "
                 f"not [samples, terms, {len(self.losses)}] and [samples, {len(self.losses)}]"
             )
+        if isinstance(heads, VariantHeads) and isinstance(target, Tensor):
+            plan, values = heads.plan, heads.values
+            target = VariantTargets.of(plan, target.detach().double().cpu().numpy(), values.device, values.dtype)
         parts = [loss.parts(self._terms(heads, target, p)) for p, loss in enumerate(self.losses)]
         root, auxiliary = (self._joined([part[i] for part in parts]) for i in range(2))
         squares = self.losses[0].squares(weights, root)
@@ -161,13 +164,9 @@ class PhenotypesLoss:
     def _terms(self, heads: Tensor | VariantHeads, target: Target, number: int) -> Float[Tensor, " terms"]:
         """Each term's loss of one phenotype, summed over the samples that have it, by all samples."""
         loss = self.losses[number]
-        if isinstance(heads, VariantHeads):
-            if isinstance(target, Tensor):
-                plan, values = heads.plan, heads.values
-                true = target.detach().double().cpu().numpy()
-                target = VariantTargets.of(plan, true, values.device, values.dtype)
+        if isinstance(heads, VariantHeads) and isinstance(target, VariantTargets):
             return loss.term_losses(heads.of_phenotype(number), target.of_phenotype(number))
-        if not isinstance(target, Tensor):
+        if not isinstance(target, Tensor) or not isinstance(heads, Tensor):
             raise UsageError("targets summed by variant are the delta form's", hint="pass the samples' targets")
         known = torch.isfinite(target[:, number])
         kept = known.nonzero()[:, 0]
