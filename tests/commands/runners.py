@@ -39,6 +39,16 @@ def run_real(*words: object, cwd: Path, **variables: str) -> subprocess.Complete
     )
 
 
+def run_without(library: str, *words: object) -> subprocess.CompletedProcess[str]:
+    """Run `gocell` in a Python that has no such library."""
+    argv = ["gocell", *map(str, words)]
+    code = [f"import sys; sys.modules[{library!r}] = None; sys.argv = {argv!r}"]
+    code += ["from gocell_cli.commands.app import main; main()"]
+    return subprocess.run(
+        [sys.executable, "-c", "\n".join(code)], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
 def looked_at(asked: Sequence[tuple[list[str], str, str]], beforehand: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Run commands (words, folder, a library that is missing or "") and look what each had loaded by its end.
 

@@ -27,8 +27,8 @@ def command_of_part(parts: Sequence[Path]) -> str:
 
 def without_companions(named: Sequence[Path]) -> list[Path]:
     """Return the parts among what a shell's NAME.part-* names: not the files that lie beside one of them."""
-    beside = {f"{part}{end}" for part in named for end in (".toml", ".rejected.tsv")}
-    return [part for part in named if str(part) not in beside or part.is_dir()]
+    beside = {file for part in named if part.name for file in (build_file(part), rejected_file(part))}
+    return [part for part in named if part not in beside or part.is_dir()]
 
 
 def take_companions(parts: Sequence[Path], out: Path, fingerprint: str) -> None:

@@ -18,7 +18,7 @@ from gocell_cli.training.runs.config import RunConfig, read_config
 from gocell_cli.training.runs.samples import RunSamples
 from gocell_cli.training.runs.sweep.plan import member_config
 from tests import toy
-from tests.commands.runners import document_apart, run
+from tests.commands.runners import document_apart, run, run_without
 
 SMALL = ("--epochs", "2", "--batch-size", "32", "--set", "min_width=2", "--set", "ratio=0.0")
 SEARCH = ("--search", "lr=log:1e-3..0.1", "--search", "gene_weights=own,deviation")
@@ -193,12 +193,7 @@ def test_dry_run_writes_nothing_and_loads_neither_torch_nor_optuna(small_cache: 
 
 def test_without_optuna_nothing_is_begun(small_cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
-    words = ["gocell", *(str(word) for word in asked(small_cache, out))]
-    code = [f"import sys; sys.modules['optuna'] = None; sys.argv = {words!r}"]
-    code += ["from gocell_cli.commands.app import main; main()"]
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(code)], capture_output=True, text=True, check=False, timeout=120
-    )
+    done = run_without("optuna", *asked(small_cache, out))
     assert done.returncode == 7, done.stderr
     assert "pip install 'gocell[sweep]'" in done.stderr
     assert not out.exists()
