@@ -127,12 +127,17 @@ def _new(cache: Path, base: "RunConfig", form: SweepForm) -> "SweepRecord":
     for name, why in {"overfit": "its validation part is what trains", "wandb": "its runs are not kept"}.items():
         if getattr(base, name):
             raise UsageError(f"a sweep takes no {name}", why=why, hint=f"leave {name} out")
+    manifest = read_manifest(cache)
+    kinds = base.phenotypes([phenotype["kind"] for phenotype in manifest.phenotypes])
+    if len(kinds) > 1:
+        why = "baselines and figures of a trial are of one"
+        raise UsageError("a sweep is of one phenotype at a time", why=why, hint=f"--phenotype {kinds[0]}")
     base.changed({"seed": base.seed + (form.seeds or SEEDS) - 1})
     space = search_space(form.search or [], base)
     require_files(base)
     sha256 = split_sha256(base)
     return SweepRecord(
-        str(cache.absolute()), read_manifest(cache).fingerprint, asdict(base), tuple(one.text for one in space),
+        str(cache.absolute()), manifest.fingerprint, asdict(base), tuple(one.text for one in space),
         form.seeds or SEEDS, form.prune, sha256,
     )  # fmt: skip
 

@@ -180,3 +180,12 @@ def test_a_series_keeps_to_its_phenotype(tmp_path: Path) -> None:
     ]
     assert kinds == ["score", "score"]
     assert json.loads((tmp_path / "series" / "series.json").read_text("utf-8"))["phenotype"] == "score"
+
+
+def test_a_sweep_of_several_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    cache = built(tmp_path, "fitness,score")
+    for words in ([], ["--dry-run"]):
+        done = run("sweep", cache, "--phenotype", "fitness,score", "--out", "sweep", *words, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "a sweep is of one phenotype at a time" in done.stderr
+    assert not (tmp_path / "sweep").exists()
